@@ -1,0 +1,52 @@
+# make run    set up, make the demonstration tenant, start web server and worker
+# make demo   enrol and search against the running server
+# make test   set up, every gate, every test
+# make setup  the part that they share
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+.PHONY: run demo test check setup lock
+
+run: setup
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	@$(MANAGE) demo prepare
+	@trap 'kill $$(jobs -p) 2>/dev/null; wait' EXIT; \
+	$(BIN)/celery --app config --quiet worker --beat --pool threads --concurrency 2 --loglevel WARNING & \
+	$(BIN)/gunicorn --config python:config.gunicorn config.wsgi
+
+demo:
+	@$(MANAGE) demo try
+
+setup: .venv/.runtime
+	@$(MANAGE) install_models
+
+test: .venv/.dev setup check
+	$(BIN)/pytest
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/djlint templates --check --lint --quiet
+	$(MANAGE) makemigrations --check --dry-run
+	HTTPS=true SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))') $(MANAGE) check --deploy --fail-level WARNING
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements.txt | .venv/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt | .venv/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	@touch $@ .venv/.runtime
+
+# Pins every dependency with hashes and without registry addresses; needs uv.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt

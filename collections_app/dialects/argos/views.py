@@ -1,0 +1,107 @@
+"""Argos Face ID's endpoints: parse, operate, render."""
+
+from typing import Any, ClassVar
+
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.argos import errors, wire
+from collections_app.dialects.base import Answer, DialectView
+from collections_app.operations import enrol, erase, faces, search
+from tenants import keys
+from tenants.errors import MissingKey
+
+_PAGE = 50
+_MATCHES = 10
+
+
+class ArgosView(DialectView):
+    """An endpoint of Argos Face ID. `endpoints` names the contract's operation by HTTP method."""
+
+    via = "argos"
+    endpoints: ClassVar[dict[str, errors.Endpoint]] = {}
+
+    def credentials(self, request: Request) -> tuple[str, str]:
+        """Read the x-api-key header."""
+        token = request.headers.get("x-api-key", "")
+        if not token:
+            raise MissingKey
+        return keys.split(token)
+
+    def answer(self, error: Exception) -> Answer | None:
+        """Look the error up for this endpoint."""
+        return errors.answer(error, self.endpoints.get(self.request.method or ""))
+
+    def internal_error(self) -> Answer:
+        """Answer with the endpoint's unspecified error, and a status that says whose fault it is."""
+        return errors.internal(self.endpoints.get(self.request.method or ""))
+
+    def refuse(self, answer: Answer, error: Exception) -> Response:
+        """Render {errorCode, message}."""
+        del error
+        return Response({"errorCode": answer.code, "message": answer.text}, status=answer.status)
+
+
+class FacesView(ArgosView):
+    """/faces."""
+
+    endpoints: ClassVar = {"POST": "add", "GET": "list", "DELETE": "delete"}
+
+    def post(self, request: Request) -> Response:
+        """Add a face to a collection."""
+        del request
+        given = self.parse(wire.AddFace)
+        done = enrol.enrol_face(
+            self.caller,
+            collection=given["collectionId"],
+            image=given["faceImage"],
+            person=enrol.PersonDetails(name=given["userName"]),
+        )
+        return Response(wire.AddedFace(done).data)
+
+    def get(self, request: Request) -> Response:
+        """List a collection's faces, 50 a page."""
+        del request
+        given = self.parse(wire.ListFaces)
+        offset = (given["page"] - 1) * _PAGE
+        page = faces.list_faces(
+            self.caller, collection=given["collectionId"], limit=_PAGE, offset=offset, term=given["term"]
+        )
+        return Response(wire.FaceList(page).data)
+
+    def delete(self, request: Request) -> Response:
+        """Delete a face from a collection."""
+        del request
+        given = self.parse(wire.DeleteFace)
+        erase.delete_face(self.caller, collection=given["collectionId"], face=given["faceId"])
+        return Response(wire.DeletedFace({}).data)
+
+
+class SearchView(ArgosView):
+    """/search."""
+
+    endpoints: ClassVar = {"POST": "search"}
+
+    def post(self, request: Request) -> Response:
+        """Find the faces of a collection that match an image."""
+        del request
+        given = self.parse(wire.SearchFace)
+        found = search.search_by_image(
+            self.caller,
+            collection=given["collectionId"],
+            image=given["faceImage"],
+            limit=_MATCHES,
+            request_name=given["requestName"],
+        )
+        return Response(wire.FoundFaces(found).data)
+
+
+class UnknownView(ArgosView):
+    """Any other path, in the same envelope, known key or not."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Say that there is nothing here."""
+        raise NotFound

@@ -1,0 +1,181 @@
+"""The bodies of Argos Face ID, in the vendor's field order and spellings."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from collections_app.dialects.base import image_bytes
+from collections_app.models import Face
+from collections_app.operations.enrol import Enrolment
+from collections_app.operations.search import SearchResult
+from recognition import packs
+
+_LONGEST = 255
+_SCORE_DIGITS = 3
+
+
+class FaceImage(serializers.CharField):
+    """An image in base64, bare or as a data URI (decision A11)."""
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+        """Decode it; what is no base64 becomes an empty image, which is refused where images are (decisions A7, A18)."""
+        try:
+            return image_bytes(super().to_internal_value(data))
+        except ValueError:
+            return b""
+
+
+class AddFace(serializers.Serializer[Any]):
+    """POST /faces."""
+
+    collectionId = serializers.CharField()  # noqa: N815 -- the vendor's spelling, here and below
+    userName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+    faceImage = FaceImage()  # noqa: N815
+
+
+class AddOption(serializers.Serializer[Any]):
+    """The liveness policy that an enrolment met. The score's key is spelt otherwise than in a search (contract 1.4)."""
+
+    option_liveness = serializers.BooleanField(source="collection.liveness_on_enrol")
+    liveNess_threshold = serializers.SerializerMethodField()  # noqa: N815
+    livenessScore = serializers.SerializerMethodField()  # noqa: N815
+
+    def get_liveNess_threshold(self, done: Enrolment) -> float:  # noqa: N802
+        """The collection's threshold, 0 to 100."""
+        return percent(done.collection.liveness_threshold)
+
+    def get_livenessScore(self, done: Enrolment) -> float:  # noqa: N802
+        """The measured score, 0 to 100; 0 where liveness is off and nothing was measured."""
+        return percent(done.faces[0].liveness)
+
+
+class AddedFace(serializers.Serializer[Any]):
+    """The answer to POST /faces."""
+
+    message = serializers.CharField(default="Face added successfully")
+    faceId = serializers.SerializerMethodField()  # noqa: N815
+    metaFaceId = serializers.SerializerMethodField()  # noqa: N815
+    option = AddOption(source="*")
+
+    def get_faceId(self, done: Enrolment) -> str:  # noqa: N802
+        """The face's UUID."""
+        return done.faces[0].uuid
+
+    def get_metaFaceId(self, done: Enrolment) -> str:  # noqa: N802
+        """The person's id (decision A15)."""
+        return str(done.faces[0].person_id)
+
+
+class ListFaces(serializers.Serializer[Any]):
+    """GET /faces."""
+
+    collectionId = serializers.CharField()  # noqa: N815
+    term = serializers.CharField(min_length=5, default="")
+    page = serializers.IntegerField(min_value=1, max_value=10**9)
+
+
+class ListedFace(serializers.Serializer[Any]):
+    """One face of a list; snake_case here and nowhere else in the contract."""
+
+    collection_id = serializers.CharField(source="collection.name")
+    face_id = serializers.CharField(source="uuid")
+    user_name = serializers.CharField(source="person.name")
+    create_time = serializers.DateTimeField(source="created_at")
+    meta_face_id = serializers.SerializerMethodField()
+
+    def get_meta_face_id(self, face: Face) -> str:
+        """The person's id."""
+        return str(face.person_id)
+
+
+class FaceList(serializers.Serializer[Any]):
+    """The answer to GET /faces."""
+
+    message = serializers.CharField(default="success")
+    result = ListedFace(source="faces", many=True)
+    totalCount = serializers.IntegerField(source="total")  # noqa: N815
+
+
+class DeleteFace(serializers.Serializer[Any]):
+    """DELETE /faces."""
+
+    collectionId = serializers.CharField()  # noqa: N815
+    faceId = serializers.CharField()  # noqa: N815
+
+
+class DeletedFace(serializers.Serializer[Any]):
+    """The answer to DELETE /faces."""
+
+    message = serializers.CharField(default="Success")
+
+
+class SearchFace(serializers.Serializer[Any]):
+    """POST /search. The name may come as requestName or as userName (decision A2)."""
+
+    collectionId = serializers.CharField()  # noqa: N815
+    requestName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+    faceImage = FaceImage()  # noqa: N815
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+        """Let userName stand in for requestName."""
+        if isinstance(data, dict) and not data.get("requestName") and "userName" in data:
+            data = {**data, "requestName": data["userName"]}
+        return super().to_internal_value(data)
+
+
+class SearchOption(serializers.Serializer[Any]):
+    """The policy under which a search was answered."""
+
+    option_liveness = serializers.BooleanField(source="collection.liveness_on_search")
+    liveNess_threshold = serializers.SerializerMethodField()  # noqa: N815
+    liveNessScore = serializers.SerializerMethodField()  # noqa: N815
+    policy_similarity = serializers.SerializerMethodField()
+
+    def get_liveNess_threshold(self, found: SearchResult) -> float:  # noqa: N802
+        """The collection's threshold, 0 to 100."""
+        return percent(found.collection.liveness_threshold)
+
+    def get_liveNessScore(self, found: SearchResult) -> float:  # noqa: N802
+        """The measured score, 0 to 100; 0 where liveness is off and nothing was measured."""
+        return percent(found.record.liveness)
+
+    def get_policy_similarity(self, found: SearchResult) -> float:
+        """The threshold that was applied, 0 to 100."""
+        return similarity(found.record.pack, found.record.threshold)
+
+
+class FoundFaces(serializers.Serializer[Any]):
+    """The answer to POST /search: the held document's fields, and `result` with the scores beside them (decision A3)."""
+
+    message = serializers.CharField(default="success")
+    searchId = serializers.CharField(source="record.uuid")  # noqa: N815
+    requestName = serializers.CharField(source="record.request_name")  # noqa: N815
+    userName = serializers.CharField(source="record.request_name")  # noqa: N815
+    option = SearchOption(source="*")
+    faceIdList = serializers.SerializerMethodField()  # noqa: N815
+    result = serializers.SerializerMethodField()
+
+    def get_faceIdList(self, found: SearchResult) -> list[str]:  # noqa: N802
+        """The matching faces, best first."""
+        return [match.face.uuid for match in found.matches]
+
+    def get_result(self, found: SearchResult) -> list[dict[str, Any]]:
+        """The matching faces with name and score."""
+        return [
+            {
+                "face_id": match.face.uuid,
+                "user_name": match.face.person.name,
+                "similarity_score": similarity(found.record.pack, match.cosine),
+            }
+            for match in found.matches
+        ]
+
+
+def percent(share: float | None) -> float:
+    """Express a score of 0 to 1 on the contract's scale of 0 to 100."""
+    return round(100 * (share or 0), _SCORE_DIGITS)
+
+
+def similarity(pack: str, cosine: float) -> float:
+    """Express a cosine on the contract's scale of 0 to 100."""
+    return round(float(packs.get(pack).similarity.score(cosine)), _SCORE_DIGITS)

@@ -1,0 +1,149 @@
+"""What every dialect does alike: credentials -> caller -> operation -> answer, and each error to the dialect's own words."""
+
+import base64
+import binascii
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from recognition.errors import ImageTooLarge
+from tenants import access
+from tenants.access import Caller
+
+logger = logging.getLogger("faceplane.dialects")
+_CHUNK = 64 * 1024
+_DRAINED = 128_000_000
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a dialect answers an error: HTTP status, the vendor's code and the vendor's text."""
+
+    status: int
+    code: int | str
+    text: str
+
+
+class _FirstRenderer(BaseContentNegotiation):
+    """The vendors' contracts know one format each, whatever a client's Accept header says."""
+
+    def select_parser(self, request: Request, parsers: list[BaseParser]) -> BaseParser | None:  # type: ignore[override]
+        """Choose by content type."""
+        kind = request.content_type.split(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == kind), None)
+
+    def select_renderer(  # type: ignore[override]
+        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Choose the first."""
+        del request, format_suffix
+        return renderers[0], str(renderers[0].media_type)
+
+
+class DialectView(APIView):
+    """A vendor's endpoint. A subclass for the dialect gives `via`, `credentials`, `answer` and `refuse`."""
+
+    via: ClassVar[str]
+    content_negotiation_class = _FirstRenderer
+    caller: Caller
+
+    def credentials(self, request: Request) -> tuple[str, str]:
+        """Return the key's id and secret, from where the vendor's client puts them.
+
+        Raises:
+            MissingKey: they are not there.
+        """
+        raise NotImplementedError
+
+    def answer(self, error: Exception) -> Answer | None:
+        """Look the error up in the dialect's table; None: it has none."""
+        raise NotImplementedError
+
+    def internal_error(self) -> Answer:
+        """Return the dialect's answer to what nobody foresaw."""
+        raise NotImplementedError
+
+    def refuse(self, answer: Answer, error: Exception) -> Response:
+        """Render a refusal in the dialect's envelope."""
+        raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Find the caller before anything of the body is looked at."""
+        super().initial(request, *args, **kwargs)
+        _refuse_large_body(request)
+        self.caller = access.caller_for_key(
+            *self.credentials(request),
+            via=self.via,
+            address=request.META.get("REMOTE_ADDR", ""),
+            request_id=request.META.get("faceplane.request_id", ""),
+        )
+
+    def parse(self, body: type[Serializer[Any]]) -> dict[str, Any]:
+        """Return the request's body, or for GET and DELETE its query, as the wire describes it.
+
+        Raises:
+            rest_framework.exceptions.ValidationError: a field is missing or wrong.
+        """
+        query = self.request.method in {"GET", "DELETE"}
+        form = body(data=self.request.query_params if query else self.request.data)
+        form.is_valid(raise_exception=True)
+        return dict(form.validated_data)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer an error from the dialect's table; log what has no entry and answer it as an internal error."""
+        answer = self.answer(exc)
+        if answer is None:
+            logger.exception("Unforeseen error", exc_info=exc, extra={"via": self.via})
+            answer = self.internal_error()
+        response = self.refuse(answer, exc)
+        response.exception = True
+        wait = getattr(exc, "retry_after", None)
+        if wait is not None:
+            response["Retry-After"] = str(max(1, round(wait)))
+        return response
+
+
+def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | None:
+    """Find the answer of the error's class, or of the nearest of its parents."""
+    return next((answers[kind] for kind in type(error).__mro__ if kind in answers), None)
+
+
+def image_bytes(text: str) -> bytes:
+    """Decode an image in base64, with or without a `data:…;base64,` before it.
+
+    Raises:
+        ValueError: it is no base64.
+    """
+    body = _DATA_URI.sub("", text, count=1) if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
+
+
+def _refuse_large_body(request: HttpRequest | Request) -> None:
+    """Refuse by the announced length; read and drop a moderate excess first, so that the client hears the answer."""
+    announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    if announced <= settings.MAX_BODY_BYTES:
+        return
+    stream, left = request.META["wsgi.input"], min(announced, _DRAINED)
+    while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
+        left -= len(chunk)
+    raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")
+
+

@@ -1,0 +1,92 @@
+"""What can be wrong with what is asked for. Facts only: statuses and wording belong to the dialects."""
+
+
+class CollectionsError(Exception):
+    """Root of this app's errors."""
+
+
+class CollectionNotFound(CollectionsError):
+    """The caller has no such collection within reach."""
+
+    def __init__(self, name: str) -> None:
+        """Keep the name that was asked for."""
+        super().__init__(name)
+        self.name = name
+
+
+class CollectionDeleted(CollectionsError):
+    """The collection was there and is deleted."""
+
+    def __init__(self, name: str) -> None:
+        """Keep the name that was asked for."""
+        super().__init__(name)
+        self.name = name
+
+
+class CollectionExists(CollectionsError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        """Keep the name that is taken."""
+        super().__init__(name)
+        self.name = name
+
+
+class CollectionFull(CollectionsError):
+    """The collection holds as many faces as it may."""
+
+    def __init__(self, limit: int) -> None:
+        """Keep how many those are."""
+        super().__init__(limit)
+        self.limit = limit
+
+
+class FaceNotFound(CollectionsError):
+    """The collection holds no such face."""
+
+    def __init__(self, face: str) -> None:
+        """Keep the id that was asked for."""
+        super().__init__(face)
+        self.face = face
+
+
+class PersonNotFound(CollectionsError):
+    """The collection holds no such person."""
+
+    def __init__(self, person: str) -> None:
+        """Keep the id that was asked for."""
+        super().__init__(person)
+        self.person = person
+
+
+class DuplicateFace(CollectionsError):
+    """The face already is in the collection, under another person."""
+
+    def __init__(self, face: str, cosine: float) -> None:
+        """Keep which face it is, and how similar."""
+        super().__init__(face, cosine)
+        self.face = face
+        self.cosine = cosine
+
+
+class InvalidRequest(CollectionsError):
+    """A field of the request is missing, of the wrong type or out of its bounds."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        """Keep which field, and what is wrong with it in plain words."""
+        super().__init__(field, problem)
+        self.field = field
+        self.problem = problem
+
+
+class ImageUrlRefused(CollectionsError):
+    """The image's URL cannot be fetched: malformed, not allowed, or answered with something else than an image."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep why."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ImageUrlTimeout(CollectionsError):
+    """The image's server took too long."""

@@ -1,0 +1,47 @@
+"""manage.py create_collection TENANT NAME [--pack …] [--liveness]: make a collection."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from collections_app.errors import CollectionExists
+from collections_app.operations.collections import create_collection
+from recognition import packs
+from tenants.access import system
+from tenants.models import Tenant
+
+
+class Command(BaseCommand):
+    """Make a collection."""
+
+    help = "Make a collection."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Ask whose it is, its name and its policy."""
+        parser.add_argument("tenant", help="the tenant's slug")
+        parser.add_argument("name")
+        parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
+        parser.add_argument("--liveness", action="store_true", help="check liveness on enrolment and search")
+        parser.add_argument("--images", choices=("none", "crop", "original"), default="none", help="what is kept")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Make it."""
+        del args
+        try:
+            tenant = Tenant.objects.get(slug=options["tenant"])
+            collection = create_collection(
+                system(tenant, "create_collection"),
+                name=options["name"],
+                pack=options["pack"],
+                liveness_on_enrol=options["liveness"],
+                liveness_on_search=options["liveness"],
+                images=options["images"],
+            )
+        except Tenant.DoesNotExist:
+            message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
+            raise CommandError(message) from None
+        except CollectionExists:
+            message = f"The tenant has a collection {options['name']!r} already."
+            raise CommandError(message) from None
+        self.stdout.write(f"Collection {collection.name} is there (pack {collection.pack}, node {collection.node}).")

@@ -1,0 +1,219 @@
+"""Collections with their policy, the people and faces in them, and the record of searches."""
+
+import secrets
+import uuid
+from typing import ClassVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+from tenants.scope import TenantOwned, random_id
+
+
+def new_uuid() -> str:
+    """Return a random UUID in its text form, so that a list can be filtered by a part of it."""
+    return str(uuid.uuid4())
+
+
+def new_node() -> str:
+    """Return 16 random hex digits (decision N6: unguessable and unique over all tenants)."""
+    return secrets.token_hex(8)
+
+
+class Collection(TenantOwned):
+    """A named set of people's faces, and the policy under which faces enter and are found.
+
+    The similarity threshold is a cosine of the collection's pack, the liveness threshold a score of 0 to 1.
+    A deleted collection keeps its row, so that callers learn that it was deleted (decision A12); its name is free again.
+    """
+
+    class State(models.TextChoices):
+        """Whether it answers."""
+
+        ACTIVE = "active"
+        DELETED = "deleted"
+
+    class Duplicates(models.TextChoices):
+        """What happens to a face that already is in the collection under another person."""
+
+        ALLOW = "allow"
+        REFUSE = "refuse"
+
+    class QualityGate(models.TextChoices):
+        """What an enrolled face must be."""
+
+        NONE = "none"
+        STANDARD = "standard"
+        STRICT = "strict"
+
+    class Images(models.TextChoices):
+        """What is kept of an enrolled image, encrypted."""
+
+        NONE = "none"
+        CROP = "crop"
+        ORIGINAL = "original"
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    name = models.CharField(max_length=255)
+    description = models.CharField(max_length=1000, blank=True)
+    node = models.CharField(max_length=16, unique=True, default=new_node, editable=False)
+    state = models.CharField(max_length=8, choices=State, default=State.ACTIVE, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    pack = models.CharField(max_length=32, editable=False)
+    similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
+    liveness_on_enrol = models.BooleanField(default=False)
+    liveness_on_search = models.BooleanField(default=False)
+    liveness_threshold = models.FloatField(default=0.5, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
+    duplicates = models.CharField(max_length=8, choices=Duplicates, default=Duplicates.ALLOW)
+    quality_gate = models.CharField(max_length=8, choices=QualityGate, default=QualityGate.NONE)
+    images = models.CharField(max_length=8, choices=Images, default=Images.NONE)
+    retention_days = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    face_limit = models.PositiveIntegerField(default=10_000_000)
+
+    class Meta:
+        """A name is taken by at most one living collection of a tenant."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["tenant", "name"], condition=Q(state="active"), name="collection_name_of_tenant"
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["tenant", "name"], name="collection_by_name")]
+
+    def __str__(self) -> str:
+        """Name it."""
+        return self.name
+
+
+class Person(TenantOwned):
+    """Somebody in a collection, with one or more faces. `reference` is the caller's own id for the person."""
+
+    class Gender(models.IntegerChoices):
+        """As the caller states it; nothing is inferred from a face."""
+
+        UNKNOWN = 0
+        MALE = 1
+        FEMALE = 2
+
+    class Listing(models.IntegerChoices):
+        """The watch list a person stands on (decision N1)."""
+
+        GENERAL = 0
+        AUTHORISED = 1
+        UNAUTHORISED = 2
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="people", db_index=False)
+    reference = models.CharField(max_length=255)
+    external_id = models.CharField(max_length=255, blank=True)
+    name = models.CharField(max_length=255, blank=True)
+    age = models.PositiveSmallIntegerField(null=True, blank=True)
+    gender = models.PositiveSmallIntegerField(choices=Gender, default=Gender.UNKNOWN)
+    listing = models.PositiveSmallIntegerField(choices=Listing, default=Listing.GENERAL)
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """A reference names one person of a collection."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["collection", "reference"], name="person_reference"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the person."""
+        return self.name or self.reference
+
+
+class Face(TenantOwned):
+    """One enrolled face: where it was in which image, and what the pipeline said of it. The template is recognition's.
+
+    The box is in pixels of the upright image of `image_width` x `image_height`. `image` is shared by the faces of one
+    enrolled image. `number` counts enrolments of the collection: a list by number is a list by time, without ties.
+    """
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="faces", db_index=False)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="faces")
+    number = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    image = models.CharField(max_length=36)
+    label = models.CharField(max_length=255, blank=True)
+    image_width = models.PositiveIntegerField()
+    image_height = models.PositiveIntegerField()
+    box_x = models.FloatField()
+    box_y = models.FloatField()
+    box_width = models.FloatField()
+    box_height = models.FloatField()
+    landmarks = models.JSONField()
+    confidence = models.FloatField()
+    yaw = models.FloatField()
+    pitch = models.FloatField()
+    roll = models.FloatField()
+    sharpness = models.FloatField()
+    brightness = models.FloatField()
+    quality_reasons = models.JSONField(default=list)
+    liveness = models.FloatField(null=True)
+
+    actor_kind = models.CharField(max_length=8)
+    actor_id = models.CharField(max_length=64)
+    via = models.CharField(max_length=16)
+    stored_image = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        """Listed newest first within its collection."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["collection", "number"], name="face_number")]
+
+    def __str__(self) -> str:
+        """Name it by its uuid."""
+        return self.uuid
+
+
+class SearchRecord(TenantOwned):
+    """One search: who asked, what was compared with which threshold, and what was answered. Never the probe itself.
+
+    `candidates` are the best faces with their cosines, over and under the threshold, best first.
+    """
+
+    class Outcome(models.TextChoices):
+        """How it ended."""
+
+        MATCH = "match"
+        NO_MATCH = "no_match"
+        SPOOF = "spoof"
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="searches", db_index=False)
+    at = models.DateTimeField(auto_now_add=True)
+    request_name = models.CharField(max_length=255, blank=True)
+    threshold = models.FloatField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    candidates = models.JSONField(default=list)
+    liveness = models.FloatField(null=True)
+    pack = models.CharField(max_length=32)
+    gallery_size = models.PositiveBigIntegerField()
+    milliseconds = models.FloatField()
+    actor_kind = models.CharField(max_length=8)
+    actor_id = models.CharField(max_length=64)
+    actor_name = models.CharField(max_length=150)
+    via = models.CharField(max_length=16)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        """Read by time."""
+
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "at"], name="search_by_time"),
+            models.Index(fields=["collection", "at"], name="search_by_collection"),
+        ]
+
+    def __str__(self) -> str:
+        """Name it by its uuid."""
+        return self.uuid

@@ -1,0 +1,141 @@
+"""Make, find, change and delete collections."""
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from collections_app import tasks
+from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
+from collections_app.models import Collection
+from recognition import packs
+from recognition.models import Gallery
+from tenants import audit
+from tenants.access import Caller, Scope
+from tenants.errors import QuotaExceeded
+
+DEFAULT_FALSE_MATCH_RATE = 1e-4
+_POLICY = frozenset(
+    {
+        "description",
+        "similarity_threshold",
+        "liveness_on_enrol",
+        "liveness_on_search",
+        "liveness_threshold",
+        "duplicates",
+        "quality_gate",
+        "images",
+        "retention_days",
+        "face_limit",
+    }
+)
+
+
+def find(caller: Caller, name: str) -> Collection:
+    """Return the caller's living collection of that name, with its gallery.
+
+    Not an operation of its own: each operation says its scope first.
+
+    Raises:
+        CollectionNotFound: none within reach was ever called so.
+        CollectionDeleted: the last one called so is deleted.
+    """
+    return _reachable(caller, name, Collection.objects.of(caller.tenant).filter(name=name))
+
+
+def find_node(caller: Caller, node: str) -> Collection:
+    """Return the caller's living collection of that node id; see `find`."""
+    return _reachable(caller, node, Collection.objects.of(caller.tenant).filter(node=node))
+
+
+def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, **policy: Any) -> Collection:  # noqa: ANN401
+    """Make a collection; a policy that is not given takes its default, the threshold that of a false match rate of 1e-4.
+
+    Raises:
+        CollectionExists: the tenant has a living collection of that name.
+        QuotaExceeded: the tenant has as many collections as it may.
+        django.core.exceptions.ValidationError: a value of the policy is out of its bounds.
+    """
+    caller.require(Scope.ADMIN)
+    policy.setdefault("similarity_threshold", packs.get(pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE))
+    collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy))
+    collection.full_clean(validate_unique=False, validate_constraints=False)
+    living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
+    quota = caller.tenant.collection_quota
+    try:
+        with transaction.atomic():
+            if quota is not None and living.count() >= quota:
+                raise QuotaExceeded("collections", quota)
+            collection.save(force_insert=True)
+            Gallery.everywhere.create(tenant=caller.tenant, collection=collection, pack=pack)
+            audit.record(caller, "collection.created", collection, name=name, pack=pack)
+    except IntegrityError as error:
+        raise CollectionExists(name) from error
+    return collection
+
+
+def list_collections(caller: Caller) -> QuerySet[Collection]:
+    """Return the living collections within reach, with their galleries, by name."""
+    caller.require(Scope.READ)
+    living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
+    if caller.collections is not None:
+        living = living.filter(pk__in=caller.collections)
+    return living.select_related("gallery").order_by("name")
+
+
+def get_collection(caller: Caller, *, name: str) -> Collection:
+    """Return a collection with its gallery."""
+    caller.require(Scope.READ)
+    return find(caller, name)
+
+
+def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  # noqa: ANN401
+    """Change a collection's policy.
+
+    Raises:
+        django.core.exceptions.ValidationError: a value is out of its bounds.
+    """
+    caller.require(Scope.ADMIN)
+    collection = find(caller, name)
+    before = {field: getattr(collection, field) for field in _known(policy)}
+    for field, value in policy.items():
+        setattr(collection, field, value)
+    collection.full_clean(validate_unique=False, validate_constraints=False)
+    with transaction.atomic():
+        collection.save(update_fields=list(policy))
+        audit.record(caller, "collection.policy_changed", collection, before=before, after=policy)
+    return collection
+
+
+def delete_collection(caller: Caller, *, name: str) -> None:
+    """Delete a collection: unsearchable when this returns, its templates and images erased by the worker soon after."""
+    caller.require(Scope.DELETE)
+    collection = find(caller, name)
+    with transaction.atomic():
+        gallery = Gallery.objects.of(caller.tenant).select_for_update(no_key=True).get(collection=collection)
+        collection.state, collection.deleted_at = Collection.State.DELETED, timezone.now()
+        collection.save(update_fields=["state", "deleted_at"])
+        audit.record(caller, "collection.deleted", collection, name=name, faces=gallery.size)
+        transaction.on_commit(lambda: tasks.soon(tasks.purge_collection, collection.pk))
+
+
+def _known(policy: dict[str, Any]) -> dict[str, Any]:
+    unknown = policy.keys() - _POLICY
+    if unknown:
+        message = f"No policy is called {', '.join(sorted(unknown))}."
+        raise TypeError(message)
+    return policy
+
+
+def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:
+    """Prefer the living one; a deleted one is worth its own error."""
+    if caller.collections is not None:
+        candidates = candidates.filter(pk__in=caller.collections)
+    order = ("state", "-deleted_at")  # "active" sorts before "deleted"
+    found = candidates.select_related("tenant", "gallery__tenant").order_by(*order).first()
+    if found is None:
+        raise CollectionNotFound(name)
+    if found.state == Collection.State.DELETED:
+        raise CollectionDeleted(name)
+    return found

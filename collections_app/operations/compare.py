@@ -1,0 +1,79 @@
+"""Detect, compare and verify: what needs no gallery, or one face of it."""
+
+from dataclasses import dataclass
+
+from collections_app.models import Face
+from collections_app.operations.collections import find
+from collections_app.operations.faces import find_face
+from recognition import packs, pipeline
+from recognition.decode import DEFAULT_LIMITS, ImageLimits
+from recognition.errors import NoFace
+from recognition.index import face_index
+from recognition.results import Analysis, DetectedFace
+from tenants.access import Caller, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The largest face of the source, and every face of the target with its cosine to it, most similar first."""
+
+    source: Analysis
+    target: Analysis
+    cosines: tuple[tuple[DetectedFace, float], ...]
+    pack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """An enrolled face, the face of the image, and their cosine."""
+
+    face: Face
+    seen: Analysis
+    cosine: float
+    pack: str
+
+
+def detect(caller: Caller, *, image: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
+    """Find the faces of an image, largest first; nothing is embedded or kept."""
+    caller.require(Scope.SEARCH)
+    return pipeline.analyse(image, limits=limits, embed=0)
+
+
+def compare(
+    caller: Caller,
+    *,
+    source: bytes,
+    target: bytes,
+    pack: str = packs.DEFAULT,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Comparison:
+    """Compare the largest face of one image with every face of another; nothing is kept.
+
+    Raises:
+        NoFace: the source has none. A target without faces is an answer, not an error (decision H17).
+    """
+    caller.require(Scope.SEARCH)
+    first = pipeline.analyse(source, pack=pack, limits=limits, embed=1)
+    if not first.faces:
+        raise NoFace
+    second = pipeline.analyse(target, pack=pack, limits=limits)
+    cosines = [(face, float(face.embedding @ first.faces[0].embedding)) for face in second.faces]
+    return Comparison(first, second, tuple(sorted(cosines, key=lambda pair: -pair[1])), pack)
+
+
+def verify(
+    caller: Caller, *, collection: str, face: str, image: bytes, limits: ImageLimits = DEFAULT_LIMITS
+) -> Verification:
+    """Compare the largest face of the image with one enrolled face; the caller decides.
+
+    Raises:
+        NoFace: the image has none.
+    """
+    caller.require(Scope.SEARCH)
+    home = find(caller, collection)
+    enrolled = find_face(home, face)
+    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1)
+    if not seen.faces:
+        raise NoFace
+    template = face_index().vector(home.gallery, enrolled.pk)
+    return Verification(enrolled, seen, float(seen.faces[0].embedding @ template), home.pack)

@@ -1,0 +1,58 @@
+"""Find and list enrolled faces."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from collections_app.errors import FaceNotFound
+from collections_app.models import Collection, Face
+from collections_app.operations.collections import find
+from tenants.access import Caller, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class FacePage:
+    """Some faces of a list, and how many the whole list has."""
+
+    faces: tuple[Face, ...]
+    total: int
+
+
+def find_face(home: Collection, face: str) -> Face:
+    """Return the face of that UUID in the collection, with its person.
+
+    Not an operation of its own: each operation says its scope first.
+
+    Raises:
+        FaceNotFound: the collection holds none.
+    """
+    try:
+        wanted = str(uuid.UUID(face))
+    except ValueError:
+        raise FaceNotFound(face) from None
+    found = home.faces.filter(uuid=wanted).select_related("person").first()
+    if found is None:
+        raise FaceNotFound(face)
+    return found
+
+
+def get_face(caller: Caller, *, collection: str, face: str) -> Face:
+    """Return a face with its person."""
+    caller.require(Scope.READ)
+    return find_face(find(caller, collection), face)
+
+
+def list_faces(
+    caller: Caller, *, collection: str, limit: int, offset: int = 0, before: int | None = None, term: str = ""
+) -> FacePage:
+    """List faces, newest first, by offset or by the number of the last face seen; `term` is a part of the UUID."""
+    caller.require(Scope.READ)
+    faces: QuerySet[Face] = find(caller, collection).faces.all()
+    if term:
+        faces = faces.filter(uuid__contains=term)
+    total = faces.count()
+    if before is not None:
+        faces = faces.filter(number__lt=before)
+    page = faces.select_related("person").order_by("-number")[offset : offset + limit]
+    return FacePage(tuple(page), total)

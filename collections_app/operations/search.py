@@ -1,0 +1,150 @@
+"""Search: whose face is this, among the faces of a collection?"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import transaction
+
+from collections_app.models import Collection, Face, SearchRecord
+from collections_app.operations.collections import find
+from collections_app.operations.faces import find_face
+from recognition import pipeline
+from recognition.decode import DEFAULT_LIMITS, ImageLimits
+from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
+from recognition.index import Neighbour, face_index
+from recognition.results import DetectedFace
+from tenants import audit
+from tenants.access import Caller, Scope
+
+_RECORDED = 5  # the best candidates are kept with the record, matches or not, so that an auditor sees how near it was
+_ALL = -2.0  # under every cosine
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A face, with its person, and its cosine similarity to the probe."""
+
+    face: Face
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The faces at or above the threshold, best first; `source` is the probe's face where the probe was an image."""
+
+    collection: Collection
+    record: SearchRecord
+    matches: tuple[Match, ...]
+    source: DetectedFace | None = None
+    width: int = 0
+    height: int = 0
+
+
+def search_by_image(  # noqa: PLR0913 -- all keyword-only, most with a default
+    caller: Caller,
+    *,
+    collection: str,
+    image: bytes,
+    limit: int = _RECORDED,
+    threshold: float | None = None,
+    largest: bool = False,
+    request_name: str = "",
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> SearchResult:
+    """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
+
+    `threshold` is a cosine; None: the collection's. The image is not kept.
+
+    Raises:
+        NoFace, SeveralFaces: the image does not show one face.
+        SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
+    """
+    caller.require(Scope.SEARCH)
+    started = time.perf_counter()
+    home = find(caller, collection)
+    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
+    if not seen.faces:
+        raise NoFace
+    if len(seen.faces) > 1 and not largest:
+        raise SeveralFaces(len(seen.faces))
+    source = seen.faces[0]
+    bar = home.similarity_threshold if threshold is None else threshold
+    alive = source.liveness.score if source.liveness else None
+    spoof = alive is not None and alive < home.liveness_threshold
+    candidates = [] if spoof else _nearest(home, source.embedding, max(limit, _RECORDED))
+    record = _record(caller, home, candidates, started, threshold=bar, liveness=alive, request_name=request_name)
+    if alive is not None and spoof:
+        raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
+    matches = tuple(match for match in candidates[:limit] if match.cosine >= bar)
+    return SearchResult(home, record, matches, source, seen.width, seen.height)
+
+
+def search_by_face(caller: Caller, *, collection: str, face: str, limit: int, threshold: float | None = None) -> SearchResult:
+    """Find the faces most similar to an enrolled one, which is not among them (decision H21)."""
+    caller.require(Scope.SEARCH)
+    started = time.perf_counter()
+    home = find(caller, collection)
+    probe = find_face(home, face)
+    bar = home.similarity_threshold if threshold is None else threshold
+    nearest = _nearest(home, face_index().vector(home.gallery, probe.pk), max(limit, _RECORDED) + 1)
+    candidates = [match for match in nearest if match.face.pk != probe.pk]
+    record = _record(caller, home, candidates, started, threshold=bar, request_name=face)
+    matches = tuple(match for match in candidates[:limit] if match.cosine >= bar)
+    return SearchResult(home, record, matches)
+
+
+def _nearest(home: Collection, probe: np.ndarray, limit: int) -> list[Match]:
+    """Return the best `limit` faces that the database, asked last, still has in this collection of this tenant."""
+    wanted = limit
+    while True:
+        near = face_index().search(home.gallery, probe, limit=wanted, floor=_ALL)
+        matches = _confirmed(home, near)
+        if len(matches) >= limit or len(near) < wanted:
+            return matches[:limit]
+        wanted += limit  # some left while we searched: look further
+
+
+def _confirmed(home: Collection, near: Iterable[Neighbour]) -> list[Match]:
+    cosines = {neighbour.face_id: neighbour.cosine for neighbour in near}
+    rows = Face.objects.of(home.tenant).filter(collection=home, pk__in=list(cosines)).select_related("person")
+    faces = {face.pk: face for face in rows}
+    return [Match(faces[face_id], cosine) for face_id, cosine in cosines.items() if face_id in faces]
+
+
+def _record(  # noqa: PLR0913 -- the facts of one search
+    caller: Caller,
+    home: Collection,
+    candidates: list[Match],
+    started: float,
+    *,
+    threshold: float,
+    liveness: float | None = None,
+    request_name: str = "",
+) -> SearchRecord:
+    outcome = SearchRecord.Outcome.NO_MATCH
+    if liveness is not None and liveness < home.liveness_threshold:
+        outcome = SearchRecord.Outcome.SPOOF
+    elif candidates and candidates[0].cosine >= threshold:
+        outcome = SearchRecord.Outcome.MATCH
+    with transaction.atomic():
+        record = SearchRecord.everywhere.create(
+            tenant=home.tenant,
+            collection=home,
+            request_name=request_name,
+            threshold=threshold,
+            outcome=outcome,
+            candidates=[[match.face.uuid, round(match.cosine, 6)] for match in candidates[:_RECORDED]],
+            liveness=liveness,
+            pack=home.pack,
+            gallery_size=home.gallery.size,
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            actor_kind=caller.kind,
+            actor_id=caller.id,
+            actor_name=caller.name,
+            via=caller.via,
+            request_id=caller.request_id,
+        )
+        audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=outcome)
+    return record

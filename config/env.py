@@ -1,0 +1,69 @@
+"""Typed readers of the environment.
+
+A value comes from the variable NAME or, for secrets kept in files, from the file that NAME_FILE names.
+A value that cannot be used stops the start with a sentence that says which and why.
+"""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def text(name: str, default: str = "") -> str:
+    """Read a string; an unset or empty variable gives the default."""
+    file = os.environ.get(f"{name}_FILE", "")
+    if not file:
+        return os.environ.get(name, "") or default
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or default
+    except OSError as error:
+        message = f"{name}_FILE names {file}, which cannot be read: {error.strerror}."
+        raise ImproperlyConfigured(message) from error
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Read a yes or no."""
+    word = text(name)
+    if not word:
+        return default
+    try:
+        return _WORDS[word.lower()]
+    except KeyError:
+        message = f"{name} must be one of {', '.join(_WORDS)}; it is {word!r}."
+        raise ImproperlyConfigured(message) from None
+
+
+def integer(name: str, default: int, *, least: int = 0) -> int:
+    """Read a whole number of at least `least`."""
+    word = text(name, str(default))
+    try:
+        number = int(word)
+    except ValueError:
+        message = f"{name} must be a whole number; it is {word!r}."
+        raise ImproperlyConfigured(message) from None
+    if number < least:
+        message = f"{name} must be at least {least}; it is {number}."
+        raise ImproperlyConfigured(message)
+    return number
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Read a list separated by commas."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """Read one of a few words."""
+    word = text(name, default)
+    if word not in choices:
+        message = f"{name} must be one of {', '.join(choices)}; it is {word!r}."
+        raise ImproperlyConfigured(message)
+    return word
+
+
+def folder(name: str, default: Path) -> Path:
+    """Read a folder's path; a leading ~ is the user's home."""
+    return Path(text(name, str(default))).expanduser().resolve()

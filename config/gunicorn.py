@@ -1,0 +1,41 @@
+"""The web server: a few processes, a few threads each. ONNX Runtime and OpenCV let go of the interpreter's lock."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config import env
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+bind = env.text("BIND", "127.0.0.1:8000")
+workers = env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
+threads = env.integer("WEB_THREADS", 4, least=1)
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 30
+keepalive = 15
+control_socket_disable = True
+loglevel = "warning"
+accesslog = None  # config.requests writes one line a request, without the credentials that some paths hold
+
+
+def post_worker_init(worker: "Worker") -> None:
+    """Load the models after the fork and before the first request, so that nobody waits for them."""
+    from recognition import packs, sessions  # noqa: PLC0415 -- Django is set up only now
+    from recognition.errors import ModelUnavailable  # noqa: PLC0415
+
+    try:
+        sessions.preload(packs.DEFAULT)
+    except ModelUnavailable as error:
+        worker.log.error("%s", error)
+
+
+def when_ready(server: "Arbiter") -> None:
+    """Tell whoever started the demonstration where to look (collections_app.management.commands.demo wrote it)."""
+    del server
+    welcome = env.folder("DATA_DIR", Path("var")) / "welcome.txt"
+    if welcome.exists():
+        print(welcome.read_text(encoding="utf-8").replace("{url}", f"http://{bind}"), flush=True)  # noqa: T201

@@ -1,0 +1,58 @@
+"""One log line a request, and the request's id wherever something is logged.
+
+The line never holds a path's credentials, a body, an image or a vector: it names the route, not the URL.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse
+
+logger = logging.getLogger("faceplane.requests")
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+_USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestIdFilter(logging.Filter):
+    """Put the id of the request being answered into each log record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set `request_id`, empty outside a request; keep the record."""
+        record.request_id = _request_id.get()
+        return True
+
+
+class RequestLog:
+    """Accept or make an X-Request-Id, echo it, and log the request once it is answered."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request with its id set."""
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _USABLE.fullmatch(given) else secrets.token_hex(16)
+        token = _request_id.set(request_id)
+        request.META["faceplane.request_id"] = request_id
+        started = time.perf_counter()
+        try:
+            response = self.get_response(request)
+            response["X-Request-Id"] = request_id
+            match = request.resolver_match
+            logger.info(
+                "request",
+                extra={
+                    "method": request.method,
+                    "route": match.route if match else None,
+                    "status": response.status_code,
+                    "milliseconds": round((time.perf_counter() - started) * 1000, 1),
+                },
+            )
+            return response
+        finally:
+            _request_id.reset(token)

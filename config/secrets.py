@@ -1,0 +1,29 @@
+"""Secrets that the embedded default makes for itself at its first start."""
+
+import base64
+import os
+import secrets
+import sys
+from pathlib import Path
+
+
+def generated(file: Path) -> str:
+    """Read the secret in the file; make the file first (mode 0600, 32 random bytes, base64url) if it is not there.
+
+    Two processes that start at once agree: the link is atomic and the loser reads the winner's.
+    """
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+            out.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            os.link(draft, file)
+            sys.stderr.write(f"A new secret was made: {file}. Keep a copy: without it the stored faces are unreadable.\n")
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text(encoding="ascii").strip()

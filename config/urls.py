@@ -1,0 +1,14 @@
+"""Where everything is mounted: one line a dialect."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from config import health
+
+urlpatterns = [
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("admin/", admin.site.urls),
+    # Argos has no prefix of its own (decision A16), so it stands last and answers every path that nobody else knows.
+    path("", include("collections_app.dialects.argos.urls")),
+]

@@ -1,0 +1,47 @@
+"""What operations ask of an index, whatever its engine.
+
+Every engine keeps the same promises: what was added is found by the very next search in any process, what was removed is
+never found again, and a search sees one gallery of one tenant and nothing else.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from recognition.models import Gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A template and its cosine similarity to the probe."""
+
+    face_id: int
+    cosine: float
+
+
+class FaceIndex(Protocol):
+    """The gallery's changes and its search. Vectors are float32 unit vectors of the gallery's pack."""
+
+    def add(self, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
+        """Add templates by face id, in the caller's transaction; return the sequence number of the first.
+
+        Takes the gallery's row lock until the transaction ends.
+        """
+
+    def remove(self, gallery: Gallery, face_ids: Collection[int]) -> int:
+        """Remove templates by face id, in the caller's transaction; return how many there were.
+
+        Takes the gallery's row lock until the transaction ends.
+        """
+
+    def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
+        """Return the templates of at least `floor` cosine to the probe, best first, at most `limit`."""
+
+    def vector(self, gallery: Gallery, face_id: int) -> np.ndarray:
+        """Return one template.
+
+        Raises:
+            TemplateNotFound: the gallery holds no such face.
+        """

@@ -1,0 +1,160 @@
+"""Rewriting published ONNX files into the form the sessions run, once, at install.
+
+Owns the graph surgery. Knows no file, no source and no model by name. Needs the `onnx` package, which nothing else
+here imports: a running server never rewrites a graph.
+
+Each step takes a model and changes it in place; STEPS maps the words of the manifest to them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import onnx
+from onnx import NodeProto, helper, numpy_helper
+
+
+
+def prepare(source: bytes, steps: Sequence[str]) -> bytes:
+    """Apply the named steps to a serialised model; the result is self-contained and checked.
+
+    Raises:
+        KeyError: the manifest names a step that does not exist.
+        onnx.checker.ValidationError: a step left a graph that is not valid.
+    """
+    model = onnx.load_from_string(source)
+    for step in steps:
+        STEPS[step](model)
+    _drop_leftovers(model)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def dequantise(model: onnx.ModelProto) -> None:
+    """Fold each DequantizeLinear over initialisers, and the Reshape after it, into a float32 initialiser.
+
+    ONNX Runtime refuses block-quantised weights ("block_size must be 0 for per-tensor quantization"), and on AVX2
+    int8 weights would be no faster than float32 ones.
+    """
+    constants = _initialisers(model)
+    kept = []
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants:
+            constants[node.output[0]] = _dequantised(node, constants)
+        elif node.op_type == "Reshape" and set(node.input) <= constants.keys():
+            constants[node.output[0]] = constants[node.input[0]].reshape(constants[node.input[1]])
+        else:
+            kept.append(node)
+    _replace_nodes(model, kept)
+    known = {tensor.name for tensor in model.graph.initializer}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in constants.items() if name not in known
+    )
+
+
+def dynamic_batch(model: onnx.ModelProto) -> None:
+    """Free the first axis of every input and output, so that several faces go through one run."""
+    _drop_leftovers(model)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    _free_reshapes(model)
+    del model.graph.value_info[:]
+
+
+def dynamic_image(model: onnx.ModelProto) -> None:
+    """Free the axes that depend on the height and width of a fully convolutional detector's image."""
+    for value in model.graph.input:
+        _, _, height, width = value.type.tensor_type.shape.dim
+        height.dim_param, width.dim_param = "height", "width"
+    for value in model.graph.output:
+        value.type.tensor_type.shape.dim[1].dim_param = f"anchors_{value.name}"
+    del model.graph.value_info[:]
+
+
+def convolve_prelu(model: onnx.ModelProto) -> None:
+    """Rewrite PRelu(x, a) as Conv(Relu(x), 1 - a) + Conv(x, a), both 1x1 and depthwise.
+
+    ONNX Runtime computes a per-channel PRelu slowly and leaves its blocked NCHWc layout around it; as convolutions
+    everything stays in that layout. Outputs differ by rounding only.
+    """
+    slopes = _initialisers(model)
+    rewritten: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "PRelu":
+            rewritten.append(node)
+            continue
+        slope = slopes[node.input[1]].astype(np.float32).reshape(-1, 1, 1, 1)
+        model.graph.initializer.extend(_slope_kernels(node.output[0], slope))
+        rewritten.extend(_convolved(node.input[0], node.output[0], len(slope)))
+    _replace_nodes(model, rewritten)
+
+
+STEPS: MappingProxyType[str, Callable[[onnx.ModelProto], None]] = MappingProxyType(
+    {step.__name__: step for step in (dequantise, dynamic_batch, dynamic_image, convolve_prelu)},
+)
+
+
+def _slope_kernels(name: str, slope: np.ndarray) -> tuple[onnx.TensorProto, onnx.TensorProto]:
+    """Return the two depthwise kernels, each (channels, 1, 1, 1)."""
+    return numpy_helper.from_array(1 - slope, f"{name}_rise"), numpy_helper.from_array(slope, f"{name}_slope")
+
+
+def _convolved(source: str, target: str, channels: int) -> tuple[NodeProto, ...]:
+    """Return the four nodes that stand for one PRelu."""
+    positive, rise, linear = f"{target}_positive", f"{target}_risen", f"{target}_linear"
+    return (
+        helper.make_node("Relu", [source], [positive], name=positive),
+        helper.make_node("Conv", [positive, f"{target}_rise"], [rise], name=rise, group=channels, kernel_shape=[1, 1]),
+        helper.make_node("Conv", [source, f"{target}_slope"], [linear], name=linear, group=channels, kernel_shape=[1, 1]),
+        helper.make_node("Add", [rise, linear], [target], name=target),
+    )
+
+
+def _dequantised(node: NodeProto, constants: dict[str, np.ndarray]) -> np.ndarray:
+    """Return (values - zero point) * scale in float32; block-wise scales are repeated along the node's axis."""
+    values, scale, *zero = (constants[name] for name in node.input)
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    axis, block = attributes.get("axis", 1), attributes.get("block_size", 0)
+    zero_point = zero[0] if zero else np.zeros_like(scale, dtype=values.dtype)
+    if block:
+        scale, zero_point = (np.repeat(part, block, axis=axis) for part in (scale, zero_point))
+    elif scale.ndim == 1 and scale.size > 1:
+        along = [-1 if dimension == axis % values.ndim else 1 for dimension in range(values.ndim)]
+        scale, zero_point = scale.reshape(along), zero_point.reshape(along)
+    return (values.astype(np.float32) - zero_point.astype(np.float32)) * scale.astype(np.float32)
+
+
+def _free_reshapes(model: onnx.ModelProto) -> None:
+    """Let every Reshape to a fixed batch of one copy the batch of its input instead (0 means copy)."""
+    shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
+    for tensor in model.graph.initializer:
+        if tensor.name in shapes:
+            shape = numpy_helper.to_array(tensor).copy()
+            if shape[0] == 1:
+                shape[0] = 0
+                tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))
+
+
+def _drop_leftovers(model: onnx.ModelProto) -> None:
+    """Drop initialisers that no node reads, and graph inputs that are initialisers or that no node reads.
+
+    An initialiser that is also an input could be overridden by a caller, so the runtime would not fold it.
+    """
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    initialisers = [tensor for tensor in graph.initializer if tensor.name in read]
+    fixed = {tensor.name for tensor in initialisers}
+    inputs = [value for value in graph.input if value.name in read - fixed]
+    del graph.initializer[:], graph.input[:]
+    graph.initializer.extend(initialisers)
+    graph.input.extend(inputs)
+
+
+def _initialisers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _replace_nodes(model: onnx.ModelProto, nodes: Iterable[NodeProto]) -> None:
+    nodes = list(nodes)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)

@@ -1,0 +1,122 @@
+"""The ways in: a key or a member becomes a Caller, and a Caller is what every operation takes first.
+
+A Caller carries its authority with it, so nothing here lives in a thread-local, and a view cannot forget a check:
+each operation says the scope it needs in its first line.
+"""
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from tenants import keys
+from tenants.errors import ExpiredKey, RevokedKey, ScopeMissing, TenantSuspended, UnknownKey
+from tenants.models import ApiKey, Member, Tenant
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class Scope(StrEnum):
+    """What a caller may do."""
+
+    READ = "read"
+    SEARCH = "search"
+    ENROL = "enrol"
+    DELETE = "delete"
+    ADMIN = "admin"
+    AUDIT = "audit"
+
+
+ALL_SCOPES = frozenset(Scope)
+ROLE_SCOPES: dict[str, frozenset[Scope]] = {
+    Member.Role.OWNER: ALL_SCOPES,
+    Member.Role.ADMIN: ALL_SCOPES,
+    Member.Role.OPERATOR: frozenset({Scope.READ, Scope.SEARCH, Scope.ENROL, Scope.DELETE}),
+    Member.Role.AUDITOR: frozenset({Scope.READ, Scope.AUDIT}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking, for which tenant, and what they may do.
+
+    `collections` are the ids of the collections within reach; None: every one of the tenant's.
+    """
+
+    tenant: Tenant
+    kind: str
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    collections: frozenset[int] | None = None
+    address: str = ""
+    via: str = ""
+    request_id: str = ""
+
+    def require(self, scope: Scope) -> None:
+        """Refuse unless the scope is held.
+
+        Raises:
+            ScopeMissing: it is not.
+        """
+        if scope not in self.scopes:
+            raise ScopeMissing(scope)
+
+    def reaches(self, collection_id: int) -> bool:
+        """Tell whether the collection is within reach."""
+        return self.collections is None or collection_id in self.collections
+
+
+def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", request_id: str = "") -> Caller:
+    """Find the key and check its secret; unknown and wrong cannot be told apart, not even by the clock.
+
+    Raises:
+        UnknownKey, RevokedKey, ExpiredKey, TenantSuspended: the key does not open the door.
+    """
+    key = ApiKey.everywhere.select_related("tenant").filter(pk=key_id).first()
+    stored = bytes(key.secret_hash) if key else bytes(32)
+    if not hmac.compare_digest(keys.secret_hash(secret), stored) or key is None:
+        raise UnknownKey
+    if key.revoked_at and key.revoked_at <= timezone.now():
+        raise RevokedKey
+    if key.expires_at and key.expires_at <= timezone.now():
+        raise ExpiredKey
+    if key.tenant.state != Tenant.State.ACTIVE:
+        raise TenantSuspended
+    return Caller(
+        tenant=key.tenant,
+        kind="key",
+        id=key.pk,
+        name=key.name,
+        scopes=frozenset(map(Scope, key.scopes)),
+        collections=None if key.collections is None else frozenset(key.collections),
+        address=address,
+        via=via,
+        request_id=request_id,
+    )
+
+
+def caller_for_member(user: "User", slug: str, *, address: str = "", request_id: str = "") -> Caller | None:
+    """Return the member's Caller in the tenant of that slug, or None: no such tenant and no membership look alike."""
+    member = Member.everywhere.select_related("tenant").filter(user=user, tenant__slug=slug, user__is_active=True).first()
+    if member is None or member.tenant.state != Tenant.State.ACTIVE:
+        return None
+    return Caller(
+        tenant=member.tenant,
+        kind="user",
+        id=str(user.pk),
+        name=user.get_username(),
+        scopes=ROLE_SCOPES[member.role],
+        address=address,
+        via="console",
+        request_id=request_id,
+    )
+
+
+def system(tenant: Tenant, name: str, scopes: Iterable[Scope] = ALL_SCOPES) -> Caller:
+    """Return the Caller of the platform's own work on a tenant: commands and tasks."""
+    return Caller(tenant=tenant, kind="system", id=name, name=name, scopes=frozenset(scopes), via="system")

@@ -1,0 +1,61 @@
+"""What can be wrong with who is asking. Facts only: statuses and wording belong to the dialects."""
+
+
+class TenantsError(Exception):
+    """Root of this app's errors."""
+
+
+class MissingKey(TenantsError):
+    """The request carries no credential."""
+
+
+class UnknownKey(TenantsError):
+    """No such key, or the wrong secret: the two look alike."""
+
+
+class RevokedKey(TenantsError):
+    """The key was revoked."""
+
+
+class ExpiredKey(TenantsError):
+    """The key's time is over."""
+
+
+class TenantSuspended(TenantsError):
+    """The operator suspended the tenant."""
+
+
+class ScopeMissing(TenantsError):
+    """The caller may not do this."""
+
+    def __init__(self, scope: str) -> None:
+        """Keep the scope that was needed."""
+        super().__init__(scope)
+        self.scope = scope
+
+
+class QuotaExceeded(TenantsError):
+    """A quota of the tenant is used up."""
+
+    def __init__(self, quota: str, limit: int) -> None:
+        """Keep which quota, and how much it allows."""
+        super().__init__(quota, limit)
+        self.quota = quota
+        self.limit = limit
+
+
+class TooManyRequests(TenantsError):
+    """The caller is faster than its limit."""
+
+    def __init__(self, retry_after: float) -> None:
+        """Keep the seconds to wait."""
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class SealBroken(TenantsError):
+    """Sealed bytes do not open: wrong key, wrong place or changed bytes."""
+
+
+class MasterKeyUnusable(TenantsError):
+    """No master key at hand opens the tenant's data key."""

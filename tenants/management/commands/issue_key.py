@@ -1,0 +1,42 @@
+"""manage.py issue_key TENANT [--name …] [--scopes …]: make an API key and show it, once."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from tenants import audit, keys
+from tenants.access import Scope, system
+from tenants.models import Tenant
+
+
+class Command(BaseCommand):
+    """Make an API key."""
+
+    help = "Make an API key; its secret is shown this once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Ask whose key it is, its name and its scopes."""
+        scopes = [str(scope) for scope in Scope]
+        parser.add_argument("tenant", help="the tenant's slug")
+        parser.add_argument("--name", default="command line")
+        parser.add_argument("--scopes", nargs="+", choices=scopes, default=scopes)
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Make it and show it."""
+        del args
+        try:
+            tenant = Tenant.objects.get(slug=options["tenant"])
+        except Tenant.DoesNotExist:
+            message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
+            raise CommandError(message) from None
+        with transaction.atomic():
+            issued = keys.issue(tenant, name=options["name"], scopes=options["scopes"])
+            audit.record(system(tenant, "issue_key"), "key.issued", issued.key, scopes=issued.key.scopes)
+        self.stdout.write(
+            f"Whole key (Argos x-api-key):                  {issued.token}\n"
+            f"Id (NHN appKey, AccuAuth ID, Basic user):     {issued.key.pk}\n"
+            f"Secret (NHN Authorization, AccuAuth SECRET):  {issued.secret}\n"
+            "It is not shown again."
+        )

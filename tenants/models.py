@@ -1,0 +1,139 @@
+"""Tenants, their members, keys and audit entries."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from tenants.scope import TenantOwned, random_id
+
+
+class Tenant(models.Model):
+    """One customer: the owner of collections, keys and members."""
+
+    class State(models.TextChoices):
+        """Whether the tenant's callers are answered."""
+
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=200)
+    state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
+    created_at = models.DateTimeField(auto_now_add=True)
+    profiles = models.JSONField(
+        default=dict, blank=True, help_text="Which generation of a dialect the tenant speaks, by dialect."
+    )
+    face_quota = models.PositiveBigIntegerField(null=True, blank=True, help_text="Most faces; empty: no limit.")
+    collection_quota = models.PositiveIntegerField(null=True, blank=True, help_text="Most collections.")
+
+    def __str__(self) -> str:
+        """Name it by its slug."""
+        return self.slug
+
+
+class Member(TenantOwned):
+    """A person's place in a tenant."""
+
+    class Role(models.TextChoices):
+        """What a member may do; tenants.access maps each to scopes."""
+
+        OWNER = "owner"
+        ADMIN = "admin"
+        OPERATOR = "operator"
+        AUDITOR = "auditor"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """One place a person and tenant."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "user"], name="member_once")]
+
+    def __str__(self) -> str:
+        """Name the person and the role."""
+        return f"{self.user} ({self.role})"
+
+
+class ApiKey(TenantOwned):
+    """A credential for programs. The secret is known only as a SHA-256 (tenants.keys)."""
+
+    id = models.CharField(primary_key=True, max_length=24, editable=False)
+    name = models.CharField(max_length=100)
+    secret_hash = models.BinaryField(max_length=32, editable=False)
+    scopes = models.JSONField(default=list)
+    collections = models.JSONField(null=True, blank=True, help_text="Ids of the collections it reaches; null: all.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """Listed by tenant."""
+
+        indexes: ClassVar = [models.Index(fields=["tenant", "created_at"])]
+
+    def __str__(self) -> str:
+        """Name the key, never its secret."""
+        return f"{self.name} ({self.id})"
+
+
+class DataKey(TenantOwned):
+    """A tenant's data key, wrapped by a master key. The highest version seals; every version opens (tenants.vault)."""
+
+    version = models.PositiveIntegerField()
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """One key a version."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "version"], name="data_key_version")]
+
+    def __str__(self) -> str:
+        """Name the version."""
+        return f"v{self.version}"
+
+
+class AuditHead(TenantOwned):
+    """The end of a tenant's audit chain; its row lock puts the entries in order."""
+
+    tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    number = models.PositiveBigIntegerField(default=0)
+    digest = models.CharField(max_length=64, default="0" * 64)
+    wrapped_key = models.BinaryField()
+
+    def __str__(self) -> str:
+        """Name the last number."""
+        return str(self.number)
+
+
+class AuditEntry(TenantOwned):
+    """One thing somebody did. Append-only; chained by HMAC to the entry before it (tenants.audit)."""
+
+    number = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+    actor_kind = models.CharField(max_length=8)
+    actor_id = models.CharField(max_length=64)
+    actor_name = models.CharField(max_length=150)
+    address = models.CharField(max_length=45, blank=True)
+    via = models.CharField(max_length=16)
+    request_id = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=64)
+    target_kind = models.CharField(max_length=32, blank=True)
+    target_id = models.CharField(max_length=64, blank=True)
+    facts = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        """One entry a number; read newest first."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="audit_number")]
+        indexes: ClassVar = [models.Index(fields=["tenant", "target_kind", "target_id"])]
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        """Name the action."""
+        return f"{self.number} {self.action}"

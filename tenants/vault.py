@@ -1,0 +1,135 @@
+"""Envelope encryption: master key -> tenant data key -> templates, images, index files.
+
+AES-256-GCM throughout. What is sealed is bound to its tenant and to a context (which row, which file), so sealed bytes
+moved to another place do not open. Losing a tenant's data keys makes everything the tenant ever stored unreadable: that is
+how a tenant is erased even from old backups.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+from functools import lru_cache
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from tenants.errors import MasterKeyUnusable, SealBroken
+from tenants.models import DataKey, Tenant
+
+KEY_BYTES = 32
+_FINGERPRINT = 8
+_NONCE = 12
+_VERSION = 4
+
+
+@lru_cache(maxsize=1)
+def _master_keys(words: tuple[str, ...]) -> dict[bytes, AESGCM]:
+    """Return the master keys by fingerprint, the wrapping one first."""
+    keys = {}
+    for word in words:
+        try:
+            raw = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
+        except (binascii.Error, ValueError):
+            raw = b""
+        if len(raw) != KEY_BYTES:
+            message = "Each of MASTER_KEYS must be 32 bytes in base64url."
+            raise ImproperlyConfigured(message)
+        keys[hashlib.sha256(raw).digest()[:_FINGERPRINT]] = AESGCM(raw)
+    return keys
+
+
+def wrap(key: bytes, context: str) -> bytes:
+    """Encrypt a key with the current master key: fingerprint, nonce, ciphertext."""
+    fingerprint, master = next(iter(_master_keys(tuple(settings.MASTER_KEYS)).items()))
+    nonce = os.urandom(_NONCE)
+    return fingerprint + nonce + master.encrypt(nonce, key, context.encode())
+
+
+def unwrap(wrapped: bytes, context: str) -> bytes:
+    """Decrypt a key with the master key that wrapped it.
+
+    Raises:
+        MasterKeyUnusable: that master key is not at hand, or the bytes were changed.
+    """
+    master = _master_keys(tuple(settings.MASTER_KEYS)).get(wrapped[:_FINGERPRINT])
+    if master is None:
+        raise MasterKeyUnusable
+    nonce, sealed = wrapped[_FINGERPRINT : _FINGERPRINT + _NONCE], wrapped[_FINGERPRINT + _NONCE :]
+    try:
+        return master.decrypt(nonce, sealed, context.encode())
+    except InvalidTag as error:
+        raise MasterKeyUnusable from error
+
+
+@lru_cache(maxsize=4096)
+def _cipher(wrapped: bytes, context: str) -> AESGCM:
+    return AESGCM(unwrap(wrapped, context))
+
+
+def _key_context(tenant_id: int, version: int) -> str:
+    return f"data-key:{tenant_id}:{version}"
+
+
+def add_data_key(tenant: Tenant) -> DataKey:
+    """Give the tenant a new data key, which seals from now on."""
+    newest = DataKey.objects.of(tenant).order_by("-version").first()
+    version = newest.version + 1 if newest else 1
+    wrapped = wrap(os.urandom(KEY_BYTES), _key_context(tenant.pk, version))
+    return DataKey.everywhere.create(tenant=tenant, version=version, wrapped=wrapped)
+
+
+class Vault:
+    """A tenant's keys, ready for use on many items: one query, then arithmetic.
+
+    Sealed bytes are the data key's version (4 bytes), a nonce (12 bytes) and the ciphertext with its tag.
+    """
+
+    def __init__(self, tenant_id: int, ciphers: dict[int, AESGCM]) -> None:
+        """Keep the ciphers by version."""
+        self._tenant_id = tenant_id
+        self._ciphers = ciphers
+        self._newest = max(ciphers, default=0)
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> Self:
+        """Open the tenant's vault.
+
+        Raises:
+            MasterKeyUnusable: no master key at hand opens it.
+        """
+        keys = DataKey.objects.of(tenant).values_list("version", "wrapped")
+        return cls(tenant.pk, {v: _cipher(bytes(wrapped), _key_context(tenant.pk, v)) for v, wrapped in keys})
+
+    def seal(self, plain: bytes, context: str) -> bytes:
+        """Encrypt for this context.
+
+        Raises:
+            MasterKeyUnusable: the tenant has no data key (it was erased).
+        """
+        if not self._ciphers:
+            raise MasterKeyUnusable
+        nonce = os.urandom(_NONCE)
+        sealed = self._ciphers[self._newest].encrypt(nonce, plain, self._bound(context))
+        return self._newest.to_bytes(_VERSION) + nonce + sealed
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Decrypt what was sealed for this context.
+
+        Raises:
+            SealBroken: wrong tenant, wrong context, changed bytes, or a key that is gone.
+        """
+        cipher = self._ciphers.get(int.from_bytes(sealed[:_VERSION]))
+        nonce, body = sealed[_VERSION : _VERSION + _NONCE], sealed[_VERSION + _NONCE :]
+        if cipher is None or len(nonce) != _NONCE:
+            raise SealBroken(context)
+        try:
+            return cipher.decrypt(nonce, body, self._bound(context))
+        except InvalidTag as error:
+            raise SealBroken(context) from error
+
+    def _bound(self, context: str) -> bytes:
+        return f"{self._tenant_id}:{context}".encode()

@@ -1,0 +1,75 @@
+"""The cast: two tenants that must never see each other, a key each, a collection each."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from collections_app.models import Collection
+from collections_app.operations.collections import create_collection
+from tenants import keys
+from tenants.access import Caller, Scope, system
+from tenants.lifecycle import create_tenant
+from tenants.models import Tenant
+
+
+@dataclass(frozen=True)
+class Customer:
+    """A tenant, somebody who may do everything in it, a key with every scope and a collection called "people"."""
+
+    tenant: Tenant
+    caller: Caller
+    issued: keys.IssuedKey
+    people: Collection
+
+
+def make_customer(slug: str) -> Customer:
+    """Make a customer of that slug."""
+    tenant = create_tenant(slug, slug.title())
+    caller = system(tenant, "tests")
+    issued = keys.issue(tenant, name="tests", scopes=list(Scope))
+    return Customer(tenant, caller, issued, create_collection(caller, name="people"))
+
+
+@pytest.fixture
+def acme(db: None) -> Customer:
+    """The tenant that most tests are about."""
+    del db
+    return make_customer("acme")
+
+
+@pytest.fixture
+def globex(db: None) -> Customer:
+    """The other tenant."""
+    del db
+    return make_customer("globex")
+
+
+class ArgosClient:
+    """An integrator's client of the Argos dialect."""
+
+    def __init__(self, token: str, prefix: str = "") -> None:
+        """Keep the whole key, and the prefix before each path."""
+        self._http = Client(raise_request_exception=False)
+        self._token = token
+        self._prefix = prefix
+
+    def __call__(self, method: str, path: str, body: Any = None, **query: str) -> HttpResponse:
+        """Send a request with a JSON body or a query."""
+        return self._http.generic(
+            method,
+            self._prefix + path,
+            data="" if body is None else json.dumps(body),
+            content_type="application/json",
+            query_params=query,
+            headers={"x-api-key": self._token} if self._token else {},
+        )
+
+
+@pytest.fixture
+def argos(acme: Customer) -> ArgosClient:
+    """Acme's client."""
+    return ArgosClient(acme.issued.token)

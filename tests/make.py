@@ -1,0 +1,39 @@
+"""What tests are made of: portraits, odd images, and their forms on the wire."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def portrait(name: str) -> bytes:
+    """Return a portrait of tests/images by its name without ending."""
+    return (IMAGES / f"{name}.jpg").read_bytes()
+
+
+def blank(width: int = 320, height: int = 240, kind: str = "JPEG") -> bytes:
+    """Return an image that shows nobody."""
+    return encoded(np.full((height, width, 3), 128, dtype=np.uint8), kind)
+
+
+def side_by_side(*names: str) -> bytes:
+    """Return one image of several portraits, each 480 pixels high."""
+    pictures = [Image.open(io.BytesIO(portrait(name))).convert("RGB") for name in names]
+    scaled = [picture.resize((picture.width * 480 // picture.height, 480)) for picture in pictures]
+    return encoded(np.hstack([np.asarray(picture) for picture in scaled]), "JPEG")
+
+
+def encoded(pixels: np.ndarray, kind: str) -> bytes:
+    """Return (H, W, 3) uint8 RGB pixels as a file of the kind."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind, quality=92)
+    return out.getvalue()
+
+
+def base64_of(image: bytes) -> str:
+    """Return the bytes as base64 text."""
+    return base64.b64encode(image).decode()

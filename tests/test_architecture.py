@@ -1,0 +1,50 @@
+"""The house's rules that no linter knows."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT: Path = settings.BASE_DIR
+OURS = [
+    file
+    for app in ("config", "tenants", "recognition", "collections_app")
+    for file in sorted((ROOT / app).rglob("*.py"))
+    if "migrations" not in file.parts
+]
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_unscoped_manager_is_read_only_where_it_may_be(file: Path) -> None:
+    """`.everywhere` reads rows of every tenant: only scope, access, admin, tasks and commands may; anyone may create."""
+    place = file.relative_to(ROOT).as_posix()
+    allowed = {"tenants/scope.py", "tenants/access.py"}
+    if place in allowed or file.name in {"admin.py", "tasks.py"} or "management" in file.parts:
+        return
+    writes = {"create", "bulk_create", "update_or_create"}
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "everywhere":
+            assert node.attr in writes, f"{place}:{node.lineno} reads .everywhere"
+
+
+def _operations() -> list[ast.FunctionDef]:
+    folder = ROOT / "collections_app" / "operations"
+    trees = [ast.parse(file.read_text()) for file in sorted(folder.glob("*.py"))]
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [node for node in functions if not node.name.startswith("_") and node.args.kwonlyargs]
+
+
+@pytest.mark.parametrize("operation", _operations(), ids=lambda operation: operation.name)
+def test_an_operation_takes_the_caller_first_and_says_its_scope_in_its_first_line(operation: ast.FunctionDef) -> None:
+    assert [argument.arg for argument in operation.args.args] == ["caller"]
+    statements = operation.body[1:] if ast.get_docstring(operation) else operation.body
+    assert ast.unparse(statements[0]).startswith("caller.require(Scope.")
+
+
+def test_the_dialects_are_congruent() -> None:
+    """Each dialect is a folder of the same four files."""
+    folders = [path for path in (ROOT / "collections_app" / "dialects").iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert folders
+    for folder in folders:
+        assert {file.name for file in folder.glob("*.py")} == {"__init__.py", "urls.py", "views.py", "wire.py", "errors.py"}
