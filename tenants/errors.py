@@ -59,3 +59,7 @@ class SealBroken(TenantsError):
 
 class MasterKeyUnusable(TenantsError):
     """No master key at hand opens the tenant's data key."""
+
+
+class SignatureBroken(TenantsError):
+    """A signed document was changed, or this installation did not sign it."""

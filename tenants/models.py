@@ -97,6 +97,19 @@ class DataKey(TenantOwned):
         return f"v{self.version}"
 
 
+class SigningKey(models.Model):
+    """A key of the installation's own signature, its private half wrapped by a master key (tenants.signing)."""
+
+    version = models.PositiveIntegerField(unique=True)
+    public = models.BinaryField(max_length=32)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        """Name the version."""
+        return f"v{self.version}"
+
+
 class AuditHead(TenantOwned):
     """The end of a tenant's audit chain; its row lock puts the entries in order."""
 
