@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from collections_app.models import Collection, Face, SearchRecord
+from recognition.models import Gallery
 from tests.conftest import Customer
 from tests.dialects.test_nhn import (
     INVALID,
@@ -222,6 +223,13 @@ def test_an_unknown_path(nhn: NhnClient, acme: Customer, method: str, path: str)
 def test_an_unknown_method(nhn: NhnClient, method: str, path: str) -> None:  # noqa: F811
     assert nhn.refused(method, path) == INVALID
     assert NhnClient("fp_none", "none").refused(method, path) == NO_ACCESS
+
+
+def test_what_nobody_foresaw_is_an_internal_error(nhn: NhnClient, acme: Customer) -> None:  # noqa: F811
+    Gallery.everywhere.filter(pk=acme.people.pk).delete()  # as a damaged database
+    search = {"image": {"bytes": OBAMA}}
+    internal = (-50000, "InternalServerError")
+    assert nhn.refused("POST", "groups/people/search", search, limit=1, threshold=1) == internal
 
 
 class _Pictures(BaseHTTPRequestHandler):
