@@ -196,7 +196,12 @@ REST_FRAMEWORK = {
     "COMPACT_JSON": True,
 }
 # config/docs.py makes a document for each dialect. Assets are packaged: a page of documentation asks no other host.
-SPECTACULAR_SETTINGS = {"OAS_VERSION": "3.1.0", "SWAGGER_UI_DIST": "SIDECAR", "REDOC_DIST": "SIDECAR"}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # so an uploaded image never lies in a temporary file, unsealed
 SECURE_CONTENT_TYPE_NOSNIFF = True
