@@ -52,8 +52,10 @@ def due() -> set[int]:
     unsound = IndexSegment.everywhere.filter(~Q(condition=IndexSegment.Condition.SOUND))
     late = timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS)
     buried = Tombstone.everywhere.filter(came__lte=F("gallery__base"), at__lt=late)
-    many = Tombstone.everywhere.values("gallery").annotate(graves=Count("pk")).filter(
-        Q(graves__gt=compaction.GRAVES_AT_LEAST) | Q(graves__gt=F("gallery__size") * compaction.DEAD_SHARE)
+    many = (
+        Tombstone.everywhere.values("gallery")
+        .annotate(graves=Count("pk"))
+        .filter(Q(graves__gt=compaction.GRAVES_AT_LEAST) | Q(graves__gt=F("gallery__size") * compaction.DEAD_SHARE))
     )
     return {
         *grown,

@@ -80,8 +80,7 @@ class _Held:
                     for rows in batches:
                         self._matrix.append(rows)
                     self._seen = state.head
-                    break
-                state = now
+                state = now  # what was replaced while we read is in neither half: read on
             return _View(self._matrix.taken(), self._parts)
 
     def _is_time_to_retry(self) -> bool:
@@ -252,5 +251,7 @@ def _scored(
     if not known:
         return []
     cosines = np.array([vector for _, vector in known], dtype=np.float64) @ probe.astype(np.float64)
-    scored = sorted(zip(cosines.tolist(), [face for face, _ in known], strict=True), key=lambda pair: (-pair[0], pair[1]))
+    scored = sorted(
+        zip(cosines.tolist(), [face for face, _ in known], strict=True), key=lambda pair: (-pair[0], pair[1])
+    )
     return [Neighbour(face, cosine) for cosine, face in scored if cosine >= floor]
