@@ -80,7 +80,9 @@ def next_span(gallery: Gallery) -> Span | None:
 
 def _tail(gallery: Gallery, state: store.State, published: Sequence[IndexSegment]) -> Span:
     """Return the newest templates, with the segments before them that are not much larger, up to a segment's most."""
-    fresh = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=state.base, sequence__lte=state.head)
+    fresh = Embedding.objects.of(gallery.tenant).filter(
+        gallery=gallery, sequence__gt=state.base, sequence__lte=state.head
+    )
     numbers = fresh.order_by("sequence").values_list("sequence", flat=True)
     most = settings.INDEX_SEGMENT_ROWS
     last = numbers[most - 1 : most].first()
@@ -168,7 +170,12 @@ def _made(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Le
     gallery, rows, size = segment.gallery, len(ids), 2 * vectors.nbytes
     with files.draft(segment.name, size) as target, files.draft(segment.name, 0) as scratch:
         segments.write(
-            segment.kind, ids, vectors, target, scratch=scratch, progress=lambda row: lease.progress("building", row, rows)
+            segment.kind,
+            ids,
+            vectors,
+            target,
+            scratch=scratch,
+            progress=lambda row: lease.progress("building", row, rows),
         )
         segment.bytes = target.stat().st_size
         lease.progress("sealing", 0, rows)
@@ -191,9 +198,7 @@ def _made(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Le
     return False
 
 
-def _publish(
-    gallery: Gallery, span: Span, state: store.State, segment: IndexSegment | None, lease: Lease
-) -> None:
+def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSegment | None, lease: Lease) -> None:
     """Put the segment in the place of those of its span, and drop the tombstones it has taken in, at once or not at all."""
     with transaction.atomic():
         locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
@@ -209,4 +214,3 @@ def _publish(
         locked.version += 1
         locked.base = max(locked.base, span.high)
         locked.save(update_fields=["version", "base"])
-'''
