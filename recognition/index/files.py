@@ -24,6 +24,7 @@ from tenants.vault import Vault
 
 _CHUNK = 4_000_000
 _LENGTH = 4
+_SEAL = 64  # more than sealing adds to a chunk
 _HEADROOM = 50_000_000
 GRACE_SECONDS = 600
 ENDING, DRAFT = ".segment", ".draft"
@@ -161,13 +162,15 @@ def _unseal(segment: IndexSegment, vault: Vault, target: Path) -> None:
         with sealed_path(segment.tenant_id, segment.name).open("rb") as file, target.open("wb") as plain:
             number, length = 0, int.from_bytes(file.read(_LENGTH))
             while length:
+                if length > _CHUNK + _SEAL:
+                    raise SealBroken(segment.name)
                 sealed, after = file.read(length), int.from_bytes(file.read(_LENGTH))
                 plain.write(vault.open(sealed, _context(segment.name, number, last=not after)))
                 number, length = number + 1, after
             whole = plain.tell() == segment.bytes
     except FileNotFoundError as error:
         raise SegmentUnreadable(segment, IndexSegment.Condition.MISSING) from error
-    except (SealBroken, MasterKeyUnusable, MemoryError, OverflowError) as error:
+    except (SealBroken, MasterKeyUnusable) as error:
         raise SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED) from error
     if not whole:
         raise SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED)
