@@ -29,7 +29,8 @@ def compact_gallery(gallery_id: int) -> None:
 @shared_task
 def rebuild_index(gallery_id: int) -> None:
     """Make every segment of a gallery anew from the stored templates."""
-    IndexSegment.everywhere.filter(gallery_id=gallery_id).update(condition=IndexSegment.Condition.OUTDATED)
+    for gallery in Gallery.everywhere.select_related("tenant").filter(pk=gallery_id):
+        compaction.outdate(gallery)
     compact_gallery.run(gallery_id)
 
 

@@ -62,6 +62,12 @@ def compact(gallery: Gallery) -> int:
     return published
 
 
+def outdate(gallery: Gallery) -> None:
+    """Mark every segment for rebuilding; they answer until they are replaced."""
+    segments_ = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
+    segments_.update(condition=IndexSegment.Condition.OUTDATED)
+
+
 def next_span(gallery: Gallery) -> Span | None:
     """Say what to build next, or None: nothing is due.
 
