@@ -8,6 +8,7 @@ from recognition.index import store
 
 _DEAD = 0  # no face has this id
 _DEAD_SHARE = 0.2
+_NEVER = -3.0  # under every cosine and every floor
 _ROWS_AT_FIRST = 64
 
 
@@ -22,10 +23,10 @@ class Found:
 
 def best(cosines: np.ndarray, limit: int, floor: float) -> np.ndarray:
     """Return the positions of the highest `limit` cosines of at least `floor`, in no order."""
-    found = np.flatnonzero(cosines >= floor)
-    if len(found) > limit:
-        found = found[np.argpartition(-cosines[found], limit - 1)[:limit]]
-    return found
+    if len(cosines) > limit:
+        nearest = np.argpartition(cosines, -limit)[-limit:]
+        return nearest[cosines[nearest] >= floor]
+    return np.flatnonzero(cosines >= floor)
 
 
 class Matrix:
@@ -89,5 +90,6 @@ def search(taken: tuple[np.ndarray, np.ndarray], probe: np.ndarray, limit: int, 
     """Return the nearest rows of what `Matrix.taken` gave. A float64 probe would copy the whole matrix to float64."""
     ids, vectors = taken
     cosines = vectors @ probe
-    rows = best(np.where(ids == _DEAD, np.float32(-3), cosines), limit, floor)
+    cosines[ids == _DEAD] = _NEVER
+    rows = best(cosines, limit, floor)
     return Found(ids[rows], cosines[rows], vectors[rows])

@@ -25,6 +25,7 @@ from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.index")
 _RETRY_SECONDS = 30
+_TIES = 6  # candidates beyond those asked for whose float32 cosines may stand in another order than the float64 ones
 _OPEN_SEGMENTS = 256  # a process; each holds one file open
 _SLACK = 0.05  # by which a candidate's cosine may be off
 
@@ -193,7 +194,8 @@ class LocalIndex:
         probe = np.ascontiguousarray(probe, dtype=np.float32)  # a float64 probe would copy whole matrices to float64
         view = self._hold(gallery, len(probe)).view(gallery)
         self._shrink(gallery.pk)
-        wanted = limit + MARGIN
+        exactly = all(part.segment.kind == IndexSegment.Kind.FLAT for part, _ in view.parts)
+        wanted = limit + (_TIES if exactly else MARGIN)
         while True:
             ids, cosines, vectors = _candidates(view, probe, wanted, floor)
             nearest = _scored(gallery, ids, vectors, probe, floor)
