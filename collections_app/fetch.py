@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as NoAnswer
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Url, parse_url
@@ -96,7 +96,7 @@ def load(image: bytes | ImageUrl, *, max_bytes: int) -> bytes:
         moved, content = _get(place, _addresses(place, deadline), deadline, max_bytes)
         if not moved:
             return content
-        url = urljoin(url, moved)
+        url = _joined(url, moved)
     raise ImageUrlRefused("too many redirects")
 
 
@@ -126,6 +126,14 @@ def _place(url: str, ports: frozenset[int]) -> Url:
     if _port(place) not in ports:
         raise ImageUrlRefused("port not allowed")
     return place
+
+
+def _joined(url: str, moved: str) -> str:
+    """Return where a redirect leads."""
+    try:
+        return urljoin(url, moved)
+    except ValueError:
+        raise ImageUrlRefused("malformed") from None
 
 
 def _port(place: Url) -> int:
@@ -162,9 +170,11 @@ def _get(place: Url, addresses: list[str], deadline: float, max_bytes: int) -> t
         clock.daemon = True
         clock.start()
         try:
-            return _answer(connection, place, max_bytes)
+            answer = _answer(connection, place, max_bytes)
         finally:
             clock.cancel()
+    except NewConnectionError as error:  # to urllib3 a timeout, though nobody is there
+        raise ImageUrlRefused("no connection") from error
     except (TimeoutError, NoAnswer):
         raise ImageUrlTimeout from None
     except (OSError, http.client.HTTPException, HTTPError) as error:
@@ -174,6 +184,9 @@ def _get(place: Url, addresses: list[str], deadline: float, max_bytes: int) -> t
     finally:
         if connection:
             connection.close()
+    if over.is_set():  # what was cut off may look whole
+        raise ImageUrlTimeout
+    return answer
 
 
 def _connect(place: Url, addresses: list[str], deadline: float) -> HTTPConnection:
