@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
-from recognition.index import compaction, files
+from recognition.index import compaction, files, pgvector
 from recognition.models import Gallery, IndexSegment, Tombstone
 
 logger = logging.getLogger("faceplane.index")
@@ -18,9 +18,12 @@ logger = logging.getLogger("faceplane.index")
 def compact_gallery(gallery_id: int) -> None:
     """Make the segments of a gallery that are due; a gallery that is gone or in other hands is left alone."""
     gallery = Gallery.everywhere.select_related("tenant").filter(pk=gallery_id).first()
-    if gallery is None or settings.FACE_INDEX != "segments":
+    if gallery is None or settings.FACE_INDEX == "exact":
         return
     try:
+        if gallery.mirrored:
+            pgvector.index_if_large(gallery)
+            return
         compaction.compact(gallery)
     except files.NoRoom:
         logger.error("No room to build a segment.", extra={"gallery": gallery_id})  # noqa: TRY400 -- nothing to trace

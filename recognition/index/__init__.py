@@ -5,6 +5,7 @@ from functools import cache
 from django.conf import settings
 
 from recognition.index.local import LocalIndex
+from recognition.index.pgvector import PgvectorIndex
 from recognition.index.protocol import FaceIndex, Neighbour
 
 __all__ = ["FaceIndex", "Neighbour", "face_index"]
@@ -17,4 +18,5 @@ def face_index() -> FaceIndex:
 
 @cache
 def _engine(name: str) -> FaceIndex:
-    return LocalIndex(segmented=name == "segments")
+    local = LocalIndex(segmented=name != "exact")
+    return PgvectorIndex(local) if name == "pgvector" else local

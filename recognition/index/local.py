@@ -19,6 +19,7 @@ from django.conf import settings
 from recognition.index import exact, files, store
 from recognition.index.exact import Found, Matrix
 from recognition.index.protocol import Neighbour
+from recognition.index.scores import scored
 from recognition.index.segments import MARGIN, OpenSegment
 from recognition.models import Gallery, IndexSegment
 from tenants.vault import Vault
@@ -198,7 +199,7 @@ class LocalIndex:
         wanted = limit + (_TIES if exactly else MARGIN)
         while True:
             ids, cosines, vectors = _candidates(view, probe, wanted, floor)
-            nearest = _scored(gallery, ids, vectors, probe, floor)
+            nearest = scored(gallery, ids, vectors, probe, floor)
             seen_all = len(ids) < wanted or cosines.min() < floor - _SLACK
             if len(nearest) >= limit or seen_all:
                 return nearest[:limit]
@@ -237,23 +238,3 @@ def _candidates(
     for one in found:
         vectors += [None] * len(one.ids) if one.vectors is None else list(one.vectors)
     return ids[order], cosines[order], [vectors[row] for row in order]
-
-
-def _scored(
-    gallery: Gallery, ids: np.ndarray, vectors: list[np.ndarray | None], probe: np.ndarray, floor: float
-) -> list[Neighbour]:
-    """Compute every score again from the stored templates, in float64; who has left by now is left out."""
-    asked = [int(face) for face, vector in zip(ids, vectors, strict=True) if vector is None]
-    stored = store.vectors(gallery, asked) if asked else {}
-    pairs = [
-        (int(face), vector if vector is not None else stored.get(int(face)))
-        for face, vector in zip(ids, vectors, strict=True)
-    ]
-    known = [(face, vector) for face, vector in pairs if vector is not None]
-    if not known:
-        return []
-    cosines = np.array([vector for _, vector in known], dtype=np.float64) @ probe.astype(np.float64)
-    scored = sorted(
-        zip(cosines.tolist(), [face for face, _ in known], strict=True), key=lambda pair: (-pair[0], pair[1])
-    )
-    return [Neighbour(face, cosine) for cosine, face in scored if cosine >= floor]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from django.db.models import QuerySet
 
 from recognition import packs
 from recognition.errors import TemplateNotFound
@@ -75,9 +76,9 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
 def remove(gallery: Gallery, face_ids: Collection[int], *, mirrored: bool = False) -> int:
     """Delete templates under the gallery's lock and leave tombstones; return how many there were."""
     before = _advance(gallery, len(face_ids), mirrored=mirrored)
-    rows = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, face_id__in=face_ids)
-    present = list(rows.values_list("face_id", "sequence"))
-    rows.delete()
+    found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sequence")
+    present = [(face_id, came) for home, face_id, came in found if home == gallery.pk]
+    _of_faces(gallery, [face_id for face_id, _ in present]).delete()
     Tombstone.everywhere.bulk_create(
         Tombstone(tenant_id=gallery.tenant_id, gallery=gallery, sequence=sequence, face_id=face_id, came=came)
         for sequence, (face_id, came) in enumerate(present, start=before + 1)
@@ -138,11 +139,11 @@ def graves(gallery: Gallery, after: int, upto: int, *, base: int | None = None) 
 
 def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray]:
     """Read templates by face id; ids that the gallery does not hold are left out."""
-    rows = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, face_id__in=list(face_ids))
     vault = Vault.of(gallery.tenant)
     return {
         face_id: np.frombuffer(vault.open(bytes(sealed), _context(face_id)), dtype="<f4")
-        for face_id, sealed in rows.values_list("face_id", "sealed")
+        for home, face_id, sealed in _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
+        if home == gallery.pk
     }
 
 
@@ -156,6 +157,14 @@ def vector(gallery: Gallery, face_id: int) -> np.ndarray:
     if face_id not in found:
         raise TemplateNotFound(face_id)
     return found[face_id]
+
+
+def _of_faces(gallery: Gallery, face_ids: Collection[int]) -> QuerySet[Embedding]:
+    """Return the tenant's templates of these faces, in whatever gallery: the caller compares.
+
+    With the gallery among the conditions SQLite would take the index by gallery and read all of it.
+    """
+    return Embedding.objects.of(gallery.tenant).filter(face_id__in=list(face_ids))
 
 
 def _advance(gallery: Gallery, numbers: int, *, grown: int = 0, mirrored: bool) -> int:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from django.conf import settings
 
 from recognition.errors import TemplateNotFound
-from recognition.index import FaceIndex, compaction
+from recognition.index import FaceIndex, compaction, pgvector
 from recognition.index.local import LocalIndex
+from recognition.index.pgvector import PgvectorIndex
 from recognition.models import IndexSegment
 from tests.conftest import Customer
 from tests.index.gallery import enrol, erase, people
@@ -13,10 +15,15 @@ from tests.index.gallery import enrol, erase, people
 ALL = -2.0
 
 
-@pytest.fixture(params=["exact", "segments"])
-def index(request: pytest.FixtureRequest) -> FaceIndex:
-    """Each engine in turn."""
-    return LocalIndex(segmented=request.param == "segments")
+@pytest.fixture(params=["exact", "segments", "pgvector"])
+def index(request: pytest.FixtureRequest, db: None) -> FaceIndex:
+    """Each engine in turn; pgvector where the database has it (tests.index.test_pgvector starts one)."""
+    if request.param != "pgvector":
+        return LocalIndex(segmented=request.param == "segments")
+    if settings.FACE_INDEX != "pgvector":
+        pytest.skip("test_pgvector.py runs this on a server of its own")
+    pgvector.prepare()
+    return PgvectorIndex(LocalIndex(segmented=True))
 
 
 def faces(count: int, each: int = 1) -> np.ndarray:
