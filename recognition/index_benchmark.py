@@ -123,7 +123,8 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
     return {
         "enrol_s": round(enrolled - began, 1),
         "build_s": round(built - enrolled, 1),
-        "kind": "+".join(f"{one.kind} ef={one.expansion}" if one.expansion else one.kind for one in segments) or "matrix",
+        "kind": "+".join(f"{one.kind} ef={one.expansion}" if one.expansion else one.kind for one in segments)
+        or "matrix",
         "file_mb": round(sum(one.bytes for one in segments) / 1e6, 1),
         "gate": [[one.rank1, one.recall] for one in segments],
     }

@@ -79,7 +79,10 @@ def move_out(gallery: Gallery) -> None:
     with transaction.atomic():
         Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk).update(mirrored=False)
         with _as_tenant(gallery) as cursor:
-            cursor.execute("DELETE FROM recognition_vector WHERE tenant_id = %s AND gallery_id = %s", [gallery.tenant_id, gallery.pk])
+            cursor.execute(
+                "DELETE FROM recognition_vector WHERE tenant_id = %s AND gallery_id = %s",
+                [gallery.tenant_id, gallery.pk],
+            )
             cursor.execute(f"DROP INDEX IF EXISTS {graph_name(gallery)}")
 
 

@@ -41,7 +41,7 @@ def _start(rows: int) -> int:
     return -(-rows * (_ID + _ORDER) // _ALIGNED) * _ALIGNED
 
 
-def write(  # noqa: PLR0913 -- what a file is made of
+def write(
     kind: str, ids: np.ndarray, vectors: np.ndarray, target: Path, *, scratch: Path, progress: Callable[[int], None]
 ) -> None:
     """Lay a segment's file out: ids (n,), unit vectors (n, dimension) float32, which may be mapped from a larger file."""

@@ -40,7 +40,7 @@ def examine(part: OpenSegment, ids: np.ndarray, vectors: np.ndarray, progress: C
     nearest = ids[exact_nearest(probes, vectors, min(_TOP, len(ids)))]
     if part.segment.kind != IndexSegment.Kind.GRAPH:
         return _gate(part, probes, nearest, progress)
-    for part.expansion in EXPANSIONS:  # noqa: B020 -- the width is the segment's own and stays as it passed
+    for part.expansion in EXPANSIONS:
         found = _gate(part, probes, nearest, progress)
         if found.passed:
             break

@@ -13,7 +13,9 @@ from recognition.models import Gallery
 class Command(BaseCommand):
     """Move galleries."""
 
-    help = "Copy galleries into pgvector's table, or take them out of it. Start the servers with FACE_INDEX set to match."
+    help = (
+        "Copy galleries into pgvector's table, or take them out of it. Start the servers with FACE_INDEX set to match."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Ask where to, and whose."""
