@@ -1,8 +1,8 @@
 """How fast and how right the index is, on clustered synthetic unit vectors, in a product of its own.
 
 Owns the measuring: each row of the table is a database and an index in a temporary folder, filled in one process and
-searched in another that is pinned to one core, so that memory and opening times are those of a newcomer. Probes are unseen
-faces of enrolled people. Knows nothing of how the command prints.
+searched in another that is pinned to one core, so that memory and opening times are those of a newcomer. Probes are
+unseen faces of enrolled people. Knows nothing of how the command prints.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ KINDS: dict[str, dict[str, str]] = {
 }
 
 
+def number(word: str) -> int:
+    """Read a size as people write it: 500, 10k, 1m."""
+    scale = {"k": 1_000, "m": 1_000_000}.get(word[-1:].lower(), 1)
+    return int(float(word.rstrip("kKmM")) * scale)
+
+
 def measure(size: int, dimension: int, faces: int, kind: str, manage: Path) -> dict[str, Any]:
     """Fill and search an index of `size` faces, `faces` of each person; return the figures."""
     with tempfile.TemporaryDirectory(prefix="faceplane-benchmark-") as folder:
@@ -47,7 +54,9 @@ def measure(size: int, dimension: int, faces: int, kind: str, manage: Path) -> d
         for step in ("fill", "search"):
             command = [sys.executable, "-m", "recognition.index_benchmark", step, str(size), str(dimension), str(faces)]
             env = os.environ | own | KINDS[kind]
-            done = subprocess.run(command, cwd=manage.parent, env=env, stdout=subprocess.PIPE, check=True)  # noqa: S603
+            done = subprocess.run(  # noqa: S603 -- this module, in a process of its own
+                command, cwd=manage.parent, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+            )
             figures |= json.loads(done.stdout.splitlines()[-1])
         for left in Path(own["INDEX_OPEN_DIR"]).glob("*"):
             left.unlink()
@@ -150,11 +159,11 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     def search(probe: np.ndarray) -> None:
         found.append([one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)])
 
-    times = [_seconds(lambda probe=probe: search(probe)) for probe in asked]  # type: ignore[misc]
+    times = [_seconds(partial(search, probe)) for probe in asked]
     grown = _private_bytes() - private
     everybody = np.concatenate(list(people(size, dimension, faces)))
     exact: list[np.ndarray] = []
-    plain = [_seconds(lambda probe=probe: exact.append(_numpy(everybody, probe))) for probe in asked]  # type: ignore[misc]
+    plain = [_seconds(partial(lambda probe: exact.append(_numpy(everybody, probe)), probe)) for probe in asked]
     pairs = list(zip(found, exact, strict=True))
     return {
         "p50_ms": _percentile(times, 50),

@@ -21,8 +21,8 @@ from tenants.access import Caller, Scope
 class IndexState:
     """A collection's index: what it holds, whether all of it is sound, and how far the work on it is.
 
-    `waiting` are the changes since the last segment: they are searched exactly. `stage` is empty when nobody works on it;
-    `seconds_left` is about the stage and None until it can be known. `fault` is what stopped the last attempt.
+    `waiting` are the changes since the last segment: they are searched exactly. `stage` is empty when nobody works on
+    it; `seconds_left` is about the stage and None until it can be known. `fault` is what stopped the last attempt.
     """
 
     collection: Collection

@@ -1,8 +1,8 @@
 """Making segments: plan, read, build, seal, open again, test against exact search, publish.
 
 Owns when a gallery is due, which templates go into which segment, and what may be published. A publication is one
-transaction under the gallery's row lock that checks the lease's token and the version it started from; until then nothing
-refers to the new file, and after it nothing needs the old ones.
+transaction under the gallery's row lock that checks the lease's token and the version it started from; until then
+nothing refers to the new file, and after it nothing needs the old ones.
 """
 
 import logging
@@ -205,7 +205,7 @@ def _made(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Le
 
 
 def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSegment | None, lease: Lease) -> None:
-    """Put the segment in the place of those of its span, and drop the tombstones it has taken in, at once or not at all."""
+    """Replace the segments of the span and drop the tombstones it has taken in, at once or not at all."""
     with transaction.atomic():
         locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
         lease.hold()

@@ -3,8 +3,9 @@
 Owns where they lie, how they are sealed, and how they are made so that a crash leaves either a whole file or one that
 nobody refers to. Knows nothing of what is in them.
 
-A sealed file is a row of chunks, each sealed by the tenant's vault for its file and place, the last one marked. The opened
-copy lies in a folder of ours alone, in RAM where there is some, and every process of the host maps the same one.
+A sealed file is a row of chunks, each sealed by the tenant's vault for its file and place, the last one marked. The
+opened copy lies in a folder of ours alone, in RAM where there is some, and every process of the host maps the same
+one.
 """
 
 import fcntl
@@ -12,7 +13,8 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -142,7 +144,7 @@ def remove(segment: IndexSegment) -> None:
     discard(segment)
 
 
-def sweep(published: Set[str], *, grace: float = GRACE_SECONDS) -> int:
+def sweep(published: AbstractSet[str], *, grace: float = GRACE_SECONDS) -> int:
     """Remove the files that no published segment refers to and that nobody is making; return how many."""
     removed = 0
     oldest = time.time() - grace
@@ -163,7 +165,7 @@ def _unseal(segment: IndexSegment, vault: Vault, target: Path) -> None:
             number, length = 0, int.from_bytes(file.read(_LENGTH))
             while length:
                 if length > _CHUNK + _SEAL:
-                    raise SealBroken(segment.name)
+                    raise SealBroken(segment.name)  # noqa: TRY301 -- a length that sealing never writes
                 sealed, after = file.read(length), int.from_bytes(file.read(_LENGTH))
                 plain.write(vault.open(sealed, _context(segment.name, number, last=not after)))
                 number, length = number + 1, after

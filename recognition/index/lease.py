@@ -1,7 +1,7 @@
 """Who may publish a gallery's segments, and how far the work is.
 
-A lease ends by itself, so a killed worker blocks nobody for long. Its token is compared in the publishing transaction, so
-a worker that slept through its lease cannot publish over the one that took the work over.
+A lease ends by itself, so a killed worker blocks nobody for long. Its token is compared in the publishing
+transaction, so a worker that slept through its lease cannot publish over the one that took the work over.
 """
 
 import time

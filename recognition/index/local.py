@@ -1,8 +1,8 @@
 """The engine of one host: segments up to the gallery's base, a matrix for what came after, tombstones for what left.
 
-Each process keeps what it has read of a gallery and asks the database, at every search, whether there is more: there is no
-message to miss and no time to wait for. A segment that cannot be opened is answered for from the database, exactly, until
-the worker has made it again.
+Each process keeps what it has read of a gallery and asks the database, at every search, whether there is more: there
+is no message to miss and no time to wait for. A segment that cannot be opened is answered for from the database,
+exactly, until the worker has made it again.
 """
 
 import logging
@@ -109,7 +109,7 @@ class _Held:
         try:
             return [known.get(segment.name) or open_segment(segment, gallery) for segment in segments]
         except files.NoRoom:
-            logger.error("No room to open a segment: searching from the database.", extra={"gallery": gallery.pk})  # noqa: TRY400
+            logger.warning("No room to open a segment: searching from the database.", extra={"gallery": gallery.pk})
         except files.SegmentUnreadable as error:
             if store.state(gallery).version != state.version:
                 return None  # a publication replaced it: the caller sees the version and adopts again
@@ -160,7 +160,7 @@ def _report(gallery: Gallery, error: files.SegmentUnreadable) -> None:
 
 
 class LocalIndex:
-    """The engine over segments; without `segmented`, over a matrix alone: right at any size, quick up to 100,000 faces."""
+    """The engine over segments; without `segmented`, over a matrix alone: quick up to 100,000 faces."""
 
     def __init__(self, *, segmented: bool) -> None:
         """Hold nothing yet; a forked child begins anew, so that no lock is held by a thread it does not have."""
@@ -228,7 +228,7 @@ class LocalIndex:
 def _candidates(
     view: _View, probe: np.ndarray, wanted: int, floor: float
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
-    """Return the best ids of the matrix and of every segment, their cosines so far, and their templates where at hand."""
+    """Return the best ids of matrix and segments, their cosines so far, and their templates where at hand."""
     found: list[Found] = [exact.search(view.taken, probe, wanted, floor - _SLACK)]
     found += [part.search(probe, wanted, floor - _SLACK, dead) for part, dead in view.parts]
     ids = np.concatenate([one.ids for one in found])

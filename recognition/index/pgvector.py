@@ -1,12 +1,14 @@
 """The engine of many hosts: vectors in PostgreSQL with pgvector, beside the rows they belong to.
 
 One transaction writes the face, its sealed template and its vector, so that there is nothing to keep in step. Small
-galleries are searched exactly; a large one has an HNSW index of its own, since one index over all tenants would have the
-planner search it for a small gallery and miss. Row-level security is the second wall between tenants, after the WHERE.
+galleries are searched exactly; a large one has an HNSW index of its own, since one index over all tenants would have
+the planner search it for a small gallery and miss. Row-level security is the second wall between tenants, after the
+WHERE.
 
 The vectors lie in clear inside the database, readable by whoever may read its tables: encrypt its volumes. The sealed
-templates remain the truth: a vector goes with its template by a foreign key, whatever engine removes it, and a gallery
-that another engine added to is a mirror no more and is searched locally until `move_index` has moved it again.
+templates remain the truth: a vector goes with its template by a foreign key, whatever engine removes it, and a
+gallery that another engine added to is a mirror no more and is searched locally until `move_index` has moved it
+again.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -46,6 +48,9 @@ CREATE POLICY tenant_only ON recognition_vector
 _WRITE = """
 INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector) VALUES (%s, %s, %s, %s)
 ON CONFLICT (tenant_id, face_id) DO NOTHING
+"""
+_SEARCH = """
+SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true)
 """
 
 
@@ -104,10 +109,10 @@ def index_if_large(gallery: Gallery) -> bool:
 
 
 def nearest_query(gallery: Gallery) -> str:
-    """Return the query for the nearest faces; the ids stand in it as literals, so that the partial index can be chosen."""
+    """Return the query for the nearest faces; the ids are literals, so that the partial index can be chosen."""
     width = store.dimension(gallery)
-    return (
-        f"SELECT face_id FROM recognition_vector WHERE tenant_id = {int(gallery.tenant_id)}"
+    return (  # no text of anybody is in it: whole numbers only
+        f"SELECT face_id FROM recognition_vector WHERE tenant_id = {int(gallery.tenant_id)}"  # noqa: S608
         f" AND gallery_id = {int(gallery.pk)} ORDER BY (vector::halfvec({width})) <#> %s::halfvec({width}) LIMIT %s"
     )
 
@@ -151,10 +156,7 @@ class PgvectorIndex:
 
     def _nearest(self, gallery: Gallery, probe: np.ndarray, wanted: int) -> list[int]:
         with transaction.atomic(), _as_tenant(gallery) as cursor:
-            cursor.execute(
-                "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'strict_order', true)",
-                [str(min(max(_WIDTH, wanted), 1000))],
-            )
+            cursor.execute(_SEARCH, [str(min(max(_WIDTH, wanted), 1000))])
             cursor.execute(nearest_query(gallery), [_text(probe), wanted])
             return [face for (face,) in cursor.fetchall()]
 
@@ -183,4 +185,5 @@ def _text(vector: np.ndarray) -> str:
 
 
 def graph_name(gallery: Gallery) -> str:
+    """Return the name of a gallery's own HNSW index."""
     return f"recognition_vector_{int(gallery.pk)}"

@@ -3,12 +3,13 @@
 A file is the face ids (int64), the order that sorts them (uint32) and what is searched, by kind:
 
 - flat: the templates themselves, float32. Exact.
-- scan: one byte a dimension, all read by every search. A quarter of the memory, about twice as fast, and so near to exact
-  that the few hundred best hold the best ten.
+- scan: one byte a dimension, all read by every search. A quarter of the memory, about twice as fast, and so near to
+  exact that the few hundred best hold the best ten.
 - graph: an HNSW graph over float16. Fast in large galleries whose data suits it, and it says nothing when it misses:
   hence the self-test before any of them is published (recognition.index.compaction).
 
-Whatever the kind finds, scan and graph are candidates only: their scores are computed again from the stored templates.
+Whatever the kind finds, scan and graph are candidates only: their scores are computed again from the stored
+templates.
 """
 
 import mmap
@@ -44,7 +45,7 @@ def _start(rows: int) -> int:
 def write(
     kind: str, ids: np.ndarray, vectors: np.ndarray, target: Path, *, scratch: Path, progress: Callable[[int], None]
 ) -> None:
-    """Lay a segment's file out: ids (n,), unit vectors (n, dimension) float32, which may be mapped from a larger file."""
+    """Lay a segment's file out: ids (n,), unit vectors (n, d) float32, which may be mapped from a larger file."""
     with target.open("wb") as file:
         file.write(ids.astype("<i8").tobytes())
         file.write(np.argsort(ids).astype("<u4").tobytes())
@@ -121,7 +122,8 @@ class OpenSegment:
             return _NO_ROWS
         at = np.searchsorted(self._ids, mine, sorter=self._order)
         rows = self._order[np.minimum(at, len(self._order) - 1)].astype(np.int64)
-        return rows[self._ids[rows] == mine]
+        held: np.ndarray = rows[self._ids[rows] == mine]
+        return held
 
     def search(self, probe: np.ndarray, limit: int, floor: float, dead: np.ndarray) -> Found:
         """Return at least the `limit` nearest rows that are not among the dead, if the segment has so many."""
@@ -156,7 +158,7 @@ class OpenSegment:
 
     def _walk(self, probe: np.ndarray, limit: int, dead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Walk the graph; the dead are found with the others, so room for them is asked for."""
-        self._graph.expansion_search = max(self.expansion, limit)
+        self._graph.expansion_search = max(self.expansion, limit)  # type: ignore[misc]  # it has a setter
         found = self._graph.search(probe, min(limit, self.segment.rows), threads=1)
         rows = found.keys.astype(np.int64)
         alive = np.isin(rows, dead, invert=True) if len(dead) else np.ones(len(rows), dtype=bool)

@@ -1,7 +1,7 @@
 """The recall gate: a segment answers as exact search does, or it is not published.
 
-The probes are the gallery's own templates with so much noise that they are as far from their template as another picture
-of the same person: finding a template by itself would prove nothing.
+The probes are the gallery's own templates with so much noise that they are as far from their template as another
+picture of the same person: finding a template by itself would prove nothing.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Gate:
 
 
 def examine(part: OpenSegment, ids: np.ndarray, vectors: np.ndarray, progress: Callable[[int], None]) -> Gate:
-    """Compare a segment with exact search over ids (n,) and vectors (n, dimension); a graph looks wider until it passes."""
+    """Compare a segment with exact search over ids (n,) and vectors (n, d); a graph looks wider until it passes."""
     flat = part.segment.kind == IndexSegment.Kind.FLAT
     probes = noisy(vectors, _FLAT_PROBES if flat else _PROBES)
     nearest = ids[exact_nearest(probes, vectors, min(_TOP, len(ids)))]
@@ -54,7 +54,8 @@ def noisy(vectors: np.ndarray, count: int) -> np.ndarray:
     noise = random.standard_normal((len(rows), vectors.shape[1]))
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
     probes = _COSINE * vectors[rows] + np.sqrt(1 - _COSINE**2) * noise
-    return (probes / np.linalg.norm(probes, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (probes / np.linalg.norm(probes, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def exact_nearest(probes: np.ndarray, vectors: np.ndarray, top: int) -> np.ndarray:
@@ -72,7 +73,7 @@ def exact_nearest(probes: np.ndarray, vectors: np.ndarray, top: int) -> np.ndarr
 
 
 def _gate(part: OpenSegment, probes: np.ndarray, nearest: np.ndarray, progress: Callable[[int], None]) -> Gate:
-    """Ask as a search asks: the candidates are scored exactly afterwards, so whoever is among them has the right place."""
+    """Ask as a search asks: candidates are scored exactly afterwards, so whoever is among them comes out in place."""
     first = shared = 0
     for number, (probe, wanted) in enumerate(zip(probes, nearest, strict=True)):
         found = part.search(probe, _TOP + MARGIN, -2.0, _NO_DEAD).ids

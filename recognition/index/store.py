@@ -173,7 +173,7 @@ def _advance(gallery: Gallery, numbers: int, *, grown: int = 0, mirrored: bool) 
     A change by an engine that does not write pgvector's table leaves that table behind: it is a mirror no more.
     """
     locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
-    before = locked.head
+    before: int = locked.head
     gallery.head, gallery.size = before + numbers, locked.size + grown
     gallery.mirrored = locked.mirrored and mirrored
     gallery.save(update_fields=["head", "size", "mirrored"])

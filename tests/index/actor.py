@@ -19,7 +19,7 @@ from django.conf import settings  # noqa: E402
 
 from collections_app.models import Collection  # noqa: E402
 from recognition import tasks  # noqa: E402
-from recognition.index import compaction, face_index, files, segments  # noqa: E402
+from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402
 from recognition.models import IndexSegment  # noqa: E402
 from tests.index import gallery  # noqa: E402
 
@@ -55,6 +55,11 @@ def compact(name: str) -> int:
     return compaction.compact(home(name).gallery)
 
 
+def rebuild(name: str) -> None:
+    """Build every segment again."""
+    tasks.rebuild_index.run(home(name).pk)
+
+
 def sweep() -> None:
     """Sweep at once."""
     files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), grace=-1)
@@ -67,10 +72,10 @@ def due() -> None:
 
 STEPS: dict[str, tuple[Any, str]] = {
     "write": (segments, "write"),
-    "fsync": (files.os, "fsync"),
+    "fsync": (os, "fsync"),
     "seal": (files, "seal"),
     "open": (compaction, "open_segment"),
-    "test": (compaction.selftest, "examine"),
+    "test": (selftest, "examine"),
     "publish": (compaction, "_publish"),
 }
 
@@ -80,7 +85,7 @@ def die(step: str, *, after: bool) -> None:
     module, name = STEPS[step]
     real: Callable[..., Any] = getattr(module, name)
 
-    def fatal(*args: Any, **named: Any) -> None:  # noqa: ANN401
+    def fatal(*args: Any, **named: Any) -> None:
         if after:
             real(*args, **named)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -95,7 +100,7 @@ def small(**values: int) -> None:
 
 
 if __name__ == "__main__":
-    COMMANDS = {f.__name__: f for f in (enrol, erase, search, compact, sweep, due, die, small)}
+    COMMANDS = {f.__name__: f for f in (enrol, erase, search, compact, rebuild, sweep, due, die, small)}
     for line in sys.stdin:
         command, named = json.loads(line)
         print(json.dumps(COMMANDS[command](**named)), flush=True)  # noqa: T201

@@ -49,18 +49,18 @@ class Actor:
             text=True,
         )
 
-    def send(self, command: str, **named: Any) -> None:  # noqa: ANN401
+    def send(self, command: str, **named: Any) -> None:
         """Ask for something and do not wait."""
         assert self.process.stdin
         print(json.dumps([command, named]), file=self.process.stdin, flush=True)
 
-    def answer(self) -> Any:  # noqa: ANN401
+    def answer(self) -> Any:
         """Wait for the answer; None also when the process died."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         return json.loads(line) if line else None
 
-    def __call__(self, command: str, **named: Any) -> Any:  # noqa: ANN401
+    def __call__(self, command: str, **named: Any) -> Any:
         """Ask and wait."""
         self.send(command, **named)
         return self.answer()

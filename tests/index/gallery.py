@@ -20,7 +20,8 @@ def people(random: np.random.Generator, count: int, faces: int, width: int = 128
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors at length one, float32."""
-    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+    scaled: np.ndarray = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 def enrol(index: FaceIndex, home: Collection, vectors: Sequence[np.ndarray] | np.ndarray) -> list[int]:

@@ -25,7 +25,7 @@ def index(db: None) -> PgvectorIndex:
 
 @pytest.fixture
 def committed(transactional_db: None) -> Iterator[PgvectorIndex]:
-    """The engine outside of any transaction; its table goes again, since Django does not know it and cannot empty it."""
+    """The engine outside of any transaction; its table goes again, since Django cannot empty what it does not know."""
     pgvector.prepare()
     yield PgvectorIndex(LocalIndex(segmented=True))
     with connection.cursor() as cursor:
@@ -46,9 +46,15 @@ def test_the_database_is_a_second_wall(index: PgvectorIndex, acme: Customer, glo
     enrol(index, acme.people, vectors)
     enrol(index, globex.people, vectors[:4])
     assert (visible(None), visible(acme.tenant.pk), visible(globex.tenant.pk)) == (0, 10, 4)
-    with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(acme.tenant.pk)])
-        cursor.execute("UPDATE recognition_vector SET tenant_id = %s", [globex.tenant.pk])
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        give_away(acme, globex)
+
+
+def give_away(giver: Customer, taker: Customer) -> None:
+    """Try to write one tenant's rows into another's."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(giver.tenant.pk)])
+        cursor.execute("UPDATE recognition_vector SET tenant_id = %s", [taker.tenant.pk])
 
 
 def test_a_vector_goes_with_its_template_whatever_engine_removes_it(index: PgvectorIndex, acme: Customer) -> None:

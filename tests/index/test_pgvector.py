@@ -34,7 +34,7 @@ def server() -> Iterator[str]:
 
     def run(program: str, *arguments: str) -> None:
         command = [str(BINARIES / program), "--pgdata", str(folder / "data"), *arguments]
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)  # noqa: S603
+        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=60)
 
     run("initdb", "--auth", "trust", "--username", "postgres", "--encoding", "UTF8")
     listen = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
@@ -54,6 +54,6 @@ def test_pgvector_keeps_the_contract(server: str, tmp_path: Path) -> None:
     env = os.environ | {"DATABASE_URL": server, "FACE_INDEX": "pgvector", "DATA_DIR": str(tmp_path)}
     files = ["tests/index/test_contract.py", "tests/index/on_pgvector.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
-    done = subprocess.run(command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
     assert "skipped" not in done.stdout

@@ -86,7 +86,7 @@ def test_a_compactor_killed_at_any_step_loses_nothing(stage: Stage) -> None:
 def test_writers_killed_under_load_lose_nothing_that_was_acknowledged(stage: Stage) -> None:
     """Check 9: kill -9 of writing processes; 400 (soak 1,000) acknowledged enrolments and deletions: lost 0, back 0.
 
-    An acknowledgement is a line the process wrote after its commit. What was in flight may be there whole or not at all.
+    An acknowledgement is a line written after the commit. What was in flight may be there whole or not at all.
     """
     dice = random.Random(2)  # noqa: S311
     reader, compactor = stage.actor(), stage.actor()

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from usearch.index import Index
 from collections_app.models import Collection
 from collections_app.operations.collections import create_collection
 from recognition import tasks
-from recognition.index import compaction, files, segments
+from recognition.index import compaction, files
 from recognition.index.local import LocalIndex, open_segment
 from recognition.index.selftest import RANK_1, RECALL_10, exact_nearest
 from recognition.models import Compaction, IndexSegment
@@ -77,7 +78,9 @@ def test_a_segment_that_misses_people_is_never_published(
     assert segment.rank1 >= RANK_1
     assert segment.recall >= RECALL_10
     nearest = ids[exact_nearest(probes, enrolled, 10)]
-    found = [[one.face_id for one in segments.search(acme.people.gallery, probe, limit=10, floor=ALL)] for probe in probes]
+    found = [
+        [one.face_id for one in segments.search(acme.people.gallery, probe, limit=10, floor=ALL)] for probe in probes
+    ]
     assert np.mean([mine[0] == right[0] for mine, right in zip(found, nearest, strict=True)]) >= RANK_1
     assert np.mean([len(set(mine) & set(right)) / 10 for mine, right in zip(found, nearest, strict=True)]) >= RECALL_10
     if segment.kind == IndexSegment.Kind.GRAPH:
@@ -85,7 +88,10 @@ def test_a_segment_that_misses_people_is_never_published(
     careless = Index(ndim=128, metric="ip", dtype="f16")
     careless.add(np.arange(len(ids)), enrolled, threads=1)
     rows = [careless.search(probe, 10).keys for probe in probes]
-    assert np.mean([len(set(ids[mine.astype(int)]) & set(right)) / 10 for mine, right in zip(rows, nearest, strict=True)]) < RECALL_10
+    assert (
+        np.mean([len(set(ids[mine.astype(int)]) & set(right)) / 10 for mine, right in zip(rows, nearest, strict=True)])
+        < RECALL_10
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -209,7 +215,7 @@ def test_memory_stays_within_its_bound(acme: Customer, settings: Settings) -> No
             near = index.search(home.gallery, vectors[round_], limit=1, floor=ALL)
             assert near[0].face_id == ids[round_]
             assert index.private_bytes <= settings.INDEX_MEMORY_BYTES
-            assert len(os.listdir("/proc/self/fd")) < 1024
+            assert len(list(Path("/proc/self/fd").iterdir())) < 1024
 
 
 def test_erased_templates_leave_the_files_in_time(acme: Customer, segments: LocalIndex, settings: Settings) -> None:
@@ -246,7 +252,7 @@ def test_a_worker_that_lost_its_lease_cannot_publish(
     enrol(segments, acme.people, people(np.random.default_rng(15), 100, 1))
     build = compaction._build  # noqa: SLF001 -- the moment between building and publishing has no name outside
 
-    def slow(*arguments: object) -> IndexSegment | None:
+    def slow(*arguments: Any) -> IndexSegment | None:
         built = build(*arguments)
         monkeypatch.setattr(compaction, "_build", build)
         Compaction.objects.of(acme.tenant).update(leased_until=None)

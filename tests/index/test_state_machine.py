@@ -10,7 +10,15 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from collections_app.operations.collections import create_collection
 from recognition import tasks
@@ -30,7 +38,7 @@ def vector(seed: int) -> np.ndarray:
     return unit(np.random.default_rng(seed).standard_normal(128))
 
 
-def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:
+def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:  # noqa: C901 -- a method is a rule, not a branch
     """Return the machine over a customer's tenant; each run has a collection of its own."""
 
     class Machine(RuleBasedStateMachine):
