@@ -37,6 +37,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.QuotaExceeded: Answer(403, "OUT_OF_QUOTA", "quota exceeded: at most {limit} {quota}"),
     tenants.TooManyRequests: _RATE,
     tenants.SealBroken: _INTERNAL,
+    tenants.SignatureBroken: _INTERNAL,
     tenants.MasterKeyUnusable: _INTERNAL,
     collections.CollectionNotFound: _NO_SET,
     collections.CollectionDeleted: _NO_SET,

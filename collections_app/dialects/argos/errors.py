@@ -69,6 +69,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.QuotaExceeded: _UNSPECIFIED,
     tenants.TooManyRequests: _UNSPECIFIED,
     tenants.SealBroken: _BROKEN,
+    tenants.SignatureBroken: _BROKEN,
     tenants.MasterKeyUnusable: _BROKEN,
     collections.CollectionNotFound: _NO_COLLECTION,
     collections.CollectionDeleted: _DELETED,

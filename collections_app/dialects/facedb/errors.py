@@ -35,6 +35,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.QuotaExceeded: _USED_UP,
     tenants.TooManyRequests: _TIMEOUT,
     tenants.SealBroken: _TIMEOUT,
+    tenants.SignatureBroken: _TIMEOUT,
     tenants.MasterKeyUnusable: _TIMEOUT,
     collections.CollectionNotFound: _NO_NODE,
     collections.CollectionDeleted: _NO_NODE,

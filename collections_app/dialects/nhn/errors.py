@@ -53,6 +53,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     tenants.QuotaExceeded: _QUOTA,
     tenants.TooManyRequests: _INTERNAL,  # no code says "later"; this is the one that clients try again after
     tenants.SealBroken: _INTERNAL,
+    tenants.SignatureBroken: _INTERNAL,
     tenants.MasterKeyUnusable: _INTERNAL,
     collections.CollectionNotFound: _NO_GROUP,
     collections.CollectionDeleted: _NO_GROUP,
