@@ -144,11 +144,13 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     from recognition.index import files  # noqa: PLC0415 -- Django is set up only in the child
     from recognition.index.local import LocalIndex  # noqa: PLC0415
     from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
+    from tenants.models import Tenant  # noqa: PLC0415
 
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    gallery = Gallery.everywhere.select_related("tenant").get()
+    tenant = Tenant.objects.get()
+    gallery = Gallery.objects.of(tenant).select_related("tenant").get()
     asked = probes(size, dimension, faces)
-    for segment in IndexSegment.everywhere.all():
+    for segment in IndexSegment.objects.of(tenant):
         files.discard(segment)
     first = _seconds(lambda: LocalIndex(segmented=True).search(gallery, asked[0], limit=_TOP, floor=_ALL))
     private = _private_bytes()

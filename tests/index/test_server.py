@@ -45,7 +45,7 @@ class Client:
         found: set[str] = set()
         for page in range(1, 1000):
             _, answer = call(f"{self._url}/faces?collectionId=a&page={page}", **self._headers)
-            ids = {face["faceId"] for face in answer["faces"]}
+            ids = {face["face_id"] for face in answer["result"]}
             found |= ids
             if len(ids) < 50:
                 break
