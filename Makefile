@@ -1,13 +1,14 @@
 # make run    set up, make the demonstration tenant, start web server and worker
 # make demo   enrol and search against the running server
 # make test   set up, every gate, every test
+# make soak   the long proofs of the index
 # make setup  the part that they share
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run demo test check setup lock
+.PHONY: soak run demo test check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -25,6 +26,10 @@ setup: .venv/.runtime
 
 test: .venv/.dev setup check
 	$(BIN)/pytest
+
+# The index's proofs with the counts of the specification: hours.
+soak: .venv/.dev setup
+	SOAK=1 $(BIN)/pytest tests/index
 
 check: .venv/.dev
 	$(BIN)/ruff check .
