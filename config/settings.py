@@ -136,6 +136,7 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 
 # --- queue ---
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")

@@ -27,6 +27,9 @@ class FaceImage(serializers.CharField):
         except ValueError:
             return b""
 
+    def run_validators(self, value: Any) -> None:  # noqa: ANN401
+        """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
+
 
 @example({"errorCode": 6040, "message": "Access Denied: API Key is unavailable."})
 class Refusal(serializers.Serializer[Answer]):

@@ -41,6 +41,9 @@ class FaceImage(serializers.CharField):
         except ValueError:
             self.fail("base64")
 
+    def run_validators(self, value: Any) -> None:  # noqa: ANN401
+        """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
+
     def to_representation(self, value: Any) -> str:  # noqa: ANN401
         """Encode it."""
         return base64.b64encode(value).decode()
