@@ -53,7 +53,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.requests.RequestLog",
-    "config.deadlines.Deadline",
+    "config.deadlines.DatabaseAway",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -98,7 +98,7 @@ else:
     _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
-        "connect_timeout": 3,
+        "connect_timeout": 2,  # config.deadlines counts on it
         "keepalives_idle": 10,
         "keepalives_interval": 3,
         "keepalives_count": 3,
@@ -202,7 +202,7 @@ PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one
 LIMITS_URL = env.text("LIMITS_URL", "database")
 
 # --- HTTP ---
-REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=1)  # the deadline of a request
+REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=4)  # the deadline of a request
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # each dialect reads its own credentials (collections_app/dialects/base.py)
     "DEFAULT_PERMISSION_CLASSES": [],
