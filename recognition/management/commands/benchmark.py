@@ -1,6 +1,7 @@
 """manage.py benchmark pipeline | index: how fast, and for the index how right, against plain yardsticks."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class Command(BaseCommand):
 
     def handle(self, *, what: str, **options: Any) -> None:
         """Measure, print, and write."""
-        figures = {"pipeline": self._pipeline, "index": self._index}[what](**options)
+        ways: dict[str, Callable[..., Any]] = {"pipeline": self._pipeline, "index": self._index}
+        figures = ways[what](**options)
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
