@@ -125,6 +125,8 @@ def test_an_operation_keeps_to_its_document(dialect: str, operation: Any, acme: 
         case.path_parameters = _fill(dict(case.path_parameters or {}), known, data.draw)
         case.query = _fill(dict(case.query or {}), known, data.draw)
         case.body = _fill(case.body, known, data.draw)
+        if isinstance(case.body, dict) and case.media_type != "multipart/form-data":
+            case.body.pop("file", None)  # no other body can carry one
         answer = case.call_and_validate(headers=key, checks=CHECKS)
         assert _word(dialect, answer) != FAILED[dialect]
         for headers in (wrong, dict.fromkeys(key, "")):
