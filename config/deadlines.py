@@ -81,7 +81,8 @@ _watch = Watch()
 class Bounded:
     """A WSGI application whose requests are held to their deadline.
 
-    From before Django's first look at its connections until after its last, which is when the answer has been sent. What is shut down is tried once more over a new connection, so it is shut by as much earlier as connecting may take.
+    From before Django's first look at its connections until after its last, which is when the answer has been sent.
+    What is shut down is tried once more over a new connection, so it is shut by as much earlier as connecting may take.
     """
 
     def __init__(self, application: "WSGIApplication", seconds: float) -> None:
