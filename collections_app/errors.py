@@ -90,3 +90,13 @@ class ImageUrlRefused(CollectionsError):
 
 class ImageUrlTimeout(CollectionsError):
     """The image's server took too long."""
+
+
+class ImageRefused(CollectionsError):
+    """One of the several images of a request cannot be used."""
+
+    def __init__(self, which: str, reason: Exception) -> None:
+        """Keep which image, in the request's order or by its role, and the error that it raised."""
+        super().__init__(which, reason)
+        self.which = which
+        self.reason = reason

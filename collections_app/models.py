@@ -25,7 +25,7 @@ class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
     The similarity threshold is a cosine of the collection's pack, the liveness threshold a score of 0 to 1.
-    A deleted collection keeps its row, so that callers learn that it was deleted (decision A12); its name is free again.
+    A deleted collection keeps its row, so that callers learn that it was (decision A12); its name is free again.
     """
 
     class State(models.TextChoices):

@@ -14,7 +14,7 @@ logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
 
 
-def soon(task: Task, *ids: int) -> None:
+def soon(task: "Task[..., None]", *ids: int) -> None:
     """Queue a task; when the queue is down, leave it to the scheduled sweep that finds what is due.
 
     The change that asks for the work is committed already, so its caller must not be told that it failed.
@@ -22,7 +22,9 @@ def soon(task: Task, *ids: int) -> None:
     try:
         task.delay(*ids)
     except (OperationalError, OSError):
-        logger.warning("The queue did not take a task; the scheduled sweep will do its work.", extra={"task": task.name})
+        logger.warning(
+            "The queue did not take a task; the scheduled sweep will do its work.", extra={"task": task.name}
+        )
 
 
 @shared_task

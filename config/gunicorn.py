@@ -30,12 +30,11 @@ def post_worker_init(worker: "Worker") -> None:
     try:
         sessions.preload(packs.DEFAULT)
     except ModelUnavailable as error:
-        worker.log.error("%s", error)
+        worker.log.warning("%s", error)
 
 
 def when_ready(server: "Arbiter") -> None:
     """Tell whoever started the demonstration where to look (collections_app.management.commands.demo wrote it)."""
-    del server
     welcome = env.folder("DATA_DIR", Path("var")) / "welcome.txt"
     if welcome.exists():
         print(welcome.read_text(encoding="utf-8").replace("{url}", f"http://{bind}"), flush=True)  # noqa: T201

@@ -16,14 +16,12 @@ logger = logging.getLogger("faceplane.health")
 @never_cache
 def alive(request: HttpRequest) -> JsonResponse:
     """Answer 200."""
-    del request
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 when every check holds, else 503; either way say which do."""
-    del request
     checks: dict[str, Callable[[], None]] = {"database": _database, "broker": _broker, "models": _models}
     found = {name: _tried(name, check) for name, check in checks.items()}
     sound = all(state == "ok" for state in found.values())
@@ -51,5 +49,3 @@ def _broker() -> None:
 
 def _models() -> None:
     sessions.preload(packs.DEFAULT)
-
-

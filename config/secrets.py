@@ -15,13 +15,15 @@ def generated(file: Path) -> str:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = file.with_name(f".{file.name}.{os.getpid()}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
             out.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
             out.flush()
             os.fsync(out.fileno())
         try:
             os.link(draft, file)
-            sys.stderr.write(f"A new secret was made: {file}. Keep a copy: without it the stored faces are unreadable.\n")
+            sys.stderr.write(
+                f"A new secret was made: {file}. Keep a copy: without it the stored faces are unreadable.\n"
+            )
         except FileExistsError:
             pass
         finally:

@@ -102,7 +102,9 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
 
 def caller_for_member(user: "User", slug: str, *, address: str = "", request_id: str = "") -> Caller | None:
     """Return the member's Caller in the tenant of that slug, or None: no such tenant and no membership look alike."""
-    member = Member.everywhere.select_related("tenant").filter(user=user, tenant__slug=slug, user__is_active=True).first()
+    member = (
+        Member.everywhere.select_related("tenant").filter(user=user, tenant__slug=slug, user__is_active=True).first()
+    )
     if member is None or member.tenant.state != Tenant.State.ACTIVE:
         return None
     return Caller(

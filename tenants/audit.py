@@ -1,8 +1,8 @@
 """The audit log: an append-only chain of entries for each tenant.
 
-An entry is written in the transaction of the change it tells of. Each carries an HMAC-SHA-256 over its own facts and the
-digest before it, so an edit, a removal or a swap breaks the chain from there on; the key is wrapped by the master key, so
-write access to the database is not enough to mend it. Entries hold no image, vector or secret.
+An entry is written in the transaction of the change it tells of. Each carries an HMAC-SHA-256 over its own facts and
+the digest before it, so an edit, a removal or a swap breaks the chain from there on; the key is wrapped by the master
+key, so write access to the database is not enough to mend it. Entries hold no image, vector or secret.
 """
 
 import hashlib

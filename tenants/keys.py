@@ -1,7 +1,7 @@
 """API keys: the only code that sees one in plain text.
 
-A key is an id and a secret. The id is public and finds the row; the secret has 256 random bits, so a plain SHA-256 of it
-is as hard to turn back as any slow hash (slow hashes are for passwords that people choose). One key serves every dialect:
+A key is an id and a secret. The id is public and finds the row; the secret has 256 random bits, so a plain SHA-256 of
+it is as hard to turn back as any slow hash (those are for passwords that people choose). One key serves every dialect:
 whole (`fp_….secret`) where a vendor has one field, in its two halves where a vendor has two.
 """
 

@@ -1,6 +1,6 @@
 """Tenant scoping by construction: the one module that owns it.
 
-Every row of a tenant names its tenant. `Model.objects` refuses to build a query until the tenant is said, so a forgotten
+Every row of a tenant names its tenant. `Model.objects` refuses to build a query until the tenant is said: a forgotten
 filter is an error on the first run and never an answer with somebody else's rows in it. `Model.everywhere` is plain; it
 serves Django's own machinery, the operator's admin, tasks, commands and migrations (a test holds the list).
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=models.Model)
 
 
-class UnscopedQuery(Exception):  # noqa: N818 -- reads as what happened, like every error here
+class UnscopedQuery(Exception):
     """A query on tenant-owned rows that does not say whose rows."""
 
 
@@ -54,7 +54,7 @@ class TenantOwned(models.Model):
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
 
-    everywhere: ClassVar[models.Manager[Self]] = models.Manager()  # type: ignore[assignment]
+    everywhere: ClassVar[models.Manager[Self]] = models.Manager()
     objects: ClassVar[TenantManager[Any]] = TenantManager()
 
     class Meta:

@@ -1,8 +1,8 @@
 """Envelope encryption: master key -> tenant data key -> templates, images, index files.
 
 AES-256-GCM throughout. What is sealed is bound to its tenant and to a context (which row, which file), so sealed bytes
-moved to another place do not open. Losing a tenant's data keys makes everything the tenant ever stored unreadable: that is
-how a tenant is erased even from old backups.
+moved to another place do not open. Losing a tenant's data keys makes all that the tenant ever stored unreadable: that
+is how a tenant is erased even from old backups.
 """
 
 import base64

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from collections_app.models import Collection
@@ -37,14 +36,12 @@ def make_customer(slug: str) -> Customer:
 @pytest.fixture
 def acme(db: None) -> Customer:
     """The tenant that most tests are about."""
-    del db
     return make_customer("acme")
 
 
 @pytest.fixture
 def globex(db: None) -> Customer:
     """The other tenant."""
-    del db
     return make_customer("globex")
 
 
@@ -57,7 +54,7 @@ class ArgosClient:
         self._token = token
         self._prefix = prefix
 
-    def __call__(self, method: str, path: str, body: Any = None, **query: str) -> HttpResponse:
+    def __call__(self, method: str, path: str, body: object = None, **query: str) -> Any:
         """Send a request with a JSON body or a query."""
         return self._http.generic(
             method,

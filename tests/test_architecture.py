@@ -17,14 +17,18 @@ OURS = [
 
 @pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_the_unscoped_manager_is_read_only_where_it_may_be(file: Path) -> None:
-    """`.everywhere` reads rows of every tenant: only scope, access, admin, tasks and commands may; anyone may create."""
+    """`.everywhere` reads every tenant's rows: only scope, access, admin, tasks and commands may; anyone may create."""
     place = file.relative_to(ROOT).as_posix()
     allowed = {"tenants/scope.py", "tenants/access.py"}
     if place in allowed or file.name in {"admin.py", "tasks.py"} or "management" in file.parts:
         return
     writes = {"create", "bulk_create", "update_or_create"}
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "everywhere":
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Attribute)
+            and node.value.attr == "everywhere"
+        ):
             assert node.attr in writes, f"{place}:{node.lineno} reads .everywhere"
 
 
@@ -44,7 +48,13 @@ def test_an_operation_takes_the_caller_first_and_says_its_scope_in_its_first_lin
 
 def test_the_dialects_are_congruent() -> None:
     """Each dialect is a folder of the same four files."""
-    folders = [path for path in (ROOT / "collections_app" / "dialects").iterdir() if path.is_dir() and path.name != "__pycache__"]
+    folders = [file.parent for file in (ROOT / "collections_app" / "dialects").glob("*/__init__.py")]
     assert folders
     for folder in folders:
-        assert {file.name for file in folder.glob("*.py")} == {"__init__.py", "urls.py", "views.py", "wire.py", "errors.py"}
+        assert {file.name for file in folder.glob("*.py")} == {
+            "__init__.py",
+            "urls.py",
+            "views.py",
+            "wire.py",
+            "errors.py",
+        }

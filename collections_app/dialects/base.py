@@ -1,4 +1,4 @@
-"""What every dialect does alike: credentials -> caller -> operation -> answer, and each error to the dialect's own words."""
+"""What every dialect does alike: credentials -> caller -> operation -> answer, each error in the dialect's words."""
 
 import base64
 import binascii
@@ -51,7 +51,6 @@ class _FirstRenderer(BaseContentNegotiation):
         self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """Choose the first."""
-        del request, format_suffix
         return renderers[0], str(renderers[0].media_type)
 
 
@@ -108,7 +107,7 @@ class DialectView(APIView):
         """Answer an error from the dialect's table; log what has no entry and answer it as an internal error."""
         answer = self.answer(exc)
         if answer is None:
-            logger.exception("Unforeseen error", exc_info=exc, extra={"via": self.via})
+            logger.error("Unforeseen error", exc_info=exc, extra={"via": self.via})
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
@@ -145,5 +144,3 @@ def _refuse_large_body(request: HttpRequest | Request) -> None:
     while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
         left -= len(chunk)
     raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")
-
-

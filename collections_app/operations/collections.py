@@ -1,5 +1,6 @@
 """Make, find, change and delete collections."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -32,8 +33,15 @@ _POLICY = frozenset(
 )
 
 
-def find(caller: Caller, name: str) -> Collection:
-    """Return the caller's living collection of that name, with its gallery.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A collection by its node id, for callers who know it by that and not by its name."""
+
+    id: str
+
+
+def find(caller: Caller, collection: str | Node) -> Collection:
+    """Return the caller's living collection of that name or node id, with its gallery.
 
     Not an operation of its own: each operation says its scope first.
 
@@ -41,16 +49,27 @@ def find(caller: Caller, name: str) -> Collection:
         CollectionNotFound: none within reach was ever called so.
         CollectionDeleted: the last one called so is deleted.
     """
-    return _reachable(caller, name, Collection.objects.of(caller.tenant).filter(name=name))
+    theirs = Collection.objects.of(caller.tenant)
+    if isinstance(collection, Node):
+        return _reachable(caller, collection.id, theirs.filter(node=collection.id))
+    return _reachable(caller, collection, theirs.filter(name=collection))
 
 
-def find_node(caller: Caller, node: str) -> Collection:
-    """Return the caller's living collection of that node id; see `find`."""
-    return _reachable(caller, node, Collection.objects.of(caller.tenant).filter(node=node))
+def lock(home: Collection) -> Gallery:
+    """Take the collection's lock until the caller's transaction ends: who holds it is alone in changing faces.
+
+    Raises:
+        CollectionDeleted: the collection was deleted meanwhile.
+    """
+    gallery: Gallery | None = Gallery.objects.of(home.tenant).select_for_update(no_key=True).filter(pk=home.pk).first()
+    state = Collection.objects.of(home.tenant).values_list("state", flat=True).get(pk=home.pk)
+    if gallery is None or state == Collection.State.DELETED:
+        raise CollectionDeleted(home.name)
+    return gallery
 
 
 def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, **policy: Any) -> Collection:  # noqa: ANN401
-    """Make a collection; a policy that is not given takes its default, the threshold that of a false match rate of 1e-4.
+    """Make a collection; what is not given of the policy takes its default, the threshold a false match rate of 1e-4.
 
     Raises:
         CollectionExists: the tenant has a living collection of that name.
@@ -90,6 +109,37 @@ def get_collection(caller: Caller, *, name: str) -> Collection:
     return find(caller, name)
 
 
+def oldest_collection(caller: Caller) -> Collection:
+    """Return the oldest living collection within reach: the one that is meant where a contract knows of one only.
+
+    Raises:
+        CollectionNotFound: there is none.
+    """
+    caller.require(Scope.READ)
+    oldest = list_collections(caller).order_by("created_at", "pk").first()
+    if oldest is None:
+        raise CollectionNotFound("")
+    return oldest
+
+
+def rename_collection(caller: Caller, *, collection: str | Node, name: str) -> Collection:
+    """Give a collection another name; its node id stays.
+
+    Raises:
+        CollectionExists: the tenant has a living collection of that name.
+    """
+    caller.require(Scope.ADMIN)
+    home = find(caller, collection)
+    before, home.name = home.name, name
+    try:
+        with transaction.atomic():
+            home.save(update_fields=["name"])
+            audit.record(caller, "collection.renamed", home, before=before, after=name)
+    except IntegrityError as error:
+        raise CollectionExists(name) from error
+    return home
+
+
 def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  # noqa: ANN401
     """Change a collection's policy.
 
@@ -108,7 +158,7 @@ def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  #
     return collection
 
 
-def delete_collection(caller: Caller, *, name: str) -> None:
+def delete_collection(caller: Caller, *, name: str | Node) -> None:
     """Delete a collection: unsearchable when this returns, its templates and images erased by the worker soon after."""
     caller.require(Scope.DELETE)
     collection = find(caller, name)
@@ -116,7 +166,7 @@ def delete_collection(caller: Caller, *, name: str) -> None:
         gallery = Gallery.objects.of(caller.tenant).select_for_update(no_key=True).get(collection=collection)
         collection.state, collection.deleted_at = Collection.State.DELETED, timezone.now()
         collection.save(update_fields=["state", "deleted_at"])
-        audit.record(caller, "collection.deleted", collection, name=name, faces=gallery.size)
+        audit.record(caller, "collection.deleted", collection, name=collection.name, faces=gallery.size)
         transaction.on_commit(lambda: tasks.soon(tasks.purge_collection, collection.pk))
 
 

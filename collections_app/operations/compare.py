@@ -57,7 +57,7 @@ def compare(
     if not first.faces:
         raise NoFace
     second = pipeline.analyse(target, pack=pack, limits=limits)
-    cosines = [(face, float(face.embedding @ first.faces[0].embedding)) for face in second.faces]
+    cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
     return Comparison(first, second, tuple(sorted(cosines, key=lambda pair: -pair[1])), pack)
 
 
@@ -76,4 +76,4 @@ def verify(
     if not seen.faces:
         raise NoFace
     template = face_index().vector(home.gallery, enrolled.pk)
-    return Verification(enrolled, seen, float(seen.faces[0].embedding @ template), home.pack)
+    return Verification(enrolled, seen, float(seen.faces[0].template @ template), home.pack)

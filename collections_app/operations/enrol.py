@@ -3,17 +3,21 @@
 Pixels first, rows second: the pipeline has run before the transaction opens.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import cv2
 from django.db import transaction
 from django.db.models import Sum
 
 from collections_app import storage
-from collections_app.errors import CollectionDeleted, CollectionFull, DuplicateFace
+from collections_app.errors import CollectionFull, DuplicateFace
+from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, new_uuid
-from collections_app.operations.collections import find
+from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.erase import remove_faces
+from collections_app.operations.people import PersonDetails, find_person, of_image, save_person
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
@@ -27,19 +31,6 @@ from tenants.scope import random_id
 
 _CROP_MARGIN = 0.3
 _CROP_QUALITY = 90
-
-
-@dataclass(frozen=True, slots=True)
-class PersonDetails:
-    """What the caller says of a person. `reference` is the caller's own id; empty: a new person with an id of ours."""
-
-    reference: str = ""
-    external_id: str = ""
-    name: str = ""
-    age: int | None = None
-    gender: int = Person.Gender.UNKNOWN
-    listing: int = Person.Listing.GENERAL
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +51,7 @@ class _Shot:
     content: bytes
     seen: Analysis
     chosen: tuple[DetectedFace, ...]
-    image: str
-    stored: str = ""
+    image: str = field(default_factory=new_uuid)
 
 
 def enrol_face(
@@ -81,26 +71,46 @@ def enrol_face(
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
-    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
-    if not seen.faces:
-        raise NoFace
-    if len(seen.faces) > 1 and not largest:
-        raise SeveralFaces(len(seen.faces))
-    _check_policy(home, seen.faces[:1])
-    shot = _Shot(image, seen, seen.faces[:1], new_uuid())
-    return _store(caller, home, shot, person=person)
+    return _store(caller, home, [_portrait(home, image, limits, largest=largest)], person=person)[0]
+
+
+def enrol_person(
+    caller: Caller,
+    *,
+    collection: str | Node,
+    images: Sequence[bytes],
+    person: PersonDetails,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Person:
+    """Store the largest face of each of one or more images as the person's faces, all or none.
+
+    Somebody known by that reference is replaced: their faces and kept images go in the transaction in which the new
+    ones come, and at no time are they unknown.
+
+    Raises:
+        ImageRefused: one of the images shows no face, is none, or the policy said no to it.
+        DuplicateFace: the policy said no.
+        CollectionFull, QuotaExceeded: there is no room.
+    """
+    caller.require(Scope.ENROL)
+    home = find(caller, collection)
+    shots = []
+    for place, image in enumerate(images):
+        with of_image(place):
+            shots.append(_portrait(home, image, limits, largest=True))
+    return _store(caller, home, shots, person=person, replace=True)[0].faces[0].person
 
 
 def enrol_faces(
     caller: Caller,
     *,
     collection: str,
-    image: bytes,
+    image: bytes | ImageUrl,
     limit: int,
     label: str = "",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
-    """Store the `limit` largest faces of the image, each as a new person, all or none; an image without one is no error.
+    """Store the `limit` largest faces, each as a new person, all or none; an image without one is no error.
 
     Raises:
         SpoofSuspected, LowQuality, DuplicateFace: the policy said no to one of them.
@@ -108,10 +118,22 @@ def enrol_faces(
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
-    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
+    content = load(image, max_bytes=limits.max_bytes)
+    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
     chosen = seen.faces[:limit]
     _check_policy(home, chosen)
-    return _store(caller, home, _Shot(image, seen, chosen, new_uuid()), label=label)
+    return _store(caller, home, [_Shot(content, seen, chosen)], label=label)[0]
+
+
+def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: bool) -> _Shot:
+    """Look at an image of one person, under the collection's policy."""
+    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
+    if not seen.faces:
+        raise NoFace
+    if len(seen.faces) > 1 and not largest:
+        raise SeveralFaces(len(seen.faces))
+    _check_policy(home, seen.faces[:1])
+    return _Shot(image, seen, seen.faces[:1])
 
 
 def _check_policy(home: Collection, faces: Sequence[DetectedFace]) -> None:
@@ -124,73 +146,84 @@ def _check_policy(home: Collection, faces: Sequence[DetectedFace]) -> None:
 
 
 def _store(
-    caller: Caller, home: Collection, shot: _Shot, *, person: PersonDetails | None = None, label: str = ""
-) -> Enrolment:
-    """Write everything in one transaction; a kept image is written before it and removed if it fails."""
-    stored = _keep_image(home, shot)
-    try:
-        with transaction.atomic():
-            _admit(home, shot.chosen)
-            ids = [random_id() for _ in shot.chosen]
-            first = face_index().add(home.gallery, {i: f.embedding for i, f in zip(ids, shot.chosen, strict=True)})
-            faces = [
-                _face(caller, home, shot, detected, pk=pk, number=first + place, label=label, stored_image=stored)
-                for place, (pk, detected) in enumerate(zip(ids, shot.chosen, strict=True))
-            ]
-            for face in faces:
-                face.person = _person(home, person or PersonDetails())
-            Face.everywhere.bulk_create(faces)
-            audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], image=shot.image)
-    except BaseException:
-        if stored:
-            storage.erase(stored)
-        raise
-    return Enrolment(home, shot.image, tuple(faces), shot.chosen, shot.seen.faces[len(shot.chosen) :])
+    caller: Caller,
+    home: Collection,
+    shots: Sequence[_Shot],
+    *,
+    person: PersonDetails | None = None,
+    label: str = "",
+    replace: bool = False,
+) -> list[Enrolment]:
+    """Write everything in one transaction: all faces to the one person, or each to a new one; one answer a shot.
 
-
-def _admit(home: Collection, faces: Sequence[DetectedFace]) -> None:
-    """Lock the gallery, then look again at everything that may have changed since the pipeline began."""
-    tenant = home.tenant
-    gallery = Gallery.objects.of(tenant).select_for_update(no_key=True).filter(pk=home.pk).first()
-    state = Collection.objects.of(tenant).values_list("state", flat=True).get(pk=home.pk)
-    if gallery is None or state == Collection.State.DELETED:
-        raise CollectionDeleted(home.name)
-    if gallery.size + len(faces) > home.face_limit:
-        raise CollectionFull(home.face_limit)
-    if tenant.face_quota is not None:
-        total = Gallery.objects.of(tenant).aggregate(total=Sum("size"))["total"] or 0
-        if total + len(faces) > tenant.face_quota:
-            raise QuotaExceeded("faces", tenant.face_quota)
-    if home.duplicates == Collection.Duplicates.REFUSE:
+    With `replace`, the faces that the person had go.
+    """
+    chosen = [face for shot in shots for face in shot.chosen]
+    with _kept(home, shots) as stored, transaction.atomic():
+        gallery = lock(home)
+        known = find_person(home, person.reference) if person else None
+        replaced = list(known.faces.all()) if known and replace else []
+        _check_room(home, gallery, len(chosen) - len(replaced))
+        _check_duplicates(home, chosen, known)
+        ids = [random_id() for _ in chosen]
+        first = face_index().add(home.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
+        one = save_person(home, person, known) if person else None
+        rows = iter(enumerate(ids, start=first))
+        done = [
+            Enrolment(
+                home,
+                shot.image,
+                tuple(
+                    _face(caller, home, shot, seen, next(rows), label=label, stored_image=name) for seen in shot.chosen
+                ),
+                shot.chosen,
+                shot.seen.faces[len(shot.chosen) :],
+            )
+            for shot, name in zip(shots, stored, strict=True)
+        ]
+        faces = [face for enrolment in done for face in enrolment.faces]
         for face in faces:
-            for near in face_index().search(home.gallery, face.embedding, limit=1, floor=home.similarity_threshold):
-                uuid = home.faces.values_list("uuid", flat=True).get(pk=near.face_id)
-                raise DuplicateFace(uuid, near.cosine)
+            face.person = one or save_person(home, PersonDetails())
+        Face.everywhere.bulk_create(faces)
+        remove_faces(home, replaced)
+        facts = {"images": [shot.image for shot in shots], "replaced": [face.uuid for face in replaced]}
+        audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], **facts)
+    return done
 
 
-def _person(home: Collection, details: PersonDetails) -> Person:
-    """Find the person by reference, or make them; what the caller says of them now replaces what was said before."""
-    said = {name: getattr(details, name) for name in ("external_id", "name", "age", "gender", "listing", "note")}
-    if not details.reference:
-        pk = random_id()
-        return Person.everywhere.create(id=pk, tenant=home.tenant, collection=home, reference=str(pk), **said)
-    person, _ = Person.everywhere.update_or_create(
-        tenant=home.tenant, collection=home, reference=details.reference, defaults=said
-    )
-    return person
+def _check_room(home: Collection, gallery: Gallery, more: int) -> None:
+    if gallery.size + more > home.face_limit:
+        raise CollectionFull(home.face_limit)
+    quota = home.tenant.face_quota
+    if quota is not None:
+        total = Gallery.objects.of(home.tenant).aggregate(total=Sum("size"))["total"] or 0
+        if total + more > quota:
+            raise QuotaExceeded("faces", quota)
 
 
-def _face(  # noqa: PLR0913 -- the one place that spells out a face's row
+def _check_duplicates(home: Collection, faces: Sequence[DetectedFace], person: Person | None) -> None:
+    """Refuse a face that is in the collection under somebody else; `person` may be shown again."""
+    if home.duplicates != Collection.Duplicates.REFUSE:
+        return
+    own = set(person.faces.values_list("pk", flat=True)) if person else set()
+    for face in faces:
+        near = face_index().search(home.gallery, face.template, limit=len(own) + 1, floor=home.similarity_threshold)
+        other = next((neighbour for neighbour in near if neighbour.face_id not in own), None)
+        if other:
+            raise DuplicateFace(home.faces.values_list("uuid", flat=True).get(pk=other.face_id), other.cosine)
+
+
+def _face(
     caller: Caller,
     home: Collection,
     shot: _Shot,
     detected: DetectedFace,
+    numbered: tuple[int, int],
     *,
-    pk: int,
-    number: int,
     label: str,
     stored_image: str,
 ) -> Face:
+    number, pk = numbered
     return Face(
         id=pk,
         tenant=home.tenant,
@@ -218,6 +251,19 @@ def _face(  # noqa: PLR0913 -- the one place that spells out a face's row
         via=caller.via,
         stored_image=stored_image,
     )
+
+
+@contextmanager
+def _kept(home: Collection, shots: Sequence[_Shot]) -> Iterator[list[str]]:
+    """Store what the policy keeps of each image, and give the names; remove all of it again if what follows fails."""
+    names: list[str] = []
+    try:
+        names.extend(_keep_image(home, shot) for shot in shots)  # a generator: names holds what was stored so far
+        yield names
+    except BaseException:
+        for name in filter(None, names):
+            storage.erase(name)
+        raise
 
 
 def _keep_image(home: Collection, shot: _Shot) -> str:

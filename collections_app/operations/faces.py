@@ -13,10 +13,12 @@ from tenants.access import Caller, Scope
 
 @dataclass(frozen=True, slots=True)
 class FacePage:
-    """Some faces of a list, and how many the whole list has."""
+    """Some faces of a collection's list, how many the whole list has, and whether it goes on after these."""
 
     faces: tuple[Face, ...]
     total: int
+    collection: Collection
+    more: bool
 
 
 def find_face(home: Collection, face: str) -> Face:
@@ -48,11 +50,12 @@ def list_faces(
 ) -> FacePage:
     """List faces, newest first, by offset or by the number of the last face seen; `term` is a part of the UUID."""
     caller.require(Scope.READ)
-    faces: QuerySet[Face] = find(caller, collection).faces.all()
+    home = find(caller, collection)
+    faces: QuerySet[Face] = home.faces.all()
     if term:
         faces = faces.filter(uuid__contains=term)
     total = faces.count()
     if before is not None:
         faces = faces.filter(number__lt=before)
-    page = faces.select_related("person").order_by("-number")[offset : offset + limit]
-    return FacePage(tuple(page), total)
+    page = tuple(faces.select_related("person").order_by("-number")[offset : offset + limit + 1])
+    return FacePage(page[:limit], total, home, more=len(page) > limit)

@@ -1,14 +1,17 @@
 """Search: whose face is this, among the faces of a collection?"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
 
 import numpy as np
 from django.db import transaction
 
+from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.collections import find
+from collections_app.operations.collections import Node, find
 from collections_app.operations.faces import find_face
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
@@ -20,6 +23,13 @@ from tenants.access import Caller, Scope
 
 _RECORDED = 5  # the best candidates are kept with the record, matches or not, so that an auditor sees how near it was
 _ALL = -2.0  # under every cosine
+_WIDER = 4  # how much further to look, when too few of the nearest count
+_PAGE = 1000
+_TRIES = 3
+
+Threshold: TypeAlias = float | Callable[[str], float] | None
+"""What a match must reach: a cosine; or a cosine by the pack's name, from a caller whose scale depends on the pack; or
+None, the collection's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +52,21 @@ class SearchResult:
     height: int = 0
 
 
-def search_by_image(  # noqa: PLR0913 -- all keyword-only, most with a default
+def search_by_image(
     caller: Caller,
     *,
-    collection: str,
-    image: bytes,
+    collection: str | Node,
+    image: bytes | ImageUrl,
     limit: int = _RECORDED,
-    threshold: float | None = None,
+    threshold: Threshold = None,
     largest: bool = False,
+    since: datetime | None = None,
     request_name: str = "",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
-    `threshold` is a cosine; None: the collection's. The image is not kept.
+    Faces enrolled before `since` are no candidates. The image is not kept.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
@@ -64,16 +75,17 @@ def search_by_image(  # noqa: PLR0913 -- all keyword-only, most with a default
     caller.require(Scope.SEARCH)
     started = time.perf_counter()
     home = find(caller, collection)
-    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
+    content = load(image, max_bytes=limits.max_bytes)
+    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
     if not seen.faces:
         raise NoFace
     if len(seen.faces) > 1 and not largest:
         raise SeveralFaces(len(seen.faces))
     source = seen.faces[0]
-    bar = home.similarity_threshold if threshold is None else threshold
+    bar = _bar(home, threshold)
     alive = source.liveness.score if source.liveness else None
     spoof = alive is not None and alive < home.liveness_threshold
-    candidates = [] if spoof else _nearest(home, source.embedding, max(limit, _RECORDED))
+    candidates = [] if spoof else _nearest(home, source.template, max(limit, _RECORDED), since)
     record = _record(caller, home, candidates, started, threshold=bar, liveness=alive, request_name=request_name)
     if alive is not None and spoof:
         raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
@@ -81,13 +93,15 @@ def search_by_image(  # noqa: PLR0913 -- all keyword-only, most with a default
     return SearchResult(home, record, matches, source, seen.width, seen.height)
 
 
-def search_by_face(caller: Caller, *, collection: str, face: str, limit: int, threshold: float | None = None) -> SearchResult:
+def search_by_face(
+    caller: Caller, *, collection: str, face: str, limit: int, threshold: Threshold = None
+) -> SearchResult:
     """Find the faces most similar to an enrolled one, which is not among them (decision H21)."""
     caller.require(Scope.SEARCH)
     started = time.perf_counter()
     home = find(caller, collection)
     probe = find_face(home, face)
-    bar = home.similarity_threshold if threshold is None else threshold
+    bar = _bar(home, threshold)
     nearest = _nearest(home, face_index().vector(home.gallery, probe.pk), max(limit, _RECORDED) + 1)
     candidates = [match for match in nearest if match.face.pk != probe.pk]
     record = _record(caller, home, candidates, started, threshold=bar, request_name=face)
@@ -95,25 +109,49 @@ def search_by_face(caller: Caller, *, collection: str, face: str, limit: int, th
     return SearchResult(home, record, matches)
 
 
-def _nearest(home: Collection, probe: np.ndarray, limit: int) -> list[Match]:
-    """Return the best `limit` faces that the database, asked last, still has in this collection of this tenant."""
-    wanted = limit
+def _bar(home: Collection, threshold: Threshold) -> float:
+    """Return the cosine that a match must reach."""
+    if threshold is None:
+        return home.similarity_threshold
+    return threshold(home.pack) if callable(threshold) else threshold
+
+
+def _nearest(home: Collection, probe: np.ndarray, limit: int, since: datetime | None = None) -> list[Match]:
+    """Return the best `limit` faces, enrolled at or after `since`, that the database, asked last, still has here.
+
+    Whoever left while we searched may have been replaced just then, so we look again.
+    """
+    wanted, again = limit, _TRIES
     while True:
         near = face_index().search(home.gallery, probe, limit=wanted, floor=_ALL)
-        matches = _confirmed(home, near)
-        if len(matches) >= limit or len(near) < wanted:
-            return matches[:limit]
-        wanted += limit  # some left while we searched: look further
+        matches, gone = _confirmed(home, near, limit, since)
+        if gone and again:
+            again -= 1
+        elif len(matches) == limit or len(near) < wanted:
+            return matches
+        else:
+            wanted *= _WIDER
 
 
-def _confirmed(home: Collection, near: Iterable[Neighbour]) -> list[Match]:
-    cosines = {neighbour.face_id: neighbour.cosine for neighbour in near}
-    rows = Face.objects.of(home.tenant).filter(collection=home, pk__in=list(cosines)).select_related("person")
-    faces = {face.pk: face for face in rows}
-    return [Match(faces[face_id], cosine) for face_id, cosine in cosines.items() if face_id in faces]
+def _confirmed(
+    home: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
+) -> tuple[list[Match], bool]:
+    """Return up to `limit` matches among the neighbours, and whether any of those looked at is gone."""
+    rows = Face.objects.of(home.tenant).filter(collection=home).select_related("person")
+    matches: list[Match] = []
+    gone = False
+    for start in range(0, len(near), _PAGE):
+        page = near[start : start + _PAGE]
+        faces = {face.pk: face for face in rows.filter(pk__in=[neighbour.face_id for neighbour in page])}
+        gone = gone or len(faces) < len(page)
+        there = [Match(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
+        matches += [match for match in there if since is None or match.face.created_at >= since]
+        if len(matches) >= limit:
+            break
+    return matches[:limit], gone
 
 
-def _record(  # noqa: PLR0913 -- the facts of one search
+def _record(
     caller: Caller,
     home: Collection,
     candidates: list[Match],

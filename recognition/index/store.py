@@ -110,7 +110,7 @@ def vector(gallery: Gallery, face_id: int) -> np.ndarray:
 def _advance(gallery: Gallery, numbers: int, *, grown: int = 0) -> int:
     """Lock the gallery's row and take sequence numbers; return the number before the first of them."""
     locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
-    before = locked.head
+    before: int = locked.head
     gallery.head, gallery.size = before + numbers, locked.size + grown
     gallery.save(update_fields=["head", "size"])
     return before

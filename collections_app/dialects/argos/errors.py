@@ -48,7 +48,9 @@ _DELETED = _each(
 _SPOOF = _each(
     400, add=(6015, "Failed to validate liveness of face"), search=(6035, "Failed to validate liveness of face")
 )
-_TOO_LARGE = _UNSPECIFIED | _each(400, add=(6016, "Image size is too large."), search=(6036, "Image size is too large."))
+_TOO_LARGE = _UNSPECIFIED | _each(
+    400, add=(6016, "Image size is too large."), search=(6036, "Image size is too large.")
+)
 _NO_IMAGE = _UNSPECIFIED | _each(
     400, add=(6017, "Not supported image format."), search=(6037, "Not supported image format.")
 )

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.argos import errors, wire
 from collections_app.dialects.base import Answer, DialectView
-from collections_app.operations import enrol, erase, faces, search
+from collections_app.operations import enrol, erase, faces, people, search
 from tenants import keys
 from tenants.errors import MissingKey
 
@@ -39,7 +39,6 @@ class ArgosView(DialectView):
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render {errorCode, message}."""
-        del error
         return Response({"errorCode": answer.code, "message": answer.text}, status=answer.status)
 
 
@@ -50,19 +49,17 @@ class FacesView(ArgosView):
 
     def post(self, request: Request) -> Response:
         """Add a face to a collection."""
-        del request
         given = self.parse(wire.AddFace)
         done = enrol.enrol_face(
             self.caller,
             collection=given["collectionId"],
             image=given["faceImage"],
-            person=enrol.PersonDetails(name=given["userName"]),
+            person=people.PersonDetails(name=given["userName"]),
         )
         return Response(wire.AddedFace(done).data)
 
     def get(self, request: Request) -> Response:
         """List a collection's faces, 50 a page."""
-        del request
         given = self.parse(wire.ListFaces)
         offset = (given["page"] - 1) * _PAGE
         page = faces.list_faces(
@@ -72,7 +69,6 @@ class FacesView(ArgosView):
 
     def delete(self, request: Request) -> Response:
         """Delete a face from a collection."""
-        del request
         given = self.parse(wire.DeleteFace)
         erase.delete_face(self.caller, collection=given["collectionId"], face=given["faceId"])
         return Response(wire.DeletedFace({}).data)
@@ -85,7 +81,6 @@ class SearchView(ArgosView):
 
     def post(self, request: Request) -> Response:
         """Find the faces of a collection that match an image."""
-        del request
         given = self.parse(wire.SearchFace)
         found = search.search_by_image(
             self.caller,

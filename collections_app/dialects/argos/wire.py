@@ -18,7 +18,7 @@ class FaceImage(serializers.CharField):
     """An image in base64, bare or as a data URI (decision A11)."""
 
     def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
-        """Decode it; what is no base64 becomes an empty image, which is refused where images are (decisions A7, A18)."""
+        """Decode it; what is no base64 becomes an empty image, refused where images are (decisions A7, A18)."""
         try:
             return image_bytes(super().to_internal_value(data))
         except ValueError:
@@ -145,7 +145,7 @@ class SearchOption(serializers.Serializer[Any]):
 
 
 class FoundFaces(serializers.Serializer[Any]):
-    """The answer to POST /search: the held document's fields, and `result` with the scores beside them (decision A3)."""
+    """The answer to POST /search: the held document's fields, and `result` with the scores (decision A3)."""
 
     message = serializers.CharField(default="success")
     searchId = serializers.CharField(source="record.uuid")  # noqa: N815

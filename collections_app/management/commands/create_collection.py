@@ -25,9 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--liveness", action="store_true", help="check liveness on enrolment and search")
         parser.add_argument("--images", choices=("none", "crop", "original"), default="none", help="what is kept")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *args: Any, **options: Any) -> None:
         """Make it."""
-        del args
         try:
             tenant = Tenant.objects.get(slug=options["tenant"])
             collection = create_collection(

@@ -1,4 +1,4 @@
-"""manage.py demo prepare: a tenant with sample people, for `make run`. manage.py demo try: a round trip, for `make demo`.
+"""manage.py demo prepare: a tenant with sample people, for `make run`; demo try: a round trip, for `make demo`.
 
 The portraits are those of tests/images, with their credits beside them.
 """
@@ -17,7 +17,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from collections_app.operations.collections import create_collection
-from collections_app.operations.enrol import PersonDetails, enrol_face
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.people import PersonDetails
 from tenants import keys
 from tenants.access import Scope, system
 from tenants.lifecycle import create_tenant
@@ -34,7 +35,8 @@ Faceplane is at {{url}}
 
 Who is this? Paste:
 
-  (printf '{{"collectionId":"{collection}","requestName":"demo","faceImage":"'; base64 < {probe} | tr -d '\\n'; printf '"}}') \\
+  (printf '{{"collectionId":"{collection}","requestName":"demo","faceImage":"'
+   base64 < {probe} | tr -d '\\n'; printf '"}}') \\
     | curl -s {{url}}/search -H 'x-api-key: {key}' -H 'Content-Type: application/json' -d @-
 
 Stop with Ctrl-C.
@@ -51,9 +53,8 @@ class Command(BaseCommand):
         parser.add_argument("action", choices=("prepare", "try"))
         parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the server is, for `try`")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *args: Any, **options: Any) -> None:
         """Do it."""
-        del args
         if options["action"] == "prepare":
             self._prepare()
         else:
@@ -89,7 +90,11 @@ class Command(BaseCommand):
         client = _Client(url, key)
         added = client.post("/faces", userName="Jacinda Ardern", faceImage=_encoded("ardern_2022.jpg"))
         self.stdout.write(f"Enrolled ardern_2022.jpg as face {added['faceId']}.")
-        for file, expected in (("macron_2014.jpg", "Emmanuel Macron"), ("ardern_2022.jpg", "Jacinda Ardern"), ("obama.jpg", None)):
+        for file, expected in (
+            ("macron_2014.jpg", "Emmanuel Macron"),
+            ("ardern_2022.jpg", "Jacinda Ardern"),
+            ("obama.jpg", None),
+        ):
             found = client.post("/search", requestName=file, faceImage=_encoded(file))
             threshold = found["option"]["policy_similarity"]
             self.stdout.write(f"Searched {file} (threshold {threshold}):")
@@ -112,15 +117,15 @@ class _Client:
         self._url = url
         self._key = key
 
-    def post(self, path: str, **body: str) -> Any:  # noqa: ANN401
+    def post(self, path: str, **body: str) -> Any:
         data = json.dumps({"collectionId": COLLECTION, **body}).encode()
         return self._send(urllib.request.Request(self._url + path, data, method="POST"))  # noqa: S310 -- the operator's own server
 
-    def delete(self, path: str, **query: str) -> Any:  # noqa: ANN401
+    def delete(self, path: str, **query: str) -> Any:
         pairs = "&".join(f"{name}={value}" for name, value in {"collectionId": COLLECTION, **query}.items())
         return self._send(urllib.request.Request(f"{self._url}{path}?{pairs}", method="DELETE"))  # noqa: S310
 
-    def _send(self, request: urllib.request.Request) -> Any:  # noqa: ANN401
+    def _send(self, request: urllib.request.Request) -> Any:
         request.add_header("x-api-key", self._key)
         request.add_header("Content-Type", "application/json")
         try:

@@ -19,9 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("slug")
         parser.add_argument("name", nargs="?", default="")
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *args: Any, **options: Any) -> None:
         """Make it."""
-        del args
         try:
             tenant = create_tenant(options["slug"], options["name"] or options["slug"])
         except IntegrityError:

@@ -23,9 +23,8 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="command line")
         parser.add_argument("--scopes", nargs="+", choices=scopes, default=scopes)
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    def handle(self, *args: Any, **options: Any) -> None:
         """Make it and show it."""
-        del args
         try:
             tenant = Tenant.objects.get(slug=options["tenant"])
         except Tenant.DoesNotExist:

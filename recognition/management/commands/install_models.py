@@ -1,0 +1,53 @@
+"""manage.py install_models: fetch, verify and prepare the models of recognition/packs.toml."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from recognition import model_files, packs
+from recognition.installation import InstallationRefused, Outcome, install
+from recognition.sources import Sources
+
+
+class Command(BaseCommand):
+    """Install every model that is not installed yet; run again, it checks and repairs."""
+
+    help = "Fetch the models of recognition/packs.toml, check their sha256 and prepare them for this platform."
+    requires_system_checks = ()  # models come before a database
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take a folder."""
+        parser.add_argument(
+            "--from",
+            dest="folder",
+            type=Path,
+            default=os.environ.get("FACE_MODELS_DIR"),
+            help="a folder that holds model files, asked before all other sources (or FACE_MODELS_DIR)",
+        )
+
+    def handle(self, *, folder: Path | str | None, **_: Any) -> None:  # noqa: ANN401 -- Django's own options
+        """Install one after another, and say what became of each.
+
+        Raises:
+            CommandError: a file is wrong or cannot be had; what was installed before it stays.
+        """
+        place = Path(folder) if folder else None
+        if place is not None and not place.is_dir():
+            message = f"{place} is not a folder"
+            raise CommandError(message)
+        with Sources() as sources, tqdm(packs.models().values(), unit="model") as progress:
+            for model in progress:
+                progress.set_description(model.name)
+                self._install(model, sources, place)
+        self.stdout.write(f"models in {model_files.models_home()}")
+
+    def _install(self, model: packs.Model, sources: Sources, place: Path | None) -> None:
+        try:
+            outcome = install(model, sources, place)
+        except InstallationRefused as error:
+            raise CommandError(str(error)) from error
+        if outcome is not Outcome.SKIPPED:
+            tqdm.write(f"{model.name:<16} {model.role:<10} {model.licence:<11} {outcome}")

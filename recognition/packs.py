@@ -1,0 +1,122 @@
+"""Model packs: which models make an embedding, and what its cosines mean.
+
+Owns the manifest, packs.toml. Vectors of different packs are different spaces and never meet; a collection keeps the
+pack it was made with.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from recognition.errors import UnknownPack
+from recognition.similarity import SimilarityScale
+
+DEFAULT = "light"
+MANIFEST = Path(__file__).with_name("packs.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model file: what it is, where it comes from, and how it is rewritten at install."""
+
+    name: str
+    role: str
+    file: str
+    licence: str
+    sha256: str
+    prepare: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A detector, landmarks, embedders with their weights in the cosine, liveness, and the similarity scale."""
+
+    name: str
+    version: int
+    dimension: int
+    detector: Model
+    landmarks: Model
+    liveness: tuple[Model, ...]
+    liveness_threshold: float
+    embedders: tuple[tuple[Model, float], ...]
+    similarity: SimilarityScale
+
+    @property
+    def roles(self) -> Mapping[str, tuple[Model, ...]]:
+        """The models by the role they play."""
+        return {
+            "detector": (self.detector,),
+            "landmarks": (self.landmarks,),
+            "embedder": tuple(model for model, _ in self.embedders),
+            "liveness": self.liveness,
+        }
+
+
+def get(name: str) -> Pack:
+    """Return a pack.
+
+    Raises:
+        UnknownPack: there is none of this name.
+    """
+    try:
+        return _packs()[name]
+    except KeyError:
+        raise UnknownPack(name) from None
+
+
+def names() -> tuple[str, ...]:
+    """Return the packs' names, in the manifest's order."""
+    return tuple(_packs())
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Return every model of the manifest by its name."""
+    return MappingProxyType({name: _model(name, **entry) for name, entry in _manifest()["models"].items()})
+
+
+def revision() -> int:
+    """Return the revision of the preparation; models prepared under another one are prepared again."""
+    return int(_manifest()["revision"])
+
+
+@cache
+def _packs() -> Mapping[str, Pack]:
+    return MappingProxyType({name: _pack(name, **entry) for name, entry in _manifest()["packs"].items()})
+
+
+@cache
+def _manifest() -> Mapping[str, Any]:
+    return MappingProxyType(tomllib.loads(MANIFEST.read_text(encoding="utf-8")))
+
+
+def _model(name: str, *, prepare: list[str], sources: list[str] | None = None, **rest: Any) -> Model:  # noqa: ANN401
+    return Model(name=name, prepare=tuple(prepare), sources=tuple(sources or ()), **rest)
+
+
+def _pack(  # noqa: PLR0913 -- the keys of a pack in the manifest
+    name: str,
+    *,
+    detector: str,
+    landmarks: str,
+    liveness: list[str],
+    embedders: dict[str, float],
+    cosines: list[float],
+    **rest: Any,  # noqa: ANN401
+) -> Pack:
+    known = models()
+    return Pack(
+        name=name,
+        detector=known[detector],
+        landmarks=known[landmarks],
+        liveness=tuple(known[model] for model in liveness),
+        embedders=tuple((known[model], weight) for model, weight in embedders.items()),
+        similarity=SimilarityScale(tuple(cosines)),
+        **rest,
+    )
