@@ -44,9 +44,10 @@ class _Held:
         """Return ids (n,) and vectors (n, dimension) that hold every change up to the gallery's head."""
         head = store.head(gallery)
         with self.lock:
-            if head > self.seen:
+            while head > self.seen:
                 self._apply(store.changes(gallery, self.seen, head))
                 self.seen = head
+                head = store.head(gallery)  # what was replaced while we read is in neither half: read on
             return self.ids[: self.count], self.matrix[: self.count]
 
     def _apply(self, changes: store.Changes) -> None:
