@@ -1,7 +1,7 @@
 """Untrusted bytes to an upright array, bounded before anything is decoded.
 
-Owns formats, limits and colour. The two decoders are constructed by name: Pillow's own dispatcher would try every format
-it knows, and its decompression-bomb check is a process-wide setting.
+Owns formats, limits and colour. The two decoders are constructed by name: Pillow's own dispatcher would try every
+format it knows, and its decompression-bomb check is a process-wide setting.
 """
 
 import struct
@@ -131,7 +131,7 @@ def _loaded(image: ImageFile, limits: ImageLimits) -> Image.Image:
         # Lets a JPEG decode at 1/2, 1/4 or 1/8, no smaller than asked for. A PNG has no such mode.
         image.draft(image.mode, _scaled(image.size, limits.shrink_to))
     image.load()
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = _UPRIGHT.get(_orientation(image) or 1)
     return image if turn is None else image.transpose(turn)
 
 
@@ -144,9 +144,9 @@ def _orientation(image: ImageFile) -> int | None:
 
 def _array(image: Image.Image) -> Pixels:
     if image.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion to 8 bits clips
-        return cv2.cvtColor((np.asarray(image) >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+        return np.asarray(cv2.cvtColor((np.asarray(image) >> 8).astype(np.uint8), cv2.COLOR_GRAY2BGR), np.uint8)
     colour = _on_white(image.convert("RGBA")) if image.has_transparency_data else image.convert("RGB")
-    return cv2.cvtColor(np.asarray(colour), cv2.COLOR_RGB2BGR)
+    return np.asarray(cv2.cvtColor(np.asarray(colour), cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -159,7 +159,7 @@ def _shrunk(pixels: Pixels, longest: int | None) -> Pixels:
     height, width = pixels.shape[:2]
     if longest is None or max(height, width) <= longest:
         return pixels
-    return cv2.resize(pixels, _scaled((width, height), longest), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(pixels, _scaled((width, height), longest), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _scaled(size: tuple[int, int], longest: int) -> tuple[int, int]:

@@ -49,10 +49,10 @@ def _look(pixels: Pixels, scale: float, model: Model) -> Floats:
     padded = np.zeros((_multiple(height), _multiple(width), 3), np.uint8)
     small = pixels if scale == 1.0 else cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     padded[:height, :width] = small
-    outputs = sessions.run(model, cv2.dnn.blobFromImage(padded))
+    outputs = [output[0] for output in sessions.run(model, np.asarray(cv2.dnn.blobFromImage(padded), np.float32))]
     columns = padded.shape[1]
     levels = [
-        _decoded(*(output[0] for output in outputs[level:9:3]), columns // stride, stride)
+        _decoded(outputs[level], outputs[level + 3], outputs[level + 6], columns // stride, stride)
         for level, stride in enumerate(_STRIDES)
     ]
     faces = np.concatenate(levels)

@@ -31,17 +31,21 @@ def install(model: Model, sources: Sources, folder: Path | None = None) -> Outco
     """
     if model_files.current(model):
         return Outcome.KEPT
-    published = _published(model, sources, folder)
-    if published is None:
+    original = published(model, sources, folder)
+    if original is None:
         return Outcome.SKIPPED
     from recognition.prepare import prepare  # noqa: PLC0415 -- onnx takes longer to import than everything else here
 
-    model_files.write(model, prepare(published, model.prepare))
+    model_files.write(model, prepare(original, model.prepare))
     return Outcome.INSTALLED
 
 
-def _published(model: Model, sources: Sources, folder: Path | None) -> bytes | None:
-    """Return the file as it was published, or None for an optional one that nobody has."""
+def published(model: Model, sources: Sources, folder: Path | None) -> bytes | None:
+    """Return the file as it was published, or None for an optional one that nobody has.
+
+    Raises:
+        InstallationRefused: wrong bytes, or no source has it.
+    """
     if folder is not None and (folder / model.file).is_file():
         return _checked(model, (folder / model.file).read_bytes(), str(folder))
     failures = []
@@ -56,9 +60,9 @@ def _published(model: Model, sources: Sources, folder: Path | None) -> bytes | N
     raise InstallationRefused(message)
 
 
-def _checked(model: Model, published: bytes, source: str) -> bytes:
-    found = model_files.digest(published)
+def _checked(model: Model, content: bytes, source: str) -> bytes:
+    found = model_files.digest(content)
     if found != model.sha256:
         message = f"{model.file} from {source} is not the file of the manifest: sha256 {found}, not {model.sha256}"
         raise InstallationRefused(message)
-    return published
+    return content

@@ -1,7 +1,7 @@
 """The landmarks of a face: 68 points, and the five of them that alignment stands on.
 
-They place a face more exactly than the detector's own five: with them the true accept rate at a false match rate of 1e-5
-rises from .916 to .951.
+They place a face more exactly than the detector's own five: with them the true accept rate at a false match rate of
+1e-5 rises from .916 to .951.
 """
 
 from collections.abc import Sequence

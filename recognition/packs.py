@@ -100,7 +100,7 @@ def _model(name: str, *, prepare: list[str], sources: list[str] | None = None, *
     return Model(name=name, prepare=tuple(prepare), sources=tuple(sources or ()), **rest)
 
 
-def _pack(  # noqa: PLR0913 -- the keys of a pack in the manifest
+def _pack(
     name: str,
     *,
     detector: str,

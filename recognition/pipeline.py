@@ -18,7 +18,7 @@ cv2.setNumThreads(1)
 MOST_FACES = 100
 
 
-def analyse(  # noqa: PLR0913 -- all keyword-only, each with a default
+def analyse(
     data: bytes,
     *,
     pack: str = packs.DEFAULT,

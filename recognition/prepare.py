@@ -31,7 +31,7 @@ def prepare(source: bytes, steps: Sequence[str]) -> bytes:
         STEPS[step](model)
     _drop_leftovers(model)
     onnx.checker.check_model(model)
-    return model.SerializeToString(deterministic=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def dequantise(model: onnx.ModelProto) -> None:

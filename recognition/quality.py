@@ -35,7 +35,8 @@ _STRICT = _Gate(face_size=80, yaw=30, pitch=25, sharpness=60, darkest=0.25, brig
 def assess(aligned: Pixels, box: Box, pose: Pose, confidence: float, image: tuple[int, int]) -> Quality:
     """Judge a face by its aligned crop (112, 112, 3), blue-green-red, its box, and the (height, width) of its image.
 
-    Sharpness is the variance of the Laplacian of the gray crop (Pech-Pacheco et al., 2000), brightness its mean, 0 to 1.
+    Sharpness is the variance of the Laplacian of the gray crop (Pech-Pacheco et al., 2000), brightness its mean of 0
+    to 1.
     """
     gray = cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY)
     sharpness = float(cv2.Laplacian(gray, cv2.CV_64F).var())

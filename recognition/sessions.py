@@ -27,7 +27,8 @@ def run(model: Model, batch: Floats) -> list[npt.NDArray[Any]]:
         ModelUnavailable: it is not installed, or its file is not what was installed.
     """
     session = _sessions.get(model.name) or _loaded(model)
-    return session.run(None, {session.get_inputs()[0].name: batch})
+    outputs: list[npt.NDArray[Any]] = session.run(None, {session.get_inputs()[0].name: batch})
+    return outputs
 
 
 def available(models: Iterable[Model]) -> tuple[Model, ...]:

@@ -32,11 +32,11 @@ class SimilarityScale:
 
     def score(self, cosine: Value) -> npt.NDArray[np.float64]:
         """Return the score, 0 to 100, of a cosine."""
-        return np.interp(cosine, (-1.0, *self.cosines, 1.0), (0.0, *SCORES, 100.0))
+        return np.asarray(np.interp(cosine, (-1.0, *self.cosines, 1.0), (0.0, *SCORES, 100.0)))
 
     def cosine(self, score: Value) -> npt.NDArray[np.float64]:
         """Return the cosine of a score, 0 to 100."""
-        return np.interp(score, (0.0, *SCORES, 100.0), (-1.0, *self.cosines, 1.0))
+        return np.asarray(np.interp(score, (0.0, *SCORES, 100.0), (-1.0, *self.cosines, 1.0)))
 
     def false_match_rate(self, cosine: Value) -> npt.NDArray[np.float64]:
         """Return the share of comparisons between strangers that reach a cosine.

@@ -1,7 +1,7 @@
 """What operations ask of an index, whatever its engine.
 
-Every engine keeps the same promises: what was added is found by the very next search in any process, what was removed is
-never found again, and a search sees one gallery of one tenant and nothing else.
+Every engine keeps the same promises: what was added is found by the very next search in any process, what was removed
+is never found again, and a search sees one gallery of one tenant and nothing else.
 """
 
 from collections.abc import Collection, Mapping

@@ -28,7 +28,7 @@ class Command(BaseCommand):
             help="a folder that holds model files, asked before all other sources (or FACE_MODELS_DIR)",
         )
 
-    def handle(self, *, folder: Path | str | None, **_: Any) -> None:  # noqa: ANN401 -- Django's own options
+    def handle(self, *, folder: Path | str | None, **_: Any) -> None:
         """Install one after another, and say what became of each.
 
         Raises:

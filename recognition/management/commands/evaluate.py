@@ -1,0 +1,76 @@
+"""manage.py evaluate verification|liveness|detection|calibrate DIR: accuracy on labelled photographs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.core.management.base import BaseCommand, CommandParser
+
+from recognition import evaluation, packs
+from recognition.similarity import FALSE_MATCH_RATES
+
+_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
+
+
+class Command(BaseCommand):
+    """Measure accuracy."""
+
+    help = "Measure accuracy on labelled photographs."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Ask what to measure, where, and with which pack."""
+        parser.add_argument("what", choices=("verification", "liveness", "detection", "calibrate"))
+        parser.add_argument("folder", type=Path)
+        parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
+        parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the pack's own by default")
+
+    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, **_: Any) -> None:
+        """Measure and print."""
+        match what:
+            case "verification":
+                self._verification(folder, pack)
+            case "liveness":
+                self._liveness(folder, pack, packs.get(pack).liveness_threshold if threshold is None else threshold)
+            case "detection":
+                hits, noses, faces = evaluation.find_all(folder)
+                self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
+            case "calibrate":
+                self._calibrate(folder, pack)
+
+    def _verification(self, folder: Path, pack: str) -> None:
+        found = evaluation.compare_all(folder, pack)
+        mean, deviation = evaluation.accuracy(found.pairs)
+        genuine, impostor = found.genuine, found.impostor
+        self.stdout.write(
+            f"pack {pack}: {found.photographs} photographs, {found.missed} without a face, "
+            f"{len(genuine):,} genuine and {len(impostor):,} impostor comparisons\n"
+            f"accuracy {mean:.4f} ± {deviation:.4f} over {len(found.pairs)} folds of the protocol\n"
+            f"AUC {evaluation.area_under_curve(genuine, impostor):.5f}   "
+            f"EER {evaluation.equal_error_rate(genuine, impostor):.4f}"
+        )
+        for rate, accepted in zip(_RATES, evaluation.true_accept_rates(genuine, impostor, _RATES), strict=True):
+            self.stdout.write(f"TAR at FMR {rate:.0e}: {accepted:.4f}")
+
+    def _liveness(self, folder: Path, pack: str, threshold: float) -> None:
+        found = evaluation.present_all(folder, pack)
+        attacks = np.concatenate(list(found.attacks.values()))
+        self.stdout.write(
+            f"{len(found.live)} bona fide, {len(attacks)} attacks, {found.missed} pictures without a face\n"
+            f"AUC {evaluation.area_under_curve(found.live, attacks):.4f}   "
+            f"EER {evaluation.equal_error_rate(found.live, attacks):.4f}\n"
+            f"at threshold {threshold}:\n"
+            f"BPCER {(found.live < threshold).mean():.4f}"
+        )
+        for species, scores in found.attacks.items():
+            self.stdout.write(f"APCER {(scores >= threshold).mean():.4f}  {species} ({len(scores)})")
+
+    def _calibrate(self, folder: Path, pack: str) -> None:
+        """Anchor the pack's scale anew, in the manifest."""
+        impostor = evaluation.compare_all(folder, pack).impostor
+        cosines = ", ".join(f"{cosine:.3f}" for cosine in evaluation.thresholds(impostor, FALSE_MATCH_RATES))
+        manifest = packs.MANIFEST.read_text(encoding="utf-8")
+        anchors = re.compile(rf"(\[packs\.{pack}\]\n(?:.+\n)*?cosines = )\[.*\]")
+        packs.MANIFEST.write_text(anchors.sub(rf"\g<1>[{cosines}]", manifest), encoding="utf-8")
+        self.stdout.write(f"{len(impostor):,} impostor comparisons: cosines = [{cosines}]")

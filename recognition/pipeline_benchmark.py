@@ -1,0 +1,124 @@
+"""How fast the pipeline is: per stage, against a bare loop over the same sessions, and against doing it plainly.
+
+Ratios are between runs that take turns in one process, so that a noisy machine slows both alike.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from recognition import align, decode, landmarks, liveness, pipeline, pose, quality, sessions
+from recognition import embed as embedding
+from recognition.detect import detect
+from recognition.installation import published
+from recognition.packs import Model, Pack
+from recognition.prepare import prepare
+from recognition.results import Floats
+from recognition.sources import Sources
+
+_PLAIN_SIDE = 640
+_NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps without which a model does not run at all
+
+_Run = tuple[Model, Floats]
+
+
+def stages(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[float]]:
+    """Time every stage on every image, in milliseconds by stage."""
+    took: dict[str, list[float]] = {}
+    for data in list(images) * rounds:
+        _stages_of(data, pack, took)
+    return took
+
+
+def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
+    def timed(stage: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 -- what the stage makes
+        started = time.perf_counter()
+        made = work()
+        took.setdefault(stage, []).append((time.perf_counter() - started) * 1000)
+        return made
+
+    pixels = timed("decode", lambda: decode.decode(data))
+    found = timed("detect", lambda: detect(pixels, pack.detector, pipeline.MOST_FACES))
+    boxes = [box for box, _ in found]
+    points = timed("landmarks", lambda: landmarks.locate(pixels, boxes, pack.landmarks))
+    crops = timed("align", lambda: [align.align(pixels, landmarks.five(face)) for face in points])
+    poses = timed("pose", lambda: [pose.pose(face) for face in points])
+    shape = pixels.shape[:2]
+    judged = zip(crops, found, poses, strict=True)
+    timed("quality", lambda: [quality.assess(crop, box, turned, sure, shape) for crop, (box, sure), turned in judged])
+    timed("liveness", lambda: liveness.assess(pixels, boxes, pack.liveness))
+    timed("embed", lambda: embedding.embed(crops, pack))
+
+
+def compare(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[float]]:
+    """Time three ways in turns over all images; seconds a round, by name.
+
+    `analyse` is the pipeline with liveness. `bare` decodes and runs the same sessions on the same inputs, and nothing
+    else. `plain` is what it would cost without any pains: detection at 640 x 640 and the models as they were published.
+    """
+    runs = [_recorded(data, pack) for data in images]
+    plain = _plain_sessions(pack)
+    square = np.zeros((1, 3, _PLAIN_SIDE, _PLAIN_SIDE), np.float32)
+    ways: dict[str, Callable[[bytes, list[_Run]], object]] = {
+        "analyse": lambda data, _: pipeline.analyse(data, pack=pack.name, liveness=True),
+        "bare": lambda data, run: (decode.decode(data), [sessions.run(model, batch) for model, batch in run]),
+        "plain": lambda data, run: (
+            decode.decode(data),
+            _infer(plain[pack.detector.name], square),
+            [_infer(plain[model.name], batch) for model, batch in run if model != pack.detector],
+        ),
+    }
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            for data, run in zip(images, runs, strict=True):
+                way(data, run)
+            if turn:  # the first warms up
+                took[name].append(time.perf_counter() - started)
+    return took
+
+
+def _recorded(data: bytes, pack: Pack) -> list[_Run]:
+    """Analyse an image once and keep what each session was given."""
+    given: list[_Run] = []
+    run = sessions.run
+
+    def keeping(model: Model, batch: Floats) -> list[npt.NDArray[Any]]:
+        given.append((model, batch))
+        return run(model, batch)
+
+    sessions.run = keeping  # for this one call: the product itself has no use for a recorder
+    try:
+        pipeline.analyse(data, pack=pack.name, liveness=True)
+    finally:
+        sessions.run = run
+    return given
+
+
+def _plain_sessions(pack: Pack) -> dict[str, ort.InferenceSession]:
+    """Start sessions over the published models, changed no more than it takes to run them at all."""
+    models = (
+        pack.detector,
+        pack.landmarks,
+        *sessions.available(pack.liveness),
+        *(model for model, _ in pack.embedders),
+    )
+    folder = os.environ.get("FACE_MODELS_DIR")
+    with Sources() as sources:
+        originals = {model: published(model, sources, Path(folder) if folder else None) for model in models}
+    return {
+        model.name: sessions.start(prepare(original, [step for step in model.prepare if step in _NEEDED]))
+        for model, original in originals.items()
+        if original is not None
+    }
+
+
+def _infer(session: ort.InferenceSession, batch: Floats) -> object:
+    return session.run(None, {session.get_inputs()[0].name: batch})
