@@ -142,6 +142,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
+    "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
+    "deliver": {"task": "collections_app.tasks.deliver_due", "schedule": timedelta(seconds=10)},
 }
 
 # --- recognition ---
@@ -151,6 +153,11 @@ MAX_IMAGE_BYTES = env.integer("MAX_IMAGE_BYTES", 10_000_000, least=1_000)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
+
+# --- erasure and delivery ---
+# How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
+BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
+IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 
 # --- HTTP ---
 REST_FRAMEWORK = {

@@ -51,6 +51,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     tenants.QuotaExceeded: _QUOTA,
     tenants.TooManyRequests: _INTERNAL,  # no code says "later"; this is the one that clients try again after
     tenants.SealBroken: _INTERNAL,
+    tenants.SignatureBroken: _INTERNAL,
     tenants.MasterKeyUnusable: _INTERNAL,
     collections.CollectionNotFound: _NO_GROUP,
     collections.CollectionDeleted: _NO_GROUP,
@@ -63,6 +64,14 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.ImageRefused: _FORMAT,  # answered by its reason, below
     collections.ImageUrlRefused: _URL,
     collections.ImageUrlTimeout: _TIMEOUT,
+    collections.ConsentRequired: _INVALID,
+    # What only the native API asks for.
+    collections.ReceiptNotFound: _INVALID,
+    collections.WebhookNotFound: _INVALID,
+    collections.ImageNotKept: _INVALID,
+    collections.KeyReused: _INVALID,
+    collections.KeyInUse: _INVALID,
+    collections.UnknownCursor: _INVALID,
     recognition.ImageTooLarge: _TOO_LARGE,
     recognition.ImageTooSmall: _INVALID,  # H20
     recognition.UndecodableImage: _FORMAT,
