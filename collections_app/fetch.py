@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 
 from django.conf import settings
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as NoAnswer
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Url, parse_url
@@ -101,7 +101,7 @@ def load(image: bytes | ImageUrl, *, max_bytes: int) -> bytes:
         moved, content = _get(place, _addresses(place, deadline), deadline, max_bytes)
         if not moved:
             return content
-        url = urljoin(url, moved)
+        url = _joined(url, moved)
     raise ImageUrlRefused("too many redirects")
 
 
@@ -157,6 +157,14 @@ def _place(url: str, ports: frozenset[int]) -> Url:
     return place
 
 
+def _joined(url: str, moved: str) -> str:
+    """Return where a redirect leads."""
+    try:
+        return urljoin(url, moved)
+    except ValueError:
+        raise ImageUrlRefused("malformed") from None
+
+
 def _port(place: Url) -> int:
     return _PORTS[place.scheme or ""] if place.port is None else place.port
 
@@ -201,6 +209,8 @@ def _connected(place: Url, addresses: list[str], deadline: float) -> Iterator[HT
             yield connection
         finally:
             clock.cancel()
+    except NewConnectionError as error:  # to urllib3 a timeout, though nobody is there
+        raise ImageUrlRefused("no connection") from error
     except (TimeoutError, NoAnswer):
         raise ImageUrlTimeout from None
     except (OSError, http.client.HTTPException, HTTPError) as error:
@@ -210,6 +220,8 @@ def _connected(place: Url, addresses: list[str], deadline: float) -> Iterator[HT
     finally:
         if connection:
             connection.close()
+    if over.is_set():  # what was cut off may look whole
+        raise ImageUrlTimeout
 
 
 def _connect(place: Url, addresses: list[str], deadline: float) -> HTTPConnection:

@@ -1,62 +1,62 @@
-"""An image's bytes to its faces. The order of the steps is here; how each works is its own module's."""
+"""From an image to faces: decode, detect, place landmarks, align, judge, embed.
+
+Each step is a pure function on arrays in a module of its own; this one says in which order they come.
+"""
 
 import cv2
 
-from recognition import packs
-from recognition.align import align
+from recognition import align, landmarks, packs, pose, quality
+from recognition import embed as embedding
+from recognition import liveness as presentation
 from recognition.decode import DEFAULT_LIMITS, ImageLimits, decode
 from recognition.detect import detect
-from recognition.embed import embed as embed_faces
-from recognition.landmarks import five, locate
-from recognition.liveness import assess
-from recognition.pose import estimate
-from recognition.quality import judge
 from recognition.results import Analysis, DetectedFace
 
-cv2.setNumThreads(1)  # requests run in parallel already; more threads would only contend for the same cores
+# A server's requests are parallel already; OpenCV's own threads would only take turns with them.
+cv2.setNumThreads(1)
+
+MOST_FACES = 100
 
 
-def analyse(  # noqa: PLR0913 -- the image, and five choices that all have a default
+def analyse(
     data: bytes,
     *,
     pack: str = packs.DEFAULT,
     limits: ImageLimits = DEFAULT_LIMITS,
     embed: int | None = None,
     liveness: bool = False,
-    max_faces: int = 100,
+    max_faces: int = MOST_FACES,
 ) -> Analysis:
-    """Find the faces of a JPEG or PNG, largest first, with pose and quality.
+    """Find the faces of an encoded image, the largest first, each with pose and quality.
 
-    The `embed` largest (None: all) also get their embeddings in the pack's space, and with `liveness` their liveness.
+    The `embed` largest (None: all) get an embedding in the space of the pack and, with `liveness`, a liveness score.
 
     Raises:
-        ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: the image is refused.
+        ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: see recognition.decode.
         UnknownPack: there is no such pack.
-        ModelUnavailable: a model that the answer needs is not installed.
+        ModelUnavailable: a model is not installed that this call needs.
     """
     models = packs.get(pack)
     pixels = decode(data, limits)
-    height, width = pixels.shape[:2]
-
+    size = pixels.shape[:2]
     found = detect(pixels, models.detector, max_faces)
     boxes = [box for box, _ in found]
-    located = locate(pixels, boxes, models.landmarks)
-    points = [five(face) for face in located]
-    aligned = [align(pixels, face) for face in points]
-    poses = [estimate(face) for face in located]
-    qualities = [
-        judge(*seen, (width, height))
-        for seen in zip(aligned, boxes, (confidence for _, confidence in found), poses, strict=True)
-    ]
-    lives = assess(pixels, boxes[:embed], models) if liveness else []
-    vectors = embed_faces(aligned[:embed], models)
-
-    faces = [
-        DetectedFace(box, points[at], confidence, poses[at], qualities[at], _at(lives, at), _at(vectors, at))
-        for at, (box, confidence) in enumerate(found)
-    ]
-    return Analysis(width, height, tuple(faces), pixels)
-
-
-def _at(values, at):
-    return values[at] if at < len(values) else None
+    points = landmarks.locate(pixels, boxes, models.landmarks)
+    corners = [landmarks.five(face) for face in points]
+    crops = [align.align(pixels, face) for face in corners]
+    poses = [pose.pose(face) for face in points]
+    vectors = embedding.embed(crops[:embed], models)
+    alive = presentation.assess(pixels, boxes[:embed], models.liveness) if liveness else []
+    faces = (
+        DetectedFace(
+            box=box,
+            landmarks=corners[place],
+            confidence=confidence,
+            pose=poses[place],
+            quality=quality.assess(crops[place], box, poses[place], confidence, size),
+            liveness=alive[place] if place < len(alive) else None,
+            embedding=vectors[place] if place < len(vectors) else None,
+        )
+        for place, (box, confidence) in enumerate(found)
+    )
+    return Analysis(size[1], size[0], tuple(faces), pixels)

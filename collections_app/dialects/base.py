@@ -117,6 +117,7 @@ class DialectView(APIView):
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
+        _drop_unread(self.request)
         wait = getattr(exc, "retry_after", None)
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
@@ -152,12 +153,18 @@ def image_bytes(text: str) -> bytes:
         raise ValueError(str(error)) from None
 
 
-def _refuse_large_body(request: HttpRequest | Request) -> None:
-    """Refuse by the announced length; read and drop a moderate excess first, so that the client hears the answer."""
+def _refuse_large_body(request: Request) -> None:
     announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    if announced <= settings.MAX_BODY_BYTES:
-        return
-    stream, left = request.META["wsgi.input"], min(announced, _DRAINED)
-    while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
+    if announced > settings.MAX_BODY_BYTES:
+        raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")
+
+
+def _drop_unread(request: HttpRequest | Request) -> None:
+    """Read the rest of a refused body and drop it, within bounds.
+
+    Unread, it would be taken for the next request of a connection that is kept alive, and a client that is still
+    sending would see a broken pipe instead of the answer.
+    """
+    left = _DRAINED
+    while left > 0 and (chunk := request.read(_CHUNK)):
         left -= len(chunk)
-    raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")
