@@ -10,22 +10,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from django.apps import apps
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from collections_app import storage
 from collections_app.models import Collection, Face, Person, Receipt
 from recognition.index import face_index, store
 from recognition.models import Embedding, Gallery, Tombstone
-from tenants import events, signing
+from tenants import audit, events, signing
 from tenants.access import Caller
-from tenants.models import DataKey, Tenant
+from tenants.models import ApiKey, AuditEntry, AuditHead, DataKey, Tenant
+from tenants.scope import TenantOwned
 
 logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # of the faces of one erasure so many are searched for again
 _NEAREST = 10
+_BATCH = 500
+_KEPT = (AuditHead, AuditEntry, Receipt)
 _TABLES = (Embedding, Tombstone, Gallery, Face, Person)
 
 
@@ -105,9 +109,36 @@ def finish(receipt: Receipt) -> bool:
     return True
 
 
-def shred(tenant: Tenant) -> int:
-    """Destroy the tenant's data keys: whatever they sealed is noise from now on, also in old backups of the rest."""
-    return DataKey.objects.of(tenant).delete()[0]
+def erase_tenant(caller: Caller) -> Receipt:
+    """Erase a tenant: shut it and destroy its data keys at once, then remove every row and file of it.
+
+    Without its keys, whatever was sealed with them is noise, in every backup that is newer than them too. What stays are
+    the tenant's row without its name, the audit chain, which holds no biometrics, and the receipts.
+    Can be run again at any point.
+    """
+    tenant = caller.tenant
+    with transaction.atomic():
+        receipt = Receipt.objects.of(tenant).filter(kind=Receipt.Kind.TENANT).first()
+        if receipt is None:
+            count = Face.objects.of(tenant).count()
+            receipt = begin(caller, kind=Receipt.Kind.TENANT, subject=str(tenant.pk), face_count=count)
+            audit.record(caller, "tenant.erased", tenant, faces=count, receipt=receipt.uuid)
+        ApiKey.objects.of(tenant).delete()
+        DataKey.objects.of(tenant).delete()
+        tenant.state, tenant.name, tenant.slug = Tenant.State.ERASED, "", f"erased-{tenant.pk}"
+        tenant.save(update_fields=["state", "name", "slug"])
+    storage.erase_all(tenant)
+    for model in apps.get_models():
+        if issubclass(model, TenantOwned) and model not in _KEPT:
+            remove_rows(model.objects.of(tenant))
+    finish(receipt)
+    return receipt
+
+
+def remove_rows(rows: QuerySet[Any]) -> None:
+    """Delete rows in batches, so that no transaction holds the database for long."""
+    while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
+        rows.filter(pk__in=batch).delete()
 
 
 def scrub() -> str:
@@ -138,8 +169,9 @@ def _left(receipt: Receipt) -> dict[str, int]:
     tenant = receipt.tenant
     faces, templates = Face.objects.of(tenant), Embedding.objects.of(tenant)
     people, keys = Person.objects.of(tenant), DataKey.objects.of(tenant).none()
+    images = sum(storage.exists(name) for name in receipt.files)
     if receipt.kind == Receipt.Kind.TENANT:
-        keys = DataKey.objects.of(tenant)
+        keys, images = DataKey.objects.of(tenant), storage.count(tenant)
     elif receipt.kind == Receipt.Kind.COLLECTION:
         home = receipt.collection_id
         faces, templates = faces.filter(collection_id=home), templates.filter(gallery_id=home)
@@ -151,7 +183,7 @@ def _left(receipt: Receipt) -> dict[str, int]:
         "face records": faces.count(),
         "people": people.count(),
         "templates": templates.count(),
-        "kept images": sum(default_storage.exists(name) for name in receipt.files),
+        "kept images": images,
         "data keys": keys.count(),
     }
 

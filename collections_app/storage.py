@@ -1,6 +1,6 @@
 """Kept images: sealed by the tenant's vault, on whatever storage the settings name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -12,7 +12,7 @@ from tenants.vault import Vault
 def keep(tenant: Tenant, image: str, content: bytes) -> str:
     """Seal and store an image's bytes; return the name under which it lies."""
     sealed = Vault.of(tenant).seal(content, _context(image))
-    return default_storage.save(f"images/{tenant.pk}/{image[:2]}/{image}", ContentFile(sealed))
+    return default_storage.save(f"{_folder(tenant)}/{image[:2]}/{image}", ContentFile(sealed))
 
 
 def read(tenant: Tenant, image: str, name: str) -> bytes:
@@ -38,6 +38,36 @@ def reader(tenant: Tenant) -> Callable[[str, str], bytes]:
 def erase(name: str) -> None:
     """Remove a kept image; one that is gone already is as good."""
     default_storage.delete(name)
+
+
+def exists(name: str) -> bool:
+    """Tell whether a kept image is there."""
+    return default_storage.exists(name)
+
+
+def count(tenant: Tenant) -> int:
+    """Count everything that is kept of a tenant."""
+    return sum(1 for _ in _names(_folder(tenant)))
+
+
+def erase_all(tenant: Tenant) -> None:
+    """Remove everything that is kept of a tenant."""
+    for name in list(_names(_folder(tenant))):
+        default_storage.delete(name)
+
+
+def _names(folder: str) -> Iterator[str]:
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    yield from (f"{folder}/{file}" for file in files)
+    for inner in folders:
+        yield from _names(f"{folder}/{inner}")
+
+
+def _folder(tenant: Tenant) -> str:
+    return f"images/{tenant.pk}"
 
 
 def _context(image: str) -> str:
