@@ -1,8 +1,8 @@
 """Erasure: what goes at once, what is left to look after, and the signed receipt once nothing is left.
 
-The rows go in the transaction of the request, so that no search anywhere finds them any more. A receipt then stays open
-until a job has seen that every row and file is gone and that the database's freed pages and its log are clean; only then
-is it signed. Sits under operations and tasks, which both erase.
+The rows go in the transaction of the request, so that no search anywhere finds them any more. A receipt then stays
+open until a job has seen that every row and file is gone and that the database's freed pages and its log are clean;
+only then is it signed. Sits under operations and tasks, which both erase.
 """
 
 import logging
@@ -41,9 +41,7 @@ def remove_faces(home: Collection, faces: Sequence[Face]) -> None:
     home.people.filter(pk__in=people, faces__isnull=True).delete()
     for stored in _own_files(home, faces):
         transaction.on_commit(lambda stored=stored: storage.erase(stored))  # type: ignore[misc]
-    events.emit(
-        home.tenant, events.Kind.FACE_DELETED, collection=home.name, faces=[face.uuid for face in faces]
-    )
+    events.emit(home.tenant, events.Kind.FACE_DELETED, collection=home.name, faces=[face.uuid for face in faces])
 
 
 def erase_faces(
@@ -75,7 +73,7 @@ def begin(
 
 
 def search_again(home: Collection, receipt: Receipt, probes: Mapping[int, np.ndarray]) -> None:
-    """Search for what was just erased, after the commit, and write down what came back: nothing, or the promise broke."""
+    """Search for what was just erased, after the commit, and write down how much of it came back: nothing."""
     gone = {int(face) for face in receipt.faces}
     for probe in probes.values():
         near = face_index().search(home.gallery, probe, limit=_NEAREST, floor=-1.0)
@@ -112,9 +110,9 @@ def finish(receipt: Receipt) -> bool:
 def erase_tenant(caller: Caller) -> Receipt:
     """Erase a tenant: shut it and destroy its data keys at once, then remove every row and file of it.
 
-    Without its keys, whatever was sealed with them is noise, in every backup that is newer than them too. What stays are
-    the tenant's row without its name, the audit chain, which holds no biometrics, and the receipts.
-    Can be run again at any point.
+    Without its keys, whatever was sealed with them is noise, here and in every copy of the files; only a backup of the
+    database that is older still has the keys, wrapped, until it expires. What stays are the tenant's row without its
+    name, the audit chain, which holds no biometrics, and the receipts. Can be run again at any point.
     """
     tenant = caller.tenant
     with transaction.atomic():
@@ -207,5 +205,5 @@ def _document(receipt: Receipt, left: Mapping[str, int], scrubbed: str, now: str
         "stores": [{"store": name, "left": count} for name, count in left.items()],
         "database": f"{connection.vendor}: {scrubbed}",
         "searched_again": {"searches": receipt.searches, "erased_faces_found": receipt.found_again},
-        "backups": f"Copies older than this erasure expire after {settings.BACKUP_DAYS} days, as the operator declares.",
+        "backups": f"Older copies expire after {settings.BACKUP_DAYS} days, as the operator declares.",
     }

@@ -1,8 +1,9 @@
 """Events for the outside: written where they happen, in the same transaction, and delivered afterwards.
 
-A change that is rolled back takes its events with it, and one that is committed keeps them until every webhook that wants
-them has answered or given up. Knows no HTTP: who delivers asks here what is due, how it is signed and when to try again.
-Signatures follow the Standard Webhooks specification (version 1.0.0, symmetric), so receivers check them with a library.
+A change that is rolled back takes its events with it, and one that is committed keeps them until every webhook that
+wants them has answered or was given up. Knows no HTTP: who delivers asks here what is sent, how it is signed and when
+to try again. Signatures follow the Standard Webhooks specification, version 1.0.0, symmetric, so that receivers check
+them with a library.
 """
 
 import base64

@@ -185,9 +185,7 @@ def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
         collection.state, collection.deleted_at = Collection.State.DELETED, timezone.now()
         collection.save(update_fields=["state", "deleted_at"])
         kind, faces = Receipt.Kind.COLLECTION, gallery.size
-        receipt = erasure.begin(
-            caller, kind=kind, subject=str(collection.pk), collection=collection, face_count=faces
-        )
+        receipt = erasure.begin(caller, kind=kind, subject=str(collection.pk), collection=collection, face_count=faces)
         facts = {"name": collection.name, "faces": faces, "receipt": receipt.uuid}
         audit.record(caller, "collection.deleted", collection, **facts)
         transaction.on_commit(lambda: tasks.soon(tasks.purge_collection, collection.pk))

@@ -71,7 +71,8 @@ def enrol_face(
     with what was enrolled.
 
     Raises:
-        NoFace, SeveralFaces, SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired: the image or the policy said no.
+        NoFace, SeveralFaces: the image does not show one face.
+        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired: the policy said no.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)

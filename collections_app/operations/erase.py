@@ -1,4 +1,4 @@
-"""Erase what was enrolled: unsearchable everywhere when the operation returns, and a receipt that says what became of it."""
+"""Erase what was enrolled: unsearchable everywhere when the operation returns, with a receipt of what became of it."""
 
 from django.db import transaction
 from django.db.models import QuerySet

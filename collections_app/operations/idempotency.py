@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -62,7 +61,7 @@ def once(
     def settle(result: T) -> None:
         nonlocal rendered
         rendered = render(result)
-        content = json.dumps(rendered, cls=DjangoJSONEncoder).encode()
+        content = json.dumps(rendered).encode()
         sealed = Vault.of(caller.tenant).seal(content, _context(mine))
         if not _held(caller, mine).update(answer=sealed):
             raise KeyInUse  # we took so long that somebody else took over

@@ -127,7 +127,9 @@ def test_images_are_detected_compared_and_verified(native: NativeClient) -> None
 
 def test_a_refusal_is_a_problem_document_with_a_code(native: NativeClient) -> None:
     faces = "/collections/people/faces"
-    assert problem(native("POST", faces, {}), 422, "invalid_request")["errors"] == {"image": ["Send image or image_url."]}
+    assert problem(native("POST", faces, {}), 422, "invalid_request")["errors"] == {
+        "image": ["Send image or image_url."]
+    }
     problem(native("POST", faces, {"image": "no base64!"}), 422, "invalid_request")
     problem(native("POST", faces, {"image": base64_of(b"no image")}), 422, "undecodable_image")
     problem(native("POST", faces, {"image": base64_of(blank())}), 422, "no_face")

@@ -66,8 +66,21 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     drf.ParseError: Answer(400, "malformed_body", "The body cannot be read."),
     drf.UnsupportedMediaType: Answer(415, "unsupported_media_type", "Send application/json or multipart/form-data."),
     drf.Throttled: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
+    RecursionError: Answer(400, "malformed_body", "The body cannot be read."),
     drf.NotFound: Answer(404, "not_found", "There is nothing at this address."),
     drf.MethodNotAllowed: Answer(405, "method_not_allowed", "This address does not know the method."),
+}
+
+# The facts of an error that its problem document tells.
+FACTS: Mapping[type[Exception], tuple[str, ...]] = {
+    tenants.ScopeMissing: ("scope",),
+    tenants.QuotaExceeded: ("quota", "limit"),
+    collections.CollectionFull: ("limit",),
+    collections.DuplicateFace: ("face",),
+    collections.ImageUrlRefused: ("reason",),
+    recognition.ImageTooLarge: ("limit",),
+    recognition.SeveralFaces: ("count",),
+    recognition.LowQuality: ("reasons",),
 }
 
 
@@ -82,30 +95,20 @@ def internal() -> Answer:
 
 
 def facts(error: Exception) -> dict[str, Any]:
-    """Return what the problem document says beside its title: facts of the request and of its images, never of others'."""
-    match error:
-        case tenants.ScopeMissing(scope=scope):
-            return {"scope": str(scope)}
-        case tenants.QuotaExceeded(quota=quota, limit=limit):
-            return {"quota": quota, "limit": limit}
-        case collections.InvalidRequest(field=field, problem=problem):
-            return {"errors": {field: [problem]}}
-        case drf.ValidationError(detail=dict(detail)):
-            return {"errors": detail}
-        case PolicyError():
-            return {"errors": error.message_dict}
-        case collections.ImageRefused(which=which, reason=reason):
-            inner = answer(reason)
-            return {"image": which, "reason": inner.code if inner else "unknown"}
-        case collections.CollectionFull(limit=limit) | recognition.ImageTooLarge(limit=limit):
-            return {"limit": limit}
-        case collections.DuplicateFace(face=face):
-            return {"face": face}
-        case collections.ImageUrlRefused(reason=reason):
-            return {"reason": reason}
-        case recognition.SeveralFaces(count=count):
-            return {"count": count}
-        case recognition.LowQuality(reasons=reasons):
-            return {"reasons": list(reasons)}
-        case _:
-            return {}
+    """Return what the problem document says beside its title: of the request and its images, never of others'."""
+    if isinstance(error, collections.ImageRefused):
+        inner = answer(error.reason)
+        return {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
+    wrong = _wrong(error)
+    if wrong:
+        return {"errors": wrong}
+    return {name: getattr(error, name) for name in translate(error, FACTS) or ()}
+
+
+def _wrong(error: Exception) -> Any:  # noqa: ANN401 -- as deep as the body is
+    """Name the fields that cannot be used, with what is wrong with each."""
+    if isinstance(error, collections.InvalidRequest):
+        return {error.field: [error.problem]}
+    if isinstance(error, PolicyError):
+        return error.message_dict
+    return error.detail if isinstance(error, drf.ValidationError) else None

@@ -34,6 +34,12 @@ class NativeView(DialectView):
     via = "native"
     parser_classes = [JSONParser, MultiPartParser]
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Find the caller; nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked."""
+        super().initial(request, *args, **kwargs)
+        if any("\0" in name for name in kwargs.values()):
+            raise NotFound
+
     def credentials(self, request: Request) -> tuple[str, str]:
         """Read x-api-key, or a bearer token."""
         kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -140,9 +146,7 @@ class PersonView(NativeView):
 
     def patch(self, request: Request, collection: str, person: str) -> Response:
         """Change what is said of them."""
-        form = wire.PersonFields(data=request.data)
-        form.is_valid(raise_exception=True)
-        details = form.validated_data
+        details = self.parse(wire.PersonFields)["details"]
         changed = subjects.update_person(self.caller, collection=collection, person=person, details=details)
         return Response(wire.person(changed))
 

@@ -101,12 +101,12 @@ class PersonFields(serializers.Serializer[Any]):
     listing = serializers.ChoiceField([label.lower() for label in Person.Listing.names], required=False)
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
-    def validate(self, attrs: dict[str, Any]) -> Any:  # noqa: ANN401
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Say it in the platform's terms."""
         for name, choices in (("gender", Person.Gender), ("listing", Person.Listing)):
             if name in attrs:
                 attrs[name] = choices[attrs[name].upper()].value
-        return PersonDetails(**attrs)
+        return {"details": PersonDetails(**attrs)}
 
 
 class Enrol(WithImage):
@@ -125,7 +125,7 @@ class Enrol(WithImage):
                 raise serializers.ValidationError("It must be JSON.") from None
         form = PersonFields(data=value)
         form.is_valid(raise_exception=True)
-        return form.validated_data
+        return form.validated_data["details"]
 
 
 class Bar(serializers.Serializer[Any]):
@@ -164,7 +164,7 @@ class Verify(WithImage, Bar):
 class Compare(Bar):
     """POST /compare."""
 
-    source = Image(required=False)
+    source = Image(required=False)  # type: ignore[assignment] -- the field is called so, and DRF knows which is meant
     source_url = serializers.CharField(required=False)
     target = Image(required=False)
     target_url = serializers.CharField(required=False)
@@ -230,7 +230,8 @@ def from_cursor(text: str, kind: type) -> Any:  # noqa: ANN401 -- a value of `ki
         value = json.loads(base64.urlsafe_b64decode(text.encode()))
     except (ValueError, binascii.Error):
         raise UnknownCursor from None
-    if type(value) is not kind:
+    usable = 0 <= value < 2**63 if type(value) is int else isinstance(value, str) and "\0" not in value
+    if type(value) is not kind or not usable:
         raise UnknownCursor
     return value
 
@@ -273,8 +274,13 @@ def face(one: Face) -> dict[str, Any]:
     return {
         "id": one.uuid,
         "person": {"id": str(one.person_id), "reference": one.person.reference, "name": one.person.name},
-        "created_at": one.created_at,
-        "image": {"id": one.image, "width": one.image_width, "height": one.image_height, "kept": bool(one.stored_image)},
+        "created_at": one.created_at.isoformat().replace("+00:00", "Z"),  # plain, since an answer may be kept as JSON
+        "image": {
+            "id": one.image,
+            "width": one.image_width,
+            "height": one.image_height,
+            "kept": bool(one.stored_image),
+        },
         "box": {"x": one.box_x, "y": one.box_y, "width": one.box_width, "height": one.box_height},
         "landmarks": one.landmarks,
         "confidence": round(100 * one.confidence, _SCORE_DIGITS),

@@ -32,5 +32,7 @@ class Command(BaseCommand):
             message = f"{file}: NOT VALID: it was changed, or another installation signed it."
             raise CommandError(message) from error
         erased = document.get("erased", {})
-        what = f"{erased['kind']} {erased['id']}, {erased['faces']} faces" if erased else document.get("kind", "document")
+        what = (
+            f"{erased['kind']} {erased['id']}, {erased['faces']} faces" if erased else document.get("kind", "document")
+        )
         self.stdout.write(f"{file}: valid, signed with key {document['signature']['key']}: {what}")
