@@ -164,7 +164,7 @@ class Verify(WithImage, Bar):
 class Compare(Bar):
     """POST /compare."""
 
-    source = Image(required=False)  # type: ignore[assignment] -- the field is called so, and DRF knows which is meant
+    source = Image(required=False)  # type: ignore[assignment]
     source_url = serializers.CharField(required=False)
     target = Image(required=False)
     target_url = serializers.CharField(required=False)
