@@ -1,6 +1,7 @@
 """Work behind the requests. A task receives ids only."""
 
 import logging
+import time
 from datetime import timedelta
 
 from celery import Task, shared_task
@@ -19,16 +20,23 @@ from tenants.models import Delivery
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
+_PAUSE_SECONDS = 5.0
+_queue_down_until = 0.0
 
 
 def soon(task: "Task[..., None]", *ids: int) -> None:
     """Queue a task; when the queue is down, leave it to the scheduled sweep that finds what is due.
 
-    The change that asks for the work is committed already, so its caller must not be told that it failed.
+    The change that asks for the work is committed already, so its caller must not be told that it failed, nor wait for
+    a queue that has just been found silent.
     """
+    global _queue_down_until  # noqa: PLW0603 -- one queue a process, and a lost update costs one more try
+    if time.monotonic() < _queue_down_until:
+        return
     try:
         task.delay(*ids)
     except (OperationalError, OSError):
+        _queue_down_until = time.monotonic() + _PAUSE_SECONDS
         logger.warning(
             "The queue did not take a task; the scheduled sweep will do its work.", extra={"task": task.name}
         )

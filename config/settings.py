@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
+from botocore.config import Config
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
@@ -46,6 +47,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.requests.RequestLog",
+    "config.deadlines.Deadline",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -87,6 +89,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "connect_timeout": 3,
+        "keepalives_idle": 10,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+        "options": f"-c lock_timeout=10000 -c statement_timeout={_statement}",
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files: STORAGE_URL is file:///path or s3://bucket/prefix?endpoint=…&region=… (keys as boto3 reads them) ---
@@ -103,6 +115,7 @@ if _storage.scheme == "s3":
             "region_name": _options.get("region"),
             "default_acl": None,
             "file_overwrite": False,
+            "client_config": Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
         },
     }
 elif _storage.scheme == "file":
@@ -131,13 +144,19 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "data_folder_out": str(_queue / "messages"),
         "control_folder": str(_queue / "control"),
     }
+elif CELERY_BROKER_URL.startswith(("redis", "rediss")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
+elif CELERY_BROKER_URL.startswith("amqp"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"read_timeout": 2, "write_timeout": 2}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0  # SIGTERM: tasks under way may end; what does not is delivered again
 CELERY_TASK_IGNORE_RESULT = True  # what a job did is in the database, where its tenant can see it
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
@@ -158,8 +177,15 @@ ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
 # How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
+# In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
+COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
+COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
+COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
+# Where processes agree on rate limits and daily quotas: "database", or redis://…
+LIMITS_URL = env.text("LIMITS_URL", "database")
 
 # --- HTTP ---
+REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=1)  # the deadline of a request
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # each dialect reads its own credentials (collections_app/dialects/base.py)
     "DEFAULT_PERMISSION_CLASSES": [],

@@ -21,6 +21,24 @@ class ExpiredKey(TenantsError):
     """The key's time is over."""
 
 
+class AddressRefused(TenantsError):
+    """The key may not be used from this address."""
+
+    def __init__(self, address: str) -> None:
+        """Keep the address."""
+        super().__init__(address)
+        self.address = address
+
+
+class KeyNotFound(TenantsError):
+    """The caller has no such key within reach."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the id that was asked for."""
+        super().__init__(key)
+        self.key = key
+
+
 class TenantSuspended(TenantsError):
     """The operator suspended the tenant."""
 
@@ -37,11 +55,12 @@ class ScopeMissing(TenantsError):
 class QuotaExceeded(TenantsError):
     """A quota of the tenant is used up."""
 
-    def __init__(self, quota: str, limit: int) -> None:
-        """Keep which quota, and how much it allows."""
+    def __init__(self, quota: str, limit: int, retry_after: float | None = None) -> None:
+        """Keep which quota, how much it allows, and in how many seconds it begins anew, if it does."""
         super().__init__(quota, limit)
         self.quota = quota
         self.limit = limit
+        self.retry_after = retry_after
 
 
 class TooManyRequests(TenantsError):

@@ -28,6 +28,10 @@ class Tenant(models.Model):
     )
     face_quota = models.PositiveBigIntegerField(null=True, blank=True, help_text="Most faces; empty: no limit.")
     collection_quota = models.PositiveIntegerField(null=True, blank=True, help_text="Most collections.")
+    requests_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Over all keys; empty: no limit."
+    )
+    calls_per_day = models.PositiveIntegerField(null=True, blank=True, help_text="Over all keys, by UTC day.")
 
     def __str__(self) -> str:
         """Name it by its slug."""
@@ -60,16 +64,25 @@ class Member(TenantOwned):
 
 
 class ApiKey(TenantOwned):
-    """A credential for programs. The secret is known only as a SHA-256 (tenants.keys)."""
+    """A credential for programs. The secret is known only as a SHA-256 (tenants.keys).
+
+    While a rotation overlaps, the secret before opens the door as well, until `previous_until`.
+    """
 
     id = models.CharField(primary_key=True, max_length=24, editable=False)
     name = models.CharField(max_length=100)
     secret_hash = models.BinaryField(max_length=32, editable=False)
     scopes = models.JSONField(default=list)
+    previous_hash = models.BinaryField(max_length=32, null=True, editable=False)
+    previous_until = models.DateTimeField(null=True, editable=False)
     collections = models.JSONField(null=True, blank=True, help_text="Ids of the collections it reaches; null: all.")
+    networks = models.JSONField(default=list, blank=True, help_text="Networks it may be used from; empty: any.")
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    calls_per_day = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="Right to within half a minute.")
 
     class Meta:
         """Listed by tenant."""
@@ -79,6 +92,45 @@ class ApiKey(TenantOwned):
     def __str__(self) -> str:
         """Name the key, never its secret."""
         return f"{self.name} ({self.id})"
+
+
+class Allowance(TenantOwned):
+    """How much of a limit was leased to processes in its present window (tenants.limits)."""
+
+    subject = models.CharField(max_length=24, help_text="A key's id; empty: the tenant as a whole.", blank=True)
+    seconds = models.PositiveIntegerField(help_text="How long a window is.")
+    start = models.PositiveBigIntegerField(default=0, help_text="When the present one began, in epoch seconds.")
+    taken = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        """One row a limit."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "subject", "seconds"], name="allowance_of_subject")
+        ]
+
+    def __str__(self) -> str:
+        """Name what it is for."""
+        return f"{self.subject or 'tenant'} in {self.seconds} s"
+
+
+class UsageDay(TenantOwned):
+    """How often an endpoint was called on a day, by UTC (tenants.usage)."""
+
+    day = models.DateField()
+    operation = models.CharField(max_length=120)
+    calls = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        """One row a day and operation."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "day", "operation"], name="usage_of_day"),
+        ]
+
+    def __str__(self) -> str:
+        """Name what was counted."""
+        return f"{self.day} {self.operation}"
 
 
 class DataKey(TenantOwned):

@@ -46,6 +46,7 @@ class Ids:
     face: str
     receipt: str
     webhook: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ WITHOUT_ID = {
     "POST api/v1/detect",
     "POST api/v1/compare",
     "GET api/v1/receipts",
+    "GET api/v1/keys",
+    "POST api/v1/keys",
+    "GET api/v1/audit",
+    "GET api/v1/audit/verification",
+    "GET api/v1/audit/export",
     "GET api/v1/webhooks",
     "POST api/v1/webhooks",
     "GET nhn-face-reco/v1.0/appkeys/<str:app_key>/groups",
@@ -136,6 +142,7 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "PATCH api/v1/collections/<str:collection>/people/<str:person>": lambda _: {"name": "x"},
     "PATCH api/v1/collections/<str:collection>": lambda _: {"description": "x"},
     "POST api/v1/collections/<str:collection>/faces": lambda _: {"image": IMAGE},
+    "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
     "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
     "POST faceset/v2/create": lambda _: {"name": f"n{secrets.token_hex(4)}"},
 }
@@ -186,14 +193,16 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     receipt = delete_face(caller, collection=name, face=gone.uuid)
     person = PersonDetails(reference=f"p-{name}", name=marker, note=marker)
     face = enrol_face(caller, collection=name, image=portrait("obama"), person=person).faces[0]
+    key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[home.pk])
     hook = create_webhook(caller, url="https://example.com/hook", kinds=["face.enrolled"]).webhook
-    return Ids(name, home.node, f"p-{name}", face.uuid, receipt.uuid, str(hook.pk))
+    return Ids(name, home.node, f"p-{name}", face.uuid, receipt.uuid, str(hook.pk), key.key.pk)
 
 
 def missing() -> Ids:
     """Return ids of the right shape that nobody has."""
     word = f"none{secrets.token_hex(3)}"
-    return Ids(word, secrets.token_hex(8), f"p-{word}", str(uuid.uuid4()), str(uuid.uuid4()), str(secrets.randbits(62)))
+    face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
+    return Ids(word, secrets.token_hex(8), f"p-{word}", face, receipt, str(secrets.randbits(62)), key)
 
 
 @pytest.fixture
@@ -275,6 +284,6 @@ def _says_no(answer: Any) -> bool:
 
 
 def _takes_an_inner_id(endpoint: Endpoint) -> bool:
-    names = {"<str:person>", "<str:face>", "<str:receipt>", "<str:webhook>"}
+    names = {"<str:person>", "<str:face>", "<str:receipt>", "<str:webhook>", "<str:key>"}
     bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
     return any(name in endpoint.route for name in names) or str(endpoint) in bodies

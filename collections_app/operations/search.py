@@ -18,6 +18,7 @@ from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
 from recognition.results import DetectedFace
+from recognition.turns import turn
 from tenants import audit, events
 from tenants.access import Caller, Scope
 
@@ -76,7 +77,8 @@ def search_by_image(
     started = time.perf_counter()
     home = find(caller, collection)
     content = load(image, max_bytes=limits.max_bytes)
-    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
+    with turn(home.tenant_id):
+        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
     if not seen.faces:
         raise NoFace
     if len(seen.faces) > 1 and not largest:

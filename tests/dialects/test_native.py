@@ -1,5 +1,6 @@
 """The native API: the whole platform in plain REST."""
 
+import hashlib
 import json
 from typing import Any
 from urllib.parse import quote
@@ -8,10 +9,12 @@ import pytest
 from django.test import Client
 
 from collections_app.operations.collections import update_policy
-from tenants import keys
+from tenants import keys, signing
 from tests.conftest import Customer
 from tests.dialects.clients import NativeClient, upload
 from tests.make import base64_of, blank, portrait, side_by_side
+
+FACES = ("obama", "sunak", "macron_2014")
 
 
 def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
@@ -185,3 +188,45 @@ def test_consent_is_asked_for_where_the_policy_says_so(native: NativeClient) -> 
 @pytest.mark.parametrize("code", ["no_face", "consent_required", "too_many_requests"])
 def test_every_code_is_documented(native: NativeClient, code: str) -> None:
     assert code in native("GET", "/problems").json()["problems"]
+
+
+def test_keys_are_issued_rotated_and_revoked(native: NativeClient) -> None:
+    made = native("POST", "/keys", {"name": "gate", "scopes": ["search"], "collections": ["people"]})
+    assert made.status_code == 201
+    issued = made.json()
+    assert NativeClient(issued["token"])("GET", "/me").json()["scopes"] == ["search"]
+    path = f"/keys/{issued['id']}"
+    shown = native("GET", path).json()
+    assert not {"secret", "token"} & shown.keys()
+    assert native("GET", "/keys").json()["keys"][0] == shown
+    rotated = native("POST", f"{path}/rotation", {}).json()
+    problem(NativeClient(issued["token"])("GET", "/me"), 401, "unknown_key")
+    assert NativeClient(rotated["token"])("GET", "/me").status_code == 200
+    assert native("DELETE", path).json()["revoked_at"]
+    problem(NativeClient(rotated["token"])("GET", "/me"), 401, "revoked_key")
+    problem(native("POST", "/keys", {"name": "x", "scopes": ["fly"]}), 422, "invalid_request")
+
+
+def test_the_audit_log_is_read_checked_and_exported(native: NativeClient, acme: Customer) -> None:
+    """Check 24: an enrolment is in the log with who, when and what; the export is signed."""
+    face = native.enrol().json()
+    page = native("GET", "/audit?action=face.enrolled").json()
+    (entry,) = page["entries"]
+    assert entry["actor"]["id"] == acme.issued.key.pk
+    assert entry["facts"]["faces"] == [face["id"]]
+    first = native("GET", "/audit?limit=1").json()
+    second = native("GET", f"/audit?limit=1&cursor={first['next_cursor']}").json()
+    assert first["entries"][0]["number"] == second["entries"][0]["number"] + 1
+    assert native("GET", "/audit/verification").json()["sound"] is True
+    export = native("GET", "/audit/export?form=csv").json()
+    signing.check(export["statement"])
+    assert hashlib.sha256(export["content"].encode()).hexdigest() == export["statement"]["sha256"]
+
+
+def test_receipts_are_listed_page_by_page(native: NativeClient) -> None:
+    erased = [native("DELETE", f"/collections/people/faces/{native.enrol(name).json()['id']}").json() for name in FACES]
+    first = native("GET", "/receipts?limit=2").json()
+    rest = native("GET", f"/receipts?limit=2&cursor={first['next_cursor']}").json()
+    assert [one["id"] for one in (*first["receipts"], *rest["receipts"])] == [one["id"] for one in erased[::-1]]
+    assert rest["next_cursor"] is None
+    assert native("GET", f"/receipts/{erased[0]['id']}").json() == rest["receipts"][-1]

@@ -1,4 +1,7 @@
-"""The native API's endpoints: parse, operate, render."""
+"""The native API's endpoints: parse, operate, render.
+
+Over 300 lines, because the whole platform is reached here; each view is a few lines.
+"""
 
 from typing import Any
 
@@ -12,7 +15,19 @@ from rest_framework.response import Response
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.native import errors, wire
 from collections_app.errors import InvalidRequest
-from collections_app.operations import collections, compare, enrol, erase, faces, idempotency, people, search, subjects
+from collections_app.operations import (
+    audit,
+    collections,
+    compare,
+    enrol,
+    erase,
+    faces,
+    idempotency,
+    people,
+    search,
+    subjects,
+)
+from collections_app.operations import keys as key_ring
 from collections_app.operations import webhooks as hooks
 from recognition import packs
 from tenants import keys
@@ -270,6 +285,71 @@ class CompareView(NativeView):
         given = self.parse(wire.Compare)
         done = compare.compare(self.caller, source=given["source"], target=given["target"])
         return Response(wire.compared(done, wire.bar(given)))
+
+
+class KeysView(NativeView):
+    """/keys."""
+
+    def get(self, request: Request) -> Response:
+        """List the keys within reach, the revoked ones too."""
+        return Response({"keys": [wire.key(one) for one in key_ring.list_keys(self.caller)]})
+
+    def post(self, request: Request) -> Response:
+        """Issue a key; the answer is the only one that shows its secret."""
+        return Response(wire.issued(key_ring.issue_key(self.caller, **self.parse(wire.NewKey))), status=201)
+
+
+class KeyView(NativeView):
+    """/keys/{key}."""
+
+    def get(self, request: Request, key: str) -> Response:
+        """Return a key."""
+        return Response(wire.key(key_ring.get_key(self.caller, key=key)))
+
+    def delete(self, request: Request, key: str) -> Response:
+        """Revoke it."""
+        return Response(wire.key(key_ring.revoke_key(self.caller, key=key)))
+
+
+class KeyRotationView(NativeView):
+    """/keys/{key}/rotation."""
+
+    def post(self, request: Request, key: str) -> Response:
+        """Give it a new secret."""
+        keep_until = self.parse(wire.Rotation)["keep_until"]
+        return Response(wire.issued(key_ring.rotate_key(self.caller, key=key, keep_until=keep_until)), status=201)
+
+
+class AuditView(NativeView):
+    """/audit."""
+
+    def get(self, request: Request) -> Response:
+        """List entries, newest first."""
+        given = self.parse(wire.AuditPage)
+        before = wire.from_cursor(given["cursor"], int)
+        page = audit.list_entries(self.caller, filters=wire.filters(given), before=before, limit=given["limit"])
+        following = None if page.before is None else wire.cursor(page.before)
+        return Response({"entries": [wire.entry(one) for one in page.entries], "next_cursor": following})
+
+
+class AuditVerificationView(NativeView):
+    """/audit/verification."""
+
+    def get(self, request: Request) -> Response:
+        """Recompute the whole chain."""
+        found = audit.verify_chain(self.caller)
+        return Response({"sound": found.sound, "entries": found.entries, "broken_at": found.broken_at})
+
+
+class AuditExportView(NativeView):
+    """/audit/export."""
+
+    def get(self, request: Request) -> Response:
+        """Return entries as a file's text, with the signed statement of what it is."""
+        given = self.parse(wire.AuditExport)
+        taken = audit.export(self.caller, form=given["form"], filters=wire.filters(given))
+        about = {"name": taken.name, "media_type": taken.media_type, "statement": taken.statement}
+        return Response({**about, "content": taken.content.decode()})
 
 
 class ReceiptsView(NativeView):

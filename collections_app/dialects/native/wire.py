@@ -1,6 +1,7 @@
 """The native API's bodies: snake_case, ids as text, pixels of the upright image, scores of 0 to 100 with 3 digits.
 
 A score of 80 means a false match rate of 1e-3 with every model pack; `false_match_rate` says the rate itself.
+Over 300 lines, because the whole platform is its substance.
 """
 
 import base64
@@ -17,6 +18,7 @@ from collections_app.dialects.base import image_bytes
 from collections_app.errors import UnknownCursor
 from collections_app.fetch import PORTS, ImageUrl
 from collections_app.models import Collection, Face, Person, Receipt
+from collections_app.operations.audit import Filters
 from collections_app.operations.collections import DEFAULT_FALSE_MATCH_RATE
 from collections_app.operations.compare import Comparison
 from collections_app.operations.people import PersonDetails
@@ -26,7 +28,8 @@ from recognition import packs
 from recognition.results import Analysis, DetectedFace
 from tenants.access import Caller, Scope
 from tenants.events import Kind
-from tenants.models import Delivery, Webhook
+from tenants.keys import IssuedKey
+from tenants.models import ApiKey, AuditEntry, Delivery, Webhook
 
 MOST_MATCHES = 100
 _SCORE_DIGITS, _RATE_DIGITS = 3, 3
@@ -172,6 +175,42 @@ class Compare(Bar):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Two images."""
         return one_image(one_image(attrs, "source"), "target")
+
+
+class NewKey(serializers.Serializer[Any]):
+    """POST /keys. Nobody hands out more than they hold."""
+
+    name = serializers.CharField(max_length=100)
+    scopes = serializers.ListField(child=serializers.ChoiceField([str(scope) for scope in Scope]), allow_empty=False)
+    collections = serializers.ListField(child=serializers.CharField(), allow_null=True, default=None)
+    networks = serializers.ListField(child=serializers.CharField(), default=list)
+    expires_at = serializers.DateTimeField(allow_null=True, default=None)
+    requests_per_minute = serializers.IntegerField(allow_null=True, default=None, max_value=2**31 - 1)
+    calls_per_day = serializers.IntegerField(allow_null=True, default=None, max_value=2**31 - 1)
+
+
+class Rotation(serializers.Serializer[Any]):
+    """POST /keys/{key}/rotation: until when the secret before opens the door as well."""
+
+    keep_until = serializers.DateTimeField(allow_null=True, default=None)
+
+
+class AuditPage(Page):
+    """GET /audit. An action that ends in a dot stands for its whole family."""
+
+    action = serializers.CharField(default="")
+    actor = serializers.CharField(default="")
+    target_kind = serializers.CharField(default="")
+    target = serializers.CharField(default="")
+    request_id = serializers.CharField(default="")
+    since = serializers.DateTimeField(default=None)
+    until = serializers.DateTimeField(default=None)
+
+
+class AuditExport(AuditPage):
+    """GET /audit/export."""
+
+    form = serializers.ChoiceField(["csv", "json"], default="json")
 
 
 class NewWebhook(serializers.Serializer[Any]):
@@ -378,6 +417,40 @@ def subject(record: SubjectRecord) -> dict[str, Any]:
         "images": images,
         "found_by_searches": searches,
         "templates": {"count": len(record.faces), "pack": record.collection.pack, "form": "encrypted, not handed out"},
+    }
+
+
+def key(one: ApiKey) -> dict[str, Any]:
+    """A key, without its secret."""
+    ids = None if one.collections is None else [str(pk) for pk in one.collections]
+    said = ("name", "scopes", "networks", "requests_per_minute", "calls_per_day")
+    times = ("created_at", "expires_at", "revoked_at", "last_used_at")
+    return {"id": one.pk, **{name: getattr(one, name) for name in (*said, *times)}, "collection_ids": ids}
+
+
+def issued(one: IssuedKey) -> dict[str, Any]:
+    """A new key, in the one answer that shows its secret."""
+    return {**key(one.key), "secret": one.secret, "token": one.token}
+
+
+def filters(given: Mapping[str, Any]) -> Filters:
+    """Which entries of the audit log are asked for."""
+    names = ("action", "actor", "target_kind", "target", "request_id", "since", "until")
+    return Filters(**{name: given[name] for name in names})
+
+
+def entry(one: AuditEntry) -> dict[str, Any]:
+    """An entry of the audit log."""
+    return {
+        "number": one.number,
+        "at": one.at,
+        "actor": {"kind": one.actor_kind, "id": one.actor_id, "name": one.actor_name, "address": one.address},
+        "via": one.via,
+        "request_id": one.request_id,
+        "action": one.action,
+        "target": {"kind": one.target_kind, "id": one.target_id},
+        "facts": one.facts,
+        "digest": one.digest,
     }
 
 
