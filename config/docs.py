@@ -9,12 +9,10 @@ _ID_AND_SECRET = {
     "Id": {"type": "apiKey", "in": "header", "name": "X-DF-API-ID"},
     "Secret": {"type": "apiKey", "in": "header", "name": "X-DF-API-SECRET"},
 }
-_BEARER = {"Bearer": {"type": "http", "scheme": "bearer"}}
 _BASIC = {"Basic": {"type": "http", "scheme": "basic"}}
 
 # By dialect: title, the prefix at which it is mounted, and how its clients say who they are.
 DIALECTS = {
-    "native": ("Faceplane", "/api/v1", _WHOLE_KEY | _BEARER),
     "argos": ("Argos Face ID", "/", _WHOLE_KEY),
     "nhn": ("NHN Cloud Face Recognition v1.0", "/nhn-face-reco/v1.0", _SECRET),
     "accuauth": ("AccuAuth faceset v2", "/faceset/v2", _ID_AND_SECRET),
