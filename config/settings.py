@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
-from botocore.config import Config
+from botocore.config import Config  # type: ignore[import-untyped]
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
-from config.secrets import generated
+from config.secrets import generated, printed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
@@ -23,7 +24,10 @@ MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
 SECRETS_DIR = env.folder("SECRETS_DIR", Path("~/.config/faceplane"))
 SECRET_KEY = env.text("SECRET_KEY") or generated(SECRETS_DIR / "django.key")
 # One or more keys of 32 bytes, base64url, separated by commas: the first wraps, every one unwraps.
-MASTER_KEYS = env.words("MASTER_KEYS") or [generated(SECRETS_DIR / "master.key")]
+# MASTER_KEYS_COMMAND names a program that prints them, such as a key management service's client.
+MASTER_KEYS = (
+    env.words("MASTER_KEYS") or printed(env.text("MASTER_KEYS_COMMAND")) or [generated(SECRETS_DIR / "master.key")]
+)
 
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -140,7 +144,7 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
     _queue = DATA_DIR / "queue"
     for _name in ("messages", "control"):
         (_queue / _name).mkdir(parents=True, exist_ok=True)
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
         "data_folder_in": str(_queue / "messages"),
         "data_folder_out": str(_queue / "messages"),
         "control_folder": str(_queue / "control"),
@@ -161,6 +165,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
+    "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
     "deliver": {"task": "collections_app.tasks.deliver_due", "schedule": timedelta(seconds=10)},
@@ -182,6 +187,7 @@ IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
+PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one face by one key raises an alert
 # Where processes agree on rate limits and daily quotas: "database", or redis://…
 LIMITS_URL = env.text("LIMITS_URL", "database")
 

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import find
 from collections_app.operations.faces import find_face
+from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
@@ -84,6 +87,8 @@ def verify(
     if not seen.faces:
         raise NoFace
     template = face_index().vector(home.gallery, enrolled.pk)
+    with transaction.atomic():
+        watch_verifications(caller, enrolled)
     return Verification(enrolled, seen, float(seen.faces[0].template @ template), home.pack)
 
 

@@ -13,6 +13,7 @@ from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.collections import Node, find
 from collections_app.operations.faces import find_face
+from collections_app.operations.probing import watch_searches
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
@@ -180,6 +181,7 @@ def _record(
             request_name=request_name,
             threshold=threshold,
             outcome=outcome,
+            best=candidates[0].face.uuid if candidates else "",
             candidates=[[match.face.uuid, round(match.cosine, 6)] for match in candidates[:_RECORDED]],
             liveness=liveness,
             pack=home.pack,
@@ -196,4 +198,5 @@ def _record(
             facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
             events.emit(home.tenant, events.Kind.SEARCH_MATCHED, collection=home.name, **facts)
         audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=outcome)
+        watch_searches(caller, record)
     return record

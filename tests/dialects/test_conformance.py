@@ -29,10 +29,13 @@ class Server(NamedTuple):
 # Makes what the contracts' credentials name, and prints them.
 CAST = """
 import base64, datetime, json
+from django.core.management import call_command
 from collections_app.operations.collections import create_collection, delete_collection
 from tenants import keys
 from tenants.access import Scope, system
 from tenants.lifecycle import create_tenant
+
+call_command("migrate", verbosity=0)
 
 def key(tenant, scopes=tuple(Scope), **more):
     issued = keys.issue(tenant, name="conformance", scopes=list(scopes), **more)
@@ -89,7 +92,6 @@ def _listener(handler: Any) -> ThreadingHTTPServer:
 def server(tmp_path_factory: pytest.TempPathFactory, image_urls: dict[str, str]) -> Iterator[Server]:
     """A server with everything that the contracts' credentials name, and one collection that is deleted."""
     env = environment(tmp_path_factory.mktemp("conformance"), ALLOW_PRIVATE_URLS="true")
-    manage(env, "migrate", "--verbosity", "0")
     cast = json.loads(manage(env, "shell", "--verbosity", "0", "-c", CAST))
     with web_server(env, workers=1) as (url, _):
         yield Server(url, cast | image_urls)

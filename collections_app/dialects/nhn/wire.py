@@ -301,10 +301,15 @@ class Group(serializers.Serializer[Any]):
         return model_version(group.pack)
 
 
+@extend_schema_field({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"})
+class Time(serializers.DateTimeField):
+    """A time in UTC, which it does not say (decision H23)."""
+
+
 class DetailedGroup(Group):
     """A group by itself. Its time is UTC, and does not say so (decision H23)."""
 
-    createTime = serializers.DateTimeField(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)  # noqa: N815
+    createTime = Time(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)  # noqa: N815
     faceCount = serializers.IntegerField(source="gallery.size")  # noqa: N815
 
 
