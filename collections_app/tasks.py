@@ -16,10 +16,11 @@ from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
 from recognition.models import Embedding, Gallery
 from tenants import access, audit, events
-from tenants.models import Delivery
+from tenants.models import Delivery, Event
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
+_LOG_KEPT = timedelta(days=30)  # events and how their delivery went; the last attempt comes after a day
 _PAUSE_SECONDS = 5.0
 _queue_down_until = 0.0
 
@@ -82,6 +83,7 @@ def purge_due() -> None:
         finish_erasure.run(receipt_id)
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.everywhere.filter(claimed_at__lt=old).delete()
+    Event.everywhere.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
 
 
 @shared_task

@@ -12,10 +12,12 @@ from collections_app.models import Collection, Face, Person, SearchRecord
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
 from collections_app.operations.people import PersonDetails, find_person, save_person
+from collections_app.operations.probing import watch_verifications
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace
 from recognition.index import store
+from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -98,7 +100,9 @@ def verify_person(
     caller.require(Scope.SEARCH)
     home = find(caller, collection)
     faces = {face.pk: face for face in _person(home, person).faces.select_related("person")}
-    seen = pipeline.analyse(load(image, max_bytes=limits.max_bytes), pack=home.pack, limits=limits, embed=1)
+    content = load(image, max_bytes=limits.max_bytes)
+    with turn(caller.tenant.pk):
+        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace
     probe = seen.faces[0].template
@@ -106,6 +110,8 @@ def verify_person(
     best = max(cosines, key=cosines.__getitem__, default=None)
     if best is None:
         raise PersonNotFound(person)  # their last face went just now
+    with transaction.atomic():
+        watch_verifications(caller, faces[best])
     return PersonVerification(home, faces[best], cosines[best])
 
 

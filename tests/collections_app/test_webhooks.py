@@ -6,6 +6,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from collections_app.operations.webhooks import create_webhook, list_deliveries
-from tenants import events
+from tenants import audit, events
 from tenants.models import Delivery, Event, Webhook
 from tests.conftest import Customer, make_customer
 from tests.dialects.clients import NativeClient
@@ -92,6 +93,31 @@ def test_what_happens_is_told_and_signed(acme: Customer, receiver: str) -> None:
         assert said["webhook-signature"] == f"v1,{value}"
         assert abs(int(said["webhook-timestamp"]) - timezone.now().timestamp()) < 30
         assert said["webhook-id"] == json.loads(content)["id"]
+
+
+def test_an_alert_is_told(acme: Customer, receiver: str) -> None:
+    """Check 21: whoever asks again and again about one face is told of where somebody looks."""
+    create_webhook(acme.caller, url=receiver, kinds=["audit.alert"])
+    with transaction.atomic():
+        entry = audit.alert(acme.caller, "probing", face="x", probes=51)
+    tasks.deliver_due()
+    ((_, content),) = Receiver.heard
+    assert json.loads(content)["data"] == {
+        "alert": "probing",
+        "entry": entry.number,
+        "facts": {"face": "x", "probes": 51},
+    }
+
+
+def test_the_log_of_deliveries_is_kept_for_thirty_days(acme: Customer, receiver: str) -> None:
+    create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
+    _enrol(acme)
+    _enrol(acme, "sunak")
+    old = Event.objects.of(acme.tenant).order_by("at")[0]
+    Event.objects.of(acme.tenant).filter(pk=old.pk).update(at=timezone.now() - timedelta(days=31))
+    tasks.purge_due()
+    assert [event.pk for event in Event.objects.of(acme.tenant)] != [old.pk]
+    assert Event.objects.of(acme.tenant).count() == Delivery.objects.of(acme.tenant).count() == 1
 
 
 def test_nothing_that_was_rolled_back_is_told(acme: Customer, receiver: str) -> None:
