@@ -6,8 +6,8 @@ claims the contract, ours or the vendor's. Knows HTTP and JSON; knows no dialect
 In a case `${name}` stands for a credential, a value kept from an earlier answer, `${unique}` (new in each run) or
 `${image:NAME}` (the base64 of a portrait). In an expected answer a string such as `<uuid>` stands for any value of that
 form, and a key `...` lets an object have further keys. `${padding:SIZE}` is the base64 of that many empty bytes,
-`${basic}` a key's id and secret as HTTP Basic has them. Values at the places that `ascending` lists rise from one to the
-next. A case that needs an optional credential which is not given is left out.
+`${basic}` a key's id and secret as HTTP Basic has them. Values at the places that `ascending` lists rise from one to
+the next. A case that needs an optional credential which is not given is left out.
 """
 
 import base64

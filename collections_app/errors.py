@@ -110,3 +110,33 @@ class ImageRefused(CollectionsError):
         super().__init__(which, reason)
         self.which = which
         self.reason = reason
+
+
+class ConsentRequired(CollectionsError):
+    """The collection's policy asks for a reference to the person's consent, and none was given."""
+
+
+class ReceiptNotFound(CollectionsError):
+    """The caller has no such receipt within reach."""
+
+
+class WebhookNotFound(CollectionsError):
+    """The tenant has no such webhook."""
+
+
+class ImageNotKept(CollectionsError):
+    """Nothing of the face's image was kept."""
+
+
+class KeyReused(CollectionsError):
+    """The Idempotency-Key came before with another request."""
+
+
+class KeyInUse(CollectionsError):
+    """The request with this Idempotency-Key is still being worked on."""
+
+    retry_after = 1.0
+
+
+class UnknownCursor(CollectionsError):
+    """The cursor is not one that a list gave out."""

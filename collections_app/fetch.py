@@ -10,7 +10,9 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -67,6 +69,9 @@ _LOCAL = tuple(
 )
 _METADATA = ip_network("fd00:ec2::/32")
 
+# Where our own API lets images and webhooks be: the web's well-known ports, and every one that needs no privilege.
+PORTS = frozenset({80, 443, *range(1024, 65536)})
+
 # getaddrinfo knows no timeout, so it is waited for from outside.
 _RESOLVERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
 
@@ -98,6 +103,30 @@ def load(image: bytes | ImageUrl, *, max_bytes: int) -> bytes:
             return content
         url = _joined(url, moved)
     raise ImageUrlRefused("too many redirects")
+
+
+def check(url: str, ports: frozenset[int]) -> None:
+    """Refuse a URL that could never be asked; its name is looked up only when it is.
+
+    Raises:
+        ImageUrlRefused: it is malformed or not allowed.
+    """
+    _place(url, ports)
+
+
+def post(url: str, content: bytes, *, headers: Mapping[str, str], ports: frozenset[int]) -> int:
+    """Send content to a URL under the same guard; return the status of the answer, and follow no redirect.
+
+    Raises:
+        ImageUrlRefused: the URL is malformed or not allowed, or nobody answers at it.
+        ImageUrlTimeout: the server took too long.
+    """
+    deadline = time.monotonic() + TOTAL_SECONDS
+    place = _place(url, ports)
+    with _connected(place, _addresses(place, deadline), deadline) as connection:
+        said = {"Host": place.netloc or "", "User-Agent": "faceplane", **headers}
+        connection.request("POST", place.request_uri, content, said, preload_content=False, decode_content=False)
+        return connection.getresponse().status
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -158,7 +187,14 @@ def _addresses(place: Url, deadline: float) -> list[str]:
 
 
 def _get(place: Url, addresses: list[str], deadline: float, max_bytes: int) -> tuple[str, bytes]:
-    """Ask for the image; return where it moved to, or its content.
+    """Ask for the image; return where it moved to, or its content."""
+    with _connected(place, addresses, deadline) as connection:
+        return _answer(connection, place, max_bytes)
+
+
+@contextmanager
+def _connected(place: Url, addresses: list[str], deadline: float) -> Iterator[HTTPConnection]:
+    """Connect, and end what takes longer than the deadline.
 
     A socket's timeout begins anew with every byte, so a server that drips is ended by a clock of its own.
     """
@@ -170,7 +206,7 @@ def _get(place: Url, addresses: list[str], deadline: float, max_bytes: int) -> t
         clock.daemon = True
         clock.start()
         try:
-            answer = _answer(connection, place, max_bytes)
+            yield connection
         finally:
             clock.cancel()
     except NewConnectionError as error:  # to urllib3 a timeout, though nobody is there
@@ -186,7 +222,6 @@ def _get(place: Url, addresses: list[str], deadline: float, max_bytes: int) -> t
             connection.close()
     if over.is_set():  # what was cut off may look whole
         raise ImageUrlTimeout
-    return answer
 
 
 def _connect(place: Url, addresses: list[str], deadline: float) -> HTTPConnection:

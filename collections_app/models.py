@@ -72,6 +72,7 @@ class Collection(TenantOwned):
     images = models.CharField(max_length=8, choices=Images, default=Images.NONE)
     retention_days = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
     face_limit = models.PositiveIntegerField(default=10_000_000)
+    consent_required = models.BooleanField(default=False, help_text="Refuse an enrolment without a consent reference.")
 
     class Meta:
         """A name is taken by at most one living collection of a tenant."""
@@ -164,6 +165,7 @@ class Face(TenantOwned):
     actor_id = models.CharField(max_length=64)
     via = models.CharField(max_length=16)
     stored_image = models.CharField(max_length=255, blank=True)
+    consent = models.CharField(max_length=255, blank=True, help_text="The caller's reference to the person's consent.")
 
     class Meta:
         """Listed newest first within its collection."""
@@ -219,3 +221,67 @@ class SearchRecord(TenantOwned):
     def __str__(self) -> str:
         """Name it by its uuid."""
         return self.uuid
+
+
+class Receipt(TenantOwned):
+    """An erasure: what was asked to go, what is known of what is left, and, once nothing is, the signed document.
+
+    `faces` and `files` name what has to be gone until it is; the document holds ids and counts only.
+    """
+
+    class Kind(models.TextChoices):
+        """What is erased."""
+
+        FACE = "face"
+        PERSON = "person"
+        COLLECTION = "collection"
+        TENANT = "tenant"
+        RETENTION = "retention"
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.SET_NULL, null=True, related_name="receipts")
+    kind = models.CharField(max_length=12, choices=Kind)
+    subject = models.CharField(max_length=64)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    requested_by = models.CharField(max_length=80)
+    request_id = models.CharField(max_length=64, blank=True)
+    face_count = models.PositiveBigIntegerField(default=0)
+    faces = models.JSONField(default=list)
+    files = models.JSONField(default=list)
+    searches = models.PositiveIntegerField(default=0)
+    found_again = models.PositiveIntegerField(default=0)
+    completed_at = models.DateTimeField(null=True)
+    document = models.JSONField(default=dict)
+
+    class Meta:
+        """Listed newest first; the unfinished are found by time."""
+
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "requested_at"], name="receipt_by_time"),
+            models.Index(fields=["completed_at"], name="receipt_completed"),
+        ]
+
+    def __str__(self) -> str:
+        """Name it by its uuid."""
+        return self.uuid
+
+
+class KeyedRequest(TenantOwned):
+    """A request that came with an Idempotency-Key: what it was, whose turn it is, and its answer, sealed."""
+
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    claim = models.CharField(max_length=36, default=new_uuid)
+    claimed_at = models.DateTimeField(auto_now_add=True)
+    answer = models.BinaryField(null=True)
+
+    class Meta:
+        """A key names one request of a tenant; the old ones are found by time."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "key"], name="keyed_request")]
+        indexes: ClassVar = [models.Index(fields=["claimed_at"], name="keyed_request_by_time")]
+
+    def __str__(self) -> str:
+        """Name its row; the key is the caller's."""
+        return str(self.pk)

@@ -20,7 +20,7 @@ def keep(tenant: Tenant, image: str, content: bytes) -> str:
     """
     sealed = Vault.of(tenant).seal(content, _context(image))
     with _answering():
-        return default_storage.save(f"images/{tenant.pk}/{image[:2]}/{image}", ContentFile(sealed))
+        return default_storage.save(f"{_folder(tenant)}/{image[:2]}/{image}", ContentFile(sealed))
 
 
 def read(tenant: Tenant, image: str, name: str) -> bytes:
@@ -57,6 +57,38 @@ def _answering() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise Unavailable("file storage") from error
+
+
+def exists(name: str) -> bool:
+    """Tell whether a kept image is there."""
+    with _answering():
+        return default_storage.exists(name)
+
+
+def count(tenant: Tenant) -> int:
+    """Count everything that is kept of a tenant."""
+    return sum(1 for _ in _names(_folder(tenant)))
+
+
+def erase_all(tenant: Tenant) -> None:
+    """Remove everything that is kept of a tenant."""
+    for name in list(_names(_folder(tenant))):
+        erase(name)
+
+
+def _names(folder: str) -> Iterator[str]:
+    try:
+        with _answering():
+            folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    yield from (f"{folder}/{file}" for file in files)
+    for inner in folders:
+        yield from _names(f"{folder}/{inner}")
+
+
+def _folder(tenant: Tenant) -> str:
+    return f"images/{tenant.pk}"
 
 
 def _context(image: str) -> str:

@@ -2,17 +2,25 @@
 
 import logging
 import time
+from datetime import timedelta
 
 from celery import Task, shared_task
+from django.conf import settings
 from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from collections_app import storage
-from collections_app.models import Collection, Face, Person
+from collections_app import erasure, fetch, storage
+from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
+from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
 from recognition.models import Embedding, Gallery
+from tenants import access, audit, events
+from tenants.models import Delivery, Event
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
+_LOG_KEPT = timedelta(days=30)  # events and how their delivery went; the last attempt comes after a day
 _PAUSE_SECONDS = 5.0
 _queue_down_until = 0.0
 
@@ -53,11 +61,81 @@ def purge_collection(collection_id: int) -> None:
             Face.everywhere.filter(pk__in=[pk for pk, _ in batch]).delete()
     Person.everywhere.filter(collection_id=collection_id).delete()
     Gallery.everywhere.filter(collection_id=collection_id).delete()
+    for receipt in Receipt.everywhere.select_related("tenant").filter(collection_id=collection_id, completed_at=None):
+        erasure.finish(receipt)
+
+
+@shared_task
+def finish_erasure(receipt_id: int) -> None:
+    """Look whether everything of an erasure is gone, and sign its receipt."""
+    receipt = Receipt.everywhere.select_related("tenant").filter(pk=receipt_id).first()
+    if receipt is not None:
+        erasure.finish(receipt)
 
 
 @shared_task
 def purge_due() -> None:
-    """Find what a lost message left behind: deleted collections that still have a gallery."""
+    """Find what a lost message left behind: deleted collections that still have a gallery, and open receipts."""
     left = Collection.everywhere.filter(state=Collection.State.DELETED, gallery__isnull=False)
     for collection_id in left.values_list("pk", flat=True):
         purge_collection.run(collection_id)
+    for receipt_id in list(Receipt.everywhere.filter(completed_at=None).values_list("pk", flat=True)):
+        finish_erasure.run(receipt_id)
+    old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
+    KeyedRequest.everywhere.filter(claimed_at__lt=old).delete()
+    Event.everywhere.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
+
+
+@shared_task
+def expire_faces() -> None:
+    """Erase the faces that are older than their collection's policy keeps them."""
+    bounded = Collection.everywhere.filter(state=Collection.State.ACTIVE, retention_days__isnull=False)
+    for home in bounded.select_related("tenant", "gallery__tenant"):
+        while _expire_batch(home):
+            pass
+
+
+def _expire_batch(home: Collection) -> bool:
+    """Erase some of what is due, and tell whether there was any."""
+    caller = access.system(home.tenant, "retention")
+    due = timezone.now() - timedelta(days=home.retention_days or 0)
+    with transaction.atomic():
+        if not Gallery.everywhere.select_for_update(no_key=True).filter(pk=home.pk).exists():
+            return False
+        faces = list(home.faces.filter(created_at__lt=due).order_by("number")[:_BATCH])
+        if not faces:
+            return False
+        kind, subject = Receipt.Kind.RETENTION, str(home.pk)
+        receipt, probes = erasure.erase_faces(caller, home, faces, kind=kind, subject=subject)
+        uuids = [face.uuid for face in faces]
+        audit.record(caller, "face.expired", home, faces=uuids, days=home.retention_days, receipt=receipt.uuid)
+    erasure.search_again(home, receipt, probes)
+    finish_erasure.run(receipt.pk)
+    return True
+
+
+@shared_task
+def deliver_due() -> None:
+    """Deliver every event that is due to its webhook; those that fail become due again later."""
+    while delivery := _claimed_delivery():
+        hook, event = delivery.webhook, delivery.event
+        content = events.body(event)
+        try:
+            status = fetch.post(hook.url, content, headers=events.headers(hook, event, content), ports=fetch.PORTS)
+        except (ImageUrlRefused, ImageUrlTimeout) as error:
+            events.settle(delivery, status=None, problem=str(error) or type(error).__name__)
+        else:
+            accepted = 200 <= status < 300  # noqa: PLR2004 -- the range of success
+            events.settle(delivery, status=status, problem="" if accepted else f"answered {status}")
+
+
+def _claimed_delivery() -> Delivery | None:
+    """Take one due delivery: whoever raises its count of attempts first has it, until the lease is over."""
+    now = timezone.now()
+    waiting = Delivery.everywhere.filter(state=Delivery.State.PENDING, next_at__lte=now).order_by("next_at")
+    for delivery in waiting.select_related("webhook__tenant", "event__tenant")[:_BATCH]:
+        mine = Delivery.everywhere.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
+        if mine.update(attempts=F("attempts") + 1, next_at=now + events.LEASE):
+            delivery.attempts += 1
+            return delivery
+    return None

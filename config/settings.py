@@ -146,6 +146,8 @@ CELERY_BEAT_SCHEDULE = {
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "compact": {"task": "recognition.tasks.compact_due", "schedule": timedelta(seconds=20)},
     "sweep": {"task": "recognition.tasks.sweep_index", "schedule": timedelta(minutes=5)},
+    "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
+    "deliver": {"task": "collections_app.tasks.deliver_due", "schedule": timedelta(seconds=10)},
 }
 
 # --- recognition ---
@@ -168,6 +170,10 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
 
+# --- erasure and delivery ---
+# How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
+BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
+IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 # In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)

@@ -10,6 +10,7 @@ urlpatterns = [
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
     path("docs/", include("config.docs")),
+    path("api/v1/", include("collections_app.dialects.native.urls")),
     path("nhn-face-reco/v1.0/", include("collections_app.dialects.nhn.urls")),
     path("faceset/v2/", include("collections_app.dialects.accuauth.urls")),
     path("v2/va/", include("collections_app.dialects.facedb.urls")),

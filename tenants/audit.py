@@ -17,7 +17,7 @@ from typing import Any
 from django.db import models, transaction
 from django.utils import timezone
 
-from tenants import vault
+from tenants import events, vault
 from tenants.access import Caller
 from tenants.models import AuditEntry, AuditHead, Tenant
 
@@ -87,6 +87,7 @@ def record(caller: Caller, action: str, target: models.Model | None = None, **fa
 def alert(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
     """Append an entry that somebody should look at, and log it; its action begins with "alert."."""
     entry = record(caller, f"alert.{action}", target, **facts)
+    events.emit(caller.tenant, events.Kind.AUDIT_ALERT, alert=action, entry=entry.number, facts=facts)
     logger.warning("alert", extra={"alert": action, "tenant": caller.tenant.slug, "entry": entry.number})
     return entry
 

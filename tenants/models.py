@@ -16,6 +16,7 @@ class Tenant(models.Model):
 
         ACTIVE = "active"
         SUSPENDED = "suspended"
+        ERASED = "erased"
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     slug = models.SlugField(unique=True)
@@ -202,3 +203,68 @@ class AuditEntry(TenantOwned):
     def __str__(self) -> str:
         """Name the action."""
         return f"{self.number} {self.action}"
+
+
+class Webhook(TenantOwned):
+    """Where a tenant wants to be told of events. Its secret is sealed by the tenant's vault (tenants.events)."""
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    url = models.CharField(max_length=2000)
+    kinds = models.JSONField(default=list)
+    sealed_secret = models.BinaryField()
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Listed by tenant."""
+
+        indexes: ClassVar = [models.Index(fields=["tenant", "active"], name="webhook_of_tenant")]
+
+    def __str__(self) -> str:
+        """Name its id; the URL may hold a secret."""
+        return str(self.pk)
+
+
+class Event(TenantOwned):
+    """Something that happened, written in the transaction in which it did: the outbox. Ids only, no biometrics."""
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    kind = models.CharField(max_length=32)
+    at = models.DateTimeField()
+    data = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        """Name its kind."""
+        return f"{self.id} {self.kind}"
+
+
+class Delivery(TenantOwned):
+    """An event on its way to a webhook, and how that went: the delivery log."""
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        FAILED = "failed"
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField(null=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    problem = models.CharField(max_length=200, blank=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """An event goes to a webhook once; what is due is found by time."""
+
+        verbose_name_plural = "deliveries"
+        constraints: ClassVar = [models.UniqueConstraint(fields=["webhook", "event"], name="delivery_once")]
+        indexes: ClassVar = [models.Index(fields=["state", "next_at"], name="delivery_due")]
+
+    def __str__(self) -> str:
+        """Name its state."""
+        return f"{self.event_id} {self.state}"

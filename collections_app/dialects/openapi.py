@@ -88,7 +88,7 @@ def described(
         if status == _OK:  # the contract answers everything with 200; the body tells which it is
             either = PolymorphicProxySerializer(f"{operation}Answer", [answer, refusal], None)
             shown = [*_examples(answer), *_examples(refusal, "A refusal")]
-            responses[_OK] = OpenApiResponse(either, f"It was done, or refused. {text}", shown)
+            responses[_OK] = OpenApiResponse(either, f"It was done. Or: {text}", shown)
         else:
             responses[status] = OpenApiResponse(refusal, text, _examples(refusal, "A refusal"))
     places = [OpenApiParameter(name, str, "path", description=text) for name, text in (path or {}).items()]

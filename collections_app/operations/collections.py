@@ -7,9 +7,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from collections_app import tasks
+from collections_app import erasure, tasks
 from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
-from collections_app.models import Collection
+from collections_app.models import Collection, Receipt
 from recognition import packs
 from recognition.models import Gallery
 from tenants import audit
@@ -29,6 +29,7 @@ _POLICY = frozenset(
         "images",
         "retention_days",
         "face_limit",
+        "consent_required",
     }
 )
 
@@ -175,7 +176,7 @@ def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  #
     return collection
 
 
-def delete_collection(caller: Caller, *, name: str | Node) -> None:
+def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
     """Delete a collection: unsearchable when this returns, its templates and images erased by the worker soon after."""
     caller.require(Scope.DELETE)
     collection = find(caller, name)
@@ -183,8 +184,12 @@ def delete_collection(caller: Caller, *, name: str | Node) -> None:
         gallery = Gallery.objects.of(caller.tenant).select_for_update(no_key=True).get(collection=collection)
         collection.state, collection.deleted_at = Collection.State.DELETED, timezone.now()
         collection.save(update_fields=["state", "deleted_at"])
-        audit.record(caller, "collection.deleted", collection, name=collection.name, faces=gallery.size)
+        kind, faces = Receipt.Kind.COLLECTION, gallery.size
+        receipt = erasure.begin(caller, kind=kind, subject=str(collection.pk), collection=collection, face_count=faces)
+        facts = {"name": collection.name, "faces": faces, "receipt": receipt.uuid}
+        audit.record(caller, "collection.deleted", collection, **facts)
         transaction.on_commit(lambda: tasks.soon(tasks.purge_collection, collection.pk))
+    return receipt
 
 
 def _known(policy: dict[str, Any]) -> dict[str, Any]:

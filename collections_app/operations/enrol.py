@@ -3,7 +3,7 @@
 Pixels first, rows second: the pipeline has run before the transaction opens.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,11 +12,11 @@ from django.db import transaction
 from django.db.models import Sum
 
 from collections_app import storage
-from collections_app.errors import CollectionFull, DuplicateFace
+from collections_app.erasure import remove_faces
+from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, new_uuid
 from collections_app.operations.collections import Node, find, lock
-from collections_app.operations.erase import remove_faces
 from collections_app.operations.people import PersonDetails, find_person, of_image, save_person
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
@@ -25,7 +25,7 @@ from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import Analysis, DetectedFace
 from recognition.turns import turn
-from tenants import audit
+from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.scope import random_id
@@ -59,20 +59,28 @@ def enrol_face(
     caller: Caller,
     *,
     collection: str,
-    image: bytes,
+    image: bytes | ImageUrl,
     person: PersonDetails,
     largest: bool = False,
+    consent: str = "",
+    settle: Callable[[Enrolment], None] | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the one face of the image, or with `largest` the largest of several, as a face of the person.
 
+    `consent` is the caller's reference to the person's consent. `settle` is called in the transaction of the enrolment,
+    with what was enrolled.
+
     Raises:
-        NoFace, SeveralFaces, SpoofSuspected, LowQuality, DuplicateFace: the image or the policy said no.
+        NoFace, SeveralFaces: the image does not show one face.
+        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired: the policy said no.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
-    return _store(caller, home, [_portrait(home, image, limits, largest=largest)], person=person)[0]
+    _check_consent(home, consent)
+    shot = _portrait(home, load(image, max_bytes=limits.max_bytes), limits, largest=largest)
+    return _store(caller, home, [shot], person=person, consent=consent, settle=settle)[0]
 
 
 def enrol_person(
@@ -95,6 +103,7 @@ def enrol_person(
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
+    _check_consent(home, "")
     shots = []
     for place, image in enumerate(images):
         with of_image(place):
@@ -119,6 +128,7 @@ def enrol_faces(
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
+    _check_consent(home, "")
     content = load(image, max_bytes=limits.max_bytes)
     with turn(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
@@ -139,6 +149,12 @@ def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: b
     return _Shot(image, seen, seen.faces[:1])
 
 
+def _check_consent(home: Collection, consent: str) -> None:
+    """Refuse before anything of the image is looked at."""
+    if home.consent_required and not consent:
+        raise ConsentRequired
+
+
 def _check_policy(home: Collection, faces: Sequence[DetectedFace]) -> None:
     for face in faces:
         if home.liveness_on_enrol and face.liveness and face.liveness.score < home.liveness_threshold:
@@ -156,6 +172,8 @@ def _store(
     person: PersonDetails | None = None,
     label: str = "",
     replace: bool = False,
+    consent: str = "",
+    settle: Callable[[Enrolment], None] | None = None,
 ) -> list[Enrolment]:
     """Write everything in one transaction: all faces to the one person, or each to a new one; one answer a shot.
 
@@ -178,10 +196,13 @@ def _store(
         ]
         faces = [face for enrolment in done for face in enrolment.faces]
         for face in faces:
-            face.person = one or save_person(home, PersonDetails())
+            face.person, face.consent = one or save_person(home, PersonDetails()), consent
         Face.everywhere.bulk_create(faces)
         if replaced:
             remove_faces(home, replaced)
+        _tell(home, faces)
+        if settle:
+            settle(done[0])
         facts = {"images": [shot.image for shot in shots], "replaced": [face.uuid for face in replaced]}
         audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], **facts)
     return done
@@ -195,6 +216,12 @@ def _enrolment(
         _face(caller, home, shot, seen, next(numbered), label=label, stored_image=stored_image) for seen in shot.chosen
     ]
     return Enrolment(home, shot.image, tuple(faces), shot.chosen, shot.seen.faces[len(shot.chosen) :])
+
+
+def _tell(home: Collection, faces: Sequence[Face]) -> None:
+    for face in faces:
+        facts = {"face": face.uuid, "person": str(face.person_id)}
+        events.emit(home.tenant, events.Kind.FACE_ENROLLED, collection=home.name, **facts)
 
 
 def _check_room(home: Collection, gallery: Gallery, more: int) -> None:

@@ -1,17 +1,18 @@
-"""Erase what was enrolled: unsearchable everywhere when the operation returns."""
+"""Erase what was enrolled: unsearchable everywhere when the operation returns, with a receipt of what became of it."""
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from collections_app import storage
-from collections_app.models import Collection, Face
-from collections_app.operations.collections import find
+from collections_app import erasure, tasks
+from collections_app.errors import ReceiptNotFound
+from collections_app.models import Receipt
+from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
-from recognition.index import face_index
 from tenants import audit
 from tenants.access import Caller, Scope
 
 
-def delete_face(caller: Caller, *, collection: str, face: str) -> None:
+def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt:
     """Erase one face, its template and its kept image; a person goes with their last face.
 
     Raises:
@@ -20,16 +21,41 @@ def delete_face(caller: Caller, *, collection: str, face: str) -> None:
     caller.require(Scope.DELETE)
     home = find(caller, collection)
     with transaction.atomic():
-        remove_faces(home, [find_face(home, face)])
-        audit.record(caller, "face.deleted", home, faces=[face])
+        lock(home)
+        found = find_face(home, face)
+        receipt, probes = erasure.erase_faces(caller, home, [found], kind=Receipt.Kind.FACE, subject=found.uuid)
+        audit.record(caller, "face.deleted", home, faces=[found.uuid], receipt=receipt.uuid)
+        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
+    erasure.search_again(home, receipt, probes)
+    return receipt
 
 
-def remove_faces(home: Collection, faces: list[Face]) -> None:
-    """Remove faces and the people who have none left, in the caller's transaction; their files go on commit."""
-    face_index().remove(home.gallery, [face.pk for face in faces])
-    people = {face.person_id for face in faces}
-    home.faces.filter(pk__in=[face.pk for face in faces]).delete()
-    home.people.filter(pk__in=people, faces__isnull=True).delete()
-    for stored in {face.stored_image for face in faces if face.stored_image}:
-        if not home.faces.filter(stored_image=stored).exists():
-            transaction.on_commit(lambda stored=stored: storage.erase(stored))  # type: ignore[misc]
+def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50) -> QuerySet[Receipt]:
+    """List the receipts of erasures within reach, newest first; `before` is the id that the page before ended with."""
+    caller.require(Scope.READ)
+    receipts = _reachable(caller)
+    if before is not None:
+        receipts = receipts.filter(requested_at__lt=_get(receipts, pk=before).requested_at)
+    return receipts.order_by("-requested_at")[:limit]
+
+
+def get_receipt(caller: Caller, *, receipt: str) -> Receipt:
+    """Return a receipt by its UUID.
+
+    Raises:
+        ReceiptNotFound: none within reach has it.
+    """
+    caller.require(Scope.READ)
+    return _get(_reachable(caller), uuid=receipt)
+
+
+def _reachable(caller: Caller) -> QuerySet[Receipt]:
+    receipts = Receipt.objects.of(caller.tenant)
+    return receipts if caller.collections is None else receipts.filter(collection_id__in=caller.collections)
+
+
+def _get(receipts: QuerySet[Receipt], **which: object) -> Receipt:
+    found = receipts.filter(**which).first()
+    if found is None:
+        raise ReceiptNotFound
+    return found

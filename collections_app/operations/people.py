@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from collections_app import storage
+from collections_app import erasure, storage, tasks
 from collections_app.errors import ImageRefused, PersonNotFound
-from collections_app.models import Collection, Face, Person
+from collections_app.models import Collection, Face, Person, Receipt
 from collections_app.operations.collections import Node, find, lock
-from collections_app.operations.erase import remove_faces
 from collections_app.operations.search import SearchResult, search_by_image
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, RecognitionError, UnknownPack
@@ -116,7 +115,7 @@ def match_person(
     return PersonMatch(record, match.cosine) if record else None
 
 
-def delete_person(caller: Caller, *, collection: str | Node, person: str) -> None:
+def delete_person(caller: Caller, *, collection: str | Node, person: str) -> Receipt:
     """Erase somebody with every face, template and kept image of theirs.
 
     Raises:
@@ -129,10 +128,14 @@ def delete_person(caller: Caller, *, collection: str | Node, person: str) -> Non
         found = find_person(home, person)
         if found is None:
             raise PersonNotFound(person)
-        faces = list(found.faces.all())
-        remove_faces(home, faces)
+        pk, faces = str(found.pk), list(found.faces.all())
+        receipt, probes = erasure.erase_faces(caller, home, faces, kind=Receipt.Kind.PERSON, subject=pk)
         home.people.filter(pk=found.pk).delete()
-        audit.record(caller, "person.deleted", found, collection=str(home.pk), faces=[face.uuid for face in faces])
+        facts = {"faces": [face.uuid for face in faces], "receipt": receipt.uuid}
+        audit.record(caller, "person.deleted", found, collection=str(home.pk), **facts)
+        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
+    erasure.search_again(home, receipt, probes)
+    return receipt
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
 from recognition.results import DetectedFace
 from recognition.turns import turn
-from tenants import audit
+from tenants import audit, events
 from tenants.access import Caller, Scope
 
 _RECORDED = 5  # the best candidates are kept with the record, matches or not, so that an auditor sees how near it was
@@ -193,6 +193,10 @@ def _record(
             via=caller.via,
             request_id=caller.request_id,
         )
+        if outcome == SearchRecord.Outcome.MATCH:
+            best = candidates[0].face
+            facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
+            events.emit(home.tenant, events.Kind.SEARCH_MATCHED, collection=home.name, **facts)
         audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=outcome)
         watch_searches(caller, record)
     return record

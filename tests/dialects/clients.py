@@ -104,3 +104,27 @@ def details(*images: str | bytes, **changed: object) -> dict[str, Any]:
 def kept(folder: Path) -> list[Path]:
     """Return the files in the storage."""
     return [file for file in folder.rglob("*") if file.is_file()]
+
+
+class NativeClient:
+    """A client of the native API."""
+
+    def __init__(self, token: str) -> None:
+        """Keep the whole key."""
+        self._http = Client(raise_request_exception=False)
+        self._headers = {"x-api-key": token} if token else {}
+
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """Send a JSON body; in a header's name an underscore stands for a hyphen."""
+        said = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        content = "" if body is None else json.dumps(body)
+        return self._http.generic(method, f"/api/v1{path}", content, JSON, headers=said)
+
+    def upload(self, path: str, body: dict[str, Any], **headers: str) -> Any:
+        """Send a form."""
+        return self._http.post(f"/api/v1{path}", body, headers=self._headers | headers)
+
+    def enrol(self, image: str = "macron_2025", collection: str = "people", **more: object) -> Any:
+        """Enrol a portrait of tests/images."""
+        body = {"image": base64_of(portrait(image)), **more}
+        return self("POST", f"/collections/{collection}/faces", body)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Customer
-from tests.dialects.clients import AccuAuthClient, FacedbClient
+from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient
 
 
 @pytest.fixture
@@ -28,3 +28,9 @@ def facedb(acme: Customer, files: None) -> FacedbClient:
     client = FacedbClient(acme.issued.key.pk, acme.issued.secret)
     client.node = client("create-computing-node", {"host": "10.0.0.1", "nodeName": "gate", "license": "x"})["nodeId"]
     return client
+
+
+@pytest.fixture
+def native(acme: Customer) -> NativeClient:
+    """Acme's client."""
+    return NativeClient(acme.issued.token)

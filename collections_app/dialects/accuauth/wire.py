@@ -43,6 +43,19 @@ class WholeNumber(serializers.IntegerField):
         return int(data)
 
 
+@extend_schema_field(
+    {
+        "type": ["integer", "null"],
+        "format": "int64",
+        "minimum": _SMALLEST,
+        "maximum": _LARGEST,
+        "example": 12345,  # a page in a browser rounds the bounds, and would offer one of them
+    }
+)
+class PersonNumber(WholeNumber):
+    """The caller's own number of a person."""
+
+
 class Share(serializers.FloatField):
     """A number from 0 to 1."""
 
@@ -123,7 +136,7 @@ class AddFace(Photo):
     """POST /faceset/v2/add_face."""
 
     name = serializers.CharField(max_length=_LONGEST)
-    person_id = WholeNumber(required=False, allow_null=True, min_value=_SMALLEST, max_value=_LARGEST)
+    person_id = PersonNumber(required=False, allow_null=True, min_value=_SMALLEST, max_value=_LARGEST)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Give the person's number as the text it is stored as; empty: a new person."""

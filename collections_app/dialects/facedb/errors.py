@@ -49,6 +49,14 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageRefused: _BAD_REQUEST,
     collections.ImageUrlRefused: _BAD_REQUEST,
     collections.ImageUrlTimeout: _TIMEOUT,
+    collections.ConsentRequired: _BAD_REQUEST,
+    # What only the native API asks for.
+    collections.ReceiptNotFound: _BAD_REQUEST,
+    collections.WebhookNotFound: _BAD_REQUEST,
+    collections.ImageNotKept: _BAD_REQUEST,
+    collections.KeyReused: _BAD_REQUEST,
+    collections.KeyInUse: _BAD_REQUEST,
+    collections.UnknownCursor: _BAD_REQUEST,
     recognition.ImageTooLarge: _BAD_REQUEST,
     recognition.ImageTooSmall: _BAD_REQUEST,
     recognition.UndecodableImage: _BAD_REQUEST,
@@ -83,6 +91,7 @@ CLIENT_CODES: Mapping[int | str, int] = {507: 509}
 DETAILS: Mapping[type[Exception], str] = {
     collections.PersonNotFound: "uuId: nobody has it",
     collections.DuplicateFace: "the face is registered under another uuId",
+    collections.ConsentRequired: "the node asks for a reference to consent",
     collections.InvalidRequest: "{field}: {problem}",
     recognition.ImageTooLarge: "the image is too large ({unit}: {actual}, limit: {limit})",
     recognition.ImageTooSmall: "the image is too small (side: {actual}, minimum: {minimum})",

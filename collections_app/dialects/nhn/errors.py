@@ -67,6 +67,14 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.ImageRefused: _FORMAT,  # answered by its reason, below
     collections.ImageUrlRefused: _URL,
     collections.ImageUrlTimeout: _TIMEOUT,
+    collections.ConsentRequired: _INVALID,
+    # What only the native API asks for.
+    collections.ReceiptNotFound: _INVALID,
+    collections.WebhookNotFound: _INVALID,
+    collections.ImageNotKept: _INVALID,
+    collections.KeyReused: _INVALID,
+    collections.KeyInUse: _INVALID,
+    collections.UnknownCursor: _INVALID,
     recognition.ImageTooLarge: _TOO_LARGE,
     recognition.ImageTooSmall: _INVALID,  # H20
     recognition.UndecodableImage: _FORMAT,

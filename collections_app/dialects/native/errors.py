@@ -1,0 +1,118 @@
+"""The native API's refusals: problem details after RFC 9457, each with a code that stays what it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError as PolicyError
+from rest_framework import exceptions as drf
+
+from collections_app import errors as collections
+from collections_app.dialects.base import Answer, translate
+from recognition import errors as recognition
+from tenants import errors as tenants
+
+_UNKNOWN_KEY = Answer(401, "unknown_key", "The key is unknown, or its secret is wrong.")
+_NOT_ALLOWED = Answer(403, "not_allowed", "The key may not do this.")
+_INVALID = Answer(422, "invalid_request", "A field is missing or cannot be used.")
+_BROKEN = Answer(500, "internal_error", "Something went wrong that should not have. It was logged.")
+
+ANSWERS: Mapping[type[Exception], Answer] = {
+    tenants.MissingKey: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
+    tenants.UnknownKey: _UNKNOWN_KEY,
+    tenants.RevokedKey: Answer(401, "revoked_key", "The key was revoked."),
+    tenants.ExpiredKey: Answer(401, "expired_key", "The key's time is over."),
+    tenants.AddressRefused: Answer(403, "address_refused", "The key may not be used from this address."),
+    tenants.KeyNotFound: Answer(404, "key_not_found", "There is no such key."),
+    tenants.TenantSuspended: Answer(403, "tenant_suspended", "The tenant is suspended."),
+    tenants.ScopeMissing: _NOT_ALLOWED,
+    tenants.QuotaExceeded: Answer(403, "quota_exceeded", "A quota of the tenant is used up."),
+    tenants.TooManyRequests: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
+    tenants.SealBroken: _BROKEN,
+    tenants.MasterKeyUnusable: _BROKEN,
+    tenants.SignatureBroken: Answer(422, "signature_broken", "The document was changed, or was not signed here."),
+    collections.CollectionNotFound: Answer(404, "collection_not_found", "There is no such collection."),
+    collections.CollectionDeleted: Answer(404, "collection_deleted", "The collection was deleted."),
+    collections.CollectionExists: Answer(409, "collection_exists", "A collection of this name is there already."),
+    collections.CollectionFull: Answer(409, "collection_full", "The collection holds as many faces as it may."),
+    collections.FaceNotFound: Answer(404, "face_not_found", "There is no such face."),
+    collections.PersonNotFound: Answer(404, "person_not_found", "There is no such person."),
+    collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
+    collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
+    collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
+    collections.DuplicateFace: Answer(409, "duplicate_face", "The face is in the collection under somebody else."),
+    collections.ConsentRequired: Answer(422, "consent_required", "The collection asks for a reference to consent."),
+    collections.KeyReused: Answer(422, "idempotency_key_reused", "The key came before with another request."),
+    collections.KeyInUse: Answer(409, "idempotency_key_in_use", "The first request is still being worked on."),
+    collections.UnknownCursor: Answer(422, "unknown_cursor", "The cursor is not one that a list gave out."),
+    collections.Unavailable: Answer(503, "unavailable", "A part of the service does not answer. Try again."),
+    collections.InvalidRequest: _INVALID,
+    collections.ImageUrlRefused: Answer(422, "image_url_refused", "There is no image to be had at the URL."),
+    collections.ImageUrlTimeout: Answer(422, "image_url_timeout", "The image's server took too long."),
+    collections.ImageRefused: Answer(422, "image_refused", "One of the images cannot be used."),
+    recognition.ImageTooLarge: Answer(413, "image_too_large", "The image or the request is too large."),
+    recognition.ImageTooSmall: Answer(422, "image_too_small", "The image is too small."),
+    recognition.UndecodableImage: Answer(422, "undecodable_image", "This is no image, or a damaged one."),
+    recognition.UnsupportedFormat: Answer(415, "unsupported_format", "Send JPEG or PNG."),
+    recognition.NoFace: Answer(422, "no_face", "The image shows no face."),
+    recognition.SeveralFaces: Answer(422, "several_faces", "The image shows several faces."),
+    recognition.FaceTooSmall: Answer(422, "face_too_small", "The face is too small."),
+    recognition.LowQuality: Answer(422, "low_quality", "The face does not meet the collection's policy."),
+    recognition.SpoofSuspected: Answer(422, "spoof_suspected", "The face looks like a picture of a face."),
+    recognition.Busy: Answer(503, "busy", "Too many images at once. Try again."),
+    recognition.ModelUnavailable: Answer(503, "model_unavailable", "The models are not ready."),
+    recognition.UnknownPack: Answer(422, "unknown_pack", "There is no such model pack."),
+    recognition.TemplateNotFound: Answer(404, "face_not_found", "There is no such face."),
+    PolicyError: _INVALID,
+    drf.NotAuthenticated: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
+    drf.AuthenticationFailed: _UNKNOWN_KEY,
+    drf.PermissionDenied: _NOT_ALLOWED,
+    drf.ValidationError: _INVALID,
+    drf.ParseError: Answer(400, "malformed_body", "The body cannot be read."),
+    drf.UnsupportedMediaType: Answer(415, "unsupported_media_type", "Send application/json or multipart/form-data."),
+    drf.Throttled: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
+    RecursionError: Answer(400, "malformed_body", "The body cannot be read."),
+    drf.NotFound: Answer(404, "not_found", "There is nothing at this address."),
+    drf.MethodNotAllowed: Answer(405, "method_not_allowed", "This address does not know the method."),
+}
+
+# The facts of an error that its problem document tells.
+FACTS: Mapping[type[Exception], tuple[str, ...]] = {
+    tenants.ScopeMissing: ("scope",),
+    tenants.QuotaExceeded: ("quota", "limit"),
+    collections.CollectionFull: ("limit",),
+    collections.DuplicateFace: ("face",),
+    collections.ImageUrlRefused: ("reason",),
+    recognition.ImageTooLarge: ("limit",),
+    recognition.SeveralFaces: ("count",),
+    recognition.LowQuality: ("reasons",),
+}
+
+
+def answer(error: Exception) -> Answer | None:
+    """Return the error's answer."""
+    return translate(error, ANSWERS)
+
+
+def internal() -> Answer:
+    """Return the answer to what nobody foresaw."""
+    return _BROKEN
+
+
+def facts(error: Exception) -> dict[str, Any]:
+    """Return what the problem document says beside its title: of the request and its images, never of others'."""
+    if isinstance(error, collections.ImageRefused):
+        inner = answer(error.reason)
+        return {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
+    wrong = _wrong(error)
+    if wrong:
+        return {"errors": wrong}
+    return {name: getattr(error, name) for name in translate(error, FACTS) or ()}
+
+
+def _wrong(error: Exception) -> Any:  # noqa: ANN401 -- as deep as the body is
+    """Name the fields that cannot be used, with what is wrong with each."""
+    if isinstance(error, collections.InvalidRequest):
+        return {error.field: [error.problem]}
+    if isinstance(error, PolicyError):
+        return error.message_dict
+    return error.detail if isinstance(error, drf.ValidationError) else None

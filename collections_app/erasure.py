@@ -1,0 +1,209 @@
+"""Erasure: what goes at once, what is left to look after, and the signed receipt once nothing is left.
+
+The rows go in the transaction of the request, so that no search anywhere finds them any more. A receipt then stays
+open until a job has seen that every row and file is gone and that the database's freed pages and its log are clean;
+only then is it signed. Sits under operations and tasks, which both erase.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from django.apps import apps
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from collections_app import storage
+from collections_app.models import Collection, Face, Person, Receipt
+from recognition.index import face_index, store
+from recognition.models import Embedding, Gallery, Tombstone
+from tenants import audit, events, signing
+from tenants.access import Caller
+from tenants.models import ApiKey, AuditEntry, AuditHead, DataKey, Tenant
+from tenants.scope import TenantOwned
+
+logger = logging.getLogger("faceplane.erasure")
+_SEARCHED = 20  # of the faces of one erasure so many are searched for again
+_NEAREST = 10
+_BATCH = 500
+_KEPT = (AuditHead, AuditEntry, Receipt)
+_TABLES = (Embedding, Tombstone, Gallery, Face, Person)
+
+
+def remove_faces(home: Collection, faces: Sequence[Face]) -> None:
+    """Remove faces and the people who have none left, in the caller's transaction; their files go on commit."""
+    face_index().remove(home.gallery, [face.pk for face in faces])
+    people = {face.person_id for face in faces}
+    home.faces.filter(pk__in=[face.pk for face in faces]).delete()
+    home.people.filter(pk__in=people, faces__isnull=True).delete()
+    for stored in _own_files(home, faces):
+        transaction.on_commit(lambda stored=stored: storage.erase(stored))  # type: ignore[misc]
+    events.emit(home.tenant, events.Kind.FACE_DELETED, collection=home.name, faces=[face.uuid for face in faces])
+
+
+def erase_faces(
+    caller: Caller, home: Collection, faces: Sequence[Face], *, kind: Receipt.Kind, subject: str
+) -> tuple[Receipt, dict[int, np.ndarray]]:
+    """Remove faces in the caller's transaction; return the open receipt, and the templates to search for after it."""
+    probes = store.vectors(home.gallery, [face.pk for face in faces[:_SEARCHED]])
+    remove_faces(home, faces)
+    receipt = begin(caller, kind=kind, subject=subject, collection=home, face_count=len(faces))
+    receipt.faces = [str(face.pk) for face in faces]
+    receipt.files = sorted(_own_files(home, faces))
+    receipt.save(update_fields=["faces", "files"])
+    return receipt, probes
+
+
+def begin(
+    caller: Caller, *, kind: Receipt.Kind, subject: str, collection: Collection | None = None, face_count: int = 0
+) -> Receipt:
+    """Open a receipt, in the caller's transaction."""
+    return Receipt.everywhere.create(
+        tenant=caller.tenant,
+        collection=collection,
+        kind=kind,
+        subject=subject,
+        requested_by=f"{caller.kind}:{caller.id}",
+        request_id=caller.request_id,
+        face_count=face_count,
+    )
+
+
+def search_again(home: Collection, receipt: Receipt, probes: Mapping[int, np.ndarray]) -> None:
+    """Search for what was just erased, after the commit, and write down how much of it came back: nothing."""
+    gone = {int(face) for face in receipt.faces}
+    for probe in probes.values():
+        near = face_index().search(home.gallery, probe, limit=_NEAREST, floor=-1.0)
+        receipt.searches += 1
+        receipt.found_again += sum(neighbour.face_id in gone for neighbour in near)
+    receipt.save(update_fields=["searches", "found_again"])
+    if receipt.found_again:
+        logger.error("An erased face was found again.", extra={"receipt": receipt.uuid})
+
+
+def finish(receipt: Receipt) -> bool:
+    """Look at every store; sign and close the receipt if nothing is left, and tell whether that is so.
+
+    Can be run again at any point. Must not run inside a transaction: the database is asked to clean up after itself.
+    """
+    if receipt.completed_at is not None:
+        return True
+    for name in receipt.files:
+        storage.erase(name)
+    left = _left(receipt)
+    scrubbed = scrub()
+    if any(left.values()) or receipt.found_again or not scrubbed:
+        logger.warning("An erasure is not complete yet.", extra={"receipt": receipt.uuid, "left": left})
+        return False
+    now = timezone.now()
+    document = signing.signed(_document(receipt, left, scrubbed, now.isoformat()))
+    # Whoever was first keeps what it signed: the task may run twice at once.
+    still_open = Receipt.objects.of(receipt.tenant).filter(pk=receipt.pk, completed_at=None)
+    still_open.update(document=document, completed_at=now, faces=[], files=[])
+    receipt.refresh_from_db()
+    return True
+
+
+def erase_tenant(caller: Caller) -> Receipt:
+    """Erase a tenant: shut it and destroy its data keys at once, then remove every row and file of it.
+
+    Without its keys, whatever was sealed with them is noise, here and in every copy of the files; only a backup of the
+    database that is older still has the keys, wrapped, until it expires. What stays are the tenant's row without its
+    name, the audit chain, which holds no biometrics, and the receipts. Can be run again at any point.
+    """
+    tenant = caller.tenant
+    with transaction.atomic():
+        receipt = Receipt.objects.of(tenant).filter(kind=Receipt.Kind.TENANT).first()
+        if receipt is None:
+            count = Face.objects.of(tenant).count()
+            receipt = begin(caller, kind=Receipt.Kind.TENANT, subject=str(tenant.pk), face_count=count)
+            audit.record(caller, "tenant.erased", tenant, faces=count, receipt=receipt.uuid)
+        ApiKey.objects.of(tenant).delete()
+        DataKey.objects.of(tenant).delete()
+        tenant.state, tenant.name, tenant.slug = Tenant.State.ERASED, "", f"erased-{tenant.pk}"
+        tenant.save(update_fields=["state", "name", "slug"])
+    storage.erase_all(tenant)
+    for model in apps.get_models():
+        if issubclass(model, TenantOwned) and model not in _KEPT:
+            remove_rows(model.objects.of(tenant))
+    finish(receipt)
+    return receipt
+
+
+def remove_rows(rows: QuerySet[Any]) -> None:
+    """Delete rows in batches, so that no transaction holds the database for long."""
+    while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
+        rows.filter(pk__in=batch).delete()
+
+
+def scrub() -> str:
+    """Have the database forget what was deleted; return what was done, empty when it has to be tried again.
+
+    SQLite overwrites deleted rows (secure_delete), and its log is emptied here. PostgreSQL's dead rows are vacuumed.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = cursor.fetchone()
+            return "" if busy else "deleted rows overwritten, write-ahead log truncated"
+        for model in _TABLES:
+            cursor.execute(f"VACUUM {connection.ops.quote_name(model._meta.db_table)}")
+    return "dead rows vacuumed"
+
+
+def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:
+    """Return the kept images that no other face shares."""
+    faces = list(faces)
+    names = {face.stored_image for face in faces if face.stored_image}
+    shared = home.faces.exclude(pk__in=[face.pk for face in faces]).filter(stored_image__in=names)
+    return names - set(shared.values_list("stored_image", flat=True))
+
+
+def _left(receipt: Receipt) -> dict[str, int]:
+    """Count what each store still has."""
+    tenant = receipt.tenant
+    faces, templates = Face.objects.of(tenant), Embedding.objects.of(tenant)
+    people, keys = Person.objects.of(tenant), DataKey.objects.of(tenant).none()
+    images = sum(storage.exists(name) for name in receipt.files)
+    if receipt.kind == Receipt.Kind.TENANT:
+        keys, images = DataKey.objects.of(tenant), storage.count(tenant)
+    elif receipt.kind == Receipt.Kind.COLLECTION:
+        home = receipt.collection_id
+        faces, templates = faces.filter(collection_id=home), templates.filter(gallery_id=home)
+        people = people.filter(collection_id=home)
+    else:
+        faces, templates = faces.filter(pk__in=receipt.faces), templates.filter(face_id__in=receipt.faces)
+        people = people.filter(pk=receipt.subject) if receipt.kind == Receipt.Kind.PERSON else people.none()
+    return {
+        "face records": faces.count(),
+        "people": people.count(),
+        "templates": templates.count(),
+        "kept images": images,
+        "data keys": keys.count(),
+    }
+
+
+def _document(receipt: Receipt, left: Mapping[str, int], scrubbed: str, now: str) -> dict[str, Any]:
+    return {
+        "kind": "faceplane.erasure-receipt",
+        "version": 1,
+        "id": receipt.uuid,
+        "tenant": receipt.tenant.slug,
+        "erased": {
+            "kind": receipt.kind,
+            "id": receipt.subject,
+            "collection": str(receipt.collection_id) if receipt.collection_id else None,
+            "faces": receipt.face_count,
+        },
+        "requested_at": receipt.requested_at.isoformat(),
+        "requested_by": receipt.requested_by,
+        "request_id": receipt.request_id,
+        "completed_at": now,
+        "stores": [{"store": name, "left": count} for name, count in left.items()],
+        "database": f"{connection.vendor}: {scrubbed}",
+        "searched_again": {"searches": receipt.searches, "erased_faces_found": receipt.found_again},
+        "backups": f"Older copies expire after {settings.BACKUP_DAYS} days, as the operator declares.",
+    }

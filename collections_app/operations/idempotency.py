@@ -1,0 +1,120 @@
+"""Once and only once: a request that comes again with its Idempotency-Key gets its first answer.
+
+Whoever claims the key first does the work; the answer is written in the transaction of the work, so that no crash can
+leave one without the other. Whoever comes meanwhile waits for it. A refusal is not kept: the request may be mended.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from collections_app.errors import KeyInUse, KeyReused
+from collections_app.models import KeyedRequest, new_uuid
+from tenants.access import Caller, Scope
+from tenants.vault import Vault
+
+_LEASE = timedelta(seconds=60)  # an answer takes less; whoever claimed longer ago and has none died
+_PATIENCE = 20.0
+_PAUSE = 0.05
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer in plain JSON, and whether it was given before."""
+
+    answer: Any
+    replayed: bool
+
+
+def once(
+    caller: Caller,
+    *,
+    key: str,
+    fingerprint: str,
+    work: Callable[[Callable[[T], None]], T],
+    render: Callable[[T], Any],
+) -> Outcome:
+    """Do the work unless a request with this key did; answer what the first one was answered. No key: just do it.
+
+    `work` is given a function to call, in its transaction, with its result. `fingerprint` tells requests apart.
+
+    Raises:
+        KeyReused: the key came before with another request.
+        KeyInUse: the first request is still being worked on.
+    """
+    caller.require(Scope.ENROL)
+    if not key:
+        return Outcome(render(work(_nothing)), replayed=False)
+    mine = _claimed(caller, f"{caller.kind}:{caller.id}:{key}", fingerprint)
+    if mine.answer is not None:
+        return Outcome(json.loads(Vault.of(caller.tenant).open(bytes(mine.answer), _context(mine))), replayed=True)
+    rendered: Any = None
+
+    def settle(result: T) -> None:
+        nonlocal rendered
+        rendered = render(result)
+        content = json.dumps(rendered).encode()
+        sealed = Vault.of(caller.tenant).seal(content, _context(mine))
+        if not _held(caller, mine).update(answer=sealed):
+            raise KeyInUse  # we took so long that somebody else took over
+
+    try:
+        work(settle)
+    except BaseException:
+        _held(caller, mine).filter(answer=None).delete()
+        raise
+    return Outcome(rendered, replayed=False)
+
+
+def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:
+    """Return the key's row: ours to answer, or answered."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with transaction.atomic():
+                return KeyedRequest.everywhere.create(tenant=caller.tenant, key=key, fingerprint=fingerprint)
+        except IntegrityError:
+            row: KeyedRequest | None = KeyedRequest.objects.of(caller.tenant).filter(key=key).first()
+        if row is None:
+            continue  # it was refused just now: our turn
+        if row.claimed_at < timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS):
+            _held(caller, row).delete()
+            continue
+        if row.fingerprint != fingerprint:
+            raise KeyReused
+        if row.answer is not None or _take_over(caller, row):
+            return row
+        if time.monotonic() > until:
+            raise KeyInUse
+        time.sleep(_PAUSE)
+
+
+def _take_over(caller: Caller, row: KeyedRequest) -> bool:
+    """Claim the row of somebody who died; of several who try, one succeeds."""
+    now = timezone.now()
+    if row.claimed_at > now - _LEASE:
+        return False
+    claim = new_uuid()
+    taken = _held(caller, row).filter(answer=None).update(claim=claim, claimed_at=now)
+    row.claim = claim
+    return bool(taken)
+
+
+def _nothing(result: object) -> None:
+    """Settle nothing."""
+
+
+def _held(caller: Caller, row: KeyedRequest) -> Any:  # noqa: ANN401 -- a queryset of a tenant's rows
+    return KeyedRequest.objects.of(caller.tenant).filter(pk=row.pk, claim=row.claim)
+
+
+def _context(row: KeyedRequest) -> str:
+    return f"answer:{row.pk}"

@@ -1,0 +1,102 @@
+"""Webhooks: where a tenant wants to be told of events, and how the deliveries went."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from collections_app import fetch
+from collections_app.errors import WebhookNotFound
+from collections_app.fetch import PORTS
+from tenants import audit, events
+from tenants.access import Caller, Scope
+from tenants.errors import ScopeMissing
+from tenants.models import Delivery, Webhook
+from tenants.scope import random_id
+
+_LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhook:
+    """A webhook and its signing secret, in the one answer that shows it."""
+
+    webhook: Webhook
+    secret: str
+
+
+def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebhook:
+    """Have events of these kinds sent to a URL from now on.
+
+    Raises:
+        ImageUrlRefused: the URL is malformed or not allowed.
+    """
+    caller.require(Scope.ADMIN)
+    _check_reach(caller)
+    fetch.check(url, PORTS)
+    secret = events.new_secret()
+    hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))
+    events.seal_secret(hook, secret)
+    with transaction.atomic():
+        hook.save(force_insert=True)
+        audit.record(caller, "webhook.created", hook, kinds=hook.kinds)
+    return NewWebhook(hook, secret)
+
+
+def list_webhooks(caller: Caller) -> QuerySet[Webhook]:
+    """Return the tenant's webhooks, oldest first."""
+    caller.require(Scope.ADMIN)
+    _check_reach(caller)
+    return Webhook.objects.of(caller.tenant).order_by("created_at", "pk")
+
+
+def get_webhook(caller: Caller, *, webhook: str) -> Webhook:
+    """Return a webhook.
+
+    Raises:
+        WebhookNotFound: the tenant has none of this id.
+    """
+    caller.require(Scope.ADMIN)
+    _check_reach(caller)
+    return _find(caller, webhook)
+
+
+def delete_webhook(caller: Caller, *, webhook: str) -> None:
+    """Stop sending to a webhook; what was not delivered is dropped.
+
+    Raises:
+        WebhookNotFound: the tenant has none of this id.
+    """
+    caller.require(Scope.ADMIN)
+    _check_reach(caller)
+    with transaction.atomic():
+        hook = _find(caller, webhook)
+        audit.record(caller, "webhook.deleted", hook)
+        hook.delete()
+
+
+def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Delivery]:
+    """Return the newest deliveries of a webhook, with their events.
+
+    Raises:
+        WebhookNotFound: the tenant has none of this id.
+    """
+    caller.require(Scope.ADMIN)
+    _check_reach(caller)
+    return _find(caller, webhook).deliveries.select_related("event").order_by("-event__at")[:limit]
+
+
+def _check_reach(caller: Caller) -> None:
+    """A webhook hears of every collection, so who reaches some only has no say in it."""
+    if caller.collections is not None:
+        raise ScopeMissing(Scope.ADMIN)
+
+
+def _find(caller: Caller, webhook: str) -> Webhook:
+    if not (webhook.isascii() and webhook.isdecimal() and len(webhook) < len(str(_LARGEST_ID)) + 1):
+        raise WebhookNotFound
+    found: Webhook | None = Webhook.objects.of(caller.tenant).filter(pk=min(int(webhook), _LARGEST_ID)).first()
+    if found is None:
+        raise WebhookNotFound
+    return found

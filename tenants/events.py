@@ -1,0 +1,117 @@
+"""Events for the outside: written where they happen, in the same transaction, and delivered afterwards.
+
+A change that is rolled back takes its events with it, and one that is committed keeps them until every webhook that
+wants them has answered or was given up. Knows no HTTP: who delivers asks here what is sent, how it is signed and when
+to try again. Signatures follow the Standard Webhooks specification, version 1.0.0, symmetric, so that receivers check
+them with a library.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import secrets
+from datetime import timedelta
+from enum import StrEnum
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from tenants.models import Delivery, Event, Tenant, Webhook
+from tenants.vault import Vault
+
+logger = logging.getLogger("faceplane.events")
+_SECRET_PREFIX = "whsec_"  # noqa: S105 -- the specification's prefix, not a secret
+_DELIVER = "collections_app.tasks.deliver_due"
+# After the first attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
+BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 7200, 21_600, 43_200))
+LEASE = timedelta(seconds=60)  # an attempt that takes longer died
+
+
+class Kind(StrEnum):
+    """What webhooks can be told of."""
+
+    FACE_ENROLLED = "face.enrolled"
+    FACE_DELETED = "face.deleted"
+    SEARCH_MATCHED = "search.matched"
+    COLLECTION_INDEX_READY = "collection.index_ready"
+    AUDIT_ALERT = "audit.alert"
+
+
+def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
+    """Write an event for the webhooks that want it, in the caller's transaction; `data` is ids and plain JSON."""
+    hooks = [hook for hook in Webhook.objects.of(tenant).filter(active=True) if kind in hook.kinds]
+    if not hooks:
+        return
+    now = timezone.now()
+    event = Event.everywhere.create(tenant=tenant, kind=kind, at=now, data=data)
+    Delivery.everywhere.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
+    transaction.on_commit(_wake)
+
+
+def new_secret() -> str:
+    """Return a signing secret in the specification's form."""
+    return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def seal_secret(hook: Webhook, secret: str) -> None:
+    """Put the secret into the webhook, sealed."""
+    hook.sealed_secret = Vault.of(hook.tenant).seal(secret.encode(), _context(hook))
+
+
+def body(event: Event) -> bytes:
+    """Return what is sent."""
+    content = {
+        "id": str(event.pk),
+        "type": event.kind,
+        "timestamp": event.at.isoformat(),
+        "tenant": event.tenant.slug,
+        "data": event.data,
+    }
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def headers(hook: Webhook, event: Event, content: bytes) -> dict[str, str]:
+    """Return the headers that let the receiver check who sent the content, and when."""
+    secret = Vault.of(hook.tenant).open(bytes(hook.sealed_secret), _context(hook)).decode()
+    moment = str(int(timezone.now().timestamp()))
+    return {
+        "content-type": "application/json",
+        "webhook-id": str(event.pk),
+        "webhook-timestamp": moment,
+        "webhook-signature": signature(secret, str(event.pk), moment, content),
+    }
+
+
+def signature(secret: str, event: str, moment: str, content: bytes) -> str:
+    """Sign `id.timestamp.body` with HMAC-SHA-256."""
+    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
+    value = hmac.new(key, f"{event}.{moment}.".encode() + content, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(value).decode()}"
+
+
+def settle(delivery: Delivery, *, status: int | None, problem: str = "") -> None:
+    """Write down how an attempt went, and when to try again."""
+    delivery.status, delivery.problem = status, problem[:200]
+    if not problem:
+        delivery.state, delivery.delivered_at, delivery.next_at = Delivery.State.DELIVERED, timezone.now(), None
+    elif delivery.attempts > len(BACKOFF):
+        delivery.state, delivery.next_at = Delivery.State.FAILED, None
+    else:
+        delivery.next_at = timezone.now() + BACKOFF[delivery.attempts - 1]
+    delivery.save(update_fields=["status", "problem", "state", "delivered_at", "next_at"])
+
+
+def _wake() -> None:
+    """Have what is due delivered now; when the queue is down, the scheduled sweep does it a little later."""
+    try:
+        current_app.send_task(_DELIVER)
+    except (OperationalError, OSError):
+        logger.warning("The queue did not take a task; the scheduled sweep will do its work.")
+
+
+def _context(hook: Webhook) -> str:
+    return f"webhook:{hook.pk}"

@@ -1,0 +1,221 @@
+"""Erasure: gone at once, nothing left after the job, and a receipt that proves it."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from collections_app import tasks
+from collections_app.errors import FaceNotFound
+from collections_app.models import Collection, Face, Person, Receipt
+from collections_app.operations.collections import create_collection, delete_collection, update_policy
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face, get_receipt
+from collections_app.operations.faces import get_face
+from collections_app.operations.people import PersonDetails, delete_person
+from collections_app.operations.search import search_by_image
+from recognition.models import Embedding, Gallery, Tombstone
+from tenants import audit, signing
+from tenants.access import caller_for_key
+from tenants.errors import MasterKeyUnusable, SealBroken, SignatureBroken, UnknownKey
+from tenants.models import AuditEntry, DataKey, Tenant
+from tenants.vault import Vault
+from tests.conftest import Customer, make_customer
+from tests.make import portrait
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def stored(settings: Any, tmp_path: Path) -> Path:
+    """Keep images in a folder of the test's own."""
+    options = {"location": str(tmp_path)}
+    files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"default": files}
+    return tmp_path
+
+
+@pytest.fixture
+def acme(transactional_db: None, stored: Path) -> Customer:
+    """A customer whose collection keeps images."""
+    customer = make_customer("acme")
+    update_policy(customer.caller, name="people", images="original")
+    return customer
+
+
+def _enrol(acme: Customer, image: str, reference: str) -> Face:
+    person = PersonDetails(reference=reference)
+    return enrol_face(acme.caller, collection="people", image=portrait(image), person=person).faces[0]
+
+
+def _files(folder: Path) -> int:
+    return sum(file.is_file() for file in folder.rglob("*"))
+
+
+def _found(acme: Customer, image: str) -> list[str]:
+    found = search_by_image(acme.caller, collection="people", image=portrait(image))
+    return [match.face.uuid for match in found.matches]
+
+
+def test_a_face_is_gone_at_once_and_a_signed_receipt_says_so(acme: Customer, stored: Path) -> None:
+    """Check 23: delete -> not found at once, nothing left in any store, a certificate."""
+    kept, erased = _enrol(acme, "obama", "bo"), _enrol(acme, "macron_2025", "em")
+    receipt = delete_face(acme.caller, collection="people", face=erased.uuid)
+    assert _found(acme, "macron_2014") == []
+    assert _found(acme, "obama") == [kept.uuid]
+    assert (receipt.searches, receipt.found_again, receipt.completed_at) == (1, 0, None)
+
+    tasks.finish_erasure(receipt.pk)
+    document = get_receipt(acme.caller, receipt=receipt.uuid).document
+    signing.check(json.loads(json.dumps(document)))
+    assert document["erased"] == {
+        "kind": "face",
+        "id": erased.uuid,
+        "collection": str(acme.people.pk),
+        "faces": 1,
+    }
+    assert {store["left"] for store in document["stores"]} == {0}
+    assert document["searched_again"] == {"searches": 1, "erased_faces_found": 0}
+    assert document["requested_by"] == f"{acme.caller.kind}:{acme.caller.id}"
+    assert _files(stored) == 1
+    with pytest.raises(FaceNotFound):
+        get_face(acme.caller, collection="people", face=erased.uuid)
+
+
+def test_a_person_goes_with_every_face_and_image(acme: Customer, stored: Path) -> None:
+    """Check 23: the same for somebody with several faces."""
+    for image in ("macron_2014", "macron_2025"):
+        _enrol(acme, image, "em")
+    receipt = delete_person(acme.caller, collection="people", person="em")
+    assert _found(acme, "macron_2014") == []
+    assert not Person.objects.of(acme.tenant).exists()
+    tasks.finish_erasure(receipt.pk)
+    receipt.refresh_from_db()
+    assert receipt.document["erased"]["faces"] == receipt.document["searched_again"]["searches"] == 2
+    assert _files(stored) == 0
+
+
+def test_a_receipt_is_not_signed_while_anything_is_left(acme: Customer, stored: Path) -> None:
+    """Check 23: a certificate is never given for what is not so."""
+    face = _enrol(acme, "macron_2025", "em")
+    template = Embedding.objects.of(acme.tenant).get()
+    receipt = delete_face(acme.caller, collection="people", face=face.uuid)
+    # As if a row had survived: brought back behind the product's back.
+    person = Person.everywhere.create(tenant=acme.tenant, collection=acme.people, reference="x")
+    face.person = person
+    face.save(force_insert=True)
+    template.save(force_insert=True)
+    tasks.finish_erasure(receipt.pk)
+    receipt.refresh_from_db()
+    assert (receipt.completed_at, receipt.document) == (None, {})
+    face.delete()
+    tasks.purge_due()
+    receipt.refresh_from_db()
+    assert receipt.completed_at is not None
+
+
+def test_a_collection_is_erased_by_the_worker(acme: Customer, stored: Path) -> None:
+    """Check 23: a collection's faces, people, templates and images go, and the receipt comes."""
+    _enrol(acme, "macron_2025", "em")
+    _enrol(acme, "obama", "bo")
+    receipt = delete_collection(acme.caller, name="people")
+    tasks.purge_due()
+    receipt.refresh_from_db()
+    signing.check(receipt.document)
+    assert receipt.document["erased"]["faces"] == 2
+    assert _files(stored) == 0
+    for model in (Face, Person, Embedding, Gallery):
+        assert not model.objects.of(acme.tenant).exists()
+
+
+def test_a_redelivered_task_changes_nothing(acme: Customer, stored: Path) -> None:
+    """Check 14: 100 forced redeliveries of the job; one receipt, one signature, no row touched twice."""
+    receipt = delete_face(acme.caller, collection="people", face=_enrol(acme, "macron_2025", "em").uuid)
+    kept = _enrol(acme, "obama", "bo")
+    tasks.finish_erasure(receipt.pk)
+    receipt.refresh_from_db()
+    for _ in range(100):
+        tasks.finish_erasure(receipt.pk)
+        tasks.purge_collection(acme.people.pk)
+    again = Receipt.objects.of(acme.tenant).get()
+    assert again.document == receipt.document
+    assert _found(acme, "obama") == [kept.uuid]
+
+
+def test_retention_erases_what_is_due_and_nothing_else(acme: Customer, stored: Path) -> None:
+    """Check 23: the expiry job removes every face that is due; 100 % of 3 due, 0 of 2 others."""
+    update_policy(acme.caller, name="people", retention_days=30)
+    due = [_enrol(acme, image, "em") for image in ("macron_2014", "macron_2025")] + [_enrol(acme, "sunak", "rs")]
+    young = _enrol(acme, "obama", "bo")
+    create_collection(acme.caller, name="unbounded")
+    person = PersonDetails(reference="bo")
+    other = enrol_face(acme.caller, collection="unbounded", image=portrait("obama"), person=person).faces[0]
+    old = timezone.now() - timedelta(days=30, minutes=1)
+    Face.objects.of(acme.tenant).exclude(pk=young.pk).update(created_at=old)
+    tasks.expire_faces()
+    assert set(Face.objects.of(acme.tenant).values_list("pk", flat=True)) == {young.pk, other.pk}
+    assert _found(acme, "macron_2014") == []
+    receipt = Receipt.objects.of(acme.tenant).get()
+    assert (receipt.kind, receipt.face_count) == ("retention", len(due))
+    signing.check(receipt.document)
+    entry = AuditEntry.objects.of(acme.tenant).get(action="face.expired")
+    assert (entry.actor_kind, entry.actor_id) == ("system", "retention")
+    assert entry.facts["days"] == 30
+
+
+def test_a_tenant_is_erased_with_its_keys(
+    acme: Customer, stored: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Check 23: the data keys are destroyed, so that what any backup holds stays unreadable; the receipt verifies."""
+    globex = make_customer("globex")
+    theirs = enrol_face(globex.caller, collection="people", image=portrait("obama"), person=PersonDetails()).faces[0]
+    _enrol(acme, "macron_2025", "em")
+    sealed = bytes(Embedding.objects.of(acme.tenant).get().sealed)
+    before = Vault.of(acme.tenant)
+    call_command("erase_tenant", "acme", "--yes")
+    printed = capsys.readouterr().out
+
+    file = tmp_path_factory.mktemp("receipt") / "receipt.json"
+    file.write_text(printed)
+    call_command("verify_receipt", str(file))
+    assert "valid, signed with key" in capsys.readouterr().out
+    document = json.loads(printed)
+    assert (document["erased"]["kind"], document["erased"]["faces"]) == ("tenant", 1)
+    assert {store["store"]: store["left"] for store in document["stores"]}["data keys"] == 0
+    file.write_text(printed.replace('"faces": 1', '"faces": 0'))
+    with pytest.raises(CommandError, match="NOT VALID"):
+        call_command("verify_receipt", str(file))
+
+    tenant = Tenant.objects.get(pk=acme.tenant.pk)
+    assert (tenant.state, tenant.name) == ("erased", "")
+    with pytest.raises(UnknownKey):
+        caller_for_key(acme.issued.key.pk, acme.issued.secret, via="tests")
+    for model in (Collection, Face, Person, Embedding, Gallery, Tombstone, DataKey):
+        assert not model.objects.of(tenant).exists()
+    with pytest.raises(SealBroken):
+        Vault.of(tenant).open(sealed, "template:1")
+    with pytest.raises(MasterKeyUnusable):
+        Vault.of(tenant).seal(b"x", "y")
+    assert before is not None
+    assert _files(stored) == 0
+    assert audit.verify(tenant).sound
+
+    found = search_by_image(globex.caller, collection="people", image=portrait("obama"))
+    assert [match.face.uuid for match in found.matches] == [theirs.uuid]
+
+
+def test_a_public_key_is_enough_to_check_a_receipt(
+    acme: Customer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt = delete_face(acme.caller, collection="people", face=_enrol(acme, "obama", "bo").uuid)
+    tasks.finish_erasure(receipt.pk)
+    receipt.refresh_from_db()
+    call_command("public_keys")
+    pem = capsys.readouterr().out.encode()
+    signing.check(receipt.document, signing.from_pem(pem))
+    with pytest.raises(SignatureBroken):
+        signing.from_pem(b"no key")

@@ -1,0 +1,133 @@
+"""Exactly once: a request that comes again with its Idempotency-Key."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from collections_app import tasks
+from collections_app.models import Face, KeyedRequest
+from collections_app.operations import idempotency
+from tests.conftest import Customer
+from tests.dialects.clients import NativeClient
+from tests.make import base64_of, portrait
+from tests.processes import call, environment, manage, web_server
+
+PATH = "/api/v1/collections/people/faces"
+
+
+def test_ten_concurrent_posts_make_one_face(tmp_path: Path) -> None:
+    """Check 14: 10 concurrent posts with one key to two processes: 1 face, 10 equal answers; 10 rounds."""
+    env = environment(tmp_path)
+    manage(env, "migrate", "--verbosity", "0")
+    manage(env, "create_tenant", "acme")
+    manage(env, "create_collection", "acme", "people")
+    token = manage(env, "issue_key", "acme").split()[4]
+    body = {"image": base64_of(portrait("obama"))}
+    with web_server(env, workers=2) as (url, _), ThreadPoolExecutor(10) as pool:
+        for turn in range(1, 11):
+            headers = {"x-api-key": token, "Idempotency-Key": f"turn-{turn}"}
+            start = threading.Barrier(10)
+
+            def post(_: int, headers: dict[str, str] = headers, start: threading.Barrier = start) -> tuple[int, Any]:
+                start.wait()
+                return call(url + PATH, "POST", body, **headers)
+
+            answers = list(pool.map(post, range(10)))
+            assert [status for status, _ in answers] == [201] * 10
+            assert len({answer["id"] for _, answer in answers}) == 1
+            assert call(url + PATH, **{"x-api-key": token})[1]["total"] == turn
+
+
+@pytest.fixture
+def acme(acme: Customer, files: None) -> Customer:
+    """The customer, with the images kept elsewhere."""
+    return acme
+
+
+@pytest.fixture
+def files(settings: Any, tmp_path: Path) -> None:
+    """Keep images away from the installation's."""
+    options = {"location": str(tmp_path)}
+    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"default": backend}
+
+
+@pytest.fixture
+def native(acme: Customer) -> NativeClient:
+    """Acme's client."""
+    return NativeClient(acme.issued.token)
+
+
+def _enrol(native: NativeClient, image: str = "obama", key: str = "k1") -> Any:
+    return native("POST", "/collections/people/faces", {"image": base64_of(portrait(image))}, Idempotency_Key=key)
+
+
+def test_the_same_request_gets_its_first_answer(native: NativeClient, acme: Customer) -> None:
+    """Check 14: also after the face is gone, and the answer is sealed where it lies."""
+    first = _enrol(native)
+    assert "Idempotent-Replayed" not in first
+    assert native("DELETE", f"/collections/people/faces/{first.json()['id']}").status_code == 202
+    again = _enrol(native)
+    assert (again.status_code, again.json(), again["Idempotent-Replayed"]) == (201, first.json(), "true")
+    assert not Face.objects.of(acme.tenant).exists()
+    row = KeyedRequest.objects.of(acme.tenant).get()
+    assert first.json()["id"].encode() not in bytes(row.answer)
+
+
+def test_another_request_under_the_key_is_refused(native: NativeClient) -> None:
+    assert _enrol(native).status_code == 201
+    refused = _enrol(native, "sunak")
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_keys_of_two_tenants_are_two(native: NativeClient, acme: Customer, globex: Customer) -> None:
+    theirs = _enrol(NativeClient(globex.issued.token)).json()
+    ours = _enrol(native).json()
+    assert theirs["id"] != ours["id"]
+    assert Face.objects.of(acme.tenant).count() == Face.objects.of(globex.tenant).count() == 1
+
+
+def test_a_refusal_is_not_kept(native: NativeClient) -> None:
+    body = {"image": base64_of(b"no image")}
+    assert native("POST", "/collections/people/faces", body, Idempotency_Key="k1").status_code == 422
+    assert _enrol(native).status_code == 201
+
+
+def test_a_request_whose_worker_died_is_done_by_the_next(native: NativeClient, acme: Customer) -> None:
+    first = _enrol(native).json()
+    rows = KeyedRequest.objects.of(acme.tenant)
+    rows.update(answer=None)  # as if its process had died before it was done
+    Face.objects.of(acme.tenant).filter(uuid=first["id"]).delete()
+    rows.update(claimed_at=timezone.now() - timedelta(minutes=2))
+    assert _enrol(native).json()["id"] != first["id"]
+    assert Face.objects.of(acme.tenant).count() == 1
+
+
+def test_a_request_that_is_still_worked_on_is_waited_for_and_then_refused(
+    native: NativeClient, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "_PATIENCE", 0.2)
+    _enrol(native)
+    KeyedRequest.objects.of(acme.tenant).update(answer=None)
+    refused = _enrol(native)
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (409, "idempotency_key_in_use", "1")
+
+
+def test_a_key_is_forgotten_in_the_end(native: NativeClient, acme: Customer) -> None:
+    first = _enrol(native).json()
+    old = timezone.now() - timedelta(hours=25)
+    KeyedRequest.objects.of(acme.tenant).update(claimed_at=old)
+    assert _enrol(native).json()["id"] != first["id"]
+    KeyedRequest.objects.of(acme.tenant).update(claimed_at=old)
+    tasks.purge_due()
+    assert not KeyedRequest.objects.of(acme.tenant).exists()
+
+
+def test_a_key_that_cannot_be_used_is_refused(native: NativeClient) -> None:
+    refused = _enrol(native, key="x" * 201)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")

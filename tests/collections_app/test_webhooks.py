@@ -1,0 +1,210 @@
+"""Webhooks: what happened is told once it is so, signed, again and again until somebody hears it."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from collections_app import tasks
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_image
+from collections_app.operations.webhooks import create_webhook, list_deliveries
+from tenants import audit, events
+from tenants.models import Delivery, Event, Webhook
+from tests.conftest import Customer, make_customer
+from tests.dialects.clients import NativeClient
+from tests.make import portrait
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Somebody's server: keeps what it is sent and answers what it is told to."""
+
+    heard: ClassVar[list[tuple[dict[str, str], bytes]]] = []
+    answers: ClassVar[list[int]] = []
+
+    def do_POST(self) -> None:
+        """Take a delivery."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.heard.append((dict(self.headers.items()), content))
+        self.send_response(self.answers.pop(0) if self.answers else 204)
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[str]:
+    """Run the server; return its URL. Local addresses are allowed, as in development."""
+    settings.ALLOW_PRIVATE_URLS = True
+    Receiver.heard.clear()
+    Receiver.answers.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/hook"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def acme(transactional_db: None) -> Customer:
+    """The customer, in transactions that end."""
+    return make_customer("acme")
+
+
+def _enrol(acme: Customer, image: str = "obama") -> str:
+    return enrol_face(acme.caller, collection="people", image=portrait(image), person=PersonDetails()).faces[0].uuid
+
+
+def _due_now(acme: Customer) -> None:
+    Delivery.objects.of(acme.tenant).filter(state="pending").update(next_at=timezone.now())
+
+
+def test_what_happens_is_told_and_signed(acme: Customer, receiver: str) -> None:
+    made = create_webhook(acme.caller, url=receiver, kinds=["face.enrolled", "search.matched", "face.deleted"])
+    face = _enrol(acme)
+    search_by_image(acme.caller, collection="people", image=portrait("obama"))
+    search_by_image(acme.caller, collection="people", image=portrait("sunak"))  # matches nobody: no event
+    delete_face(acme.caller, collection="people", face=face)
+    tasks.deliver_due()
+    told = [json.loads(content) for _, content in Receiver.heard]
+    assert {one["type"] for one in told} == {"face.enrolled", "search.matched", "face.deleted"}
+    assert len(told) == 3
+    assert {one["tenant"] for one in told} == {"acme"}
+    assert next(one for one in told if one["type"] == "face.enrolled")["data"]["face"] == face
+    key = base64.b64decode(made.secret.removeprefix("whsec_"))
+    for headers, content in Receiver.heard:
+        said = {name.lower(): value for name, value in headers.items()}
+        signed = f"{said['webhook-id']}.{said['webhook-timestamp']}.".encode() + content
+        value = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert said["webhook-signature"] == f"v1,{value}"
+        assert abs(int(said["webhook-timestamp"]) - timezone.now().timestamp()) < 30
+        assert said["webhook-id"] == json.loads(content)["id"]
+
+
+def test_an_alert_is_told(acme: Customer, receiver: str) -> None:
+    """Check 21: whoever asks again and again about one face is told of where somebody looks."""
+    create_webhook(acme.caller, url=receiver, kinds=["audit.alert"])
+    with transaction.atomic():
+        entry = audit.alert(acme.caller, "probing", face="x", probes=51)
+    tasks.deliver_due()
+    ((_, content),) = Receiver.heard
+    assert json.loads(content)["data"] == {
+        "alert": "probing",
+        "entry": entry.number,
+        "facts": {"face": "x", "probes": 51},
+    }
+
+
+def test_the_log_of_deliveries_is_kept_for_thirty_days(acme: Customer, receiver: str) -> None:
+    create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
+    _enrol(acme)
+    _enrol(acme, "sunak")
+    old = Event.objects.of(acme.tenant).order_by("at")[0]
+    Event.objects.of(acme.tenant).filter(pk=old.pk).update(at=timezone.now() - timedelta(days=31))
+    tasks.purge_due()
+    assert [event.pk for event in Event.objects.of(acme.tenant)] != [old.pk]
+    assert Event.objects.of(acme.tenant).count() == Delivery.objects.of(acme.tenant).count() == 1
+
+
+def test_nothing_that_was_rolled_back_is_told(acme: Customer, receiver: str) -> None:
+    create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
+    with transaction.atomic():
+        _enrol(acme)
+        transaction.set_rollback(True)
+    tasks.deliver_due()
+    assert Receiver.heard == []
+    assert not Event.objects.of(acme.tenant).exists()
+
+
+def test_a_webhook_hears_only_what_it_asked_for_and_only_of_its_tenant(acme: Customer, receiver: str) -> None:
+    globex = make_customer("globex")
+    create_webhook(globex.caller, url=receiver, kinds=["face.enrolled"])
+    create_webhook(acme.caller, url=receiver, kinds=["search.matched"])
+    _enrol(acme)
+    tasks.deliver_due()
+    assert Receiver.heard == []
+
+
+def test_a_failed_delivery_is_tried_again_later_and_later(acme: Customer, receiver: str) -> None:
+    hook = create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"]).webhook
+    Receiver.answers[:] = [500, 302]
+    _enrol(acme)
+    waits = []
+    for _ in range(2):
+        tasks.deliver_due()
+        (delivery,) = list_deliveries(acme.caller, webhook=str(hook.pk), limit=10)
+        assert delivery.next_at
+        waits.append(round((delivery.next_at - timezone.now()).total_seconds()))
+        tasks.deliver_due()  # not due: nobody is asked
+        _due_now(acme)
+    assert waits == pytest.approx([15, 60], abs=3)
+    assert [delivery.state, delivery.status, delivery.problem] == ["pending", 302, "answered 302"]
+    tasks.deliver_due()
+    (delivery,) = list_deliveries(acme.caller, webhook=str(hook.pk), limit=10)
+    assert (delivery.state, delivery.attempts, delivery.status) == ("delivered", 3, 204)
+    assert len(Receiver.heard) == 3
+
+
+def test_a_delivery_fails_in_the_end(acme: Customer, receiver: str) -> None:
+    create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
+    Receiver.answers[:] = [500] * 20
+    _enrol(acme)
+    for _ in range(12):
+        _due_now(acme)
+        tasks.deliver_due()
+    delivery = Delivery.objects.of(acme.tenant).get()
+    assert (delivery.state, delivery.attempts) == ("failed", len(events.BACKOFF) + 1)
+    assert len(Receiver.heard) == delivery.attempts
+
+
+def test_a_redelivered_task_tells_nothing_twice(acme: Customer, receiver: str) -> None:
+    """Check 14: 100 forced redeliveries of the task, 10 at a time: each event is told once."""
+    create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
+    for image in ("obama", "sunak", "macron_2014"):
+        _enrol(acme, image)
+    for _ in range(100):
+        tasks.deliver_due()
+    ids = [json.loads(content)["id"] for _, content in Receiver.heard]
+    assert len(ids) == len(set(ids)) == 3
+
+
+def test_a_webhook_cannot_be_used_to_reach_inside(acme: Customer, receiver: str, settings: Any) -> None:
+    """Check 19: the guard of images by URL also stands before deliveries."""
+    create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
+    settings.ALLOW_PRIVATE_URLS = False
+    _enrol(acme)
+    tasks.deliver_due()
+    assert Receiver.heard == []
+    assert Delivery.objects.of(acme.tenant).get().problem == "address not allowed"
+
+
+def test_webhooks_over_the_api(acme: Customer) -> None:
+    native = NativeClient(acme.issued.token)
+    body = {"url": "https://example.com/hook", "events": ["face.enrolled"]}
+    made = native("POST", "/webhooks", body)
+    assert made.status_code == 201
+    shown = {name: value for name, value in made.json().items() if name != "secret"}
+    assert made.json()["secret"].startswith("whsec_")
+    assert native("GET", "/webhooks").json() == {"webhooks": [shown]}
+    assert native("GET", f"/webhooks/{shown['id']}").json() == shown | {"deliveries": []}
+    hook = Webhook.objects.of(acme.tenant).get()
+    assert made.json()["secret"].encode() not in bytes(hook.sealed_secret)
+    assert native("DELETE", f"/webhooks/{shown['id']}").status_code == 204
+    assert native("GET", f"/webhooks/{shown['id']}").json()["code"] == "webhook_not_found"
+    for url in ("ftp://example.com/", "https://user@example.com/", "http://example.com:25/"):
+        assert native("POST", "/webhooks", body | {"url": url}).json()["code"] == "image_url_refused"
+    assert native("POST", "/webhooks", body | {"events": ["nothing"]}).status_code == 422

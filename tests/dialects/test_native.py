@@ -1,0 +1,232 @@
+"""The native API: the whole platform in plain REST."""
+
+import hashlib
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from collections_app.operations.collections import update_policy
+from tenants import keys, signing
+from tests.conftest import Customer
+from tests.dialects.clients import NativeClient, upload
+from tests.make import base64_of, blank, portrait, side_by_side
+
+FACES = ("obama", "sunak", "macron_2014")
+
+
+def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    """Check a refusal's status, media type and shape."""
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (status, code)
+    assert answer["Content-Type"] == "application/problem+json"
+    assert body["type"] == f"/api/v1/problems#{code}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["request_id"] == answer["X-Request-Id"]
+    return dict(body)
+
+
+def test_a_face_is_enrolled_listed_found_looked_at_and_erased(native: NativeClient) -> None:
+    enrolled = native.enrol("macron_2025", person={"reference": "em", "name": "Emmanuel"}, consent="form 7")
+    assert enrolled.status_code == 201
+    face = enrolled.json()
+    assert face["person"]["reference"] == "em"
+    assert face["consent"] == "form 7"
+    path = f"/collections/people/faces/{face['id']}"
+    assert native("GET", path).json() == face
+    assert native("GET", "/collections/people/faces").json() == {"faces": [face], "total": 1, "next_cursor": None}
+
+    found = native("POST", "/collections/people/search", {"image": base64_of(portrait("macron_2014"))}).json()
+    assert found["decision"] == "match"
+    (match,) = found["matches"]
+    assert match["face"] == face
+    assert 85 < match["score"] < 100
+    assert match["score"] == round(match["score"], 3)
+    assert match["false_match_rate"] <= 1e-4
+    assert found["threshold"] == {"score": 85.0, "false_match_rate": 1e-4}
+
+    erased = native("DELETE", path)
+    assert erased.status_code == 202
+    assert erased.json()["kind"] == "face"
+    problem(native("GET", path), 404, "face_not_found")
+    again = native("POST", "/collections/people/search", {"image": base64_of(portrait("macron_2014"))}).json()
+    assert (again["decision"], again["matches"], again["gallery_size"]) == ("no_match", [], 0)
+
+
+def test_an_image_may_come_as_a_form(native: NativeClient) -> None:
+    body = {"image": upload(portrait("obama")), "person": json.dumps({"name": "Barack"}), "largest": "true"}
+    answer = native.upload("/collections/people/faces", body)
+    assert answer.status_code == 201
+    assert answer.json()["person"]["name"] == "Barack"
+
+
+def test_collections_are_made_changed_listed_and_deleted(native: NativeClient) -> None:
+    made = native("POST", "/collections", {"name": "Büro 1", "similarity_threshold": 90, "retention_days": 30})
+    assert made.status_code == 201
+    assert made.json()["similarity_threshold"] == 90
+    problem(native("POST", "/collections", {"name": "Büro 1"}), 409, "collection_exists")
+    path = f"/collections/{quote('Büro 1')}"
+    changed = native("PATCH", path, {"retention_days": None, "liveness_threshold": 70, "images": "crop"}).json()
+    assert changed == made.json() | {"retention_days": None, "liveness_threshold": 70, "images": "crop"}
+    assert native("GET", path).json() == changed
+    names, cursor = [], ""
+    while cursor is not None:
+        page = native("GET", f"/collections?limit=1&cursor={cursor}").json()
+        names += [one["name"] for one in page["collections"]]
+        cursor = page["next_cursor"]
+    assert names == ["Büro 1", "people"]
+    assert native("DELETE", path).json()["state"] == "pending"
+    problem(native("GET", path), 404, "collection_deleted")
+
+
+def test_people_are_listed_changed_exported_and_erased(native: NativeClient, acme: Customer, files: None) -> None:
+    update_policy(acme.caller, name="people", images="original")
+    for image, reference in (("macron_2025", "em"), ("macron_2014", "em"), ("obama", "bo")):
+        native.enrol(image, person={"reference": reference})
+    listed = native("GET", "/collections/people/people").json()["people"]
+    assert {one["reference"] for one in listed} == {"em", "bo"}
+    path = "/collections/people/people/em"
+    changed = native("PATCH", path, {"name": "Emmanuel", "gender": "male", "listing": "authorised"}).json()
+    assert (changed["name"], changed["gender"], changed["listing"]) == ("Emmanuel", "male", "authorised")
+    native("POST", "/collections/people/search", {"image": base64_of(portrait("macron_2014")), "name": "gate"})
+
+    record = native("GET", f"{path}/export").json()
+    assert record["person"] == changed
+    assert len(record["faces"]) == record["templates"]["count"] == 2
+    assert set(record["images"].values()) == {base64_of(portrait("macron_2025")), base64_of(portrait("macron_2014"))}
+    assert [one["request_name"] for one in record["found_by_searches"]] == ["gate"]
+
+    face = record["faces"][0]
+    image = native("GET", f"/collections/people/faces/{face['id']}/image")
+    assert image["Content-Type"] == "image/jpeg"
+    assert base64_of(image.content) == record["images"][face["image"]["id"]]
+
+    assert native("DELETE", path).json()["faces"] == 2
+    problem(native("GET", path), 404, "person_not_found")
+    problem(native("GET", f"{path}/export"), 404, "person_not_found")
+
+
+def test_images_are_detected_compared_and_verified(native: NativeClient) -> None:
+    face = native.enrol("macron_2025", person={"reference": "em"}).json()
+    seen = native("POST", "/detect", {"image": base64_of(side_by_side("obama", "sunak"))}).json()
+    assert len(seen["faces"]) == 2
+    pair = {"source": base64_of(portrait("ardern_2018")), "target": base64_of(portrait("ardern_2022"))}
+    compared = native("POST", "/compare", pair).json()
+    assert compared["faces"][0]["decision"] == "match"
+    strict = native("POST", "/compare", pair | {"threshold": 100}).json()
+    assert strict["faces"][0]["decision"] == "no_match"
+    for whom in ({"face": face["id"]}, {"person": "em"}):
+        for image, decision in (("macron_2014", "match"), ("obama", "no_match")):
+            body = {"image": base64_of(portrait(image)), **whom}
+            verified = native("POST", "/collections/people/verify", body).json()
+            assert verified["decision"] == decision
+            assert verified["face"]["id"] == face["id"]
+    by_face = native("POST", "/collections/people/search", {"face": face["id"], "false_match_rate": 1e-3}).json()
+    assert by_face["threshold"] == {"score": 80.0, "false_match_rate": 1e-3}
+
+
+def test_a_refusal_is_a_problem_document_with_a_code(native: NativeClient) -> None:
+    faces = "/collections/people/faces"
+    assert problem(native("POST", faces, {}), 422, "invalid_request")["errors"] == {
+        "image": ["Send image or image_url."]
+    }
+    problem(native("POST", faces, {"image": "no base64!"}), 422, "invalid_request")
+    problem(native("POST", faces, {"image": base64_of(b"no image")}), 422, "undecodable_image")
+    problem(native("POST", faces, {"image": base64_of(blank())}), 422, "no_face")
+    two = {"image": base64_of(side_by_side("obama", "sunak"))}
+    assert problem(native("POST", faces, two), 422, "several_faces")["count"] == 2
+    problem(native("POST", faces, {"image": base64_of(blank(kind="GIF"))}), 415, "unsupported_format")
+    problem(native("POST", faces, {"image_url": "http://127.0.0.1/face.jpg"}), 422, "image_url_refused")
+    problem(native("GET", f"{faces}?cursor=x"), 422, "unknown_cursor")
+    problem(native("GET", "/nothing"), 404, "not_found")
+    problem(native("PUT", faces, {}), 405, "method_not_allowed")
+
+
+def test_a_body_that_cannot_be_read_is_a_problem_document(acme: Customer) -> None:
+    http, headers = Client(raise_request_exception=False), {"x-api-key": acme.issued.token}
+    path = "/api/v1/detect"
+    problem(http.post(path, "{", content_type="application/json", headers=headers), 400, "malformed_body")
+    problem(http.post(path, "x", content_type="text/plain", headers=headers), 415, "unsupported_media_type")
+
+
+def test_the_key_comes_in_either_header(native: NativeClient, acme: Customer) -> None:
+    me = native("GET", "/me").json()
+    assert me["tenant"]["slug"] == "acme"
+    bearer = Client().get("/api/v1/me", headers={"Authorization": f"Bearer {acme.issued.token}"})
+    assert bearer.json() == me
+    missing = NativeClient("")("GET", "/me")
+    problem(missing, 401, "missing_key")
+    assert missing["WWW-Authenticate"].startswith("Bearer")
+    problem(NativeClient("fp_x.y")("GET", "/me"), 401, "unknown_key")
+
+
+def test_a_key_without_the_scope_is_not_allowed(acme: Customer) -> None:
+    """Check 20: a wrong scope answers 403, on every operation, and says which scope is missing."""
+    reader = NativeClient(keys.issue(acme.tenant, name="reader", scopes=["read"]).token)
+    image = {"image": base64_of(portrait("obama"))}
+    for method, path, body, scope in (
+        ("POST", "/collections", {"name": "x"}, "admin"),
+        ("POST", "/collections/people/faces", image, "enrol"),
+        ("POST", "/collections/people/search", image, "search"),
+        ("DELETE", "/collections/people", None, "delete"),
+        ("GET", "/collections/people/people/x/export", None, "admin"),
+        ("GET", "/webhooks", None, "admin"),
+    ):
+        assert problem(reader(method, path, body), 403, "not_allowed")["scope"] == scope
+
+
+def test_consent_is_asked_for_where_the_policy_says_so(native: NativeClient) -> None:
+    """Check 23: an enrolment without a consent record answers 422."""
+    native("PATCH", "/collections/people", {"consent_required": True})
+    problem(native.enrol(), 422, "consent_required")
+    assert native.enrol(consent="form 7").status_code == 201
+
+
+@pytest.mark.parametrize("code", ["no_face", "consent_required", "too_many_requests"])
+def test_every_code_is_documented(native: NativeClient, code: str) -> None:
+    assert code in native("GET", "/problems").json()["problems"]
+
+
+def test_keys_are_issued_rotated_and_revoked(native: NativeClient) -> None:
+    made = native("POST", "/keys", {"name": "gate", "scopes": ["search"], "collections": ["people"]})
+    assert made.status_code == 201
+    issued = made.json()
+    assert NativeClient(issued["token"])("GET", "/me").json()["scopes"] == ["search"]
+    path = f"/keys/{issued['id']}"
+    shown = native("GET", path).json()
+    assert not {"secret", "token"} & shown.keys()
+    assert native("GET", "/keys").json()["keys"][0] == shown
+    rotated = native("POST", f"{path}/rotation", {}).json()
+    problem(NativeClient(issued["token"])("GET", "/me"), 401, "unknown_key")
+    assert NativeClient(rotated["token"])("GET", "/me").status_code == 200
+    assert native("DELETE", path).json()["revoked_at"]
+    problem(NativeClient(rotated["token"])("GET", "/me"), 401, "revoked_key")
+    problem(native("POST", "/keys", {"name": "x", "scopes": ["fly"]}), 422, "invalid_request")
+
+
+def test_the_audit_log_is_read_checked_and_exported(native: NativeClient, acme: Customer) -> None:
+    """Check 24: an enrolment is in the log with who, when and what; the export is signed."""
+    face = native.enrol().json()
+    page = native("GET", "/audit?action=face.enrolled").json()
+    (entry,) = page["entries"]
+    assert entry["actor"]["id"] == acme.issued.key.pk
+    assert entry["facts"]["faces"] == [face["id"]]
+    first = native("GET", "/audit?limit=1").json()
+    second = native("GET", f"/audit?limit=1&cursor={first['next_cursor']}").json()
+    assert first["entries"][0]["number"] == second["entries"][0]["number"] + 1
+    assert native("GET", "/audit/verification").json()["sound"] is True
+    export = native("GET", "/audit/export?form=csv").json()
+    signing.check(export["statement"])
+    assert hashlib.sha256(export["content"].encode()).hexdigest() == export["statement"]["sha256"]
+
+
+def test_receipts_are_listed_page_by_page(native: NativeClient) -> None:
+    erased = [native("DELETE", f"/collections/people/faces/{native.enrol(name).json()['id']}").json() for name in FACES]
+    first = native("GET", "/receipts?limit=2").json()
+    rest = native("GET", f"/receipts?limit=2&cursor={first['next_cursor']}").json()
+    assert [one["id"] for one in (*first["receipts"], *rest["receipts"])] == [one["id"] for one in erased[::-1]]
+    assert rest["next_cursor"] is None
+    assert native("GET", f"/receipts/{erased[0]['id']}").json() == rest["receipts"][-1]

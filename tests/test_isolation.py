@@ -1,0 +1,305 @@
+"""Nobody reaches another tenant's anything: every endpoint of every dialect, as it is found in the URL configuration.
+
+A new endpoint is in the table by itself. It has to work with ids of one's own (else the table tests nothing), and to
+answer to somebody else's id as it answers to one that nobody has, byte for byte, whatever the key may do.
+"""
+
+import base64
+import json
+import secrets
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import transaction
+from django.test import Client, override_settings
+from django.urls import URLPattern, URLResolver, get_resolver
+from pytest_django import DjangoDbBlocker
+
+from collections_app.dialects.base import DialectView
+from collections_app.models import Collection
+from collections_app.operations.collections import create_collection
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.webhooks import create_webhook
+from tenants import keys
+from tenants.access import Caller, Scope
+from tenants.keys import IssuedKey
+from tenants.models import Tenant
+from tenants.scope import TenantOwned
+from tests.conftest import Customer, make_customer
+from tests.make import base64_of, portrait
+
+pytestmark = pytest.mark.django_db
+METHODS = ("get", "post", "put", "patch", "delete")
+GLOBEX = "marker-of-globex"
+JSON = "application/json"
+IMAGE = base64_of(portrait("obama"))
+
+
+@dataclass(frozen=True)
+class Ids:
+    """One id of each kind, as clients write it."""
+
+    collection: str
+    node: str
+    person: str
+    face: str
+    receipt: str
+    webhook: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A method at a route of the URL configuration."""
+
+    route: str
+    method: str
+    view: type[DialectView]
+
+    def __str__(self) -> str:
+        """Name it for the test's report."""
+        return f"{self.method.upper()} {self.route}"
+
+
+def _endpoints(patterns: Any, prefix: str = "") -> Iterator[Endpoint]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern).removeprefix("^")
+        if isinstance(pattern, URLResolver):
+            yield from _endpoints(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            view = getattr(pattern.callback, "view_class", None)
+            if view is not None and issubclass(view, DialectView):
+                yield from (Endpoint(route, method, view) for method in METHODS if hasattr(view, method))
+
+
+ENDPOINTS = list(_endpoints(get_resolver().url_patterns))
+# What takes no id: it tells of the caller's own, or makes something new.
+WITHOUT_ID = {
+    "GET api/v1/me",
+    "GET api/v1/problems",
+    "GET api/v1/collections",
+    "POST api/v1/collections",
+    "POST api/v1/detect",
+    "POST api/v1/compare",
+    "GET api/v1/receipts",
+    "GET api/v1/keys",
+    "POST api/v1/keys",
+    "GET api/v1/audit",
+    "GET api/v1/audit/verification",
+    "GET api/v1/audit/export",
+    "GET api/v1/webhooks",
+    "POST api/v1/webhooks",
+    "GET nhn-face-reco/v1.0/appkeys/<str:app_key>/groups",
+    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/groups",
+    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/detect",
+    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/compare",
+    "POST faceset/v2/create",
+    "POST v2/va/create-computing-node",
+    "POST v2/va/get-computing-node",
+}
+
+
+def _native(ids: Ids) -> dict[str, Any]:
+    return {"image": IMAGE, "source": IMAGE, "target": IMAGE, "person": ids.person, "name": f"n{secrets.token_hex(4)}"}
+
+
+def _argos(ids: Ids) -> dict[str, Any]:
+    named = {"collectionId": ids.collection, "faceId": ids.face, "page": "1"}
+    return {**named, "userName": "x", "requestName": "x", "faceImage": IMAGE}
+
+
+def _nhn(ids: Ids) -> dict[str, Any]:
+    image = {"bytes": IMAGE}
+    pictures = {"image": image, "sourceImage": image, "targetImage": image, "compareImage": image}
+    return {**pictures, "groupId": f"n{secrets.token_hex(4)}", "limit": 5, "threshold": 80}
+
+
+def _accuauth(ids: Ids) -> dict[str, Any]:
+    return {"name": ids.collection, "image_base64": IMAGE, "image": IMAGE, "file_base64": IMAGE}
+
+
+def _facedb(ids: Ids) -> dict[str, Any]:
+    said = {"userId": "x", "userName": "x", "userAge": 1, "gender": 1, "identifier": 0, "memo": ""}
+    return {
+        **said,
+        "nodeId": ids.node,
+        "nodeName": f"n{secrets.token_hex(4)}",
+        "uuId": ids.person,
+        "faceImages": [IMAGE],
+    }
+
+
+BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
+    "native": _native,
+    "argos": _argos,
+    "nhn": _nhn,
+    "accuauth": _accuauth,
+    "facedb": _facedb,
+}
+# Where the dialect's body does not fit.
+OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
+    "PATCH api/v1/collections/<str:collection>/people/<str:person>": lambda _: {"name": "x"},
+    "PATCH api/v1/collections/<str:collection>": lambda _: {"description": "x"},
+    "POST api/v1/collections/<str:collection>/faces": lambda _: {"image": IMAGE},
+    "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
+    "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
+    "POST faceset/v2/create": lambda _: {"name": f"n{secrets.token_hex(4)}"},
+}
+
+
+def _credentials(issued: IssuedKey) -> dict[str, str]:
+    """Say who is asking, in every dialect's way at once; NHN and facedb share a header, so it is the endpoint's."""
+    return {"x-api-key": issued.token, "X-DF-API-ID": issued.key.pk, "X-DF-API-SECRET": issued.secret}
+
+
+def ask(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
+    """Send the endpoint's request with these ids; whatever it changes is undone."""
+    via = endpoint.view.via
+    headers = _credentials(issued)
+    if via == "nhn":
+        headers["Authorization"] = issued.secret
+    elif via == "facedb":
+        headers["Authorization"] = f"Basic {base64.b64encode(f'{issued.key.pk}:{issued.secret}'.encode()).decode()}"
+    path = "/" + endpoint.route.replace("<str:app_key>", issued.key.pk)
+    path = path.replace("<str:group>", ids.collection)
+    for field in fields(ids):
+        path = path.replace(f"<str:{field.name}>", getattr(ids, field.name))
+    assert "<" not in path, f"{endpoint}: say in Ids what its parameter is"
+    body = OWN_BODIES.get(str(endpoint), BODIES[via])(ids)
+    query = {name: body[name] for name in ("collectionId", "faceId", "page", "limit", "threshold") if name in body}
+    if endpoint.method in {"get", "delete"} or via == "nhn":
+        path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
+    with transaction.atomic():
+        http = Client(raise_request_exception=False)
+        answer: Any = http.generic(endpoint.method.upper(), path, json.dumps(body), JSON, headers=headers)
+        answer.said = answer.getvalue()  # a stream is read while its rows are there
+        transaction.set_rollback(True)
+    return answer
+
+
+def face_of(answer: Any, ids: Ids) -> tuple[int, str, bytes]:
+    """Return status, type and content, without the request's own id and without the ids that were asked for."""
+    content = answer.said.replace(answer["X-Request-Id"].encode(), b"<request>")
+    for field in fields(ids):
+        content = content.replace(getattr(ids, field.name).encode(), b"<id>")
+    return answer.status_code, answer["Content-Type"], content
+
+
+def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
+    """Fill a new collection, and return an id of each kind."""
+    home = create_collection(caller, name=name, images="original")
+    gone = enrol_face(caller, collection=name, image=portrait("sunak"), person=PersonDetails()).faces[0]
+    receipt = delete_face(caller, collection=name, face=gone.uuid)
+    person = PersonDetails(reference=f"p-{name}", name=marker, note=marker)
+    face = enrol_face(caller, collection=name, image=portrait("obama"), person=person).faces[0]
+    key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[home.pk])
+    hook = create_webhook(caller, url="https://example.com/hook", kinds=["face.enrolled"]).webhook
+    return Ids(name, home.node, f"p-{name}", face.uuid, receipt.uuid, str(hook.pk), key.key.pk)
+
+
+def missing() -> Ids:
+    """Return ids of the right shape that nobody has."""
+    word = f"none{secrets.token_hex(3)}"
+    face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
+    return Ids(word, secrets.token_hex(8), f"p-{word}", face, receipt, str(secrets.randbits(62)), key)
+
+
+@dataclass(frozen=True)
+class World:
+    """What acme has, what acme has beside it, what globex has, and acme's keys by what they may do."""
+
+    acme: Customer
+    own: Ids
+    sibling: Ids
+    foreign: Ids
+    roles: dict[str, IssuedKey]
+
+
+@pytest.fixture(scope="module")
+def world(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Make the world once, for real: no request of the table changes it. Names of collections have equal lengths."""
+    options = {"location": str(tmp_path_factory.mktemp("files"))}
+    files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    with django_db_blocker.unblock(), override_settings(STORAGES=settings.STORAGES | {"default": files}):
+        acme, globex = make_customer("acme"), make_customer("globex")
+        own, sibling = stock(acme.caller, "own-one"), stock(acme.caller, "own-two")
+        yield World(acme, own, sibling, stock(globex.caller, "foreign", GLOBEX), roles(acme, own))
+        for model in apps.get_models():
+            if issubclass(model, TenantOwned):
+                model.everywhere.all().delete()
+        Tenant.objects.all().delete()
+
+
+def roles(acme: Customer, own: Ids) -> dict[str, IssuedKey]:
+    """Return a key for each thing a key may do, one for all of them, and one that reaches a single collection."""
+    issued = {scope.value: keys.issue(acme.tenant, name=scope, scopes=[scope]) for scope in Scope}
+    home = Collection.objects.of(acme.tenant).get(name=own.collection)
+    issued["everything"] = acme.issued
+    issued["one collection"] = keys.issue(acme.tenant, name="one", scopes=list(Scope), collections=[home.pk])
+    return issued
+
+
+def test_the_table_holds_every_dialect() -> None:
+    assert {endpoint.view.via for endpoint in ENDPOINTS} == set(BODIES)
+    assert len(ENDPOINTS) > 40
+    assert {str(endpoint) for endpoint in ENDPOINTS} >= WITHOUT_ID | OWN_BODIES.keys()
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+def test_a_foreign_id_is_answered_like_a_missing_one(endpoint: Endpoint, world: World) -> None:
+    """Check 4: every operation x each role x other tenant's ids: 403 or 404, as for a missing id, no foreign byte."""
+    nobody = missing()
+    # The ids inside: a collection of one's own, and in it somebody else's person or face.
+    home = {"collection": world.own.collection, "node": world.own.node}
+    inside, outside = replace(world.foreign, **home), replace(nobody, **home)
+    for role, issued in world.roles.items():
+        theirs = ask(endpoint, issued, world.foreign)
+        assert GLOBEX.encode() not in theirs.said, role
+        if str(endpoint) not in WITHOUT_ID:
+            assert theirs.status_code >= 400 or _says_no(theirs), role
+            assert face_of(theirs, world.foreign) == face_of(ask(endpoint, issued, nobody), nobody), role
+        if _takes_an_inner_id(endpoint):
+            assert face_of(ask(endpoint, issued, inside), inside) == face_of(ask(endpoint, issued, outside), outside), (
+                role
+            )
+    if str(endpoint) not in WITHOUT_ID:
+        one = world.roles["one collection"]
+        beside = face_of(ask(endpoint, one, world.sibling), world.sibling)
+        assert beside == face_of(ask(endpoint, one, nobody), nobody)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
+def test_the_table_s_request_works_with_ids_of_one_s_own(endpoint: Endpoint, world: World) -> None:
+    """Check 4: without this, an endpoint whose request is malformed would pass the test above for the wrong reason."""
+    gone = endpoint.method == "delete" or "remove" in endpoint.route  # an index remembers what is undone here
+    own = stock(world.acme.caller, "own-six") if gone else world.own
+    answer = ask(endpoint, world.acme.issued, own)
+    assert answer.status_code < 300, answer.said
+    assert not _says_no(answer), answer.said
+
+
+def _says_no(answer: Any) -> bool:
+    """Tell whether a vendor's envelope refuses under a status of 200."""
+    try:
+        body = json.loads(answer.said)
+    except ValueError:
+        return False
+    if not isinstance(body, dict):
+        return False
+    header = body.get("header", {})
+    return bool(header and not header.get("isSuccessful", True)) or body.get("code", 0) not in {0, 200}
+
+
+def _takes_an_inner_id(endpoint: Endpoint) -> bool:
+    names = {"<str:person>", "<str:face>", "<str:receipt>", "<str:webhook>", "<str:key>"}
+    bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
+    return any(name in endpoint.route for name in names) or str(endpoint) in bodies
