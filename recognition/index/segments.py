@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numkong
 import numpy as np
-import onnxruntime  # noqa: F401 -- before usearch: loaded after it, ONNX Runtime 1.31 crashes the process
+import onnxruntime  # noqa: F401 -- before usearch: loaded after it, ONNX Runtime 1.31 kills the process (SIGSEGV)
 from usearch.index import Index
 
 from recognition.index import exact, files
