@@ -1,17 +1,28 @@
 """Work behind the requests. A task receives ids only."""
 
 import logging
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
 
+import numpy as np
 from celery import Task, shared_task
 from django.db import transaction
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from collections_app import storage
-from collections_app.models import Collection, Face, Person
+from collections_app.models import Collection, Face, HealthReport, Person
+from recognition import packs
+from recognition.index import store
 from recognition.models import Embedding, Gallery
+from recognition.separation import HIGH, LOW, Findings, separate
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
+_MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
+_LOST_AFTER = timedelta(minutes=5)
+_MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
 
 
 def soon(task: "Task[..., None]", *ids: int) -> None:
@@ -53,3 +64,66 @@ def purge_due() -> None:
     left = Collection.everywhere.filter(state=Collection.State.DELETED, gallery__isnull=False)
     for collection_id in left.values_list("pk", flat=True):
         purge_collection.run(collection_id)
+
+
+@shared_task
+def examine_collection(report_id: int) -> None:
+    """Compare a collection's templates with one another and write down what was found, with progress on the way.
+
+    Of a collection with more than _MOST_COMPARED faces a random sample is compared; the report says how many.
+    """
+    report = HealthReport.everywhere.select_related("collection__gallery__tenant").filter(pk=report_id).first()
+    if report is None or report.state == HealthReport.State.DONE:
+        return
+    _tell(report, state=HealthReport.State.RUNNING, progress=0)
+    try:
+        findings = _examine(report)
+    except Exception:
+        _tell(report, state=HealthReport.State.FAILED)
+        raise
+    done = {"state": HealthReport.State.DONE, "progress": 100, "finished_at": timezone.now()}
+    _tell(report, findings=_plain(findings), **done)
+
+
+@shared_task
+def examine_due() -> None:
+    """Do what a lost message left undone."""
+    lost = HealthReport.everywhere.filter(
+        state=HealthReport.State.QUEUED, created_at__lt=timezone.now() - _LOST_AFTER
+    )
+    for report_id in lost.values_list("pk", flat=True):
+        examine_collection.run(report_id)
+
+
+def _examine(report: HealthReport) -> Findings:
+    home = report.collection
+    order = "?" if home.gallery.size > _MOST_COMPARED else "pk"
+    chosen = dict(home.faces.order_by(order).values_list("pk", "person_id")[:_MOST_COMPARED])
+    vectors: dict[int, np.ndarray] = {}
+    wanted = list(chosen)
+    for start in range(0, len(wanted), _BATCH):
+        vectors |= store.vectors(home.gallery, wanted[start : start + _BATCH])
+    faces = np.array(list(vectors), dtype=np.int64)
+    scale = packs.get(home.pack).similarity
+    return separate(
+        faces,
+        np.array([chosen[face] for face in vectors], dtype=np.int64),
+        np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), packs.get(home.pack).dimension),
+        duplicate_from=home.similarity_threshold,
+        mixed_below=scale.threshold_for(_MIXED_RATE),
+        progress=lambda share: _tell(report, progress=int(100 * share)),
+    )
+
+
+def _tell(report: HealthReport, **facts: Any) -> None:  # noqa: ANN401 -- the report's own fields
+    for name, value in facts.items():
+        setattr(report, name, value)
+    report.save(update_fields=list(facts))
+
+
+def _plain(findings: Findings) -> dict[str, Any]:
+    """Return the findings as JSON; ids as text, since they are larger than JavaScript's whole numbers."""
+    plain = asdict(findings) | {"low": LOW, "high": HIGH}
+    for kind in ("duplicates", "mixed"):
+        plain[kind] = [[str(pair["first"]), str(pair["second"]), round(pair["cosine"], 4)] for pair in plain[kind]]
+    return plain

@@ -9,6 +9,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
+    path("", include("collections_app.console.urls")),
     # Argos has no prefix of its own (decision A16), so it stands last and answers every path that nobody else knows.
     path("", include("collections_app.dialects.argos.urls")),
 ]

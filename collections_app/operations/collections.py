@@ -103,7 +103,7 @@ def list_collections(caller: Caller) -> QuerySet[Collection]:
     return living.select_related("gallery").order_by("name")
 
 
-def get_collection(caller: Caller, *, name: str) -> Collection:
+def get_collection(caller: Caller, *, name: str | Node) -> Collection:
     """Return a collection with its gallery."""
     caller.require(Scope.READ)
     return find(caller, name)

@@ -1,5 +1,7 @@
 """Erase what was enrolled: unsearchable everywhere when the operation returns."""
 
+from collections.abc import Sequence
+
 from django.db import transaction
 
 from collections_app import storage
@@ -22,6 +24,21 @@ def delete_face(caller: Caller, *, collection: str, face: str) -> None:
     with transaction.atomic():
         remove_faces(home, [find_face(home, face)])
         audit.record(caller, "face.deleted", home, faces=[face])
+
+
+def delete_faces(caller: Caller, *, collection: str, faces: Sequence[str], reason: str = "") -> int:
+    """Erase several faces at once, all or none; return how many.
+
+    Raises:
+        FaceNotFound: one of them is not in the collection.
+    """
+    caller.require(Scope.DELETE)
+    home = find(caller, collection)
+    with transaction.atomic():
+        found = [find_face(home, face) for face in dict.fromkeys(faces)]
+        remove_faces(home, found)
+        audit.record(caller, "face.deleted", home, faces=[face.uuid for face in found], reason=reason)
+    return len(found)
 
 
 def remove_faces(home: Collection, faces: list[Face]) -> None:
