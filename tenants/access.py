@@ -4,21 +4,32 @@ A Caller carries its authority with it, so nothing here lives in a thread-local,
 each operation says the scope it needs in its first line.
 """
 
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tenants import keys
-from tenants.errors import ExpiredKey, InvitationUnusable, RevokedKey, ScopeMissing, TenantSuspended, UnknownKey
+from tenants.errors import (
+    AddressRefused,
+    ExpiredKey,
+    InvitationUnusable,
+    RevokedKey,
+    ScopeMissing,
+    TenantSuspended,
+    UnknownKey,
+)
 from tenants.models import ApiKey, Invitation, Member, Tenant
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+
+_FRESH = timedelta(seconds=30)  # how old a key's last use may be before the next use writes it down
 
 
 class Scope(StrEnum):
@@ -76,18 +87,21 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
     """Find the key and check its secret; unknown and wrong cannot be told apart, not even by the clock.
 
     Raises:
-        UnknownKey, RevokedKey, ExpiredKey, TenantSuspended: the key does not open the door.
+        UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key does not open the door.
     """
     key = ApiKey.everywhere.select_related("tenant").filter(pk=key_id).first()
-    stored = bytes(key.secret_hash) if key else bytes(32)
-    if not hmac.compare_digest(keys.secret_hash(secret), stored) or key is None:
+    now = timezone.now()
+    if not keys.opens(key, secret, now) or key is None:
         raise UnknownKey
-    if key.revoked_at and key.revoked_at <= timezone.now():
+    if key.revoked_at and key.revoked_at <= now:
         raise RevokedKey
-    if key.expires_at and key.expires_at <= timezone.now():
+    if key.expires_at and key.expires_at <= now:
         raise ExpiredKey
+    if not keys.admits(key, address):
+        raise AddressRefused(address)
     if key.tenant.state != Tenant.State.ACTIVE:
         raise TenantSuspended
+    _mark_used(key, now)
     return Caller(
         tenant=key.tenant,
         kind="key",
@@ -99,6 +113,14 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
         via=via,
         request_id=request_id,
     )
+
+
+def _mark_used(key: ApiKey, now: datetime) -> None:
+    """Write the time of use down, once in a while: not every request is worth a write."""
+    stale = now - _FRESH
+    if key.last_used_at is None or key.last_used_at < stale:
+        unmarked = Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale)
+        ApiKey.everywhere.filter(unmarked, pk=key.pk).update(last_used_at=now)
 
 
 def caller_for_member(user: "User", slug: str, *, address: str = "", request_id: str = "") -> Caller | None:

@@ -8,6 +8,7 @@ key, so write access to the database is not enough to mend it. Entries hold no i
 import hashlib
 import hmac
 import json
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from tenants import vault
 from tenants.access import Caller
 from tenants.models import AuditEntry, AuditHead, Tenant
 
+logger = logging.getLogger("faceplane.audit")
 _START = "0" * 64
 _SIGNED = (
     "number",
@@ -81,19 +83,34 @@ def record(caller: Caller, action: str, target: models.Model | None = None, **fa
     return entry
 
 
+def alert(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
+    """Append an entry that somebody should look at, and log it; its action begins with "alert."."""
+    entry = record(caller, f"alert.{action}", target, **facts)
+    logger.warning("alert", extra={"alert": action, "tenant": caller.tenant.slug, "entry": entry.number})
+    return entry
+
+
 def verify(tenant: Tenant) -> Verification:
-    """Recompute the whole chain and compare."""
-    with transaction.atomic():
-        head = AuditHead.objects.of(tenant).select_for_update(no_key=True).get()
-        key, digest, number = _key(tenant, head), _START, 0
-        for entry in AuditEntry.objects.of(tenant).order_by("number").iterator(chunk_size=2000):
-            digest = _digest(key, digest, entry)
-            if entry.number != number + 1 or not hmac.compare_digest(digest, entry.digest):
-                return Verification(number, number + 1)
-            number = entry.number
+    """Recompute the chain up to its present end and compare; takes no lock, so the tenant's work goes on meanwhile."""
+    head = AuditHead.objects.of(tenant).get()
+    key, digest, number = _key(tenant, head), _START, 0
+    entries = AuditEntry.objects.of(tenant).order_by("number")
+    for entry in entries.filter(number__lte=head.number).iterator(chunk_size=2000):
+        digest = _digest(key, digest, entry)
+        if entry.number != number + 1 or not hmac.compare_digest(digest, entry.digest):
+            return Verification(number, number + 1)
+        number = entry.number
     if (number, digest) != (head.number, head.digest):
         return Verification(number, number + 1)
-    return Verification(number, None)
+    return Verification(number, _beyond(tenant))
+
+
+def _beyond(tenant: Tenant) -> int | None:
+    """Return the number of an entry beyond the chain's end; the lock waits for whoever is appending."""
+    with transaction.atomic():
+        now = AuditHead.objects.of(tenant).select_for_update(no_key=True).get()
+        stray = AuditEntry.objects.of(tenant).filter(number__gt=now.number).order_by("number").first()
+    return stray.number if stray else None
 
 
 def _context(tenant: Tenant) -> str:

@@ -21,6 +21,24 @@ class ExpiredKey(TenantsError):
     """The key's time is over."""
 
 
+class AddressRefused(TenantsError):
+    """The key may not be used from this address."""
+
+    def __init__(self, address: str) -> None:
+        """Keep the address."""
+        super().__init__(address)
+        self.address = address
+
+
+class KeyNotFound(TenantsError):
+    """The caller has no such key within reach."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the id that was asked for."""
+        super().__init__(key)
+        self.key = key
+
+
 class TenantSuspended(TenantsError):
     """The operator suspended the tenant."""
 
@@ -71,3 +89,7 @@ class MemberNotFound(TenantsError):
 
 class OwnerNeeded(TenantsError):
     """Only an owner appoints or removes owners, and a tenant keeps at least one."""
+
+
+class SignatureBroken(TenantsError):
+    """A signed document was changed, or this installation did not sign it."""

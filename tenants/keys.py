@@ -7,14 +7,17 @@ whole (`fp_….secret`) where a vendor has one field, in its two halves where a 
 
 import base64
 import hashlib
+import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from tenants.models import ApiKey, Tenant
 
 PREFIX = "fp_"
+_NO_HASH = bytes(32)  # what no secret hashes to, as far as anybody will ever see
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,45 @@ def split(token: str) -> tuple[str, str]:
     return key_id, secret
 
 
+def opens(key: ApiKey | None, secret: str, now: datetime) -> bool:
+    """Tell whether the secret is the key's, or the one before it while a rotation overlaps.
+
+    Works as long for a key that is not there, for a wrong secret and for a right one.
+    """
+    given = secret_hash(secret)
+    current = hmac.compare_digest(given, bytes(key.secret_hash) if key else _NO_HASH)
+    overlaps = key is not None and key.previous_until is not None and key.previous_until > now
+    before = key.previous_hash if key and overlaps else None
+    previous = hmac.compare_digest(given, bytes(before) if before else _NO_HASH)
+    return key is not None and (current or previous)
+
+
+def admits(key: ApiKey, address: str) -> bool:
+    """Tell whether the key may be used from the address; an address that is none is in no network."""
+    if not key.networks:
+        return True
+    try:
+        here = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(here, IPv6Address) and here.ipv4_mapped:
+        here = here.ipv4_mapped
+    return any(here in ip_network(network) for network in key.networks)
+
+
 def issue(
     tenant: Tenant,
     *,
     name: str,
     scopes: Iterable[str],
     collections: Iterable[int] | None = None,
+    networks: Iterable[str] = (),
     expires_at: datetime | None = None,
+    requests_per_minute: int | None = None,
+    calls_per_day: int | None = None,
 ) -> IssuedKey:
     """Make a key; its secret is in the answer and nowhere else."""
-    secret = secrets.token_urlsafe(32)
+    secret = _new_secret()
     key = ApiKey(
         id=PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower(),
         tenant=tenant,
@@ -58,7 +90,23 @@ def issue(
         secret_hash=secret_hash(secret),
         scopes=sorted(scopes),
         collections=None if collections is None else sorted(collections),
+        networks=sorted(str(ip_network(network)) for network in networks),
         expires_at=expires_at,
+        requests_per_minute=requests_per_minute,
+        calls_per_day=calls_per_day,
     )
     key.save(force_insert=True)
     return IssuedKey(key, secret)
+
+
+def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
+    """Give the key a new secret under its old id; the secret before it still opens the door until `keep_until`."""
+    secret = _new_secret()
+    key.previous_hash, key.previous_until = (key.secret_hash, keep_until) if keep_until else (None, None)
+    key.secret_hash = secret_hash(secret)
+    key.save(update_fields=["secret_hash", "previous_hash", "previous_until"])
+    return IssuedKey(key, secret)
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)

@@ -27,6 +27,10 @@ class Tenant(models.Model):
     )
     face_quota = models.PositiveBigIntegerField(null=True, blank=True, help_text="Most faces; empty: no limit.")
     collection_quota = models.PositiveIntegerField(null=True, blank=True, help_text="Most collections.")
+    requests_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Over all keys; empty: no limit."
+    )
+    calls_per_day = models.PositiveIntegerField(null=True, blank=True, help_text="Over all keys, by UTC day.")
 
     def __str__(self) -> str:
         """Name it by its slug."""
@@ -80,16 +84,25 @@ class Invitation(TenantOwned):
 
 
 class ApiKey(TenantOwned):
-    """A credential for programs. The secret is known only as a SHA-256 (tenants.keys)."""
+    """A credential for programs. The secret is known only as a SHA-256 (tenants.keys).
+
+    While a rotation overlaps, the secret before opens the door as well, until `previous_until`.
+    """
 
     id = models.CharField(primary_key=True, max_length=24, editable=False)
     name = models.CharField(max_length=100)
     secret_hash = models.BinaryField(max_length=32, editable=False)
     scopes = models.JSONField(default=list)
+    previous_hash = models.BinaryField(max_length=32, null=True, editable=False)
+    previous_until = models.DateTimeField(null=True, editable=False)
     collections = models.JSONField(null=True, blank=True, help_text="Ids of the collections it reaches; null: all.")
+    networks = models.JSONField(default=list, blank=True, help_text="Networks it may be used from; empty: any.")
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    calls_per_day = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="Right to within half a minute.")
 
     class Meta:
         """Listed by tenant."""
@@ -112,6 +125,19 @@ class DataKey(TenantOwned):
         """One key a version."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "version"], name="data_key_version")]
+
+    def __str__(self) -> str:
+        """Name the version."""
+        return f"v{self.version}"
+
+
+class SigningKey(models.Model):
+    """A key of the installation's own signature, its private half wrapped by a master key (tenants.signing)."""
+
+    version = models.PositiveIntegerField(unique=True)
+    public = models.BinaryField(max_length=32)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         """Name the version."""

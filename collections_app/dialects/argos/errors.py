@@ -61,6 +61,8 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.UnknownKey: _NO_ACCESS,
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
+    tenants.AddressRefused: _NO_ACCESS,
+    tenants.KeyNotFound: _UNSPECIFIED,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,
     tenants.QuotaExceeded: _UNSPECIFIED,

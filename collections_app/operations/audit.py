@@ -1,0 +1,142 @@
+"""The audit log, as its tenant reads it: page by page, checked, and as a signed file."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from tenants import audit, signing
+from tenants.access import Caller, Scope
+from tenants.audit import Verification
+from tenants.models import AuditEntry
+
+_COLUMNS = (
+    "number",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "address",
+    "via",
+    "request_id",
+    "action",
+    "target_kind",
+    "target_id",
+    "facts",
+    "digest",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which entries; what is empty does not narrow. An action that ends in a dot stands for its whole family."""
+
+    action: str = ""
+    actor: str = ""
+    target_kind: str = ""
+    target: str = ""
+    request_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+EVERY = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Entries, newest first, and the number to ask for the next page with; None: this was the last."""
+
+    entries: tuple[AuditEntry, ...]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file of entries, oldest first, and the signed document that says what it is and what its SHA-256 is."""
+
+    name: str
+    media_type: str
+    content: bytes
+    statement: Mapping[str, Any]
+
+
+def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None = None, limit: int = 50) -> AuditPage:
+    """List entries, newest first; `before` is the number that the page before ended with."""
+    caller.require(Scope.AUDIT)
+    entries = _filtered(caller, filters)
+    if before is not None:
+        entries = entries.filter(number__lt=before)
+    page = tuple(entries.order_by("-number")[: limit + 1])
+    return AuditPage(page[:limit], page[limit - 1].number if len(page) > limit else None)
+
+
+def verify_chain(caller: Caller) -> Verification:
+    """Recompute the tenant's whole chain and compare."""
+    caller.require(Scope.AUDIT)
+    return audit.verify(caller.tenant)
+
+
+def export(caller: Caller, *, form: Literal["csv", "json"], filters: Filters = EVERY) -> Export:
+    """Write entries to a file, signed by the installation; that it was taken is an entry itself."""
+    caller.require(Scope.AUDIT)
+    entries = _filtered(caller, filters).order_by("number").iterator(chunk_size=2000)
+    write, media_type = {"csv": (_csv, "text/csv"), "json": (_json, "application/json")}[form]
+    content, count = write(entries)
+    taken = timezone.now()
+    statement = signing.signed(
+        {
+            "kind": "faceplane.audit-export",
+            "tenant": caller.tenant.slug,
+            "taken_at": taken.isoformat(),
+            "taken_by": f"{caller.kind}:{caller.id}",
+            "entries": count,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    )
+    with transaction.atomic():
+        audit.record(caller, "audit.exported", entries=count, sha256=statement["sha256"])
+    return Export(f"audit-{caller.tenant.slug}-{taken:%Y%m%dT%H%M%SZ}.{form}", media_type, content, statement)
+
+
+def _filtered(caller: Caller, filters: Filters) -> QuerySet[AuditEntry]:
+    family = filters.action.endswith(".")
+    wanted = {
+        "action__startswith" if family else "action": filters.action,
+        "actor_id": filters.actor,
+        "target_kind": filters.target_kind,
+        "target_id": filters.target,
+        "request_id": filters.request_id,
+        "at__gte": filters.since,
+        "at__lt": filters.until,
+    }
+    return AuditEntry.objects.of(caller.tenant).filter(**{name: value for name, value in wanted.items() if value})
+
+
+def _row(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in _COLUMNS} | {"at": entry.at.isoformat()}
+
+
+def _json(entries: Iterable[AuditEntry]) -> tuple[bytes, int]:
+    rows = [_row(entry) for entry in entries]
+    return json.dumps(rows, ensure_ascii=False, indent=1).encode(), len(rows)
+
+
+def _csv(entries: Iterable[AuditEntry]) -> tuple[bytes, int]:
+    """Write CSV that a spreadsheet opens without running anything: a cell that begins like a formula gets a quote."""
+    out = io.StringIO()
+    sheet = csv.writer(out)
+    sheet.writerow(_COLUMNS)
+    count = 0
+    for count, entry in enumerate(entries, start=1):  # noqa: B007 -- the last number is how many
+        cells = _row(entry) | {"facts": json.dumps(entry.facts, ensure_ascii=False, sort_keys=True)}
+        sheet.writerow(["'" + cell if str(cell)[:1] in "=+-@\t" else cell for cell in map(str, cells.values())])
+    return out.getvalue().encode(), count

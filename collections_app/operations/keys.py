@@ -1,0 +1,185 @@
+"""API keys, as their tenant handles them.
+
+Nobody hands out more than they hold: a key's scopes and collections are within those of whoever issues or rotates it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from ipaddress import ip_network
+
+from django.db import transaction
+from django.utils import timezone
+
+from collections_app.errors import InvalidRequest
+from collections_app.operations.collections import find
+from tenants import audit, keys
+from tenants.access import Caller, Scope
+from tenants.errors import KeyNotFound, ScopeMissing
+from tenants.keys import IssuedKey
+from tenants.models import ApiKey
+
+_LONGEST_NAME = 100
+
+
+def list_keys(caller: Caller) -> tuple[ApiKey, ...]:
+    """List the tenant's keys within reach, newest first, the revoked ones too."""
+    caller.require(Scope.ADMIN)
+    found = ApiKey.objects.of(caller.tenant).order_by("-created_at", "pk")
+    return tuple(key for key in found if _within_reach(caller, key.collections))
+
+
+def get_key(caller: Caller, *, key: str) -> ApiKey:
+    """Return a key by its id.
+
+    Raises:
+        KeyNotFound: none within reach has this id.
+    """
+    caller.require(Scope.ADMIN)
+    return _find(caller, key)
+
+
+def issue_key(
+    caller: Caller,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    collections: Iterable[str] | None = None,
+    networks: Iterable[str] = (),
+    expires_at: datetime | None = None,
+    requests_per_minute: int | None = None,
+    calls_per_day: int | None = None,
+) -> IssuedKey:
+    """Make a key; the answer is the only place that ever shows its secret.
+
+    `collections` are names, None: every one of the tenant's, those of the future too. `networks` are addresses or
+    networks such as 192.0.2.0/24, none: from anywhere.
+
+    Raises:
+        InvalidRequest: a value cannot be used.
+        ScopeMissing: the caller does not hold what the key is to have.
+        CollectionNotFound, CollectionDeleted: a collection is not there.
+    """
+    caller.require(Scope.ADMIN)
+    wanted = _scopes(scopes)
+    ids = None if collections is None else [find(caller, collection).pk for collection in collections]
+    if ids is None and caller.collections is not None:
+        raise InvalidRequest("collections", "name them: you reach some collections only")
+    _check_grant(caller, wanted)
+    _check_future("expires_at", expires_at)
+    for field, limit in (("requests_per_minute", requests_per_minute), ("calls_per_day", calls_per_day)):
+        if limit is not None and limit < 1:
+            raise InvalidRequest(field, "must be at least 1")
+    with transaction.atomic():
+        issued = keys.issue(
+            caller.tenant,
+            name=_name(name),
+            scopes=wanted,
+            collections=ids,
+            networks=_networks(networks),
+            expires_at=expires_at,
+            requests_per_minute=requests_per_minute,
+            calls_per_day=calls_per_day,
+        )
+        _record(caller, "key.issued", issued.key)
+    return issued
+
+
+def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) -> IssuedKey:
+    """Give a key a new secret under its old id; until `keep_until` the secret before opens the door as well.
+
+    Raises:
+        KeyNotFound: none within reach has this id.
+        InvalidRequest: the key is revoked, or the time is past.
+        ScopeMissing: the key has a scope that the caller does not hold.
+    """
+    caller.require(Scope.ADMIN)
+    _check_future("keep_until", keep_until)
+    with transaction.atomic():
+        found = _find(caller, key, lock=True)
+        if found.revoked_at:
+            raise InvalidRequest("key", "is revoked")
+        _check_grant(caller, found.scopes)
+        issued = keys.rotate(found, keep_until=keep_until)
+        audit.record(caller, "key.rotated", found, keep_until=keep_until.isoformat() if keep_until else None)
+    return issued
+
+
+def revoke_key(caller: Caller, *, key: str) -> ApiKey:
+    """Close a key for good: the next request with it is refused, in whatever process. Doing it twice changes nothing.
+
+    Raises:
+        KeyNotFound: none within reach has this id.
+    """
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        found = _find(caller, key, lock=True)
+        if found.revoked_at is None:
+            found.revoked_at = timezone.now()
+            found.save(update_fields=["revoked_at"])
+            audit.record(caller, "key.revoked", found)
+    return found
+
+
+def _find(caller: Caller, key: str, *, lock: bool = False) -> ApiKey:
+    keys_of_tenant = ApiKey.objects.of(caller.tenant)
+    if lock:
+        keys_of_tenant = keys_of_tenant.select_for_update()
+    found: ApiKey | None = keys_of_tenant.filter(pk=key).first()
+    if found is None or not _within_reach(caller, found.collections):
+        raise KeyNotFound(key)
+    return found
+
+
+def _within_reach(caller: Caller, collections: list[int] | None) -> bool:
+    """Tell whether the caller reaches everything that a key of these collections reaches."""
+    if caller.collections is None:
+        return True
+    return collections is not None and caller.collections.issuperset(collections)
+
+
+def _check_grant(caller: Caller, scopes: Iterable[str]) -> None:
+    for scope in scopes:
+        if scope not in caller.scopes:
+            raise ScopeMissing(scope)
+
+
+def _scopes(words: Iterable[str]) -> list[Scope]:
+    try:
+        scopes = sorted({Scope(word) for word in words})
+    except ValueError:
+        known = ", ".join(Scope)
+        raise InvalidRequest("scopes", f"each must be one of {known}") from None
+    if not scopes:
+        raise InvalidRequest("scopes", "at least one is needed")
+    return scopes
+
+
+def _name(name: str) -> str:
+    bare = name.strip()
+    if not 0 < len(bare) <= _LONGEST_NAME:
+        raise InvalidRequest("name", f"must have 1 to {_LONGEST_NAME} characters")
+    return bare
+
+
+def _networks(networks: Iterable[str]) -> list[str]:
+    try:
+        return [str(ip_network(network.strip())) for network in networks]
+    except ValueError as error:
+        raise InvalidRequest("networks", str(error)) from None
+
+
+def _check_future(field: str, moment: datetime | None) -> None:
+    if moment is not None and moment <= timezone.now():
+        raise InvalidRequest(field, "must be in the future")
+
+
+def _record(caller: Caller, action: str, key: ApiKey) -> None:
+    audit.record(
+        caller,
+        action,
+        key,
+        scopes=key.scopes,
+        collections=None if key.collections is None else [str(pk) for pk in key.collections],
+        networks=key.networks,
+        expires_at=key.expires_at.isoformat() if key.expires_at else None,
+    )

@@ -1,0 +1,78 @@
+"""Check 24: the audit log can be read, checked and taken away with a signature."""
+
+import csv
+import hashlib
+import io
+import json
+
+import pytest
+
+from collections_app.operations import audit as operations
+from collections_app.operations.audit import Filters
+from tenants import audit, signing
+from tenants.access import Scope, system
+from tenants.errors import ScopeMissing, SignatureBroken
+from tests.conftest import Customer
+
+
+def test_pages_join_without_gap_or_overlap(acme: Customer, globex: Customer) -> None:
+    """Check 24: every entry is on exactly one page, newest first, and none of another tenant."""
+    for number in range(7):
+        audit.record(acme.caller, "face.enrolled", acme.people, place=number)
+        audit.record(globex.caller, "face.enrolled", globex.people)
+    seen, before = [], None
+    while True:
+        page = operations.list_entries(acme.caller, before=before, limit=3)
+        seen += [entry.number for entry in page.entries]
+        before = page.before
+        if before is None:
+            break
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == len(set(seen)) == audit.verify(acme.tenant).entries
+
+
+def test_filters_narrow(acme: Customer) -> None:
+    """Check 24: by action, by family of actions, by target."""
+    audit.record(acme.caller, "face.enrolled", acme.people)
+    audit.record(acme.caller, "face.deleted", acme.people)
+    audit.record(acme.caller, "key.revoked", acme.issued.key)
+
+    def found(**narrow: str) -> list[str]:
+        return [entry.action for entry in operations.list_entries(acme.caller, filters=Filters(**narrow)).entries]  # type: ignore[arg-type]
+
+    assert found(action="face.deleted") == ["face.deleted"]
+    assert found(action="face.") == ["face.deleted", "face.enrolled"]
+    assert found(target=acme.issued.key.pk) == ["key.revoked"]
+    assert found(actor="nobody") == []
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_an_export_is_signed_and_is_an_entry_itself(acme: Customer, form: str) -> None:
+    """Check 24: the statement's digest is the file's, the signature holds, and a changed statement does not pass."""
+    audit.record(acme.caller, "person.changed", acme.people, note='=HYPERLINK("x")', name="Zoë, the 1st")
+    made = operations.export(acme.caller, form=form)  # type: ignore[arg-type]
+    assert made.statement["sha256"] == hashlib.sha256(made.content).hexdigest()
+    signing.check(made.statement)
+    with pytest.raises(SignatureBroken):
+        signing.check({**made.statement, "entries": 0})
+    rows = json.loads(made.content) if form == "json" else list(csv.DictReader(io.StringIO(made.content.decode())))
+    assert len(rows) == made.statement["entries"]
+    facts = rows[-1]["facts"]
+    assert "Zoë, the 1st" in (json.loads(facts) if isinstance(facts, str) else facts).values()
+    assert operations.list_entries(acme.caller, limit=1).entries[0].action == "audit.exported"
+
+
+def test_a_cell_of_a_table_never_begins_like_a_formula(acme: Customer) -> None:
+    """Check 24: a name that an attacker chose does not run in the auditor's spreadsheet."""
+    audit.record(system(acme.tenant, "=1+1"), "person.changed")
+    rows = list(csv.reader(io.StringIO(operations.export(acme.caller, form="csv").content.decode())))
+    assert not [cell for row in rows for cell in row if cell[:1] in {"=", "+", "-", "@"}]
+
+
+def test_reading_needs_the_scope(acme: Customer) -> None:
+    """Check 24: who may administer may not therefore read the log."""
+    clerk = system(acme.tenant, "clerk", [Scope.ADMIN])
+    for read in (operations.list_entries, operations.verify_chain):
+        with pytest.raises(ScopeMissing):
+            read(clerk)
+    assert operations.verify_chain(acme.caller).sound

@@ -1,0 +1,132 @@
+"""Check 20: keys do what they are for, nothing more, and end at once."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from collections_app.errors import InvalidRequest
+from collections_app.operations import keys as operations
+from collections_app.operations.collections import create_collection
+from tenants import keys
+from tenants.access import Caller, Scope, caller_for_key, system
+from tenants.errors import AddressRefused, KeyNotFound, RevokedKey, ScopeMissing, UnknownKey
+from tenants.models import ApiKey, AuditEntry
+from tests.conftest import Customer
+
+
+def _enter(token: str, address: str = "") -> Caller:
+    return caller_for_key(*keys.split(token), via="tests", address=address)
+
+
+def _actions(customer: Customer) -> list[str]:
+    return list(AuditEntry.objects.of(customer.tenant).order_by("number").values_list("action", flat=True))
+
+
+def test_a_key_is_issued_with_what_was_asked_for_and_nothing_more(acme: Customer) -> None:
+    """Check 20: scopes, collections and networks hold."""
+    issued = operations.issue_key(
+        acme.caller, name=" kiosk ", scopes=["search"], collections=["people"], networks=["192.0.2.0/24", "2001:db8::1"]
+    )
+    caller = _enter(issued.token, "192.0.2.77")
+    assert caller.name == "kiosk"
+    assert caller.scopes == frozenset({Scope.SEARCH})
+    assert caller.collections == frozenset({acme.people.pk})
+    assert _enter(issued.token, "::ffff:192.0.2.1").id == issued.key.pk
+    assert _enter(issued.token, "2001:db8::1").id == issued.key.pk
+    for address in ("192.0.3.1", "2001:db8::2", "", "unix:"):
+        with pytest.raises(AddressRefused):
+            _enter(issued.token, address)
+    assert _actions(acme)[-1] == "key.issued"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scopes": ["fly"]},
+        {"scopes": []},
+        {"networks": ["192.0.2.1/24"]},
+        {"networks": ["everywhere"]},
+        {"name": "  "},
+        {"expires_at": timezone.now() - timedelta(seconds=1)},
+        {"requests_per_minute": 0},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_refused(acme: Customer, wrong: dict[str, object]) -> None:
+    """Check 20: a key with a slip in it is not made."""
+    given: dict[str, object] = {"name": "kiosk", "scopes": ["search"]} | wrong
+    with pytest.raises(InvalidRequest) as refused:
+        operations.issue_key(acme.caller, **given)  # type: ignore[arg-type]
+    assert refused.value.field in wrong
+
+
+def test_nobody_hands_out_more_than_they_hold(acme: Customer) -> None:
+    """Check 20: an administrator without a scope, or with some collections only, cannot make a key that has more."""
+    create_collection(acme.caller, name="vault")
+    clerk = system(acme.tenant, "clerk", [Scope.ADMIN, Scope.READ])
+    with pytest.raises(ScopeMissing):
+        operations.issue_key(clerk, name="x", scopes=["delete"])
+    with pytest.raises(ScopeMissing):
+        operations.rotate_key(clerk, key=acme.issued.key.pk)
+    narrow = _enter(operations.issue_key(acme.caller, name="n", scopes=list(Scope), collections=["people"]).token)
+    with pytest.raises(InvalidRequest):
+        operations.issue_key(narrow, name="x", scopes=["read"])
+    assert operations.issue_key(narrow, name="x", scopes=["read"], collections=["people"]).key.collections
+    with pytest.raises(KeyNotFound):
+        operations.revoke_key(narrow, key=acme.issued.key.pk)
+    assert {key.name for key in operations.list_keys(narrow)} == {"n", "x"}
+
+
+def test_a_rotation_overlaps_and_then_ends(acme: Customer) -> None:
+    """Check 20: until the given time both secrets enter under one id, afterwards the new one only."""
+    old = acme.issued.token
+    new = operations.rotate_key(
+        acme.caller, key=acme.issued.key.pk, keep_until=timezone.now() + timedelta(hours=1)
+    ).token
+    assert new != old
+    assert _enter(old).id == _enter(new).id
+    ApiKey.objects.of(acme.tenant).filter(pk=acme.issued.key.pk).update(previous_until=timezone.now())
+    assert _enter(new)
+    with pytest.raises(UnknownKey):
+        _enter(old)
+
+
+def test_a_rotation_without_overlap_closes_the_old_secret_at_once(acme: Customer) -> None:
+    """Check 20: a leaked secret is replaced in one step."""
+    new = operations.rotate_key(acme.caller, key=acme.issued.key.pk).token
+    assert _enter(new)
+    with pytest.raises(UnknownKey):
+        _enter(acme.issued.token)
+
+
+def test_a_revoked_key_stays_revoked(acme: Customer) -> None:
+    """Check 20: no rotation brings it back, and revoking twice is one revocation."""
+    first = operations.revoke_key(acme.caller, key=acme.issued.key.pk)
+    assert operations.revoke_key(acme.caller, key=acme.issued.key.pk).revoked_at == first.revoked_at
+    assert _actions(acme).count("key.revoked") == 1
+    with pytest.raises(RevokedKey):
+        _enter(acme.issued.token)
+    with pytest.raises(InvalidRequest):
+        operations.rotate_key(acme.caller, key=acme.issued.key.pk)
+
+
+def test_a_tenant_s_keys_are_nobody_else_s(acme: Customer, globex: Customer) -> None:
+    """Check 20: another tenant's key looks like none."""
+    with pytest.raises(KeyNotFound):
+        operations.get_key(globex.caller, key=acme.issued.key.pk)
+    assert [key.pk for key in operations.list_keys(globex.caller)] == [globex.issued.key.pk]
+
+
+def test_the_last_use_is_fresh_without_a_write_a_request(
+    acme: Customer, django_assert_num_queries: pytest.FixtureRequest
+) -> None:
+    """Check 20: the first use is written down, uses within half a minute of it are not, the next one is."""
+    row = ApiKey.objects.of(acme.tenant).filter(pk=acme.issued.key.pk)
+    _enter(acme.issued.token)
+    assert timezone.now() - row.get().last_used_at < timedelta(seconds=5)
+    with django_assert_num_queries(1):  # type: ignore[operator]
+        _enter(acme.issued.token)
+    row.update(last_used_at=timezone.now() - timedelta(seconds=31))
+    _enter(acme.issued.token)
+    assert timezone.now() - row.get().last_used_at < timedelta(seconds=5)
