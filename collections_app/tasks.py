@@ -88,9 +88,7 @@ def examine_collection(report_id: int) -> None:
 @shared_task
 def examine_due() -> None:
     """Do what a lost message left undone."""
-    lost = HealthReport.everywhere.filter(
-        state=HealthReport.State.QUEUED, created_at__lt=timezone.now() - _LOST_AFTER
-    )
+    lost = HealthReport.everywhere.filter(state=HealthReport.State.QUEUED, created_at__lt=timezone.now() - _LOST_AFTER)
     for report_id in lost.values_list("pk", flat=True):
         examine_collection.run(report_id)
 

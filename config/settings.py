@@ -230,7 +230,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- mail: to a folder until EMAIL_URL names a server, smtp://user:password@host:587 (smtps:// for TLS from the start) ---
+# --- mail: to a folder until EMAIL_URL names a server: smtp://user:password@host:587, or smtps:// for TLS at once ---
 EMAIL_URL = env.text("EMAIL_URL")
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "Faceplane <faceplane@localhost>")
 if EMAIL_URL:

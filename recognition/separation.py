@@ -59,7 +59,7 @@ class _Best:
         return tuple(sorted(self._pairs.values(), key=lambda pair: pair.cosine, reverse=likest)[: self._most])
 
 
-def separate(  # noqa: PLR0913 -- all keyword-only after the arrays
+def separate(
     faces: Ids,
     people: Ids,
     vectors: Floats,

@@ -1,8 +1,8 @@
 """Coordinates for the charts that templates draw as SVG.
 
-Drawn by our own templates: the kept libraries write styles into their SVG, which the Content-Security-Policy refuses, and
-their colours do not follow the theme. A chart is a few rectangles or one line in a box of WIDTH x HEIGHT, which the page
-stretches.
+Drawn by our own templates: the kept libraries write styles into their SVG, which the Content-Security-Policy refuses,
+and their colours do not follow the theme. A chart is a few rectangles or one line in a box of WIDTH x HEIGHT, which the
+page stretches.
 """
 
 import math
@@ -84,14 +84,21 @@ def activity(found: Overview) -> Activity:
                 bars.append(Bar(round(left, 1), round(floor, 1), round(wide * 0.62, 1), round(tall, 1), outcome))
         tall = HEIGHT * day.enrolments / top
         if tall:
-            bars.append(Bar(round(left + wide * 0.7, 1), round(HEIGHT - tall, 1), round(wide * 0.3, 1), round(tall, 1), "enrol"))
-        columns.append(Column(round(place * step, 1), round(step, 1), day.day, day.searches, day.enrolments, tuple(bars)))
+            bars.append(
+                Bar(round(left + wide * 0.7, 1), round(HEIGHT - tall, 1), round(wide * 0.3, 1), round(tall, 1), "enrol")
+            )
+        columns.append(
+            Column(round(place * step, 1), round(step, 1), day.day, day.searches, day.enrolments, tuple(bars))
+        )
     return Activity(tuple(columns), top)
 
 
-def histogram(genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float) -> Histogram:
+def histogram(
+    genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float
+) -> Histogram:
     """Draw how alike the faces of one person are, and those of two people, with the threshold between them."""
     at = WIDTH * (threshold - low) / (high - low)
+    genuine, impostor = _coarser(genuine), _coarser(impostor)
     return Histogram(_area(genuine), _area(impostor), low, high, round(min(max(at, 0), WIDTH), 1))
 
 
@@ -128,6 +135,11 @@ def det(genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: fl
 def _decades(share: float) -> float:
     """Return 0 for 1, and 1 for 1e-4 and less."""
     return min(1.0, -math.log10(max(share, 1e-4)) / 4)
+
+
+def _coarser(counts: Sequence[int]) -> list[int]:
+    """Put four bins into one: finer than that, few pairs look like noise."""
+    return [sum(counts[start : start + 4]) for start in range(0, len(counts), 4)]
 
 
 def _area(counts: Sequence[int]) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from collections_app import errors as collections
 from recognition import errors as recognition
@@ -32,17 +31,26 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     tenants.TenantSuspended: (403, lambda _e: _("This tenant is suspended.")),
     tenants.SealBroken: (500, lambda _e: _("What is stored cannot be decrypted. Ask the operator.")),
     tenants.MasterKeyUnusable: (500, lambda _e: _("What is stored cannot be decrypted. Ask the operator.")),
+    tenants.KeyNotFound: (404, lambda _e: _("There is no such key.")),
+    tenants.MemberNotFound: (404, lambda _e: _("There is no such member.")),
+    tenants.InvitationUnusable: (404, lambda _e: _("There is no such invitation.")),
+    tenants.OwnerNeeded: (403, lambda _e: _("Only an owner appoints or removes owners, and one has to stay.")),
     tenants.TenantsError: (403, lambda _e: _("This is not possible.")),
     collections.CollectionNotFound: (404, lambda _e: _("There is no such collection.")),
     collections.CollectionDeleted: (404, lambda _e: _("This collection was deleted.")),
     collections.CollectionExists: (409, lambda e: _("A collection is called “%(name)s” already.") % {"name": e.name}),
-    collections.CollectionFull: (409, lambda e: _("The collection is full: it holds %(limit)d faces.") % {"limit": e.limit}),
+    collections.CollectionFull: (
+        409,
+        lambda e: _("The collection is full: it holds %(limit)d faces.") % {"limit": e.limit},
+    ),
     collections.FaceNotFound: (404, lambda _e: _("There is no such face in this collection.")),
     collections.PersonNotFound: (404, lambda _e: _("There is no such person in this collection.")),
     collections.DuplicateFace: (
         409,
-        lambda e: _("This face is in the collection already, under another person (similarity %(cosine).3f).")
-        % {"cosine": e.cosine},
+        lambda e: (
+            _("This face is in the collection already, under another person (similarity %(cosine).3f).")
+            % {"cosine": e.cosine}
+        ),
     ),
     collections.InvalidRequest: (400, lambda e: f"{e.field}: {e.problem}"),
     collections.ImageUrlRefused: (400, lambda _e: _("The image cannot be fetched from this address.")),
@@ -51,19 +59,25 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     recognition.NoFace: (422, lambda _e: _("There is no face in the image.")),
     recognition.SeveralFaces: (
         422,
-        lambda e: ngettext("%(count)d face in the image.", "%(count)d faces in the image: show one.", e.count)
-        % {"count": e.count},
+        lambda e: (
+            ngettext("%(count)d face in the image.", "%(count)d faces in the image: show one.", e.count)
+            % {"count": e.count}
+        ),
     ),
     recognition.FaceTooSmall: (422, lambda _e: _("The face is too small.")),
     recognition.LowQuality: (
         422,
-        lambda e: _("The quality gate refused the face: %(reasons)s.")
-        % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)},
+        lambda e: (
+            _("The quality gate refused the face: %(reasons)s.")
+            % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)}
+        ),
     ),
     recognition.SpoofSuspected: (
         422,
-        lambda e: _("This looks like a picture of a face: liveness %(score).2f, at least %(threshold).2f is asked for.")
-        % {"score": e.score, "threshold": e.threshold},
+        lambda e: (
+            _("This looks like a picture of a face: liveness %(score).2f, at least %(threshold).2f is asked for.")
+            % {"score": e.score, "threshold": e.threshold}
+        ),
     ),
     recognition.ImageTooLarge: (413, lambda _e: _("The image is too large.")),
     recognition.ImageTooSmall: (422, lambda _e: _("The image is too small.")),

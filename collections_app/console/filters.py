@@ -14,7 +14,7 @@ def _day() -> forms.DateInput:
     return forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 
-class ConsoleFilter(filters.FilterSet):
+class ConsoleFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
     """Filters in the console's clothes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
@@ -35,8 +35,12 @@ class FaceFilter(ConsoleFilter):
     """Faces by person, time, quality, liveness and who enrolled them."""
 
     person = filters.CharFilter(label=_("Person"), method="of_person")
-    since = filters.DateFilter(label=_("Enrolled from"), field_name="created_at", lookup_expr="date__gte", widget=_day())
-    until = filters.DateFilter(label=_("Enrolled until"), field_name="created_at", lookup_expr="date__lte", widget=_day())
+    since = filters.DateFilter(
+        label=_("Enrolled from"), field_name="created_at", lookup_expr="date__gte", widget=_day()
+    )
+    until = filters.DateFilter(
+        label=_("Enrolled until"), field_name="created_at", lookup_expr="date__lte", widget=_day()
+    )
     quality = filters.ChoiceFilter(label=_("Quality"), choices=QUALITIES, method="of_quality", empty_label=_("any"))
     liveness = filters.NumberFilter(
         label=_("Liveness below"),

@@ -1,8 +1,10 @@
 """The forms of a tenant's pages. Choices never come from a table: no form can name another tenant's rows."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.errors import REASONS
@@ -18,6 +20,7 @@ DIALECTS = [
     ("system", _("the platform itself")),
 ]
 QUALITIES = [("none", _("nothing wrong")), *REASONS.items()]
+IMAGES = [("none", _("Nothing")), ("crop", _("The face, cut out")), ("original", _("The whole image"))]
 _LONGEST = 255
 
 
@@ -28,7 +31,8 @@ class ConsoleForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Dress the widgets."""
-        super().__init__(*args, label_suffix="", **kwargs)
+        kwargs["label_suffix"] = ""
+        super().__init__(*args, **kwargs)
         for field in self.fields.values():
             widget = field.widget
             if isinstance(widget, forms.CheckboxInput | forms.CheckboxSelectMultiple | forms.RadioSelect):
@@ -36,8 +40,15 @@ class ConsoleForm(forms.Form):
             elif isinstance(widget, forms.Select):
                 dress = "form-select"
             else:
-                dress = "form-range" if widget.attrs.get("type") == "range" else "form-control"
+                dress = "form-range" if getattr(widget, "input_type", "") == "range" else "form-control"
             widget.attrs["class"] = dress
+
+
+def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, Any]]) -> None:
+    """Give a field its choices, which are known only now."""
+    field = form.fields[name]
+    if isinstance(field, forms.ChoiceField):
+        field.choices = list(choices)
 
 
 class PolicyForm(ConsoleForm):
@@ -58,7 +69,9 @@ class PolicyForm(ConsoleForm):
         min_value=0.0,
         max_value=1.0,
         widget=forms.NumberInput(attrs={"step": "0.01"}),
-        help_text=_("0 is a picture of a face, 1 a live face. A passive check of one image stops the simple tricks only."),
+        help_text=_(
+            "0 is a picture of a face, 1 a live face. A passive check of one image stops the simple tricks only."
+        ),
     )
     duplicates = forms.ChoiceField(
         label=_("A face that is already here under another person"),
@@ -71,7 +84,7 @@ class PolicyForm(ConsoleForm):
     )
     images = forms.ChoiceField(
         label=_("Keep of an enrolled image"),
-        choices=[("none", _("Nothing")), ("crop", _("The face, cut out")), ("original", _("The whole image"))],
+        choices=IMAGES,
         help_text=_("Encrypted with the tenant's own key. Without an image a face shows here as its outline."),
     )
     retention_days = forms.IntegerField(
@@ -88,14 +101,12 @@ class NewCollectionForm(ConsoleForm):
     pack = forms.ChoiceField(
         label=_("Model pack"), help_text=_("Fixed for the life of the collection: templates of two packs never meet.")
     )
-    images = forms.ChoiceField(
-        label=_("Keep of an enrolled image"), choices=PolicyForm.base_fields["images"].choices, initial="crop"
-    )
+    images = forms.ChoiceField(label=_("Keep of an enrolled image"), choices=IMAGES, initial="crop")
 
     def __init__(self, *args: Any, packs: tuple[str, ...], **kwargs: Any) -> None:  # noqa: ANN401
         """Offer the packs that there are."""
         super().__init__(*args, **kwargs)
-        self.fields["pack"].choices = [(pack, pack) for pack in packs]
+        offer(self, "pack", ((pack, pack) for pack in packs))
 
 
 class TypedNameForm(ConsoleForm):
@@ -133,8 +144,8 @@ class ChosenFacesForm(ConsoleForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Take any ids: the operation knows which are there."""
         super().__init__(*args, **kwargs)
-        sent = self.data.getlist("faces") if self.is_bound else []
-        self.fields["faces"].choices = [(face, face) for face in sent]
+        sent = self.data.getlist("faces") if isinstance(self.data, MultiValueDict) else []
+        offer(self, "faces", ((face, face) for face in sent))
 
 
 class MoveFacesForm(ChosenFacesForm):
@@ -170,6 +181,9 @@ class TenantForm(ConsoleForm):
     name = forms.CharField(label=_("Name"), max_length=200)
     nhn_profile = forms.ChoiceField(
         label=_("Generation of the NHN contract"),
-        choices=[("seed", _("As first published: shared error codes")), ("current", _("Current: a code for each error"))],
+        choices=[
+            ("seed", _("As first published: shared error codes")),
+            ("current", _("Current: a code for each error")),
+        ],
         help_text=_("Choose the one that your clients were written for."),
     )

@@ -14,7 +14,7 @@ _FOR_PEOPLE = ("/console/", "/account/", "/admin/")
 
 
 def locale(get_response: Handler) -> Handler:
-    """Choose the language of a page by cookie, then by the browser's wish; the dialects answer in their vendors' words."""
+    """Choose a page's language by cookie, then by the browser's wish; the dialects answer in their vendors' words."""
     translated = LocaleMiddleware(get_response)
 
     def handle(request: HttpRequest) -> HttpResponse:
@@ -32,7 +32,7 @@ def second_factor(get_response: Handler) -> Handler:
     def handle(request: HttpRequest) -> HttpResponse:
         if request.path.startswith(_FOR_PEOPLE) and request.user.is_authenticated:
             asked = {reverse("console:code"), reverse("console:logout"), reverse("console:language")}
-            verified = request.user.is_verified()  # type: ignore[union-attr]  # OTPMiddleware's
+            verified = request.user.is_verified()  # type: ignore[attr-defined]  # OTPMiddleware's
             if not verified and request.path not in asked and user_has_device(request.user):
                 return redirect("console:code")
         return get_response(request)

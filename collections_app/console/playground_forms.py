@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from collections_app.console.forms import ConsoleForm
+from collections_app.console.forms import ConsoleForm, offer
 
 _LONGEST = 255
 
@@ -44,7 +44,7 @@ class SearchForm(DetectForm):
     def __init__(self, *args: Any, collections: list[str], **kwargs: Any) -> None:  # noqa: ANN401
         """Offer the collections within reach, by name."""
         super().__init__(*args, **kwargs)
-        self.fields["collection"].choices = [(name, name) for name in collections]
+        offer(self, "collection", ((name, name) for name in collections))
 
 
 class EnrolForm(SearchForm):

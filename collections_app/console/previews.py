@@ -1,7 +1,7 @@
 """What the dialects' clients would have been sent for the same request, and how they would have asked.
 
-The one place where the console meets the dialects: the playground's raw answers must be theirs to the letter, so they are
-made by their wire modules and by nothing else.
+The one place where the console meets the dialects: the playground's raw answers must be theirs to the letter, so they
+are made by their wire modules and by nothing else.
 """
 
 import json
@@ -39,7 +39,7 @@ def _argos(path: str, body: dict[str, Any], base: str, fields: dict[str, str]) -
     quoted = start.replace("'", "'\\''").replace("%", "%%")
     curl = (
         f"(printf '{quoted}, \"faceImage\":\"'; base64 < face.jpg | tr -d '\\n'; printf '\"}}') |\n"
-        f"  curl -s {base}/{path} -H \"x-api-key: $FACEPLANE_KEY\" \\\n"
+        f'  curl -s {base}/{path} -H "x-api-key: $FACEPLANE_KEY" \\\n'
         "    -H 'Content-Type: application/json' -d @-"
     )
     python = (
@@ -47,7 +47,7 @@ def _argos(path: str, body: dict[str, Any], base: str, fields: dict[str, str]) -
         'image = base64.b64encode(pathlib.Path("face.jpg").read_bytes()).decode()\n'
         f'answer = requests.post(\n    "{base}/{path}",\n'
         '    headers={"x-api-key": os.environ["FACEPLANE_KEY"]},\n'
-        f"    json={{**{fields!r}, \"faceImage\": image}},\n"
+        f'    json={{**{fields!r}, "faceImage": image}},\n'
         "    timeout=30,\n)\nprint(answer.json())"
     )
     return Preview("Argos Face ID", json.dumps(body, indent=2, ensure_ascii=False), curl, python)

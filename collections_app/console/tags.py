@@ -48,7 +48,10 @@ def frame(face: Any) -> dict[str, str]:  # noqa: ANN401 -- an enrolled face
     """Return the part of the image that is shown of a face, and the sizes of what is drawn on it."""
     left, top, width, height = face.stored_frame or (0, 0, face.image_width, face.image_height)
     sizes = {"dot": max(width, height) / 130, "corner": face.box_width / 20}
-    return {name: f"{value:.1f}" for name, value in {"left": left, "top": top, "width": width, "height": height, **sizes}.items()}
+    return {
+        name: f"{value:.1f}"
+        for name, value in {"left": left, "top": top, "width": width, "height": height, **sizes}.items()
+    }
 
 
 @register.simple_tag

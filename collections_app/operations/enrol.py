@@ -184,9 +184,7 @@ def _store(
             Enrolment(
                 home,
                 shot.image,
-                tuple(
-                    _face(caller, home, shot, seen, next(rows), label=label, stored=kept) for seen in shot.chosen
-                ),
+                tuple(_face(caller, home, shot, seen, next(rows), label=label, stored=kept) for seen in shot.chosen),
                 shot.chosen,
                 shot.seen.faces[len(shot.chosen) :],
             )

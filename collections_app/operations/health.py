@@ -62,8 +62,14 @@ def health(caller: Caller, *, collection: str) -> Health:
     poor = home.faces.exclude(quality_reasons=[]).select_related("person")
     return Health(
         report,
-        tuple(pair for pair in _pairs(home, findings.get("duplicates", ())) if pair.first.person_id != pair.second.person_id),
-        tuple(pair for pair in _pairs(home, findings.get("mixed", ())) if pair.first.person_id == pair.second.person_id),
+        tuple(
+            pair
+            for pair in _pairs(home, findings.get("duplicates", ()))
+            if pair.first.person_id != pair.second.person_id
+        ),
+        tuple(
+            pair for pair in _pairs(home, findings.get("mixed", ())) if pair.first.person_id == pair.second.person_id
+        ),
         tuple(poor.order_by("-number")[:_SHOWN]),
         poor.count(),
     )

@@ -112,7 +112,7 @@ def accept_invitation(secret: str, user: User) -> Member:
 
 
 def _member(caller: Caller, member: int) -> Member:
-    found = Member.objects.of(caller.tenant).select_related("user").filter(pk=member).first()
+    found: Member | None = Member.objects.of(caller.tenant).select_related("user").filter(pk=member).first()
     if found is None:
         raise MemberNotFound
     return found

@@ -61,7 +61,9 @@ def overview(caller: Caller) -> Overview:
     since = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
     searches = _within(caller, SearchRecord.objects.of(caller.tenant).filter(at__gte=since))
     enrolled = _within(caller, Face.objects.of(caller.tenant).filter(created_at__gte=since))
-    per_day = dict(enrolled.annotate(day=TruncDate("created_at")).values("day").annotate(n=Count("pk")).values_list("day", "n"))
+    per_day = dict(
+        enrolled.annotate(day=TruncDate("created_at")).values("day").annotate(n=Count("pk")).values_list("day", "n")
+    )
     outcomes: dict[date, dict[str, int]] = {}
     grouped = searches.annotate(day=TruncDate("at")).values("day", "outcome").annotate(n=Count("pk"))
     for day, outcome, count in grouped.values_list("day", "outcome", "n"):

@@ -70,12 +70,14 @@ def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
         cosines = matrix @ matrix.T
         alike = [float(mean) for mean in (cosines.sum(axis=1) - np.diag(cosines)) / (len(faces) - 1)]
     bar = home.similarity_threshold
-    shown = [Likeness(face, cosine, cosine is not None and cosine < bar) for face, cosine in zip(faces, alike, strict=True)]
+    shown = [
+        Likeness(face, cosine, cosine is not None and cosine < bar) for face, cosine in zip(faces, alike, strict=True)
+    ]
     return Portrait(found, tuple(shown), found.faces.count())
 
 
 def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) -> tuple[Neighbour, ...]:
-    """Return the faces of the collection nearest to an enrolled one, whoever they are of; not a search, so not recorded."""
+    """Return the faces of the collection nearest to an enrolled one; no probe is looked for, so nothing is recorded."""
     caller.require(Scope.READ)
     home = find(caller, collection)
     probe = find_face(home, face)

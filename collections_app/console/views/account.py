@@ -22,7 +22,7 @@ class AccountView(LoginRequiredMixin, View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show it."""
-        confirmed = TOTPDevice.objects.filter(user=request.user, confirmed=True).exists()  # type: ignore[misc]
+        confirmed = TOTPDevice.objects.filter(user=request.user, confirmed=True).exists()
         memberships = access.memberships(request.user)  # type: ignore[arg-type]  # signed in: the mixin
         return render(request, "console/account/account.html", {"authenticator": confirmed, "memberships": memberships})
 
@@ -42,14 +42,18 @@ class AuthenticatorView(LoginRequiredMixin, View):
                 device.confirmed = True
                 device.save(update_fields=["confirmed"])
                 otp_login(request, device)
-                messages.success(request, _("The authenticator is added; its code is asked for from the next sign-in on."))
+                messages.success(
+                    request, _("The authenticator is added; its code is asked for from the next sign-in on.")
+                )
                 return redirect("console:account")
             form.add_error("code", _("This is not the present code."))
         return self._show(request, form, 400)
 
     def _show(self, request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
         device = self._device(request)
-        picture = segno.make(device.config_url, error="m").svg_inline(scale=5, border=2, svgclass="fp-qr", lineclass=None)
+        picture = segno.make(device.config_url, error="m").svg_inline(
+            scale=5, border=2, svgclass="fp-qr", lineclass=None
+        )
         context = {
             "form": form,
             "picture": mark_safe(picture),  # noqa: S308 -- segno's own SVG of a URL that we made
@@ -59,7 +63,7 @@ class AuthenticatorView(LoginRequiredMixin, View):
 
     def _device(self, request: HttpRequest) -> TOTPDevice:
         device, _made = TOTPDevice.objects.get_or_create(
-            user=request.user,  # type: ignore[misc]  # signed in: the mixin
+            user=request.user,
             confirmed=False,
             defaults={"name": "authenticator"},
         )
@@ -71,6 +75,6 @@ class RemoveAuthenticatorView(LoginRequiredMixin, View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Remove it; who got here has shown its code."""
-        TOTPDevice.objects.filter(user=request.user).delete()  # type: ignore[misc]  # signed in: the mixin
+        TOTPDevice.objects.filter(user=request.user).delete()
         messages.success(request, _("The authenticator is removed."))
         return redirect("console:account")

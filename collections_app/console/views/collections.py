@@ -26,7 +26,12 @@ class CollectionsView(ConsoleView):
         """Show them, each with what its threshold means."""
         del request
         listed = [
-            (found, explain_threshold(self.caller, pack=found.pack, cosine=found.similarity_threshold, faces=found.gallery.size))
+            (
+                found,
+                explain_threshold(
+                    self.caller, pack=found.pack, cosine=found.similarity_threshold, faces=found.gallery.size
+                ),
+            )
             for found in collections.list_collections(self.caller)
         ]
         return self.page(collections=listed)

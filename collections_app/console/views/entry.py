@@ -88,7 +88,7 @@ class InvitationView(View):
         """Take it."""
         if request.user.is_authenticated:
             return self._take(request, secret, request.user)
-        form = dressed(BaseUserCreationForm(request.POST))
+        form: BaseUserCreationForm[User] = dressed(BaseUserCreationForm(request.POST))
         if not form.is_valid():
             return self._show(request, secret, form, status=400)
         try:
@@ -116,4 +116,6 @@ class InvitationView(View):
         except InvitationUnusable:
             return render(request, "console/account/invitation_gone.html", status=404)
         form = form or dressed(BaseUserCreationForm(initial={"username": invitation.email.split("@")[0]}))
-        return render(request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status)
+        return render(
+            request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status
+        )

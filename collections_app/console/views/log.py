@@ -43,7 +43,5 @@ class SearchView(ConsoleView):
         if explained is None:
             raise Http404
         record = explained.record
-        meaning = explain_threshold(
-            self.caller, pack=record.pack, cosine=record.threshold, faces=record.gallery_size
-        )
+        meaning = explain_threshold(self.caller, pack=record.pack, cosine=record.threshold, faces=record.gallery_size)
         return self.page(explained=explained, record=record, meaning=meaning)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView, FormView
-from collections_app.console.forms import InviteForm, RoleForm
+from collections_app.console.forms import ROLES, InviteForm, RoleForm
 from collections_app.operations import members
 from tenants.access import Scope
 
@@ -23,7 +23,7 @@ class MembersView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
         """Show them; a link that was just made is in `where`."""
-        return self.page(status, form=form, team=members.team(self.caller), roles=RoleForm().fields["role"].choices, **where)
+        return self.page(status, form=form, team=members.team(self.caller), roles=ROLES, **where)
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
         """Invite somebody, and show the link this once."""

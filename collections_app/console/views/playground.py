@@ -10,7 +10,8 @@ from collections_app.console.errors import FAMILIES
 from collections_app.console.playground_forms import CompareForm, DetectForm, EnrolForm, SearchForm, VerdictForm
 from collections_app.operations import compare
 from collections_app.operations.collections import get_collection, list_collections
-from collections_app.operations.enrol import PersonDetails, enrol_face
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from collections_app.operations.thresholds import explain_threshold, usual_threshold
 from tenants.access import Scope
@@ -74,7 +75,9 @@ class TryView(ConsoleView):
         return {"result": result, "verdict": verdict}
 
     def _search(self, *, image: bytes, collection: str) -> dict[str, Any]:
-        result = search_by_image(self.caller, collection=collection, image=image, request_name="playground", largest=True)
+        result = search_by_image(
+            self.caller, collection=collection, image=image, request_name="playground", largest=True
+        )
         pack, faces = result.record.pack, result.record.gallery_size
         meaning = explain_threshold(self.caller, pack=pack, cosine=result.record.threshold, faces=faces)
         return {"result": result, "meaning": meaning}
