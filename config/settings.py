@@ -248,6 +248,7 @@ else:
 
 LANGUAGES = [("en", "English"), ("ko", "한국어")]
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "collections_app" / "locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -78,7 +78,7 @@ class ConsoleView(View):
 
 
 class FormView(ConsoleView):
-    """A page with one form: a subclass gives `form`, `show` and `submit`. What an operation refuses stands by the form."""
+    """A page with one form: a subclass gives `form`, `show`, `submit`. What an operation refuses stands by the form."""
 
     form: ClassVar[type[Form]]
 
