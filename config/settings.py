@@ -165,6 +165,8 @@ FACE_INDEX = env.choice("FACE_INDEX", "exact", ("exact",))
 INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_000)  # a process
 MAX_IMAGE_BYTES = env.integer("MAX_IMAGE_BYTES", 10_000_000, least=1_000)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
+# Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
+ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
 
 # --- HTTP ---
 REST_FRAMEWORK = {
@@ -176,7 +178,10 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "COMPACT_JSON": True,
 }
+# config/docs.py makes a document for each dialect. Assets are packaged: a page of documentation asks no other host.
+SPECTACULAR_SETTINGS = {"OAS_VERSION": "3.1.0", "SWAGGER_UI_DIST": "SIDECAR", "REDOC_DIST": "SIDECAR"}
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # so an uploaded image never lies in a temporary file, unsealed
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -53,7 +53,7 @@ def web_server(env: dict[str, str], *, workers: int = 2) -> Iterator[tuple[str, 
     url = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi"]
     own = env | {"BIND": url, "WEB_WORKERS": str(workers)}
-    process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)  # noqa: S603
+    process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
     try:
         _wait(f"http://{url}/readyz", process)
         yield f"http://{url}", process

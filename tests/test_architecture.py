@@ -32,6 +32,14 @@ def test_the_unscoped_manager_is_read_only_where_it_may_be(file: Path) -> None:
             assert node.attr in writes, f"{place}:{node.lineno} reads .everywhere"
 
 
+@pytest.mark.parametrize("file", [file for file in OURS if {"dialects", "console"} & set(file.parts)], ids=str)
+def test_how_clients_speak_knows_no_orm(file: Path) -> None:
+    """Dialects and console read attributes of what operations return; they build no query and write no row."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"objects", "everywhere", "save", "bulk_create"}, f"{file.name}:{node.lineno}"
+
+
 def _operations() -> list[ast.FunctionDef]:
     folder = ROOT / "collections_app" / "operations"
     trees = [ast.parse(file.read_text()) for file in sorted(folder.glob("*.py"))]

@@ -59,6 +59,7 @@ class DialectView(APIView):
 
     via: ClassVar[str]
     content_negotiation_class = _FirstRenderer
+    metadata_class = None  # OPTIONS is no operation of any contract
     caller: Caller
 
     def credentials(self, request: Request) -> tuple[str, str]:
@@ -80,6 +81,11 @@ class DialectView(APIView):
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render a refusal in the dialect's envelope."""
         raise NotImplementedError
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:  # noqa: ANN401
+        """Read every body and query as UTF-8: a charset of the client's choice may be one that unpacks, as zlib."""
+        request.encoding = "utf-8"
+        return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Find the caller before anything of the body is looked at."""
@@ -111,6 +117,7 @@ class DialectView(APIView):
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
+        _drop_unread(self.request)
         wait = getattr(exc, "retry_after", None)
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
@@ -120,6 +127,17 @@ class DialectView(APIView):
 def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | None:
     """Find the answer of the error's class, or of the nearest of its parents."""
     return next((answers[kind] for kind in type(error).__mro__ if kind in answers), None)
+
+
+def problem(detail: Any, field: str = "") -> str:  # noqa: ANN401 -- as deep as the body is
+    """Name the first wrong field of a ValidationError's detail and say what is wrong with it."""
+    if isinstance(detail, Mapping):
+        name, inner = next(iter(detail.items()))
+        step = "" if name == "non_field_errors" else f"[{name}]" if isinstance(name, int) else str(name)
+        return problem(inner, field + step)
+    if isinstance(detail, list):
+        return problem(detail[0], field)
+    return f"{field}: {detail}" if field else str(detail)
 
 
 def image_bytes(text: str) -> bytes:
@@ -135,12 +153,18 @@ def image_bytes(text: str) -> bytes:
         raise ValueError(str(error)) from None
 
 
-def _refuse_large_body(request: HttpRequest | Request) -> None:
-    """Refuse by the announced length; read and drop a moderate excess first, so that the client hears the answer."""
+def _refuse_large_body(request: Request) -> None:
     announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    if announced <= settings.MAX_BODY_BYTES:
-        return
-    stream, left = request.META["wsgi.input"], min(announced, _DRAINED)
-    while left > 0 and (chunk := stream.read(min(_CHUNK, left))):
+    if announced > settings.MAX_BODY_BYTES:
+        raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")
+
+
+def _drop_unread(request: HttpRequest | Request) -> None:
+    """Read the rest of a refused body and drop it, within bounds.
+
+    Unread, it would be taken for the next request of a connection that is kept alive, and a client that is still
+    sending would see a broken pipe instead of the answer.
+    """
+    left = _DRAINED
+    while left > 0 and (chunk := request.read(_CHUNK)):
         left -= len(chunk)
-    raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")

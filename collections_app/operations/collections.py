@@ -34,6 +34,14 @@ _POLICY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionPage:
+    """Some collections of a list, and whether it goes on after these."""
+
+    collections: tuple[Collection, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A collection by its node id, for callers who know it by that and not by its name."""
 
@@ -52,6 +60,8 @@ def find(caller: Caller, collection: str | Node) -> Collection:
     theirs = Collection.objects.of(caller.tenant)
     if isinstance(collection, Node):
         return _reachable(caller, collection.id, theirs.filter(node=collection.id))
+    if "\0" in collection:  # no collection is called so, and PostgreSQL cannot even be asked
+        raise CollectionNotFound(collection)
     return _reachable(caller, collection, theirs.filter(name=collection))
 
 
@@ -101,6 +111,13 @@ def list_collections(caller: Caller) -> QuerySet[Collection]:
     if caller.collections is not None:
         living = living.filter(pk__in=caller.collections)
     return living.select_related("gallery").order_by("name")
+
+
+def page_collections(caller: Caller, *, limit: int, after: str = "") -> CollectionPage:
+    """Return up to `limit` living collections within reach, by name, from the first one after a name."""
+    caller.require(Scope.READ)
+    page = tuple(list_collections(caller).filter(name__gt=after)[: limit + 1])
+    return CollectionPage(page[:limit], more=len(page) > limit)
 
 
 def get_collection(caller: Caller, *, name: str | Node) -> Collection:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
+from collections_app.fetch import ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import find
 from collections_app.operations.faces import find_face
 from recognition import packs, pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
-from recognition.errors import NoFace
+from recognition.errors import ModelUnavailable, NoFace, RecognitionError, UnknownPack
 from recognition.index import face_index
 from recognition.results import Analysis, DetectedFace
 from tenants.access import Caller, Scope
@@ -33,36 +35,37 @@ class Verification:
     pack: str
 
 
-def detect(caller: Caller, *, image: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
+def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
     """Find the faces of an image, largest first; nothing is embedded or kept."""
     caller.require(Scope.SEARCH)
-    return pipeline.analyse(image, limits=limits, embed=0)
+    return pipeline.analyse(load(image, max_bytes=limits.max_bytes), limits=limits, embed=0)
 
 
 def compare(
     caller: Caller,
     *,
-    source: bytes,
-    target: bytes,
+    source: bytes | ImageUrl,
+    target: bytes | ImageUrl,
     pack: str = packs.DEFAULT,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Comparison:
     """Compare the largest face of one image with every face of another; nothing is kept.
 
     Raises:
+        ImageRefused: the "source" or the "target" cannot be used, and why.
         NoFace: the source has none. A target without faces is an answer, not an error (decision H17).
     """
     caller.require(Scope.SEARCH)
-    first = pipeline.analyse(source, pack=pack, limits=limits, embed=1)
+    first = _seen("source", source, pack=pack, limits=limits, embed=1)
     if not first.faces:
         raise NoFace
-    second = pipeline.analyse(target, pack=pack, limits=limits)
+    second = _seen("target", target, pack=pack, limits=limits)
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
     return Comparison(first, second, tuple(sorted(cosines, key=lambda pair: -pair[1])), pack)
 
 
 def verify(
-    caller: Caller, *, collection: str, face: str, image: bytes, limits: ImageLimits = DEFAULT_LIMITS
+    caller: Caller, *, collection: str, face: str, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS
 ) -> Verification:
     """Compare the largest face of the image with one enrolled face; the caller decides.
 
@@ -72,8 +75,19 @@ def verify(
     caller.require(Scope.SEARCH)
     home = find(caller, collection)
     enrolled = find_face(home, face)
-    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1)
+    content = load(image, max_bytes=limits.max_bytes)
+    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace
     template = face_index().vector(home.gallery, enrolled.pk)
     return Verification(enrolled, seen, float(seen.faces[0].template @ template), home.pack)
+
+
+def _seen(which: str, image: bytes | ImageUrl, *, pack: str, limits: ImageLimits, embed: int | None = None) -> Analysis:
+    """Look at one of two images; what is wrong with it is told with its name."""
+    try:
+        return pipeline.analyse(load(image, max_bytes=limits.max_bytes), pack=pack, limits=limits, embed=embed)
+    except (ModelUnavailable, UnknownPack):
+        raise
+    except (RecognitionError, ImageUrlRefused, ImageUrlTimeout) as error:
+        raise ImageRefused(which, error) from error

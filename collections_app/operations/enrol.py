@@ -179,25 +179,30 @@ def _store(
         ids = [random_id() for _ in chosen]
         first = face_index().add(home.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
         one = save_person(home, person, known) if person else None
-        rows = iter(enumerate(ids, start=first))
+        numbered = iter(enumerate(ids, start=first))
         done = [
-            Enrolment(
-                home,
-                shot.image,
-                tuple(_face(caller, home, shot, seen, next(rows), label=label, stored=kept) for seen in shot.chosen),
-                shot.chosen,
-                shot.seen.faces[len(shot.chosen) :],
-            )
+            _enrolment(caller, home, shot, numbered, label=label, stored=kept)
             for shot, kept in zip(shots, stored, strict=True)
         ]
         faces = [face for enrolment in done for face in enrolment.faces]
         for face in faces:
             face.person = one or save_person(home, PersonDetails())
         Face.everywhere.bulk_create(faces)
-        remove_faces(home, replaced)
+        if replaced:
+            remove_faces(home, replaced)
         facts = {"images": [shot.image for shot in shots], "replaced": [face.uuid for face in replaced]}
         audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], **facts)
     return done
+
+
+def _enrolment(
+    caller: Caller, home: Collection, shot: _Shot, numbered: Iterator[tuple[int, int]], *, label: str, stored: _Stored
+) -> Enrolment:
+    """Make the rows of a shot's chosen faces, still without their people."""
+    faces = [
+        _face(caller, home, shot, seen, next(numbered), label=label, stored=stored) for seen in shot.chosen
+    ]
+    return Enrolment(home, shot.image, tuple(faces), shot.chosen, shot.seen.faces[len(shot.chosen) :])
 
 
 def _check_room(home: Collection, gallery: Gallery, more: int) -> None:

@@ -137,15 +137,20 @@ def _confirmed(
     home: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
 ) -> tuple[list[Match], bool]:
     """Return up to `limit` matches among the neighbours, and whether any of those looked at is gone."""
-    rows = Face.objects.of(home.tenant).filter(collection=home).select_related("person")
+    rows = Face.objects.of(home.tenant)  # and no more than that, or SQLite reads the whole collection for five ids
+    wanted = rows.select_related("person")
+    if since is not None:
+        wanted = wanted.filter(created_at__gte=since)
     matches: list[Match] = []
     gone = False
     for start in range(0, len(near), _PAGE):
         page = near[start : start + _PAGE]
-        faces = {face.pk: face for face in rows.filter(pk__in=[neighbour.face_id for neighbour in page])}
-        gone = gone or len(faces) < len(page)
-        there = [Match(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
-        matches += [match for match in there if since is None or match.face.created_at >= since]
+        ids = [neighbour.face_id for neighbour in page]
+        faces = wanted.filter(pk__in=ids).in_bulk()
+        there = len(faces) if since is None else rows.filter(pk__in=ids).count()
+        gone = gone or there < len(page)
+        found = [Match(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
+        matches += [match for match in found if match.face.collection_id == home.pk]
         if len(matches) >= limit:
             break
     return matches[:limit], gone

@@ -77,6 +77,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.PersonNotFound: _UNSPECIFIED,
     collections.DuplicateFace: _UNSPECIFIED,
     collections.InvalidRequest: _UNSPECIFIED,
+    collections.ImageRefused: _UNSPECIFIED,
     collections.ImageUrlRefused: _UNSPECIFIED,
     collections.ImageUrlTimeout: _UNSPECIFIED,
     recognition.ImageTooLarge: _TOO_LARGE,
@@ -92,6 +93,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.UnknownPack: _BROKEN,
     recognition.TemplateNotFound: _UNSPECIFIED,
     PolicyError: _UNSPECIFIED,
+    RecursionError: _UNSPECIFIED,  # a body nested without end
     drf.NotAuthenticated: _all(403, 6039, "API Key is required."),
     drf.AuthenticationFailed: _NO_ACCESS,
     drf.PermissionDenied: _NO_ACCESS,

@@ -38,16 +38,15 @@ class Command(BaseCommand):
         if place is not None and not place.is_dir():
             message = f"{place} is not a folder"
             raise CommandError(message)
-        with Sources() as sources, tqdm(packs.models().values(), unit="model") as progress:
+        with Sources() as sources, tqdm(packs.models().values(), unit="model", leave=False) as progress:
             for model in progress:
                 progress.set_description(model.name)
                 self._install(model, sources, place)
-        self.stdout.write(f"models in {model_files.models_home()}")
 
     def _install(self, model: packs.Model, sources: Sources, place: Path | None) -> None:
         try:
             outcome = install(model, sources, place)
         except InstallationRefused as error:
             raise CommandError(str(error)) from error
-        if outcome is not Outcome.SKIPPED:
-            tqdm.write(f"{model.name:<16} {model.role:<10} {model.licence:<11} {outcome}")
+        if outcome is Outcome.INSTALLED:
+            tqdm.write(f"{model.name:<16} {model.role:<10} {outcome} in {model_files.models_home()}")

@@ -1,0 +1,183 @@
+"""The conformance kit: recorded cases of a vendor's contract, and how a live server's answers are held against them.
+
+A case is a JSON file: what it is about, and steps of a request and the exact answer. It runs against any server that
+claims the contract, ours or the vendor's. Knows HTTP and JSON; knows no dialect and no part of the product.
+
+In a case `${name}` stands for a credential, a value kept from an earlier answer, `${unique}` (new in each run) or
+`${image:NAME}` (the base64 of a portrait). In an expected answer a string such as `<uuid>` stands for any value of that
+form, and a key `...` lets an object have further keys.
+"""
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+_NAMED = re.compile(r"\$\{([a-z_]+)(?::([A-Za-z0-9_]+))?\}")
+_SECONDS = 60.0
+
+
+def _fits(pattern: str) -> Callable[[Any], bool]:
+    form = re.compile(pattern)
+    return lambda value: isinstance(value, str) and form.fullmatch(value) is not None
+
+
+def _number(value: Any) -> bool:  # noqa: ANN401 -- JSON, here and below
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+MATCHERS: Mapping[str, Callable[[Any], bool]] = {
+    "<any>": lambda _: True,
+    "<string>": lambda value: isinstance(value, str),
+    "<text>": lambda value: isinstance(value, str) and value != "",
+    "<integer>": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "<number>": _number,
+    "<share>": lambda value: _number(value) and 0 <= value <= 1,
+    "<percent>": lambda value: _number(value) and 0 <= value <= 100,  # noqa: PLR2004 -- what percent means
+    "<list>": lambda value: isinstance(value, list),
+    "<uuid>": _fits(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "<hex16>": _fits(r"[0-9a-f]{16}"),
+    "<tid>": _fits(r"TID[0-9a-f]{32}"),
+    "<time>": _fits(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case of a contract: the file it stands in, what it is about, and its steps."""
+
+    name: str
+    about: str
+    steps: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A dialect's cases, the headers that every request carries, and the credentials that a run must be given."""
+
+    credentials: tuple[str, ...]
+    headers: Mapping[str, str]
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where an answer is not the contract's."""
+
+    step: int
+    where: str
+    expected: object
+    found: object
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a contract against a server."""
+
+    contract: Contract
+    base_url: str
+    credentials: Mapping[str, str]
+    images: Path
+    http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, timeout=_SECONDS))
+
+    def differences(self, case: Case) -> list[Difference]:
+        """Run a case to its end, or to the first step that differs, on which the later ones may stand."""
+        known = {**self.credentials, "unique": secrets.token_hex(6)}
+        for number, step in enumerate(case.steps, start=1):
+            status, answer = self._send(step, known)
+            expected = self._filled(step["expect"], known)
+            found = list(compare(expected["json"], answer, "answer"))
+            if status != expected.get("status", 200):
+                found.insert(0, ("status", expected.get("status", 200), status))
+            if found:
+                return [Difference(number, *difference) for difference in found]
+            known |= {name: str(_at(answer, place)) for name, place in step.get("keep", {}).items()}
+        return []
+
+    def _send(self, step: Mapping[str, Any], known: Mapping[str, str]) -> tuple[int, Any]:
+        method, path = self._filled(step["send"], known).split(" ", 1)
+        headers = self._filled({**self.contract.headers, **step.get("headers", {})}, known)
+        fields: dict[str, Any] = {}
+        body: bytes | None = None
+        if "json" in step:
+            body = json.dumps(self._filled(step["json"], known)).encode()
+            headers = {"Content-Type": "application/json", **headers}
+        elif "raw" in step:
+            body = self._filled(step["raw"], known).encode()
+        elif "form" in step:
+            fields = {
+                "fields": self._form(self._filled(step["form"], known)),
+                "encode_multipart": step.get("multipart", True),
+            }
+        present = {name: value for name, value in headers.items() if value is not None}
+        answer = self.http.request(method, self.base_url + path, body=body, headers=present, **fields)
+        try:
+            return answer.status, json.loads(answer.data)
+        except ValueError:
+            return answer.status, answer.data.decode(errors="replace")
+
+    def _form(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a value under the key `file` as an upload, every other as text."""
+        return {
+            name: ("image.jpg", base64.b64decode(value), "image/jpeg") if name == "file" else str(value)
+            for name, value in form.items()
+        }
+
+    def _filled(self, value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401
+        if isinstance(value, str):
+            return _NAMED.sub(lambda found: self._value(found, known), value)
+        if isinstance(value, Mapping):
+            return {key: self._filled(item, known) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._filled(item, known) for item in value]
+        return value
+
+    def _value(self, found: re.Match[str], known: Mapping[str, str]) -> str:
+        name, image = found.groups()
+        if name == "image":
+            return base64.b64encode((self.images / f"{image}.jpg").read_bytes()).decode()
+        if name == "basic":
+            return base64.b64encode(f"{known['id']}:{known['secret']}".encode()).decode()
+        return known[name]
+
+
+def load(folder: Path) -> Contract:
+    """Read a dialect's contract: `contract.json` and a file for each case beside it."""
+    head = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    files = sorted(file for file in folder.glob("*.json") if file.name != "contract.json")
+    bodies = [(file.stem, json.loads(file.read_text(encoding="utf-8"))) for file in files]
+    cases = tuple(Case(name, body["about"], tuple(body["steps"])) for name, body in bodies)
+    return Contract(tuple(head["credentials"]), head["headers"], cases)
+
+
+def compare(expected: Any, found: Any, where: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401
+    """Yield (where, expected, found) for each place at which an answer differs; keys may come in any order."""
+    if isinstance(expected, str) and expected in MATCHERS:
+        if not MATCHERS[expected](found):
+            yield where, expected, found
+    elif isinstance(expected, Mapping) and isinstance(found, Mapping):
+        names = expected.keys() - {"..."}
+        for name in sorted(names - found.keys()):
+            yield f"{where}.{name}", expected[name], "(missing)"
+        for name in sorted(found.keys() - names) if "..." not in expected else ():
+            yield f"{where}.{name}", "(nothing)", found[name]
+        for name in sorted(names & found.keys()):
+            yield from compare(expected[name], found[name], f"{where}.{name}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for place, (one, other) in enumerate(zip(expected, found, strict=True)):
+            yield from compare(one, other, f"{where}[{place}]")
+    elif expected != found or isinstance(expected, bool) != isinstance(found, bool):
+        yield where, expected, found
+
+
+def _at(answer: Any, place: str) -> Any:  # noqa: ANN401
+    """Return the value at a place such as `data.faces.0.faceId`."""
+    for name in place.split("."):
+        answer = answer[int(name)] if isinstance(answer, list) else answer[name]
+    return answer

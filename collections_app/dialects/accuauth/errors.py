@@ -1,0 +1,90 @@
+"""AccuAuth's status table: the word and the HTTP status go together, and the reason says more."""
+
+from collections.abc import Mapping
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import ValidationError as PolicyError
+from rest_framework import exceptions as drf
+
+from collections_app import errors as collections
+from collections_app.dialects.base import Answer, problem, translate
+from recognition import errors as recognition
+from tenants import errors as tenants
+
+
+def _invalid(reason: str) -> Answer:
+    return Answer(400, "INVALID_ARGUMENT", reason)
+
+
+_UNAUTHORIZED = Answer(401, "UNAUTHORIZED", "access is denied")
+_RATE = Answer(403, "RATE_LIMIT_EXCEEDED", "API request frequency exceeds the limit")  # not 429 (decision F9)
+_NO_SET = _invalid("db not exist")  # decision F3
+_DOWNLOAD = Answer(400, "DOWNLOAD_ERROR", "image download failed")  # no input of ours leads here (decision F6)
+_NO_API = Answer(404, "NOT_FOUND", "requested API cannot be found")
+_INTERNAL = Answer(500, "INTERNAL_ERROR", "internal server error")
+
+# Texts are filled with the facts of the error. Decisions F3, F4, F5 and F9.
+ANSWERS: Mapping[type[Exception], Answer] = {
+    tenants.MissingKey: _UNAUTHORIZED,
+    tenants.UnknownKey: _UNAUTHORIZED,
+    tenants.RevokedKey: _UNAUTHORIZED,
+    tenants.ExpiredKey: Answer(401, "KEY_EXPIRED", "your API ID has expired"),
+    tenants.TenantSuspended: Answer(403, "NO_PERMISSION", "the account is suspended"),
+    tenants.ScopeMissing: Answer(403, "NO_PERMISSION", "the API ID lacks the permission {scope}"),
+    tenants.QuotaExceeded: Answer(403, "OUT_OF_QUOTA", "quota exceeded: at most {limit} {quota}"),
+    tenants.TooManyRequests: _RATE,
+    tenants.SealBroken: _INTERNAL,
+    tenants.MasterKeyUnusable: _INTERNAL,
+    collections.CollectionNotFound: _NO_SET,
+    collections.CollectionDeleted: _NO_SET,
+    collections.CollectionExists: _invalid("face db {name} already exist"),
+    collections.CollectionFull: Answer(403, "OUT_OF_QUOTA", "face db is full: it holds {limit} faces"),
+    collections.FaceNotFound: _invalid("face not exist"),
+    collections.PersonNotFound: _invalid("person not exist"),
+    collections.DuplicateFace: _invalid("face already exist"),
+    collections.InvalidRequest: _invalid("{field}: {problem}"),
+    collections.ImageRefused: _invalid("image {which} cannot be used"),
+    collections.ImageUrlRefused: _DOWNLOAD,
+    collections.ImageUrlTimeout: _DOWNLOAD,
+    recognition.ImageTooLarge: _invalid("image is too large ({unit}: {actual}, limit: {limit})"),
+    recognition.ImageTooSmall: _invalid("image is too small (side: {actual}, minimum: {minimum})"),
+    recognition.UndecodableImage: _invalid("image cannot be decoded"),
+    recognition.UnsupportedFormat: _invalid("image format {format} is not supported"),
+    recognition.NoFace: _invalid("no face detected"),
+    recognition.SeveralFaces: _invalid("{count} faces detected"),
+    recognition.FaceTooSmall: _invalid("face is too small"),
+    recognition.LowQuality: _invalid("face quality is too low"),
+    recognition.SpoofSuspected: _invalid("liveness check failed"),
+    recognition.ModelUnavailable: _INTERNAL,
+    recognition.UnknownPack: _INTERNAL,
+    recognition.TemplateNotFound: _invalid("face not exist"),
+    PolicyError: _invalid("a parameter is out of its bounds"),
+    SuspiciousOperation: _invalid("malformed request"),
+    RecursionError: _invalid("malformed request"),  # a body nested without end
+    drf.ValidationError: _invalid("a parameter is missing or wrong"),
+    drf.ParseError: _invalid("malformed request"),
+    drf.UnsupportedMediaType: _invalid("unsupported content type"),
+    drf.NotAuthenticated: _UNAUTHORIZED,
+    drf.AuthenticationFailed: _UNAUTHORIZED,
+    drf.PermissionDenied: Answer(403, "NO_PERMISSION", "you are not authorized to use this API"),
+    drf.Throttled: _RATE,
+    drf.NotFound: _NO_API,
+    drf.MethodNotAllowed: _NO_API,  # the table has no 405
+}
+
+
+def answer(error: Exception) -> Answer | None:
+    """Return the error's answer."""
+    return translate(error, ANSWERS)
+
+
+def internal() -> Answer:
+    """Return the answer to what nobody foresaw."""
+    return _INTERNAL
+
+
+def reason(given: Answer, error: Exception) -> str:
+    """Fill the answer's text with the error's facts; of several wrong fields the first speaks."""
+    if isinstance(error, drf.ValidationError):
+        return problem(error.detail)
+    return given.text.format_map(vars(error))

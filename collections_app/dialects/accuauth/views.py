@@ -1,0 +1,110 @@
+"""AccuAuth's endpoints: parse, operate, render."""
+
+from typing import Any
+
+from rest_framework.exceptions import NotFound
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from collections_app.dialects.accuauth import errors, wire
+from collections_app.dialects.base import Answer, DialectView
+from collections_app.operations import collections, enrol, search
+from collections_app.operations.people import PersonDetails
+from recognition.decode import ImageLimits
+from tenants.errors import MissingKey
+
+_LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000)  # decision F14
+
+
+class AccuAuthView(DialectView):
+    """An endpoint of AccuAuth. Its clients send multipart, URL-encoded and JSON bodies (contract 4.4)."""
+
+    via = "accuauth"
+    parser_classes = [MultiPartParser, FormParser, JSONParser]
+
+    def credentials(self, request: Request) -> tuple[str, str]:
+        """Read the two headers."""
+        key_id, secret = request.headers.get("X-DF-API-ID", ""), request.headers.get("X-DF-API-SECRET", "")
+        if not key_id or not secret:
+            raise MissingKey
+        return key_id, secret
+
+    def answer(self, error: Exception) -> Answer | None:
+        """Look the error up."""
+        return errors.answer(error)
+
+    def internal_error(self) -> Answer:
+        """Answer INTERNAL_ERROR."""
+        return errors.internal()
+
+    def refuse(self, answer: Answer, error: Exception) -> Response:
+        """Render {status, reason, request_id} (decision F10)."""
+        refusal = {"status": answer.code, "reason": errors.reason(answer, error)}
+        return Response(wire.Refusal(refusal, context=self.context).data, status=answer.status)
+
+    def reply(self, body: type[Serializer[Any]], done: object) -> Response:
+        """Render what was done."""
+        return Response(body(done, context=self.context).data)
+
+    @property
+    def context(self) -> dict[str, str]:
+        """What every answer needs beside its facts."""
+        return {"request_id": wire.request_number(self.request.META.get("faceplane.request_id", ""))}
+
+
+class CreateView(AccuAuthView):
+    """/faceset/v2/create."""
+
+    def post(self, request: Request) -> Response:
+        """Make a face set."""
+        given = self.parse(wire.Create)
+        made = collections.create_collection(self.caller, name=given["name"], description=given["desc"])
+        return self.reply(wire.Created, made)
+
+
+class AddFaceView(AccuAuthView):
+    """/faceset/v2/add_face."""
+
+    def post(self, request: Request) -> Response:
+        """Add the largest face of an image to a face set (decision F8)."""
+        given = self.parse(wire.AddFace)
+        done = enrol.enrol_face(
+            self.caller,
+            collection=given["name"],
+            image=given["image"],
+            person=PersonDetails(reference=given["person_id"]),
+            largest=True,
+            limits=_LIMITS,
+        )
+        return self.reply(wire.Added, done)
+
+
+class SearchFaceView(AccuAuthView):
+    """/faceset/v2/search_face."""
+
+    def post(self, request: Request) -> Response:
+        """Find the faces of a set that match the largest face of an image."""
+        given = self.parse(wire.SearchFace)
+        found = search.search_by_image(
+            self.caller,
+            collection=given["name"],
+            image=given["image"],
+            limit=given["topN"],
+            threshold=lambda pack: wire.cosine(pack, given["threshold"]),
+            largest=True,
+            since=given["start_time"],
+            limits=_LIMITS,
+        )
+        return self.reply(wire.Found, found)
+
+
+class UnknownView(AccuAuthView):
+    """Any other path, in the same envelope, known key or not."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Say that there is nothing here."""
+        raise NotFound

@@ -1,0 +1,219 @@
+"""The bodies of AccuAuth, in the vendor's field order.
+
+Ids are int64 numbers (decision F7), scores go from 0 to 1, times are epoch seconds.
+"""
+
+import hashlib
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from collections_app.dialects.base import image_bytes
+from collections_app.models import Person
+from collections_app.operations.enrol import Enrolment
+from collections_app.operations.search import Match, SearchResult
+from recognition import packs
+
+_LONGEST = 255
+_LONGEST_TEXT = 1000
+_THRESHOLD = 0.8  # decision F1
+_MATCHES = 10
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_LAST_SECOND = 253_402_300_799  # of the year 9999
+_WINDOW = timedelta(days=184)  # six months at their longest (decision F12)
+_SCORE_DIGITS = 6
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+class WholeNumber(serializers.IntegerField):
+    """A number without a fraction, or its digits as a form sends them (decision F7)."""
+
+    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401
+        """Refuse floats, truth values and everything else that int() would take."""
+        number = isinstance(data, int) and not isinstance(data, bool)
+        if not number and not (isinstance(data, str) and _WHOLE.fullmatch(data.strip())):
+            self.fail("invalid")
+        return int(data)
+
+
+class Share(serializers.FloatField):
+    """A number from 0 to 1."""
+
+    def to_internal_value(self, data: Any) -> float:  # noqa: ANN401
+        """Refuse truth values, what no float can hold, and "nan", which would pass every comparison."""
+        if isinstance(data, bool) or (isinstance(data, int) and abs(data) > 1):
+            self.fail("invalid")
+        value = super().to_internal_value(data)
+        if not math.isfinite(value):
+            self.fail("invalid")
+        return value
+
+
+class Photo(serializers.Serializer[Any]):
+    """An image as a file or as base64; the file wins (decision F2)."""
+
+    file = serializers.FileField(required=False, allow_null=True)
+    image_base64 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Give the bytes of the image, as "image"."""
+        upload, text = attrs.pop("file", None), attrs.pop("image_base64", None)
+        if upload:
+            return {**attrs, "image": upload.read()}
+        if not text:
+            raise serializers.ValidationError("file or image_base64 is required")
+        try:
+            return {**attrs, "image": image_bytes(text)}
+        except ValueError:
+            raise serializers.ValidationError({"image_base64": "is not base64"}) from None
+
+
+class RequestNumber(serializers.CharField):
+    """The number of the request, which stands in every answer; the view knows it."""
+
+    def __init__(self) -> None:
+        """Take it from the context."""
+        super().__init__(source="*", read_only=True)
+
+    def to_representation(self, value: object) -> str:
+        """Say it."""
+        return str(self.context["request_id"])
+
+
+class Refusal(serializers.Serializer[Any]):
+    """The answer to what was not done (decision F10)."""
+
+    status = serializers.CharField()
+    reason = serializers.CharField()
+    request_id = RequestNumber()
+
+
+class Create(serializers.Serializer[Any]):
+    """POST /faceset/v2/create."""
+
+    name = serializers.CharField(max_length=_LONGEST)
+    desc = serializers.CharField(max_length=_LONGEST_TEXT, default="", allow_blank=True)
+
+
+class Created(serializers.Serializer[Any]):
+    """The answer to create: nothing of the set."""
+
+    request_id = RequestNumber()
+    status = serializers.CharField(default="OK")
+
+
+class AddFace(Photo):
+    """POST /faceset/v2/add_face."""
+
+    name = serializers.CharField(max_length=_LONGEST)
+    person_id = WholeNumber(required=False, allow_null=True, min_value=_SMALLEST, max_value=_LARGEST)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Give the person's number as the text it is stored as; empty: a new person."""
+        number = attrs.pop("person_id", None)
+        return {**super().validate(attrs), "person_id": "" if number is None else str(number)}
+
+
+class AddedFace(serializers.Serializer[Any]):
+    """A face that was added."""
+
+    face_id = serializers.SerializerMethodField()
+    person_id = serializers.SerializerMethodField()
+    create_time = serializers.SerializerMethodField()
+
+    def get_face_id(self, done: Enrolment) -> int:
+        """The face's number."""
+        return done.faces[0].pk
+
+    def get_person_id(self, done: Enrolment) -> int:
+        """The person's number."""
+        return person_number(done.faces[0].person)
+
+    def get_create_time(self, done: Enrolment) -> int:
+        """When it was added, in epoch seconds."""
+        return int(done.faces[0].created_at.timestamp())
+
+
+class Added(serializers.Serializer[Any]):
+    """The answer to add_face."""
+
+    status = serializers.CharField(default="OK")
+    result = AddedFace(source="*")
+    request_id = RequestNumber()
+
+
+class SearchFace(Photo):
+    """POST /faceset/v2/search_face. Faces enrolled before `start_time` are not searched."""
+
+    name = serializers.CharField(max_length=_LONGEST)
+    threshold = Share(default=_THRESHOLD, min_value=0, max_value=1)
+    start_time = WholeNumber(default=None, allow_null=True, min_value=0, max_value=_LAST_SECOND)
+    topN = WholeNumber(default=1, min_value=1, max_value=_MATCHES)  # noqa: N815 -- the vendor's spelling
+
+    def validate_start_time(self, value: int | None) -> datetime:
+        """Make it a time; six months ago when none is given (decision F12)."""
+        return timezone.now() - _WINDOW if value is None else datetime.fromtimestamp(value, UTC)
+
+
+class FoundFace(serializers.Serializer[Any]):
+    """A face that matches."""
+
+    person_id = serializers.SerializerMethodField()
+    face_id = serializers.IntegerField(source="face.pk")
+    score = serializers.SerializerMethodField()
+    create_time = serializers.SerializerMethodField()
+
+    def get_person_id(self, match: Match) -> int:
+        """The person's number."""
+        return person_number(match.face.person)
+
+    def get_score(self, match: Match) -> float:
+        """How similar it is, 0 to 1."""
+        return score(self.context["pack"], match.cosine)
+
+    def get_create_time(self, match: Match) -> int:
+        """When it was added, in epoch seconds."""
+        return int(match.face.created_at.timestamp())
+
+
+class Found(serializers.Serializer[Any]):
+    """The answer to search_face, best match first."""
+
+    status = serializers.CharField(default="OK")
+    request_id = RequestNumber()
+    result = serializers.SerializerMethodField()
+
+    @extend_schema_field(FoundFace(many=True))
+    def get_result(self, found: SearchResult) -> Any:  # noqa: ANN401 -- what the inner serializer says
+        """The matching faces."""
+        return FoundFace(found.matches, many=True, context={"pack": found.record.pack}).data
+
+
+def request_number(request_id: str) -> str:
+    """Return the contract's form of a request's id: the id itself where it has that form, else a digest of it."""
+    digits = request_id if _HEX.fullmatch(request_id) else hashlib.sha256(request_id.encode()).hexdigest()[:32]
+    return f"TID{digits}"
+
+
+def person_number(person: Person) -> int:
+    """Return the caller's own number of a person; ours, where the caller's id is none or another dialect's text."""
+    own = person.reference
+    if _WHOLE.fullmatch(own) and str(int(own)) == own and _SMALLEST <= int(own) <= _LARGEST:
+        return int(own)
+    return person.pk
+
+
+def score(pack: str, cosine: float) -> float:
+    """Express a cosine on the contract's scale of 0 to 1."""
+    return round(float(packs.get(pack).similarity.score(cosine)) / 100, _SCORE_DIGITS)
+
+
+def cosine(pack: str, share: float) -> float:
+    """Return the cosine of a score of 0 to 1."""
+    return float(packs.get(pack).similarity.cosine(share * 100))

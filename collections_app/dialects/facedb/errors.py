@@ -1,0 +1,122 @@
+"""NEXTK's error codes (contract 2.1). HTTP is 200 (decision N5), but 401 where no key was recognised (decision N6)."""
+
+from collections.abc import Mapping
+
+from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import ValidationError as PolicyError
+from rest_framework import exceptions as drf
+
+from collections_app import errors as collections
+from collections_app.dialects.base import Answer, problem, translate
+from recognition import errors as recognition
+from tenants import errors as tenants
+
+_BAD_PATH = Answer(200, 10, "API_URI_PATH_ERROR")
+_BAD_REQUEST = Answer(200, 11, "API_REQUEST_DATA_FORMAT_ERROR")  # decision N4
+_NOT_SUPPORTED = Answer(200, 12, "NOT_SUPPORT_FUNCTION")
+_UNKNOWN_LICENSE = Answer(401, 20, "INVALID_LICENSE")
+_INVALID_LICENSE = Answer(200, 20, "INVALID_LICENSE")
+_EXPIRED_LICENSE = Answer(200, 21, "EXPIRED_LICENSE")
+_USED_UP = Answer(200, 25, "CHANNEL_LICENSE_EXCEEDED")  # the only code for more than was licensed
+_NO_CREATION = Answer(200, 100, "FAIL_CREATE_COMPUTING_NODE")
+_TIMEOUT = Answer(200, 502, "REQUEST_TIMEOUT")
+_NO_NODE = Answer(200, 503, "NOT_FOUND_COMPUTING_NODE")
+_NO_DETECTOR = Answer(200, 507, "FACE_DETECTOR_NOT_SET")  # decision N3
+
+ANSWERS: Mapping[type[Exception], Answer] = {
+    tenants.MissingKey: _UNKNOWN_LICENSE,
+    tenants.UnknownKey: _UNKNOWN_LICENSE,
+    tenants.RevokedKey: _UNKNOWN_LICENSE,
+    tenants.ExpiredKey: _EXPIRED_LICENSE,
+    tenants.TenantSuspended: _INVALID_LICENSE,
+    tenants.ScopeMissing: _NOT_SUPPORTED,
+    tenants.QuotaExceeded: _USED_UP,
+    tenants.TooManyRequests: _TIMEOUT,
+    tenants.SealBroken: _TIMEOUT,
+    tenants.MasterKeyUnusable: _TIMEOUT,
+    collections.CollectionNotFound: _NO_NODE,
+    collections.CollectionDeleted: _NO_NODE,
+    collections.CollectionExists: _NO_CREATION,
+    collections.CollectionFull: _USED_UP,
+    collections.FaceNotFound: _BAD_REQUEST,
+    collections.PersonNotFound: _BAD_REQUEST,
+    collections.DuplicateFace: _BAD_REQUEST,
+    collections.InvalidRequest: _BAD_REQUEST,
+    collections.ImageRefused: _BAD_REQUEST,
+    collections.ImageUrlRefused: _BAD_REQUEST,
+    collections.ImageUrlTimeout: _TIMEOUT,
+    recognition.ImageTooLarge: _BAD_REQUEST,
+    recognition.ImageTooSmall: _BAD_REQUEST,
+    recognition.UndecodableImage: _BAD_REQUEST,
+    recognition.UnsupportedFormat: _BAD_REQUEST,
+    recognition.NoFace: _BAD_REQUEST,
+    recognition.SeveralFaces: _BAD_REQUEST,
+    recognition.FaceTooSmall: _BAD_REQUEST,
+    recognition.LowQuality: _BAD_REQUEST,
+    recognition.SpoofSuspected: _BAD_REQUEST,
+    recognition.ModelUnavailable: _NO_DETECTOR,
+    recognition.UnknownPack: _NO_DETECTOR,
+    recognition.TemplateNotFound: _BAD_REQUEST,
+    PolicyError: _BAD_REQUEST,
+    SuspiciousOperation: _BAD_REQUEST,
+    RecursionError: _BAD_REQUEST,  # a body nested without end
+    drf.ValidationError: _BAD_REQUEST,
+    drf.ParseError: _BAD_REQUEST,
+    drf.UnsupportedMediaType: _BAD_REQUEST,
+    drf.NotAuthenticated: _UNKNOWN_LICENSE,
+    drf.AuthenticationFailed: _UNKNOWN_LICENSE,
+    drf.PermissionDenied: _NOT_SUPPORTED,
+    drf.Throttled: _TIMEOUT,
+    drf.NotFound: _BAD_PATH,
+    drf.MethodNotAllowed: _NOT_SUPPORTED,
+}
+
+# The vendor's C# client counts two codes further than its documents; the profile "client" follows it (decision N3).
+CLIENT_CODES: Mapping[int | str, int] = {507: 509}
+
+# What follows the name of code 11 (decision N4), filled with the facts of the error.
+DETAILS: Mapping[type[Exception], str] = {
+    collections.PersonNotFound: "uuId: nobody has it",
+    collections.DuplicateFace: "the face is registered under another uuId",
+    collections.InvalidRequest: "{field}: {problem}",
+    recognition.ImageTooLarge: "the image is too large ({unit}: {actual}, limit: {limit})",
+    recognition.ImageTooSmall: "the image is too small (side: {actual}, minimum: {minimum})",
+    recognition.UndecodableImage: "the image cannot be decoded",
+    recognition.UnsupportedFormat: "the format {format} is not supported",
+    recognition.NoFace: "the image shows no face",
+    recognition.SeveralFaces: "the image shows {count} faces",
+    recognition.FaceTooSmall: "the face is too small",
+    recognition.LowQuality: "the face does not show well enough",
+    recognition.SpoofSuspected: "the face does not look live",
+    drf.ParseError: "the body is no JSON",
+    RecursionError: "the body is no JSON",
+    drf.UnsupportedMediaType: "the body is no JSON",
+}
+
+
+def answer(error: Exception, profile: str = "") -> Answer | None:
+    """Return the error's answer, in the profile's codes."""
+    found = translate(error, ANSWERS)
+    if found and profile == "client":
+        return Answer(found.status, CLIENT_CODES.get(found.code, found.code), found.text)
+    return found
+
+
+def internal() -> Answer:
+    """Return the answer to what nobody foresaw."""
+    return _TIMEOUT
+
+
+def message(given: Answer, error: Exception) -> str:
+    """Return the code's name (decision N11), and what is wrong with the request where that is known."""
+    detail = _detail(error) if given.code == _BAD_REQUEST.code else ""
+    return f"{given.text}: {detail}" if detail else given.text
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, drf.ValidationError):
+        return problem(error.detail)
+    if isinstance(error, collections.ImageRefused):
+        return f"faceImages[{error.which}]: {_detail(error.reason)}"
+    text = translate(error, DETAILS)
+    return text.format_map(vars(error)) if text else ""

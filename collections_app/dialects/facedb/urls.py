@@ -1,0 +1,29 @@
+"""NEXTK's face database and the node calls that its client starts with, under /v2/va/."""
+
+from django.urls import path, re_path
+
+from collections_app.dialects.facedb.views import (
+    CreateNodeView,
+    GetNodeView,
+    ListView,
+    MatchView,
+    RegisterView,
+    RemoveNodeView,
+    RemoveView,
+    UnknownView,
+    UpdateNodeView,
+)
+
+urlpatterns = [
+    path("register-facedb", RegisterView.as_view()),
+    path("list-facedb", ListView.as_view()),
+    path("remove-facedb", RemoveView.as_view()),
+    path("matching-face", MatchView.as_view()),
+    path("mathing-face", MatchView.as_view()),  # as the vendor's client spells it (decision N12)
+    path("create-computing-node", CreateNodeView.as_view()),
+    path("get-computing-node", GetNodeView.as_view()),
+    path("update-computing-node", UpdateNodeView.as_view()),
+    path("udpate-computing-node", UpdateNodeView.as_view()),  # as the vendor's client spells it (decision N12)
+    path("remove-computing-node", RemoveNodeView.as_view()),
+    re_path("^", UnknownView.as_view()),
+]

@@ -1,0 +1,246 @@
+"""The bodies of NEXTK's face database, in the vendor's field order and spellings."""
+
+import base64
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
+
+from collections_app.dialects.base import image_bytes
+from collections_app.models import Collection
+from collections_app.operations.people import PersonDetails, PersonMatch, PersonRecord
+from recognition import packs
+
+_LONGEST = 255
+_LONGEST_NOTE = 10_000
+_OLDEST = 32_767
+_IMAGES = 4
+_SCORE_DIGITS = 6
+
+# Clients choose between the vendor's API generations by these: this is the last product of the v2 generation.
+_PRODUCT = "1.0.8.9"
+_RELEASED = "2023.06.01"
+_NEVER = "9999-12-31"
+
+
+class FaceImage(serializers.CharField):
+    """An image in base64."""
+
+    default_error_messages = {"base64": "is not base64"}
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+        """Decode it."""
+        try:
+            return image_bytes(super().to_internal_value(data))
+        except ValueError:
+            self.fail("base64")
+
+    def to_representation(self, value: Any) -> str:  # noqa: ANN401
+        """Encode it."""
+        return base64.b64encode(value).decode()
+
+
+class Whole(serializers.IntegerField):
+    """A JSON integer, and nothing that could be read as one (decisions N1 and N2)."""
+
+    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401
+        """Refuse text, fractions and truth values."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class Outcome(serializers.Serializer[Any]):
+    """How it ended. A success has no message (decision N9)."""
+
+    code = serializers.IntegerField(default=0)
+    message = serializers.CharField(default="")
+
+
+class Register(serializers.Serializer[Any]):
+    """POST register-facedb. Fields that nobody knows are ignored (decision N10)."""
+
+    nodeId = serializers.CharField()  # noqa: N815 -- the vendor's spelling, here and below
+    uuId = serializers.CharField(max_length=_LONGEST, default="", allow_blank=True, allow_null=True)  # noqa: N815
+    userId = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)  # noqa: N815
+    userName = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)  # noqa: N815
+    userAge = Whole(min_value=0, max_value=_OLDEST)  # noqa: N815
+    gender = Whole(min_value=0, max_value=2)
+    identifier = Whole(min_value=0, max_value=2)  # decision N1
+    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)  # noqa: N815
+    memo = serializers.CharField(
+        max_length=_LONGEST_NOTE, default="", allow_blank=True, allow_null=True, trim_whitespace=False
+    )
+
+    def validate_uuId(self, value: str | None) -> str:  # noqa: N802
+        """Give an id to whom the caller gives none (decision N7)."""
+        return value or secrets.token_hex(8)
+
+
+class Registered(serializers.Serializer[Any]):
+    """The answer to register-facedb."""
+
+    code = serializers.IntegerField(default=0)
+    message = serializers.CharField(default="")
+    uuId = serializers.CharField(source="reference")  # noqa: N815
+
+
+class List(serializers.Serializer[Any]):
+    """POST list-facedb."""
+
+    nodeId = serializers.CharField()  # noqa: N815
+
+
+class FaceDB(serializers.Serializer[Any]):
+    """A person in the list."""
+
+    nodeId = serializers.CharField(source="collection.node")  # noqa: N815
+    uuId = serializers.CharField(source="person.reference")  # noqa: N815
+    userId = serializers.CharField(source="person.external_id")  # noqa: N815
+    userName = serializers.CharField(source="person.name")  # noqa: N815
+    userAge = serializers.SerializerMethodField()  # noqa: N815
+    identifier = serializers.IntegerField(source="person.listing")
+    gender = serializers.IntegerField(source="person.gender")
+    faceImages = serializers.ListField(child=FaceImage(), source="images")  # noqa: N815
+    memo = serializers.CharField(source="person.note")
+
+    def get_userAge(self, record: PersonRecord) -> int:  # noqa: N802
+        """The age; 0 for somebody whom another dialect enrolled without one."""
+        return record.person.age or 0
+
+
+class Remove(serializers.Serializer[Any]):
+    """POST remove-facedb."""
+
+    nodeId = serializers.CharField()  # noqa: N815
+    uuId = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+
+
+class Match(serializers.Serializer[Any]):
+    """POST matching-face. The client sends a whole FaceDB; only the node and the images count."""
+
+    nodeId = serializers.CharField()  # noqa: N815
+    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)  # noqa: N815
+
+
+class Matched(serializers.Serializer[Any]):
+    """The answer to matching-face; nobody has an empty uuId and no similarity (contract 2.5)."""
+
+    code = serializers.IntegerField(default=0)
+    message = serializers.CharField(default="")
+    uuId = serializers.CharField(source="record.person.reference", default="")  # noqa: N815
+    userId = serializers.CharField(source="record.person.external_id", default="")  # noqa: N815
+    userName = serializers.CharField(source="record.person.name", default="")  # noqa: N815
+    userAge = serializers.SerializerMethodField()  # noqa: N815
+    gender = serializers.IntegerField(source="record.person.gender", default=0)
+    identifier = serializers.IntegerField(source="record.person.listing", default=0)
+    faceImages = serializers.ListField(child=FaceImage(), source="record.images", default=list)  # noqa: N815
+    memo = serializers.CharField(source="record.person.note", default="")
+    similarity = serializers.SerializerMethodField()
+
+    def get_userAge(self, found: PersonMatch | dict[str, Any]) -> int:  # noqa: N802
+        """The age, 0 for nobody."""
+        return found.record.person.age or 0 if isinstance(found, PersonMatch) else 0
+
+    def get_similarity(self, found: PersonMatch | dict[str, Any]) -> float:
+        """How similar it is, 0 to 1: the documents name no scale, and every other share in them is one of 1."""
+        if not isinstance(found, PersonMatch):
+            return 0.0
+        scale = packs.get(found.record.collection.pack).similarity
+        return round(float(scale.score(found.cosine)) / 100, _SCORE_DIGITS)
+
+
+class CreateNode(serializers.Serializer[Any]):
+    """POST create-computing-node. Its `host` and `license` mean nothing here: the key is the licence."""
+
+    nodeName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+
+
+class CreatedNode(serializers.Serializer[Any]):
+    """The answer to create-computing-node."""
+
+    nodeId = serializers.CharField(source="node")  # noqa: N815
+    productVersion = serializers.CharField(default=_PRODUCT)  # noqa: N815
+    releaseDate = serializers.CharField(default=_RELEASED)  # noqa: N815
+    code = serializers.IntegerField(default=0)
+
+
+class ComputingNode(serializers.Serializer[Any]):
+    """A node. It has no port for metadata, since no video is analysed here."""
+
+    nodeId = serializers.CharField(source="node")  # noqa: N815
+    httpHost = serializers.SerializerMethodField()  # noqa: N815
+    httpPort = serializers.SerializerMethodField()  # noqa: N815
+    rpcHost = serializers.CharField(default="")  # noqa: N815
+    rpcPort = serializers.IntegerField(default=0)  # noqa: N815
+    nodeName = serializers.CharField(source="name")  # noqa: N815
+    releaseDate = serializers.CharField(default=_RELEASED)  # noqa: N815
+    productVersion = serializers.CharField(default=_PRODUCT)  # noqa: N815
+    description = serializers.CharField()
+    licenseValidity = serializers.BooleanField(default=True)  # noqa: N815
+    licenseExpired = serializers.CharField(default=_NEVER)  # noqa: N815
+    functions = serializers.ListField(child=serializers.IntegerField(), default=[0])
+
+    def get_httpHost(self, _: Collection) -> str:  # noqa: N802
+        """The host that the client has reached."""
+        return str(urlsplit(self.context["url"]).hostname)
+
+    def get_httpPort(self, _: Collection) -> int:  # noqa: N802
+        """The port that the client has reached."""
+        url = urlsplit(self.context["url"])
+        return url.port or (443 if url.scheme == "https" else 80)
+
+
+class FoundNode(serializers.Serializer[Any]):
+    """The answer to get-computing-node."""
+
+    node = ComputingNode(source="*")
+    code = serializers.IntegerField(default=0)
+    message = serializers.CharField(default="")
+
+
+class UpdateNode(serializers.Serializer[Any]):
+    """POST update-computing-node."""
+
+    nodeId = serializers.CharField()  # noqa: N815
+    nodeName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+
+
+class RemoveNode(serializers.Serializer[Any]):
+    """POST remove-computing-node."""
+
+    nodeId = serializers.CharField()  # noqa: N815
+
+
+class RemovedNode(serializers.Serializer[Any]):
+    """The answer to remove-computing-node."""
+
+    nodeId = serializers.CharField()  # noqa: N815
+    code = serializers.IntegerField(default=0)
+    message = serializers.CharField(default="")
+
+
+def details(given: dict[str, Any]) -> PersonDetails:
+    """Say of a person all that a registration says, so that nothing of an earlier one stays."""
+    return PersonDetails(
+        reference=given["uuId"],
+        external_id=given["userId"],
+        name=given["userName"],
+        age=given["userAge"],
+        gender=given["gender"],
+        listing=given["identifier"],
+        note=given["memo"] or "",
+    )
+
+
+def listed(everybody: Iterable[PersonRecord]) -> Iterator[bytes]:
+    """Write the answer to list-facedb person by person: the contract has no pages, and images are large."""
+    yield b'{"code":0,"message":"","faceDBs":['
+    comma = b""
+    for record in everybody:
+        yield comma + JSONRenderer().render(FaceDB(record).data)
+        comma = b","
+    yield b"]}"

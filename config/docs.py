@@ -1,0 +1,44 @@
+"""One OpenAPI document for each dialect, with Swagger UI and ReDoc from packaged files."""
+
+from django.urls import URLPattern, path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
+
+_WHOLE_KEY = {"Key": {"type": "apiKey", "in": "header", "name": "x-api-key"}}
+_SECRET = {"Secret": {"type": "apiKey", "in": "header", "name": "Authorization"}}
+_ID_AND_SECRET = {
+    "Id": {"type": "apiKey", "in": "header", "name": "X-DF-API-ID"},
+    "Secret": {"type": "apiKey", "in": "header", "name": "X-DF-API-SECRET"},
+}
+_BASIC = {"Basic": {"type": "http", "scheme": "basic"}}
+
+# By dialect: title, the prefix at which it is mounted, and how its clients say who they are.
+DIALECTS = {
+    "argos": ("Argos Face ID", "/", _WHOLE_KEY),
+    "nhn": ("NHN Cloud Face Recognition v1.0", "/nhn-face-reco/v1.0", _SECRET),
+    "accuauth": ("AccuAuth faceset v2", "/faceset/v2", _ID_AND_SECRET),
+    "facedb": ("NEXTK face database", "/v2/va", _BASIC),
+}
+
+
+def _pages(dialect: str) -> list[URLPattern]:
+    title, prefix, schemes = DIALECTS[dialect]
+    document = {
+        "TITLE": title,
+        "DESCRIPTION": f"The {title} contract, as Faceplane speaks it. Change the base URL and the keys, nothing else.",
+        "VERSION": "1.0",
+        "SERVERS": [{"url": prefix}],
+        "APPEND_COMPONENTS": {"securitySchemes": schemes},
+        "SECURITY": [{name: [] for name in schemes}],
+    }
+    urls = f"collections_app.dialects.{dialect}.urls"
+    schema = SpectacularJSONAPIView.as_view(urlconf=urls, custom_settings=document)
+    swagger = SpectacularSwaggerSplitView.as_view(url_name=f"openapi-{dialect}", title=title)
+    redoc = SpectacularRedocView.as_view(url_name=f"openapi-{dialect}", title=title)
+    return [
+        path(f"{dialect}/openapi.json", schema, name=f"openapi-{dialect}"),
+        path(f"{dialect}/", swagger, name=f"swagger-{dialect}"),
+        path(f"{dialect}/redoc/", redoc, name=f"redoc-{dialect}"),
+    ]
+
+
+urlpatterns = [page for dialect in DIALECTS for page in _pages(dialect)]

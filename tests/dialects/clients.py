@@ -1,0 +1,106 @@
+"""Integrators' clients of the dialects that have more to them than one header, and what tests say through them."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from tests.make import base64_of, portrait
+
+MULTIPART, FORM, JSON = "multipart/form-data", "application/x-www-form-urlencoded", "application/json"
+
+
+class AccuAuthClient:
+    """An integrator's client of the AccuAuth dialect."""
+
+    def __init__(self, key_id: str, secret: str) -> None:
+        """Keep the credentials."""
+        self._http = Client(raise_request_exception=False)
+        given = {"X-DF-API-ID": key_id, "X-DF-API-SECRET": secret}
+        self._headers = {name: value for name, value in given.items() if value}
+
+    def __call__(self, call: str, body: dict[str, Any], kind: str = MULTIPART, **headers: str) -> Any:
+        """Post a body in one of the three encodings."""
+        path, sent = f"/faceset/v2/{call}", self._headers | headers
+        if kind == MULTIPART:
+            return self._http.post(path, body, headers=sent)
+        if kind == FORM:
+            return self._http.post(path, urlencode(body), content_type=FORM, headers=sent)
+        return self._http.post(path, json.dumps(body), content_type=JSON, headers=sent)
+
+    def raw(self, method: str, path: str, content: bytes = b"", kind: str = JSON) -> Any:
+        """Send anything."""
+        return self._http.generic(method, path, content, kind, headers=self._headers)
+
+
+def upload(image: bytes) -> SimpleUploadedFile:
+    """Return the image as a form's file."""
+    return SimpleUploadedFile("face.jpg", image, "image/jpeg")
+
+
+def add(accuauth: AccuAuthClient, image: str | bytes = "macron_2025", **more: object) -> Any:
+    """Add a portrait of tests/images, or an image, to the set "people"."""
+    content = portrait(image) if isinstance(image, str) else image
+    return accuauth("add_face", {"name": "people", "file": upload(content), **more})
+
+
+def search(accuauth: AccuAuthClient, image: str | bytes = "macron_2014", **more: object) -> Any:
+    """Search a portrait, or an image, in the set "people"."""
+    content = portrait(image) if isinstance(image, str) else image
+    return accuauth("search_face", {"name": "people", "file": upload(content), **more})
+
+
+def refused(answer: Any, http: int, status: str) -> str:
+    """Check a refusal's status and shape; return its reason."""
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (http, status)
+    assert list(body) == ["status", "reason", "request_id"]
+    assert re.fullmatch(r"TID[0-9a-f]{32}", body["request_id"])
+    return str(body["reason"])
+
+
+class FacedbClient:
+    """An integrator's client of the face database."""
+
+    def __init__(self, user: str, password: str, node: str = "") -> None:
+        """Keep the credentials, and the node that goes into every body."""
+        self._http = Client(raise_request_exception=False)
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {pair}"} if user else {}
+        self.node = node
+
+    def __call__(self, call: str, body: dict[str, Any] | None = None) -> Any:
+        """Post a body to the node; return the answer's, which is JSON with HTTP 200."""
+        answer = self.raw("POST", f"/v2/va/{call}", json.dumps({"nodeId": self.node} | (body or {})).encode())
+        assert answer.status_code == 200
+        return json.loads(answer.getvalue())
+
+    def raw(self, method: str, path: str, content: bytes = b"", kind: str = "application/json; charset=utf-8") -> Any:
+        """Send anything."""
+        return self._http.generic(method, path, content, kind, headers=self._headers)
+
+
+def details(*images: str | bytes, **changed: object) -> dict[str, Any]:
+    """Return the document's sample of a registration, with these images."""
+    contents = [portrait(image) if isinstance(image, str) else image for image in images]
+    body = {
+        "uuId": "12345",
+        "userId": "u-1",
+        "userName": "apple",
+        "userAge": 25,
+        "gender": 1,
+        "identifier": 0,
+        "faceImages": [base64_of(content) for content in contents],
+        "memo": "memo",
+    }
+    return {name: value for name, value in (body | changed).items() if value is not ...}
+
+
+def kept(folder: Path) -> list[Path]:
+    """Return the files in the storage."""
+    return [file for file in folder.rglob("*") if file.is_file()]

@@ -1,0 +1,65 @@
+"""The face database's contract: the node calls."""
+
+import re
+
+import pytest
+
+from collections_app.models import Collection
+from collections_app.operations.collections import create_collection, delete_collection
+from tenants import keys
+from tests.conftest import Customer
+from tests.dialects.clients import FacedbClient, details
+
+BAD, NO_NODE = 11, 503
+
+
+@pytest.mark.parametrize("call", ["register-facedb", "list-facedb", "remove-facedb", "matching-face"])
+def test_a_node_that_is_not_the_callers_is_not_there(
+    acme: Customer, globex: Customer, facedb: FacedbClient, call: str
+) -> None:
+    gone = create_collection(acme.caller, name="gone")
+    delete_collection(acme.caller, name="gone")
+    narrow = keys.issue(acme.tenant, name="narrow", scopes=["admin"], collections=[acme.people.pk])
+    assert narrow.key.collections == [acme.people.pk]
+    for node in (globex.people.node, gone.node, "53ba9bc997c72840", "people", "x" * 300):
+        facedb.node = node
+        answer = facedb(call, details("obama"))
+        assert answer == {"code": NO_NODE, "message": "NOT_FOUND_COMPUTING_NODE"}
+
+
+def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: FacedbClient) -> None:
+    made = facedb("create-computing-node", {"host": "192.168.0.39", "nodeName": "TEST_SYSTEM_PC", "license": "x"})
+    assert list(made) == ["nodeId", "productVersion", "releaseDate", "code"]
+    assert re.fullmatch("[0-9a-f]{16}", made["nodeId"])
+    assert Collection.everywhere.get(node=made["nodeId"]).images == Collection.Images.ORIGINAL
+    again = facedb("create-computing-node", {"host": "h", "nodeName": "TEST_SYSTEM_PC"})
+    assert again == {"code": 100, "message": "FAIL_CREATE_COMPUTING_NODE"}
+    assert facedb("create-computing-node", {"host": "h"})["code"] == BAD
+
+    for spelling, name in (("update", "front"), ("udpate", "back")):
+        changed = {"nodeId": made["nodeId"], "nodeName": name}
+        assert facedb(f"{spelling}-computing-node", changed) == {"code": 0, "message": ""}
+        assert Collection.everywhere.get(node=made["nodeId"]).name == name
+    assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "people"})["code"] == 100
+
+    removed = facedb("remove-computing-node", {"nodeId": made["nodeId"]})
+    assert list(removed.items()) == [("nodeId", made["nodeId"]), ("code", 0), ("message", "")]
+    assert facedb("remove-computing-node", {"nodeId": made["nodeId"]})["code"] == NO_NODE
+    assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "x"})["code"] == NO_NODE
+
+
+def test_the_callers_node_is_the_oldest_in_reach(acme: Customer, globex: Customer, facedb: FacedbClient) -> None:
+    found = facedb("get-computing-node")
+    assert list(found) == ["node", "code", "message"]
+    node = found["node"]
+    assert list(node) == [
+        "nodeId", "httpHost", "httpPort", "rpcHost", "rpcPort", "nodeName", "releaseDate", "productVersion",
+        "description", "licenseValidity", "licenseExpired", "functions",
+    ]  # fmt: skip
+    assert (node["nodeId"], node["nodeName"]) == (acme.people.node, "people")
+    assert (node["httpHost"], node["httpPort"], node["functions"]) == ("testserver", 80, [0])
+    gate = Collection.everywhere.get(node=facedb.node)
+    narrow = keys.issue(acme.tenant, name="narrow", scopes=["read"], collections=[gate.pk])
+    assert FacedbClient(narrow.key.pk, narrow.secret)("get-computing-node")["node"]["nodeId"] == gate.node
+    nothing = keys.issue(acme.tenant, name="nothing", scopes=["read"], collections=[])
+    assert FacedbClient(nothing.key.pk, nothing.secret)("get-computing-node")["code"] == NO_NODE
