@@ -99,5 +99,5 @@ urlpatterns = [
     path("console/", entry.HomeView.as_view(), name="home"),
     path("account/", include(_ACCOUNT)),
     path("console/<slug:tenant>/", include(TENANT)),
-    re_path("^(console|account)/", not_found),
+    re_path("^(?:console|account)/", not_found),
 ]

@@ -199,9 +199,7 @@ def _enrolment(
     caller: Caller, home: Collection, shot: _Shot, numbered: Iterator[tuple[int, int]], *, label: str, stored: _Stored
 ) -> Enrolment:
     """Make the rows of a shot's chosen faces, still without their people."""
-    faces = [
-        _face(caller, home, shot, seen, next(numbered), label=label, stored=stored) for seen in shot.chosen
-    ]
+    faces = [_face(caller, home, shot, seen, next(numbered), label=label, stored=stored) for seen in shot.chosen]
     return Enrolment(home, shot.image, tuple(faces), shot.chosen, shot.seen.faces[len(shot.chosen) :])
 
 

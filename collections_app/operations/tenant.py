@@ -1,5 +1,7 @@
 """The tenant itself: what it is called and which generation of a dialect it speaks."""
 
+from typing import Literal
+
 from django.db import transaction
 
 from tenants import audit
@@ -18,3 +20,9 @@ def update_tenant(caller: Caller, *, name: str, nhn_profile: str) -> Tenant:
         tenant.save(update_fields=["name", "profiles"])
         audit.record(caller, "tenant.changed", tenant, before=before, after=after)
     return tenant
+
+
+def nhn_profile(caller: Caller) -> Literal["seed", "current"]:
+    """Return which generation of the NHN contract the tenant speaks."""
+    caller.require(Scope.READ)
+    return "current" if caller.tenant.profiles.get("nhn") == "current" else "seed"

@@ -6,13 +6,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView
-from collections_app.console.errors import FAMILIES
 from collections_app.console.playground_forms import CompareForm, DetectForm, EnrolForm, SearchForm, VerdictForm
 from collections_app.operations import compare
 from collections_app.operations.collections import get_collection, list_collections
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
+from collections_app.operations.tenant import nhn_profile
 from collections_app.operations.thresholds import explain_threshold, usual_threshold
 from tenants.access import Scope
 
@@ -52,15 +52,19 @@ class TryView(ConsoleView):
             raise Http404
         form = _form(self, action, request.POST, request.FILES)
         if not form.is_valid():
-            return self.page(400, "console/playground/_invalid.html", form=form)
+            return self._shown(self.page(400, "console/playground/_invalid.html", form=form))
         context = getattr(self, f"_{action}")(**form.cleaned_data)
-        raw = previews.answers(action, context["result"], host=request.build_absolute_uri("/"))
+        host = request.build_absolute_uri("/")
+        raw = previews.answers(action, context["result"], profile=nhn_profile(self.caller), host=host)
         return self.page(template=f"console/playground/_{action}.html", answers=raw, **context)
 
     def refused(self, error: Exception) -> HttpResponse:
-        """Say it in the result pane, with the status 200 that lets htmx show it."""
-        answer = super().refused(error)
-        if isinstance(error, FAMILIES):
+        """Say it in the result pane."""
+        return self._shown(super().refused(error))
+
+    def _shown(self, answer: HttpResponse) -> HttpResponse:
+        """Give a refusal the status 200 that lets htmx show it."""
+        if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
             answer.status_code = 200
         return answer
 
