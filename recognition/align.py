@@ -1,32 +1,48 @@
-"""Alignment: a face turned and scaled onto the template that the embedders were trained with."""
+"""A face turned upright and scaled to where the embedders expect it.
+
+Source: the 112x112 template of Deng et al., "ArcFace", 2019; least-squares similarity after Umeyama, 1991, which in
+the plane is one complex factor and one offset.
+"""
 
 import cv2
 import numpy as np
 
-from recognition.results import Landmarks, Pixels
+from recognition.results import Floats, Landmarks, Pixels
 
 SIDE = 112
-# The five points of the ArcFace template, in pixels of 112 x 112 (Deng et al., 2019).
+
 _TEMPLATE = np.array(
-    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float64
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float32
 )
 
 
-def align(pixels: Pixels, landmarks: Landmarks) -> Pixels:
-    """Return the aligned face, (112, 112, 3), in the colour order of `pixels`; what lies outside the image is black."""
-    matrix = similarity_transform(landmarks.astype(np.float64), _TEMPLATE)
-    return np.asarray(cv2.warpAffine(pixels, matrix, (SIDE, SIDE)), np.uint8)
+def align(pixels: Pixels, points: Landmarks) -> Pixels:
+    """Return the face as (112, 112, 3), blue-green-red like `pixels`; black where it lies beyond the image."""
+    near, shrunk = _near(pixels, points)
+    upright = cv2.warpAffine(near, similarity_transform(shrunk, _TEMPLATE), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    return np.asarray(upright, np.uint8)
 
 
-def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the (2, 3) rotation, scale and shift that brings `source` (n, 2) closest to `target` (n, 2).
+def _near(pixels: Pixels, points: Landmarks) -> tuple[Pixels, Landmarks]:
+    """Cut out and average down a face of more than twice the template's size: the warp would skip its pixels."""
+    extent = float(np.ptp(points, axis=0).max())
+    factor = int(extent / (2 * np.ptp(_TEMPLATE, axis=0).max()))
+    if factor <= 1:
+        return pixels, points
+    centre, reach = points.mean(axis=0), 3 * extent  # the template shows less than 3 times the points' extent
+    left, top = np.maximum(centre - reach, 0).astype(int)
+    right, bottom = (centre + reach).astype(int)
+    part = pixels[top:bottom, left:right]
+    size = max(1, part.shape[1] // factor), max(1, part.shape[0] // factor)
+    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    ratio = np.array(size) / (part.shape[1], part.shape[0])
+    return small, ((points - (left, top)) * ratio).astype(np.float32)
 
-    Least squares. Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
-    1991; in the plane it is one complex division, and no reflection can come out.
-    """
-    centre, goal = source.mean(0), target.mean(0)
-    from_centre, from_goal = (points @ (1, 1j) for points in (source - centre, target - goal))
-    spread = max(float((abs(from_centre) ** 2).sum()), np.finfo(np.float64).tiny)
-    turn = complex((from_goal * from_centre.conj()).sum()) / spread
-    rotation = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
-    return np.column_stack((rotation, goal - rotation @ centre))
+
+def similarity_transform(source: Floats, target: Floats) -> Floats:
+    """Return the (2, 3) matrix that turns, scales and shifts `source` onto `target`, both (n, 2), by least squares."""
+    origin, destination = source.mean(axis=0), target.mean(axis=0)
+    before, after = ((source - origin) @ (1, 1j), (target - destination) @ (1, 1j))
+    factor = np.vdot(before, after) / max(np.vdot(before, before).real, np.finfo(np.float32).tiny)
+    turn = np.array([(factor.real, -factor.imag), (factor.imag, factor.real)])
+    return np.column_stack((turn, destination - turn @ origin)).astype(np.float32)

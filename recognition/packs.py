@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +22,10 @@ MANIFEST = Path(__file__).with_name("packs.toml")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model file: what it is, where it comes from, and how it is rewritten at install."""
+    """One model file: what it is, where it comes from, how it is rewritten at install, and how it is fed.
+
+    `mean` and `scale` are an embedder's; `side`, `crops` and `live` a liveness model's.
+    """
 
     name: str
     role: str
@@ -31,6 +35,11 @@ class Model:
     prepare: tuple[str, ...]
     sources: tuple[str, ...] = ()
     optional: bool = False
+    mean: float = 0.0
+    scale: float = 1.0
+    side: int = 0
+    crops: tuple[float, ...] = ()
+    live: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Pack:
     dimension: int
     detector: Model
     landmarks: Model
-    liveness: tuple[Model, ...]
+    liveness: tuple[tuple[Model, ...], ...]
     liveness_threshold: float
     embedders: tuple[tuple[Model, float], ...]
     similarity: SimilarityScale
@@ -54,7 +63,7 @@ class Pack:
             "detector": (self.detector,),
             "landmarks": (self.landmarks,),
             "embedder": tuple(model for model, _ in self.embedders),
-            "liveness": self.liveness,
+            "liveness": tuple(chain.from_iterable(self.liveness)),
         }
 
 
@@ -96,8 +105,9 @@ def _manifest() -> Mapping[str, Any]:
     return MappingProxyType(tomllib.loads(MANIFEST.read_text(encoding="utf-8")))
 
 
-def _model(name: str, *, prepare: list[str], sources: list[str] | None = None, **rest: Any) -> Model:  # noqa: ANN401
-    return Model(name=name, prepare=tuple(prepare), sources=tuple(sources or ()), **rest)
+def _model(name: str, **entry: Any) -> Model:  # noqa: ANN401 -- TOML
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    return Model(name=name, **values)
 
 
 def _pack(
@@ -105,7 +115,7 @@ def _pack(
     *,
     detector: str,
     landmarks: str,
-    liveness: list[str],
+    liveness: list[list[str]],
     embedders: dict[str, float],
     cosines: list[float],
     **rest: Any,  # noqa: ANN401
@@ -115,7 +125,7 @@ def _pack(
         name=name,
         detector=known[detector],
         landmarks=known[landmarks],
-        liveness=tuple(known[model] for model in liveness),
+        liveness=tuple(tuple(known[model] for model in expert) for expert in liveness),
         embedders=tuple((known[model], weight) for model, weight in embedders.items()),
         similarity=SimilarityScale(tuple(cosines)),
         **rest,

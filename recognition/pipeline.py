@@ -1,21 +1,19 @@
-"""From an image to faces: decode, detect, place landmarks, align, judge, embed.
-
-Each step is a pure function on arrays in a module of its own; this one says in which order they come.
-"""
+"""An image's bytes to its faces. The order of the steps is here; how each works is its own module's."""
 
 import cv2
 
-from recognition import align, landmarks, packs, pose, quality
-from recognition import embed as embedding
-from recognition import liveness as presentation
+from recognition import packs
+from recognition.align import align
 from recognition.decode import DEFAULT_LIMITS, ImageLimits, decode
 from recognition.detect import detect
+from recognition.embed import embed as embed_faces
+from recognition.landmarks import five, locate
+from recognition.liveness import assess
+from recognition.pose import estimate
+from recognition.quality import judge
 from recognition.results import Analysis, DetectedFace
 
-# A server's requests are parallel already; OpenCV's own threads would only take turns with them.
-cv2.setNumThreads(1)
-
-MOST_FACES = 100
+cv2.setNumThreads(1)  # requests run in parallel already; more threads would only contend for the same cores
 
 
 def analyse(
@@ -25,38 +23,40 @@ def analyse(
     limits: ImageLimits = DEFAULT_LIMITS,
     embed: int | None = None,
     liveness: bool = False,
-    max_faces: int = MOST_FACES,
+    max_faces: int = 100,
 ) -> Analysis:
-    """Find the faces of an encoded image, the largest first, each with pose and quality.
+    """Find the faces of a JPEG or PNG, largest first, with pose and quality.
 
-    The `embed` largest (None: all) get an embedding in the space of the pack and, with `liveness`, a liveness score.
+    The `embed` largest (None: all) also get their embeddings in the pack's space, and with `liveness` their liveness.
 
     Raises:
-        ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: see recognition.decode.
+        ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: the image is refused.
         UnknownPack: there is no such pack.
-        ModelUnavailable: a model is not installed that this call needs.
+        ModelUnavailable: a model that the answer needs is not installed.
     """
     models = packs.get(pack)
     pixels = decode(data, limits)
-    size = pixels.shape[:2]
+    height, width = pixels.shape[:2]
+
     found = detect(pixels, models.detector, max_faces)
     boxes = [box for box, _ in found]
-    points = landmarks.locate(pixels, boxes, models.landmarks)
-    corners = [landmarks.five(face) for face in points]
-    crops = [align.align(pixels, face) for face in corners]
-    poses = [pose.pose(face) for face in points]
-    vectors = embedding.embed(crops[:embed], models)
-    alive = presentation.assess(pixels, boxes[:embed], models.liveness) if liveness else []
+    located = locate(pixels, boxes, models.landmarks)
+    points = [five(face) for face in located]
+    aligned = [align(pixels, face) for face in points]
+    poses = [estimate(face) for face in located]
+    lives = assess(pixels, boxes[:embed], models) if liveness else []
+    vectors = embed_faces(aligned[:embed], models)
+
     faces = (
         DetectedFace(
             box=box,
-            landmarks=corners[place],
+            landmarks=points[at],
             confidence=confidence,
-            pose=poses[place],
-            quality=quality.assess(crops[place], box, poses[place], confidence, size),
-            liveness=alive[place] if place < len(alive) else None,
-            embedding=vectors[place] if place < len(vectors) else None,
+            pose=poses[at],
+            quality=judge(aligned[at], box, confidence, poses[at], (width, height)),
+            liveness=lives[at] if at < len(lives) else None,
+            embedding=vectors[at] if at < len(vectors) else None,
         )
-        for place, (box, confidence) in enumerate(found)
+        for at, (box, confidence) in enumerate(found)
     )
-    return Analysis(size[1], size[0], tuple(faces), pixels)
+    return Analysis(width, height, tuple(faces), pixels)

@@ -25,6 +25,7 @@ from recognition.sources import Sources
 _PLAIN_SIDE = 640
 _NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps without which a model does not run at all
 
+_MOST_FACES = 100
 _Run = tuple[Model, Floats]
 
 
@@ -44,15 +45,18 @@ def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
         return made
 
     pixels = timed("decode", lambda: decode.decode(data))
-    found = timed("detect", lambda: detect(pixels, pack.detector, pipeline.MOST_FACES))
+    found = timed("detect", lambda: detect(pixels, pack.detector, _MOST_FACES))
     boxes = [box for box, _ in found]
     points = timed("landmarks", lambda: landmarks.locate(pixels, boxes, pack.landmarks))
     crops = timed("align", lambda: [align.align(pixels, landmarks.five(face)) for face in points])
-    poses = timed("pose", lambda: [pose.pose(face) for face in points])
-    shape = pixels.shape[:2]
-    judged = zip(crops, found, poses, strict=True)
-    timed("quality", lambda: [quality.assess(crop, box, turned, sure, shape) for crop, (box, sure), turned in judged])
-    timed("liveness", lambda: liveness.assess(pixels, boxes, pack.liveness))
+    poses = timed("pose", lambda: [pose.estimate(face) for face in points])
+    height, width = pixels.shape[:2]
+    judged = list(zip(crops, found, poses, strict=True))
+    timed(
+        "quality",
+        lambda: [quality.judge(crop, box, sure, turned, (width, height)) for crop, (box, sure), turned in judged],
+    )
+    timed("liveness", lambda: liveness.assess(pixels, boxes, pack))
     timed("embed", lambda: embedding.embed(crops, pack))
 
 
@@ -107,7 +111,7 @@ def _plain_sessions(pack: Pack) -> dict[str, ort.InferenceSession]:
     models = (
         pack.detector,
         pack.landmarks,
-        *sessions.available(pack.liveness),
+        *sessions.available(pack.roles["liveness"]),
         *(model for model, _ in pack.embedders),
     )
     folder = os.environ.get("FACE_MODELS_DIR")

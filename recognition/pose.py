@@ -1,33 +1,45 @@
-"""Which way a face looks, from its landmarks."""
+"""Which way a face looks, from its landmarks.
 
-import cv2
+Fits a generic head to the landmarks under scaled orthographic projection, by least squares. Source of the head:
+the anthropometric model of ISR, University of Coimbra (glAnthropometric3DModel).
+"""
+
 import numpy as np
 
 from recognition.results import Floats, Pose
 
-# Six of the 68 landmarks and where they lie on a mean face: x to the image's right, y down, z away from the camera, in
-# arbitrary units. Source: the anthropometric model used in OpenCV's head pose samples.
-_LANDMARKS = [30, 8, 36, 45, 48, 54]  # nose tip, chin, outer eye corners, mouth corners
-_MODEL = np.array(
-    [(0, 0, 0), (0, 330, 65), (-225, -170, 135), (225, -170, 135), (-150, 150, 125), (150, 150, 125)], np.float64
+# Landmarks that expressions move little: brows, eye corners, nose wings, mouth corners, chin (iBUG 300-W numbers).
+_POINTS = (17, 21, 22, 26, 36, 39, 42, 45, 31, 35, 48, 54, 8)
+# Their places on the head in centimetres: to the image's right, down, and away from the camera.
+_HEAD = np.array(
+    [
+        (-6.825897, -6.760612, -4.402142),
+        (-1.330353, -7.122144, -6.903745),
+        (1.330353, -7.122144, -6.903745),
+        (6.825897, -6.760612, -4.402142),
+        (-5.311432, -5.485328, -3.987654),
+        (-1.789930, -5.393625, -4.413414),
+        (1.789930, -5.393625, -4.413414),
+        (5.311432, -5.485328, -3.987654),
+        (-2.005628, -1.409845, -6.165652),
+        (2.005628, -1.409845, -6.165652),
+        (-2.774015, 2.080775, -5.048531),
+        (2.774015, 2.080775, -5.048531),
+        (0.0, 7.415691, -4.070434),
+    ]
 )
-_DISTANCE = 6.0  # of the virtual camera, in widths of the face: far enough for perspective not to matter
+_FIT = np.linalg.pinv(_HEAD - _HEAD.mean(axis=0))
 
 
-def pose(points: Floats) -> Pose:
-    """Return the pose, in degrees, of a face with these (68, 2) landmarks.
-
-    The camera is put in front of the face itself, so that a face at the image's edge is judged like one in its middle.
-    """
-    shown = points[_LANDMARKS].astype(np.float64)
-    centre = shown.mean(0)
-    focal = _DISTANCE * max(float(np.ptp(points[:, 0])), 1.0)
-    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
-    _, turned, _ = cv2.solvePnP(_MODEL, shown, camera, None, flags=cv2.SOLVEPNP_SQPNP)
-    rotation = cv2.Rodrigues(turned)[0]
-    ahead = -rotation[:, 2]  # where the nose points
-    return Pose(
-        yaw=float(np.degrees(np.arctan2(ahead[0], -ahead[2]))),
-        pitch=float(np.degrees(np.arcsin(np.clip(-ahead[1], -1, 1)))),
-        roll=float(np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))),
-    )
+def estimate(points: Floats) -> Pose:
+    """Return the pose of a face from its 68 landmarks, (68, 2) in pixels."""
+    seen = points[list(_POINTS)].astype(np.float64)
+    projection = (_FIT @ (seen - seen.mean(axis=0))).T
+    # The closest pair of orthonormal rows; the third follows from them.
+    left, _, right = np.linalg.svd(projection, full_matrices=False)
+    across, down = left @ right
+    away = np.cross(across, down)
+    yaw = np.arcsin(np.clip(away[0], -1, 1))
+    pitch = -np.arctan2(away[1], away[2])
+    roll = np.arctan2(down[0], across[0])
+    return Pose(*(float(angle) for angle in np.degrees((yaw, pitch, roll))))

@@ -1,20 +1,15 @@
-"""How well a face shows, and what is wrong with it.
-
-Thresholds were read from the distributions over the verification photographs: the standard gate refuses about the worst
-1 % of them on each count, the strict gate about the worst 5 %.
-"""
+"""How well a face shows, and whether that is enough to recognise it by."""
 
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from recognition.results import Box, Pixels, Pose, Quality, QualityReason
 
 
 @dataclass(frozen=True, slots=True)
-class _Gate:
-    """The bounds of a gate, in the units of Quality and Pose."""
+class Gate:
+    """What a face needs. Sizes in pixels, angles in degrees either way, brightness 0 to 1."""
 
     face_size: float
     yaw: float
@@ -22,47 +17,61 @@ class _Gate:
     sharpness: float
     darkest: float
     brightest: float
+    within: float
     confidence: float
-    inside: float
 
 
-_STANDARD = _Gate(
-    face_size=40, yaw=50, pitch=40, sharpness=30, darkest=0.15, brightest=0.9, confidence=0.75, inside=0.8
+STANDARD = Gate(
+    face_size=32, yaw=45, pitch=35, sharpness=20, darkest=0.12, brightest=0.92, within=0.85, confidence=0.75
 )
-_STRICT = _Gate(face_size=80, yaw=30, pitch=25, sharpness=60, darkest=0.25, brightest=0.8, confidence=0.85, inside=0.95)
+STRICT = Gate(face_size=80, yaw=25, pitch=20, sharpness=60, darkest=0.2, brightest=0.85, within=0.98, confidence=0.85)
 
 
-def assess(aligned: Pixels, box: Box, pose: Pose, confidence: float, image: tuple[int, int]) -> Quality:
-    """Judge a face by its aligned crop (112, 112, 3), blue-green-red, its box, and the (height, width) of its image.
+def judge(aligned: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[int, int]) -> Quality:
+    """Measure an aligned face (112, 112, 3), blue-green-red, and hold it against both gates.
 
-    Sharpness is the variance of the Laplacian of the gray crop (Pech-Pacheco et al., 2000), brightness its mean of 0
-    to 1.
+    `box` and `size`, (width, height), are of the image it was cut from. Sharpness is the variance of the Laplacian of
+    the aligned face in gray, 0 to 255; brightness is the mean of that gray, as a share of white.
     """
     gray = cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY)
-    sharpness = float(cv2.Laplacian(gray, cv2.CV_64F).var())
-    brightness = float(np.mean(gray)) / 255
-    measured = (sharpness, brightness, box.side, _inside(box, image), pose, confidence)
-    return Quality(sharpness, brightness, box.side, _reasons(_STANDARD, *measured), _reasons(_STRICT, *measured))
+    face = _Face(
+        box=box,
+        pose=pose,
+        confidence=confidence,
+        sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).var()),
+        brightness=float(gray.mean() / 255),
+        within=_share_within(box, *size),
+    )
+    return Quality(face.sharpness, face.brightness, box.side, face.reasons(STANDARD), face.reasons(STRICT))
 
 
-def _inside(box: Box, image: tuple[int, int]) -> float:
-    """Return the share of the box that lies in the image."""
-    height, width = image
-    wide = min(box.x + box.width, width) - max(box.x, 0)
-    high = min(box.y + box.height, height) - max(box.y, 0)
-    return max(wide, 0) * max(high, 0) / box.area
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What was measured of a face."""
+
+    box: Box
+    pose: Pose
+    confidence: float
+    sharpness: float
+    brightness: float
+    within: float
+
+    def reasons(self, gate: Gate) -> tuple[QualityReason, ...]:
+        """Return every reason for which the gate refuses the face."""
+        verdicts = {
+            QualityReason.SMALL_FACE: self.box.side < gate.face_size,
+            QualityReason.EXTREME_POSE: abs(self.pose.yaw) > gate.yaw or abs(self.pose.pitch) > gate.pitch,
+            QualityReason.LOW_SHARPNESS: self.sharpness < gate.sharpness,
+            QualityReason.TOO_DARK: self.brightness < gate.darkest,
+            QualityReason.TOO_BRIGHT: self.brightness > gate.brightest,
+            QualityReason.CUT_BY_EDGE: self.within < gate.within,
+            QualityReason.LOW_CONFIDENCE: self.confidence < gate.confidence,
+        }
+        return tuple(reason for reason, refused in verdicts.items() if refused)
 
 
-def _reasons(  # noqa: PLR0917 -- one measurement each
-    gate: _Gate, sharpness: float, brightness: float, size: float, inside: float, pose: Pose, confidence: float
-) -> tuple[QualityReason, ...]:
-    checks = {
-        QualityReason.SMALL_FACE: size < gate.face_size,
-        QualityReason.EXTREME_POSE: abs(pose.yaw) > gate.yaw or abs(pose.pitch) > gate.pitch,
-        QualityReason.LOW_SHARPNESS: sharpness < gate.sharpness,
-        QualityReason.TOO_DARK: brightness < gate.darkest,
-        QualityReason.TOO_BRIGHT: brightness > gate.brightest,
-        QualityReason.CUT_BY_EDGE: inside < gate.inside,
-        QualityReason.LOW_CONFIDENCE: confidence < gate.confidence,
-    }
-    return tuple(reason for reason, failed in checks.items() if failed)
+def _share_within(box: Box, width: int, height: int) -> float:
+    """Return the share of the box's area that lies within the image."""
+    across = min(box.x + box.width, width) - max(box.x, 0)
+    down = min(box.y + box.height, height) - max(box.y, 0)
+    return max(across, 0) * max(down, 0) / box.area
