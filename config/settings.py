@@ -251,6 +251,27 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"
 
+UNFOLD = {
+    "SITE_TITLE": "Faceplane",
+    "SITE_HEADER": "Faceplane operator",
+    "SITE_URL": "/console/",
+    "COLORS": {  # the console's accent
+        "primary": {
+            "50": "#f0faf8",
+            "100": "#dcf1ed",
+            "200": "#b5e2da",
+            "300": "#7bdccf",
+            "400": "#4cc9b8",
+            "500": "#1f9c8e",
+            "600": "#0b7268",
+            "700": "#085a52",
+            "800": "#074640",
+            "900": "#063a35",
+            "950": "#04201c",
+        },
+    },
+}
+
 LANGUAGES = [("en", "English"), ("ko", "한국어")]
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "collections_app" / "locale"]

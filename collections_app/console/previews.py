@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from rest_framework.serializers import Serializer
+
 from collections_app.dialects.argos import wire as argos
 from collections_app.dialects.nhn import wire as nhn
 
@@ -33,7 +35,8 @@ class Request:
         body = json.dumps(self.body, indent=2, ensure_ascii=False).replace("'", "'\\''")
         for mark, file in self.images.items():
             body = body.replace(mark, f"'\"$(base64 < {file} | tr -d '\\n')\"'")
-        return f"curl -s \"{self.url}\" -H \"{name}: ${value}\" \\\n  -H 'Content-Type: application/json' -d @- <<< '{body}'"
+        head = f'curl -s "{self.url}" -H "{name}: ${value}"'
+        return f"{head} \\\n  -H 'Content-Type: application/json' -d @- <<< '{body}'"
 
     @property
     def python(self) -> str:
@@ -98,8 +101,8 @@ def _argos(path: str, body: Mapping[str, Any], base: str, fields: dict[str, str]
 
 def _nhn(  # noqa: PLR0917 -- a request and its answer
     path: str,
-    kind: Any,
-    result: Any,
+    kind: type[Serializer[Any]],
+    result: object,
     profile: str,
     base: str,
     body: dict[str, Any],

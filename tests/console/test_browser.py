@@ -49,7 +49,8 @@ def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> No
     expect(page.get_by_role("heading", name="Emmanuel Macron")).to_be_visible()
     box = page.locator("#overlay svg rect").last.bounding_box()
     stage = page.locator("[data-stage]").bounding_box()
-    assert box and stage
+    assert box
+    assert stage
     assert stage["x"] < box["x"] < box["x"] + box["width"] < stage["x"] + stage["width"]
     assert box["width"] > stage["width"] / 5
 

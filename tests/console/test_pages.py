@@ -147,7 +147,8 @@ def test_a_list_of_faces_takes_the_same_queries_at_any_length(
 
 def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: Collection, monkeypatch: Any) -> None:
     monkeypatch.setattr("collections_app.console.views.faces._PAGE", 2)
-    client, seen, query = signed_in(member(acme, "auditor")), [], {}
+    client, seen = signed_in(member(acme, "auditor")), []
+    query: dict[str, str] = {}
     for _ in range(3):
         found = client.get(_address("faces", node=crowd.node), query).context["found"]
         seen += [face.number for face in found.rows]

@@ -66,6 +66,10 @@ def test_the_table_names_every_page() -> None:
     assert set(_names(TENANT)) == set(NEEDS)
 
 
+def _each(names: tuple[str, ...], place: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: dict(place) for name in names}
+
+
 @pytest.fixture
 def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     """Return what each page's address needs besides the tenant."""
@@ -74,18 +78,19 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     search_by_image(acme.caller, collection="people", image=portrait("obama"))
     record = SearchRecord.objects.of(acme.tenant).get()
     node = {"node": crowd.node}
-    of_node = (
-        ["collection", "threshold", "collection_delete", "health", "health_progress", "faces", "faces_delete", "faces_move", "people"]
-    )
+    one = {**node, "face": face.uuid}
+    person = {**node, "person": face.person_id}
+    key = {"key": acme.issued.key.pk}
+    of_node = ("collection", "threshold", "collection_delete", "health", "health_progress", "people")
     return {
-        **dict.fromkeys(of_node, node),
-        **dict.fromkeys(("face", "face_image", "face_thumbnail"), {**node, "face": face.uuid}),
-        **dict.fromkeys(("person", "person_merge"), {**node, "person": face.person_id}),
+        **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
+        **_each(("face", "face_image", "face_thumbnail"), one),
+        **_each(("person", "person_merge"), person),
+        **_each(("key_rotate", "key_revoke"), key),
+        **_each(("member", "member_remove"), {"member": 0}),
         "playground_try": {"action": "detect"},
         "search": {"search": record.uuid},
         "audit_export": {"form": "json"},
-        **dict.fromkeys(("key_rotate", "key_revoke"), {"key": acme.issued.key.pk}),
-        **dict.fromkeys(("member", "member_remove"), {"member": 0}),
         "withdraw": {"invitation": 0},
     }
 
