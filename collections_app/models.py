@@ -122,6 +122,7 @@ class Person(TenantOwned):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["collection", "reference"], name="person_reference"),
         ]
+        indexes: ClassVar = [models.Index(fields=["collection", "created_at"], name="person_by_time")]
 
     def __str__(self) -> str:
         """Name the person."""

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from collections_app.console.account_forms import dressed
 from collections_app.console.errors import REASONS
+from collections_app.console.forms import ROLES
 
 register = template.Library()
 _FEW = 0.05
@@ -121,6 +122,12 @@ def thousands(value: int) -> str:
 def as_list(value: Any) -> list[Any]:  # noqa: ANN401
     """Return the value as a list of one; nothing as an empty list."""
     return [] if value is None else [value]
+
+
+@register.filter
+def role(name: str) -> str:
+    """Say in words what a member is."""
+    return str(dict(ROLES)[name])
 
 
 @register.filter

@@ -30,7 +30,8 @@ class PeopleView(ConsoleView):
         chosen = PersonFilter(request.GET, browse.browse_people(self.caller, collection=home.name))
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE)
         template = "console/_people.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, collection=home, filter=chosen, found=found, tab="people")
+        summed = browse.sum_up(self.caller, people=found.rows)
+        return self.page(template=template, collection=home, filter=chosen, found=found, people=summed, tab="people")
 
 
 class PersonView(FormView):
