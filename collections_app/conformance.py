@@ -5,14 +5,17 @@ claims the contract, ours or the vendor's. Knows HTTP and JSON; knows no dialect
 
 In a case `${name}` stands for a credential, a value kept from an earlier answer, `${unique}` (new in each run) or
 `${image:NAME}` (the base64 of a portrait). In an expected answer a string such as `<uuid>` stands for any value of that
-form, and a key `...` lets an object have further keys.
+form, and a key `...` lets an object have further keys. `${padding:SIZE}` is the base64 of that many empty bytes, `${basic}` a
+key's id and secret as HTTP Basic has them. Values at the places that `ascending` lists rise from one to the next.
+
+A case that needs an optional credential that is not given is left out.
 """
 
 import base64
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from typing import Any
 import urllib3
 
 _NAMED = re.compile(r"\$\{([a-z_]+)(?::([A-Za-z0-9_]+))?\}")
+_BEGINS = re.compile(r"<begins (.+)>")
 _SECONDS = 60.0
 
 
@@ -44,24 +48,27 @@ MATCHERS: Mapping[str, Callable[[Any], bool]] = {
     "<uuid>": _fits(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "<hex16>": _fits(r"[0-9a-f]{16}"),
     "<tid>": _fits(r"TID[0-9a-f]{32}"),
+    "<local-time>": _fits(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"),
     "<time>": _fits(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case of a contract: the file it stands in, what it is about, and its steps."""
+    """A case of a contract: the file it stands in, what it is about, its steps, and the optional credentials it needs."""
 
     name: str
     about: str
+    needs: frozenset[str]
     steps: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A dialect's cases, the headers that every request carries, and the credentials that a run must be given."""
+    """A dialect's cases, the headers that every request carries, and the credentials that a run must or may be given."""
 
     credentials: tuple[str, ...]
+    optional: frozenset[str]
     headers: Mapping[str, str]
     cases: tuple[Case, ...]
 
@@ -95,6 +102,7 @@ class Run:
             found = list(compare(expected["json"], answer, "answer"))
             if status != expected.get("status", 200):
                 found.insert(0, ("status", expected.get("status", 200), status))
+            found += _unordered(answer, step.get("ascending", ()))
             if found:
                 return [Difference(number, *difference) for difference in found]
             known |= {name: str(_at(answer, place)) for name, place in step.get("keep", {}).items()}
@@ -142,6 +150,8 @@ class Run:
         name, image = found.groups()
         if name == "image":
             return base64.b64encode((self.images / f"{image}.jpg").read_bytes()).decode()
+        if name == "padding":
+            return base64.b64encode(bytes(int(image))).decode()
         if name == "basic":
             return base64.b64encode(f"{known['id']}:{known['secret']}".encode()).decode()
         return known[name]
@@ -151,15 +161,20 @@ def load(folder: Path) -> Contract:
     """Read a dialect's contract: `contract.json` and a file for each case beside it."""
     head = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
     files = sorted(file for file in folder.glob("*.json") if file.name != "contract.json")
-    bodies = [(file.stem, json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    cases = tuple(Case(name, body["about"], tuple(body["steps"])) for name, body in bodies)
-    return Contract(tuple(head["credentials"]), head["headers"], cases)
+    optional = frozenset(head.get("optional", ()))
+    cases = tuple(_case(file.stem, file.read_text(encoding="utf-8"), optional) for file in files)
+    return Contract(tuple(head["credentials"]), optional, head["headers"], cases)
+
+
+def _case(name: str, text: str, optional: frozenset[str]) -> Case:
+    body = json.loads(text)
+    return Case(name, body["about"], optional & {found[1] for found in _NAMED.finditer(text)}, tuple(body["steps"]))
 
 
 def compare(expected: Any, found: Any, where: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401
     """Yield (where, expected, found) for each place at which an answer differs; keys may come in any order."""
-    if isinstance(expected, str) and expected in MATCHERS:
-        if not MATCHERS[expected](found):
+    if isinstance(expected, str) and (matches := _matcher(expected)):
+        if not matches(found):
             yield where, expected, found
     elif isinstance(expected, Mapping) and isinstance(found, Mapping):
         names = expected.keys() - {"..."}
@@ -174,6 +189,20 @@ def compare(expected: Any, found: Any, where: str) -> Iterator[tuple[str, Any, A
             yield from compare(one, other, f"{where}[{place}]")
     elif expected != found or isinstance(expected, bool) != isinstance(found, bool):
         yield where, expected, found
+
+
+def _unordered(answer: Any, places: Sequence[str]) -> list[tuple[str, Any, Any]]:  # noqa: ANN401
+    """Return (where, expected, found) of the values that are not above the one before."""
+    values = [_at(answer, place) for place in places]
+    pairs = zip(places[1:], values, values[1:], strict=False)
+    return [(place, f"more than {low}", high) for place, low, high in pairs if high <= low]
+
+
+def _matcher(expected: str) -> Callable[[Any], bool] | None:
+    """Return the matcher of that name; `<begins WORD>` is one for every word."""
+    if begins := _BEGINS.fullmatch(expected):
+        return _fits(re.escape(begins[1]) + ".*")
+    return MATCHERS.get(expected)
 
 
 def _at(answer: Any, place: str) -> Any:  # noqa: ANN401

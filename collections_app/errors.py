@@ -79,6 +79,16 @@ class InvalidRequest(CollectionsError):
         self.problem = problem
 
 
+class Unavailable(CollectionsError):
+    """A part that the platform stands on does not answer at present: the database, the file storage."""
+
+    def __init__(self, part: str, retry_after: float = 2.0) -> None:
+        """Keep which part, and the seconds to wait."""
+        super().__init__(part, retry_after)
+        self.part = part
+        self.retry_after = retry_after
+
+
 class ImageUrlRefused(CollectionsError):
     """The image's URL cannot be fetched: malformed, not allowed, or answered with something else than an image."""
 

@@ -199,6 +199,7 @@ class SearchRecord(TenantOwned):
     request_name = models.CharField(max_length=255, blank=True)
     threshold = models.FloatField()
     outcome = models.CharField(max_length=8, choices=Outcome)
+    best = models.CharField(max_length=36, blank=True, help_text="The best candidate's face.")
     candidates = models.JSONField(default=list)
     liveness = models.FloatField(null=True)
     pack = models.CharField(max_length=32)
@@ -215,6 +216,7 @@ class SearchRecord(TenantOwned):
 
         indexes: ClassVar = [
             models.Index(fields=["tenant", "at"], name="search_by_time"),
+            models.Index(fields=["actor_id", "best", "at"], name="search_by_actor_and_face"),
             models.Index(fields=["collection", "at"], name="search_by_collection"),
         ]
 

@@ -6,3 +6,7 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_asgi_application()
+
+from tenants.startup import require_master_key  # noqa: E402 -- Django is set up only now
+
+require_master_key()

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
+os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "20")  # within a request's deadline; settings.py reads it
 bind = env.text("BIND", "127.0.0.1:8000")
 workers = env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
-threads = env.integer("WEB_THREADS", 4, least=1)
+# More threads than COMPUTE_SLOTS: what has to be refused or needs no model is answered while the slots are at work.
+threads = env.integer("WEB_THREADS", 16, least=1)
 worker_class = "gthread"
 timeout = 60
 graceful_timeout = 30
@@ -26,7 +28,9 @@ def post_worker_init(worker: "Worker") -> None:
     """Load the models after the fork and before the first request, so that nobody waits for them."""
     from recognition import packs, sessions  # noqa: PLC0415 -- Django is set up only now
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
+    from tenants import usage  # noqa: PLC0415
 
+    usage.keep_flushing()
     try:
         sessions.preload(packs.DEFAULT)
     except ModelUnavailable as error:

@@ -8,10 +8,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import dj_database_url
+from botocore.config import Config  # type: ignore[import-untyped]
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
-from config.secrets import generated
+from config.secrets import generated, printed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
@@ -22,7 +24,10 @@ MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
 SECRETS_DIR = env.folder("SECRETS_DIR", Path("~/.config/faceplane"))
 SECRET_KEY = env.text("SECRET_KEY") or generated(SECRETS_DIR / "django.key")
 # One or more keys of 32 bytes, base64url, separated by commas: the first wraps, every one unwraps.
-MASTER_KEYS = env.words("MASTER_KEYS") or [generated(SECRETS_DIR / "master.key")]
+# MASTER_KEYS_COMMAND names a program that prints them, such as a key management service's client.
+MASTER_KEYS = (
+    env.words("MASTER_KEYS") or printed(env.text("MASTER_KEYS_COMMAND")) or [generated(SECRETS_DIR / "master.key")]
+)
 
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
@@ -54,6 +59,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.requests.RequestLog",
+    "config.deadlines.Deadline",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -102,6 +108,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "connect_timeout": 3,
+        "keepalives_idle": 10,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+        "options": f"-c lock_timeout=10000 -c statement_timeout={_statement}",
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files: STORAGE_URL is file:///path or s3://bucket/prefix?endpoint=…&region=… (keys as boto3 reads them) ---
@@ -118,6 +134,7 @@ if _storage.scheme == "s3":
             "region_name": _options.get("region"),
             "default_acl": None,
             "file_overwrite": False,
+            "client_config": Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
         },
     }
 elif _storage.scheme == "file":
@@ -134,6 +151,7 @@ STORAGES = {
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 
 # --- queue ---
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
@@ -141,21 +159,28 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
     _queue = DATA_DIR / "queue"
     for _name in ("messages", "control"):
         (_queue / _name).mkdir(parents=True, exist_ok=True)
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
         "data_folder_in": str(_queue / "messages"),
         "data_folder_out": str(_queue / "messages"),
         "control_folder": str(_queue / "control"),
     }
+elif CELERY_BROKER_URL.startswith(("redis", "rediss")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
+elif CELERY_BROKER_URL.startswith("amqp"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"read_timeout": 2, "write_timeout": 2}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0  # SIGTERM: tasks under way may end; what does not is delivered again
 CELERY_TASK_IGNORE_RESULT = True  # what a job did is in the database, where its tenant can see it
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
+    "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
 }
@@ -168,7 +193,16 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
 
+# In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
+COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
+COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
+COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
+PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one face by one key raises an alert
+# Where processes agree on rate limits and daily quotas: "database", or redis://…
+LIMITS_URL = env.text("LIMITS_URL", "database")
+
 # --- HTTP ---
+REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=1)  # the deadline of a request
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # each dialect reads its own credentials (collections_app/dialects/base.py)
     "DEFAULT_PERMISSION_CLASSES": [],
@@ -179,7 +213,12 @@ REST_FRAMEWORK = {
     "COMPACT_JSON": True,
 }
 # config/docs.py makes a document for each dialect. Assets are packaged: a page of documentation asks no other host.
-SPECTACULAR_SETTINGS = {"OAS_VERSION": "3.1.0", "SWAGGER_UI_DIST": "SIDECAR", "REDOC_DIST": "SIDECAR"}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # so an uploaded image never lies in a temporary file, unsealed
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -78,11 +78,15 @@ def _distinct(found: Floats) -> Floats:
 
 
 def _shrunk(pixels: Pixels, scale: float) -> Pixels:
+    """Scale an image down: by averaging whole pixels first, which is fast, and the rest of the way between them."""
     if scale >= 1:
         return pixels
     height, width = pixels.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    whole = min(int(1 / scale), height, width)
+    rows, columns = height // whole, width // whole
+    averaged = cv2.resize(pixels[: rows * whole, : columns * whole], (columns, rows), interpolation=cv2.INTER_AREA)
+    size = [max(1, round(side * whole * scale)) for side in (columns, rows)]
+    return np.asarray(cv2.resize(averaged, size), np.uint8)
 
 
 def _padded(side: int) -> int:

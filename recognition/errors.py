@@ -94,6 +94,15 @@ class SpoofSuspected(RecognitionError):
         self.threshold = threshold
 
 
+class Busy(RecognitionError):
+    """More images are waiting to be looked at than can be in good time."""
+
+    def __init__(self, retry_after: float) -> None:
+        """Keep the seconds to wait."""
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
 class ModelUnavailable(RecognitionError):
     """A model is not installed, or its file is not what was installed."""
 

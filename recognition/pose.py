@@ -28,6 +28,8 @@ _HEAD = np.array(
         (0.0, 7.415691, -4.070434),
     ]
 )
+# Degrees. The head above looks up a little: by it the median of 3,811 press photographs looks down by as much.
+_LEVEL = 8.0
 _FIT = np.linalg.pinv(_HEAD - _HEAD.mean(axis=0))
 
 
@@ -40,6 +42,6 @@ def estimate(points: Floats) -> Pose:
     across, down = left @ right
     away = np.cross(across, down)
     yaw = np.arcsin(np.clip(away[0], -1, 1))
-    pitch = -np.arctan2(away[1], away[2])
+    pitch = np.radians(_LEVEL) - np.arctan2(away[1], away[2])
     roll = np.arctan2(down[0], across[0])
     return Pose(*(float(angle) for angle in np.degrees((yaw, pitch, roll))))

@@ -17,14 +17,18 @@ class Gate:
     sharpness: float
     darkest: float
     brightest: float
-    within: float
+    shown: float
     confidence: float
 
 
-STANDARD = Gate(
-    face_size=32, yaw=45, pitch=35, sharpness=20, darkest=0.12, brightest=0.92, within=0.85, confidence=0.75
-)
-STRICT = Gate(face_size=80, yaw=25, pitch=20, sharpness=60, darkest=0.2, brightest=0.85, within=0.98, confidence=0.85)
+# Size, sharpness and brightness were measured: the faces of 101 photographs were spoiled by degrees and compared with
+# themselves unspoiled. At the standard gate a median cosine of about .9 is left, at the strict gate .95 or more.
+STANDARD = Gate(face_size=28, yaw=45, pitch=35, sharpness=15, darkest=0.08, brightest=0.84, shown=0.8, confidence=0.75)
+STRICT = Gate(face_size=48, yaw=25, pitch=20, sharpness=30, darkest=0.12, brightest=0.75, shown=0.9, confidence=0.85)
+
+# A whole face's box is this much as wide as high: the median of 3,811 photographs, 98 % of which lie at .68 to .86.
+_PROPORTION = 0.76
+_AT_EDGE = 0.05  # a box this near to the image's edge, in its own shorter sides, reaches it
 
 
 def judge(aligned: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[int, int]) -> Quality:
@@ -40,7 +44,7 @@ def judge(aligned: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[
         confidence=confidence,
         sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).var()),
         brightness=float(gray.mean() / 255),
-        within=_share_within(box, *size),
+        shown=_share_shown(box, *size),
     )
     return Quality(face.sharpness, face.brightness, box.side, face.reasons(STANDARD), face.reasons(STRICT))
 
@@ -54,7 +58,7 @@ class _Face:
     confidence: float
     sharpness: float
     brightness: float
-    within: float
+    shown: float
 
     def reasons(self, gate: Gate) -> tuple[QualityReason, ...]:
         """Return every reason for which the gate refuses the face."""
@@ -64,14 +68,21 @@ class _Face:
             QualityReason.LOW_SHARPNESS: self.sharpness < gate.sharpness,
             QualityReason.TOO_DARK: self.brightness < gate.darkest,
             QualityReason.TOO_BRIGHT: self.brightness > gate.brightest,
-            QualityReason.CUT_BY_EDGE: self.within < gate.within,
+            QualityReason.CUT_BY_EDGE: self.shown < gate.shown,
             QualityReason.LOW_CONFIDENCE: self.confidence < gate.confidence,
         }
         return tuple(reason for reason, refused in verdicts.items() if refused)
 
 
-def _share_within(box: Box, width: int, height: int) -> float:
-    """Return the share of the box's area that lies within the image."""
-    across = min(box.x + box.width, width) - max(box.x, 0)
-    down = min(box.y + box.height, height) - max(box.y, 0)
-    return max(across, 0) * max(down, 0) / box.area
+def _share_shown(box: Box, width: int, height: int) -> float:
+    """Return how much of a face is left where the image's edge cuts it.
+
+    The detector ends its box about where the image ends, so that a cut shows in the box's proportions.
+    """
+    near = _AT_EDGE * box.side
+    shown = 1.0
+    if box.x < near or box.x + box.width > width - near:
+        shown = min(shown, box.width / (_PROPORTION * box.height))
+    if box.y < near or box.y + box.height > height - near:
+        shown = min(shown, _PROPORTION * box.height / box.width)
+    return shown

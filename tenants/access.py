@@ -4,11 +4,11 @@ A Caller carries its authority with it, so nothing here lives in a thread-local,
 each operation says the scope it needs in its first line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -53,6 +53,19 @@ ROLE_SCOPES: dict[str, frozenset[Scope]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many calls in each window of so many seconds, for a key or (no subject) for the tenant as a whole."""
+
+    MINUTE: ClassVar[int] = 60
+    DAY: ClassVar[int] = 86_400
+
+    tenant_id: int
+    subject: str
+    seconds: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is asking, for which tenant, and what they may do.
 
@@ -68,6 +81,7 @@ class Caller:
     address: str = ""
     via: str = ""
     request_id: str = ""
+    limits: tuple[Limit, ...] = ()
 
     def require(self, scope: Scope) -> None:
         """Refuse unless the scope is held.
@@ -89,6 +103,8 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
     Raises:
         UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key does not open the door.
     """
+    if "\0" in key_id:  # PostgreSQL cannot even be asked for it
+        raise UnknownKey
     key = ApiKey.everywhere.select_related("tenant").filter(pk=key_id).first()
     now = timezone.now()
     if not keys.opens(key, secret, now) or key is None:
@@ -112,7 +128,17 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
         address=address,
         via=via,
         request_id=request_id,
+        limits=tuple(_limits(key)),
     )
+
+
+def _limits(key: ApiKey) -> Iterator[Limit]:
+    """Yield what limits a call with the key; minutes first, so that what is too fast does not use the day up."""
+    for seconds, name in ((Limit.MINUTE, "requests_per_minute"), (Limit.DAY, "calls_per_day")):
+        for subject, row in ((key.pk, key), ("", key.tenant)):
+            most = getattr(row, name)
+            if most is not None:
+                yield Limit(key.tenant_id, subject, seconds, most)
 
 
 def _mark_used(key: ApiKey, now: datetime) -> None:

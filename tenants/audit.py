@@ -10,6 +10,7 @@ import hmac
 import json
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,16 +94,20 @@ def alert(caller: Caller, action: str, target: models.Model | None = None, **fac
 def verify(tenant: Tenant) -> Verification:
     """Recompute the chain up to its present end and compare; takes no lock, so the tenant's work goes on meanwhile."""
     head = AuditHead.objects.of(tenant).get()
-    key, digest, number = _key(tenant, head), _START, 0
-    entries = AuditEntry.objects.of(tenant).order_by("number")
-    for entry in entries.filter(number__lte=head.number).iterator(chunk_size=2000):
+    entries = AuditEntry.objects.of(tenant).order_by("number").filter(number__lte=head.number)
+    broken = first_unsound(head, entries.iterator(chunk_size=2000)) or _beyond(tenant)
+    return Verification(head.number if broken is None else broken - 1, broken)
+
+
+def first_unsound(head: AuditHead, entries: Iterable[AuditEntry]) -> int | None:
+    """Recompute a chain from its entries, in their order, to its head; return the first number that is not sound."""
+    key, digest, number = _key(head.tenant, head), _START, 0
+    for entry in entries:
         digest = _digest(key, digest, entry)
         if entry.number != number + 1 or not hmac.compare_digest(digest, entry.digest):
-            return Verification(number, number + 1)
+            return number + 1
         number = entry.number
-    if (number, digest) != (head.number, head.digest):
-        return Verification(number, number + 1)
-    return Verification(number, _beyond(tenant))
+    return None if (number, digest) == (head.number, head.digest) else number + 1
 
 
 def _beyond(tenant: Tenant) -> int | None:

@@ -55,11 +55,12 @@ class ScopeMissing(TenantsError):
 class QuotaExceeded(TenantsError):
     """A quota of the tenant is used up."""
 
-    def __init__(self, quota: str, limit: int) -> None:
-        """Keep which quota, and how much it allows."""
+    def __init__(self, quota: str, limit: int, retry_after: float | None = None) -> None:
+        """Keep which quota, how much it allows, and in how many seconds it begins anew, if it does."""
         super().__init__(quota, limit)
         self.quota = quota
         self.limit = limit
+        self.retry_after = retry_after
 
 
 class TooManyRequests(TenantsError):

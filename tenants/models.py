@@ -114,6 +114,45 @@ class ApiKey(TenantOwned):
         return f"{self.name} ({self.id})"
 
 
+class Allowance(TenantOwned):
+    """How much of a limit was leased to processes in its present window (tenants.limits)."""
+
+    subject = models.CharField(max_length=24, help_text="A key's id; empty: the tenant as a whole.", blank=True)
+    seconds = models.PositiveIntegerField(help_text="How long a window is.")
+    start = models.PositiveBigIntegerField(default=0, help_text="When the present one began, in epoch seconds.")
+    taken = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        """One row a limit."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "subject", "seconds"], name="allowance_of_subject")
+        ]
+
+    def __str__(self) -> str:
+        """Name what it is for."""
+        return f"{self.subject or 'tenant'} in {self.seconds} s"
+
+
+class UsageDay(TenantOwned):
+    """How often an endpoint was called on a day, by UTC (tenants.usage)."""
+
+    day = models.DateField()
+    operation = models.CharField(max_length=120)
+    calls = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        """One row a day and operation."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "day", "operation"], name="usage_of_day"),
+        ]
+
+    def __str__(self) -> str:
+        """Name what was counted."""
+        return f"{self.day} {self.operation}"
+
+
 class DataKey(TenantOwned):
     """A tenant's data key, wrapped by a master key. The highest version seals; every version opens (tenants.vault)."""
 

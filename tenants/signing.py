@@ -1,9 +1,9 @@
-"""The installation's signature: Ed25519, on what leaves the platform as evidence (receipts of erasure, exported audit logs).
+"""The installation's signature: Ed25519, on what leaves the platform as evidence (receipts of erasure, audit logs).
 
-The private key is wrapped by the master key and lies in the database, so every process of the installation signs with the
-same one; whoever holds the public key checks a document without asking us. A signed document is plain JSON with one more
-field, `signature`, made over the document's canonical form without it: keys sorted, no spaces, UTF-8. Documents hold text,
-whole numbers, booleans and null only (never fractions), so that this form is that of RFC 8785 in any language.
+The private key is wrapped by the master key and lies in the database, so every process of the installation signs with
+the same one; whoever holds the public key checks a document without asking us. A signed document is plain JSON with one
+more field, `signature`, made over the document's canonical form without it: keys sorted, no spaces, UTF-8. Documents
+hold text, whole numbers, booleans and null only (never fractions), so that this form is that of RFC 8785 in any language.
 """
 
 import base64

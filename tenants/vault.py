@@ -65,6 +65,21 @@ def unwrap(wrapped: bytes, context: str) -> bytes:
         raise MasterKeyUnusable from error
 
 
+def fingerprints() -> list[str]:
+    """Name the master keys at hand, the wrapping one first, by what cannot be turned back into them."""
+    return [print_.hex() for print_ in _master_keys(tuple(settings.MASTER_KEYS))]
+
+
+def fingerprint(wrapped: bytes) -> str:
+    """Name the master key that wrapped a key."""
+    return wrapped[:_FINGERPRINT].hex()
+
+
+def version_of(sealed: bytes) -> int:
+    """Return the version of the data key that sealed these bytes."""
+    return int.from_bytes(sealed[:_VERSION])
+
+
 @lru_cache(maxsize=4096)
 def _cipher(wrapped: bytes, context: str) -> AESGCM:
     return AESGCM(unwrap(wrapped, context))
@@ -122,7 +137,7 @@ class Vault:
         Raises:
             SealBroken: wrong tenant, wrong context, changed bytes, or a key that is gone.
         """
-        cipher = self._ciphers.get(int.from_bytes(sealed[:_VERSION]))
+        cipher = self._ciphers.get(version_of(sealed))
         nonce, body = sealed[_VERSION : _VERSION + _NONCE], sealed[_VERSION + _NONCE :]
         if cipher is None or len(nonce) != _NONCE:
             raise SealBroken(context)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -18,8 +19,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
-from tenants import access
+from tenants import access, limits, usage
 from tenants.access import Caller
 
 logger = logging.getLogger("faceplane.dialects")
@@ -91,12 +93,15 @@ class DialectView(APIView):
         """Find the caller before anything of the body is looked at."""
         super().initial(request, *args, **kwargs)
         _refuse_large_body(request)
-        self.caller = access.caller_for_key(
+        caller = access.caller_for_key(
             *self.credentials(request),
             via=self.via,
             address=request.META.get("REMOTE_ADDR", ""),
             request_id=request.META.get("faceplane.request_id", ""),
         )
+        limits.admit(caller)
+        usage.count(caller.tenant, f"{self.via} {request.method} {_route(request)}")
+        self.caller = caller
 
     def parse(self, body: type[Serializer[Any]]) -> dict[str, Any]:
         """Return the request's body, or for GET and DELETE its query, as the wire describes it.
@@ -111,6 +116,9 @@ class DialectView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error from the dialect's table; log what has no entry and answer it as an internal error."""
+        if isinstance(exc, OperationalError | InterfaceError):
+            logger.warning("The database does not answer", extra={"via": self.via, "error": str(exc)})
+            exc = Unavailable("database")
         answer = self.answer(exc)
         if answer is None:
             logger.error("Unforeseen error", exc_info=exc, extra={"via": self.via})
@@ -122,6 +130,11 @@ class DialectView(APIView):
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
         return response
+
+
+def _route(request: Request) -> str:
+    """Return the endpoint's path as the URL configuration writes it, without what callers put in."""
+    return str(request.resolver_match.route) if request.resolver_match else ""
 
 
 def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | None:

@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import find
 from collections_app.operations.faces import find_face
+from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
-from recognition.errors import ModelUnavailable, NoFace, RecognitionError, UnknownPack
+from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
 from recognition.index import face_index
 from recognition.results import Analysis, DetectedFace
+from recognition.turns import turn
 from tenants.access import Caller, Scope
 
 
@@ -38,7 +42,9 @@ class Verification:
 def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
     """Find the faces of an image, largest first; nothing is embedded or kept."""
     caller.require(Scope.SEARCH)
-    return pipeline.analyse(load(image, max_bytes=limits.max_bytes), limits=limits, embed=0)
+    content = load(image, max_bytes=limits.max_bytes)
+    with turn(caller.tenant.pk):
+        return pipeline.analyse(content, limits=limits, embed=0)
 
 
 def compare(
@@ -56,10 +62,10 @@ def compare(
         NoFace: the source has none. A target without faces is an answer, not an error (decision H17).
     """
     caller.require(Scope.SEARCH)
-    first = _seen("source", source, pack=pack, limits=limits, embed=1)
+    first = _seen(caller, "source", source, pack=pack, limits=limits, embed=1)
     if not first.faces:
         raise NoFace
-    second = _seen("target", target, pack=pack, limits=limits)
+    second = _seen(caller, "target", target, pack=pack, limits=limits)
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
     return Comparison(first, second, tuple(sorted(cosines, key=lambda pair: -pair[1])), pack)
 
@@ -76,18 +82,31 @@ def verify(
     home = find(caller, collection)
     enrolled = find_face(home, face)
     content = load(image, max_bytes=limits.max_bytes)
-    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
+    with turn(caller.tenant.pk):
+        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace
     template = face_index().vector(home.gallery, enrolled.pk)
+    with transaction.atomic():
+        watch_verifications(caller, enrolled)
     return Verification(enrolled, seen, float(seen.faces[0].template @ template), home.pack)
 
 
-def _seen(which: str, image: bytes | ImageUrl, *, pack: str, limits: ImageLimits, embed: int | None = None) -> Analysis:
+def _seen(
+    caller: Caller,
+    which: str,
+    image: bytes | ImageUrl,
+    *,
+    pack: str,
+    limits: ImageLimits,
+    embed: int | None = None,
+) -> Analysis:
     """Look at one of two images; what is wrong with it is told with its name."""
     try:
-        return pipeline.analyse(load(image, max_bytes=limits.max_bytes), pack=pack, limits=limits, embed=embed)
-    except (ModelUnavailable, UnknownPack):
+        content = load(image, max_bytes=limits.max_bytes)
+        with turn(caller.tenant.pk):
+            return pipeline.analyse(content, pack=pack, limits=limits, embed=embed)
+    except (Busy, ModelUnavailable, UnknownPack):
         raise
     except (RecognitionError, ImageUrlRefused, ImageUrlTimeout) as error:
         raise ImageRefused(which, error) from error

@@ -24,6 +24,7 @@ from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import Analysis, DetectedFace
+from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
@@ -130,7 +131,8 @@ def enrol_faces(
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     content = load(image, max_bytes=limits.max_bytes)
-    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
+    with turn(home.tenant_id):
+        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
     chosen = seen.faces[:limit]
     _check_policy(home, chosen)
     return _store(caller, home, [_Shot(content, seen, chosen)], label=label)[0]
@@ -138,7 +140,8 @@ def enrol_faces(
 
 def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: bool) -> _Shot:
     """Look at an image of one person, under the collection's policy."""
-    seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
+    with turn(home.tenant_id):
+        seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
     if not seen.faces:
         raise NoFace
     if len(seen.faces) > 1 and not largest:

@@ -16,7 +16,7 @@ from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.erase import remove_faces
 from collections_app.operations.search import SearchResult, search_by_image
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
-from recognition.errors import ModelUnavailable, RecognitionError, UnknownPack
+from recognition.errors import Busy, ModelUnavailable, RecognitionError, UnknownPack
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.scope import random_id
@@ -140,7 +140,7 @@ def of_image(place: int) -> Iterator[None]:
     """Say of a refusal which of several images it is about, counted from 0."""
     try:
         yield
-    except (ModelUnavailable, UnknownPack):
+    except (Busy, ModelUnavailable, UnknownPack):
         raise
     except RecognitionError as error:
         raise ImageRefused(str(place), error) from error

@@ -13,11 +13,13 @@ from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.collections import Node, find
 from collections_app.operations.faces import find_face
+from collections_app.operations.probing import watch_searches
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
 from recognition.results import DetectedFace
+from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -76,7 +78,8 @@ def search_by_image(
     started = time.perf_counter()
     home = find(caller, collection)
     content = load(image, max_bytes=limits.max_bytes)
-    seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
+    with turn(home.tenant_id):
+        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
     if not seen.faces:
         raise NoFace
     if len(seen.faces) > 1 and not largest:
@@ -178,6 +181,7 @@ def _record(
             request_name=request_name,
             threshold=threshold,
             outcome=outcome,
+            best=candidates[0].face.uuid if candidates else "",
             candidates=[[match.face.uuid, round(match.cosine, 6)] for match in candidates[:_RECORDED]],
             liveness=liveness,
             pack=home.pack,
@@ -190,4 +194,5 @@ def _record(
             request_id=caller.request_id,
         )
         audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=outcome)
+        watch_searches(caller, record)
     return record

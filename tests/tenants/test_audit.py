@@ -1,14 +1,25 @@
 """The audit chain notices every change."""
 
+import copy
+import io
+import json
 import random
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db.models import F
 
-from tenants import audit
+from collections_app.operations.compare import verify
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_image
+from tenants import audit, tasks
 from tenants.models import AuditEntry, AuditHead, Tenant
 from tests.conftest import Customer
+from tests.make import base64_of, portrait
 
 ENTRIES = 60
 
@@ -80,3 +91,84 @@ def test_a_forger_without_the_key_cannot_append(chained: Tenant) -> None:
     entry.save(force_insert=True)
     AuditHead.objects.of(chained).update(number=entry.number, digest=entry.digest)
     assert audit.verify(chained).broken_at == entry.number
+
+
+def test_each_of_a_thousand_random_changes_is_found(acme: Customer) -> None:
+    """Check 24: an edit, a removal or a move of any one of 1,000 random rows of a long chain is noticed, 100 %."""
+    number = AuditHead.objects.of(acme.tenant).get().number
+    for made in range(300):
+        audit.record(acme.caller, "face.enrolled", acme.people, faces=[str(made)])
+    rows = list(AuditEntry.objects.of(acme.tenant).order_by("number"))
+    head = AuditHead.objects.of(acme.tenant).get()
+    chance = random.Random(24)  # noqa: S311 -- no secret
+    fields = ("actor_id", "actor_name", "address", "via", "request_id", "action", "target_kind", "target_id")
+    assert audit.first_unsound(head, rows) is None
+    missed = 0
+    for _ in range(1000):
+        place = chance.randrange(number, len(rows))
+        changed = list(rows)
+        match chance.choice(("edit", "facts", "time", "remove", "move", "repeat")):
+            case "edit":
+                changed[place] = copy.copy(rows[place])
+                field = chance.choice(fields)
+                setattr(changed[place], field, getattr(rows[place], field) + "x")
+            case "facts":
+                changed[place] = copy.copy(rows[place])
+                changed[place].facts = {"faces": ["-"]}
+            case "time":
+                changed[place] = copy.copy(rows[place])
+                changed[place].at += timedelta(microseconds=1)
+            case "remove":
+                del changed[place]
+            case "move":
+                other = (place + chance.randrange(1, len(rows))) % len(rows)
+                changed[place], changed[other] = changed[other], changed[place]
+            case "repeat":
+                changed.insert(place, rows[place])
+        missed += audit.first_unsound(head, changed) is None
+    assert missed == 0
+
+
+def test_a_broken_chain_fails_the_command_and_raises_an_alert(
+    chained: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Check 24: the command says which tenant and where; the scheduled check says so in log and chain."""
+    out = io.StringIO()
+    call_command("verify_audit", stdout=out)
+    assert "acme: whole" in out.getvalue()
+    tasks.verify_audits()
+    assert not AuditEntry.objects.of(chained).filter(action__startswith="alert.").exists()
+    _edit(chained, 30)
+    with pytest.raises(CommandError, match="acme"):
+        call_command("verify_audit", tenant="acme", stdout=out)
+    assert "BROKEN at entry 30" in out.getvalue()
+    tasks.verify_audits()
+    assert AuditEntry.objects.of(chained).get(action="alert.audit_broken").facts == {"broken_at": 30}
+    assert "An audit chain is broken" in caplog.text
+
+
+def test_entries_hold_no_biometrics(acme: Customer) -> None:
+    """Check 24: after enrolment, search, verification and deletion no entry holds a vector or an image."""
+    image = portrait("macron_2025")
+    face = enrol_face(acme.caller, collection="people", image=image, person=PersonDetails(name="x")).faces[0]
+    search_by_image(acme.caller, collection="people", image=portrait("macron_2014"))
+    verify(acme.caller, collection="people", face=face.uuid, image=image)
+    delete_face(acme.caller, collection="people", face=face.uuid)
+    entries = list(AuditEntry.objects.of(acme.tenant).order_by("number"))
+    told = {"face.enrolled", "collection.searched", "face.verified", "face.deleted"}
+    assert told <= {entry.action for entry in entries}
+    for entry in entries:
+        text = json.dumps(entry.facts)
+        assert len(text) < 500
+        assert base64_of(image)[:40] not in text
+        assert not [value for value in _leaves(entry.facts) if isinstance(value, float)]
+        assert entry.actor_id
+        assert entry.at
+
+
+def _leaves(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [leaf for inner in value.values() for leaf in _leaves(inner)]
+    if isinstance(value, list):
+        return [leaf for inner in value for leaf in _leaves(inner)]
+    return [value]

@@ -22,6 +22,7 @@ _NO_SET = _invalid("db not exist")  # decision F3
 _DOWNLOAD = Answer(400, "DOWNLOAD_ERROR", "image download failed")  # no input of ours leads here (decision F6)
 _NO_API = Answer(404, "NOT_FOUND", "requested API cannot be found")
 _INTERNAL = Answer(500, "INTERNAL_ERROR", "internal server error")
+_LATER = Answer(500, "INTERNAL_ERROR", "the service is busy, try again")  # the table has no 503
 
 # Texts are filled with the facts of the error. Decisions F3, F4, F5 and F9.
 ANSWERS: Mapping[type[Exception], Answer] = {
@@ -29,11 +30,14 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.UnknownKey: _UNAUTHORIZED,
     tenants.RevokedKey: _UNAUTHORIZED,
     tenants.ExpiredKey: Answer(401, "KEY_EXPIRED", "your API ID has expired"),
+    tenants.AddressRefused: Answer(403, "NO_PERMISSION", "the API ID may not be used from {address}"),
+    tenants.KeyNotFound: _invalid("key not exist"),
     tenants.TenantSuspended: Answer(403, "NO_PERMISSION", "the account is suspended"),
     tenants.ScopeMissing: Answer(403, "NO_PERMISSION", "the API ID lacks the permission {scope}"),
     tenants.QuotaExceeded: Answer(403, "OUT_OF_QUOTA", "quota exceeded: at most {limit} {quota}"),
     tenants.TooManyRequests: _RATE,
     tenants.SealBroken: _INTERNAL,
+    tenants.SignatureBroken: _INTERNAL,
     tenants.MasterKeyUnusable: _INTERNAL,
     collections.CollectionNotFound: _NO_SET,
     collections.CollectionDeleted: _NO_SET,
@@ -43,6 +47,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.PersonNotFound: _invalid("person not exist"),
     collections.DuplicateFace: _invalid("face already exist"),
     collections.InvalidRequest: _invalid("{field}: {problem}"),
+    collections.Unavailable: _LATER,
     collections.ImageRefused: _invalid("image {which} cannot be used"),
     collections.ImageUrlRefused: _DOWNLOAD,
     collections.ImageUrlTimeout: _DOWNLOAD,
@@ -55,6 +60,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.FaceTooSmall: _invalid("face is too small"),
     recognition.LowQuality: _invalid("face quality is too low"),
     recognition.SpoofSuspected: _invalid("liveness check failed"),
+    recognition.Busy: _LATER,
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,
     recognition.TemplateNotFound: _invalid("face not exist"),

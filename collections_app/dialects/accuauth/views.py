@@ -1,5 +1,6 @@
 """AccuAuth's endpoints: parse, operate, render."""
 
+from functools import partial
 from typing import Any
 
 from rest_framework.exceptions import NotFound
@@ -10,6 +11,7 @@ from rest_framework.serializers import Serializer
 
 from collections_app.dialects.accuauth import errors, wire
 from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, search
 from collections_app.operations.people import PersonDetails
 from recognition.decode import ImageLimits
@@ -54,9 +56,13 @@ class AccuAuthView(DialectView):
         return {"request_id": wire.request_number(self.request.META.get("faceplane.request_id", ""))}
 
 
+_described = partial(described, refusal=wire.Refusal, refused=possible(errors.ANSWERS))
+
+
 class CreateView(AccuAuthView):
     """/faceset/v2/create."""
 
+    @_described("create", body=wire.Create, answer=wire.Created)
     def post(self, request: Request) -> Response:
         """Make a face set."""
         given = self.parse(wire.Create)
@@ -67,6 +73,7 @@ class CreateView(AccuAuthView):
 class AddFaceView(AccuAuthView):
     """/faceset/v2/add_face."""
 
+    @_described("add_face", body=wire.AddFace, answer=wire.Added)
     def post(self, request: Request) -> Response:
         """Add the largest face of an image to a face set (decision F8)."""
         given = self.parse(wire.AddFace)
@@ -84,6 +91,7 @@ class AddFaceView(AccuAuthView):
 class SearchFaceView(AccuAuthView):
     """/faceset/v2/search_face."""
 
+    @_described("search_face", body=wire.SearchFace, answer=wire.Found)
     def post(self, request: Request) -> Response:
         """Find the faces of a set that match the largest face of an image."""
         given = self.parse(wire.SearchFace)

@@ -14,6 +14,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collections_app.dialects.base import image_bytes
+from collections_app.dialects.openapi import Always, example
 from collections_app.models import Person
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.search import Match, SearchResult
@@ -55,10 +56,15 @@ class Share(serializers.FloatField):
         return value
 
 
+@extend_schema_field({"type": "string", "format": "binary"})
+class Upload(serializers.FileField):
+    """An image as a form's file."""
+
+
 class Photo(serializers.Serializer[Any]):
     """An image as a file or as base64; the file wins (decision F2)."""
 
-    file = serializers.FileField(required=False, allow_null=True)
+    file = Upload(required=False, allow_null=True)
     image_base64 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +80,7 @@ class Photo(serializers.Serializer[Any]):
             raise serializers.ValidationError({"image_base64": "is not base64"}) from None
 
 
+@extend_schema_field({"type": "string", "pattern": "^TID[0-9a-f]{32}$"})
 class RequestNumber(serializers.CharField):
     """The number of the request, which stands in every answer; the view knows it."""
 
@@ -86,6 +93,7 @@ class RequestNumber(serializers.CharField):
         return str(self.context["request_id"])
 
 
+@example({"status": "INVALID_ARGUMENT", "reason": "db not exist", "request_id": "TID8bf47ab6eda64476973cc5f5b6ebf57e"})
 class Refusal(serializers.Serializer[Any]):
     """The answer to what was not done (decision F10)."""
 
@@ -94,6 +102,7 @@ class Refusal(serializers.Serializer[Any]):
     request_id = RequestNumber()
 
 
+@example({"name": "test", "desc": "a face set"})
 class Create(serializers.Serializer[Any]):
     """POST /faceset/v2/create."""
 
@@ -101,13 +110,15 @@ class Create(serializers.Serializer[Any]):
     desc = serializers.CharField(max_length=_LONGEST_TEXT, default="", allow_blank=True)
 
 
+@example({"request_id": "TID89665b3fe60745948095dd1965fa9b0a", "status": "OK"})
 class Created(serializers.Serializer[Any]):
     """The answer to create: nothing of the set."""
 
     request_id = RequestNumber()
-    status = serializers.CharField(default="OK")
+    status = Always("OK")
 
 
+@example({"name": "test", "image_base64": "/9j/4AAQSkZJRgABAQEAYABgAAD/2....", "person_id": 435451889459444247})
 class AddFace(Photo):
     """POST /faceset/v2/add_face."""
 
@@ -140,14 +151,22 @@ class AddedFace(serializers.Serializer[Any]):
         return int(done.faces[0].created_at.timestamp())
 
 
+@example(
+    {
+        "status": "OK",
+        "result": {"face_id": 435451890298305047, "person_id": 435451889459444247, "create_time": 1669079152},
+        "request_id": "TID89665b3fe60745948095dd1965fa9b0a",
+    }
+)
 class Added(serializers.Serializer[Any]):
     """The answer to add_face."""
 
-    status = serializers.CharField(default="OK")
+    status = Always("OK")
     result = AddedFace(source="*")
     request_id = RequestNumber()
 
 
+@example({"name": "test", "image_base64": "/9j/4AAQSkZJRgABAQEAYABgAAD/2....", "threshold": 0.8, "topN": 1})
 class SearchFace(Photo):
     """POST /faceset/v2/search_face. Faces enrolled before `start_time` are not searched."""
 
@@ -182,10 +201,24 @@ class FoundFace(serializers.Serializer[Any]):
         return int(match.face.created_at.timestamp())
 
 
+@example(
+    {
+        "status": "OK",
+        "request_id": "TID89665b3fe60745948095dd1965fa9b0a",
+        "result": [
+            {
+                "person_id": 435451889459444247,
+                "face_id": 435451890298305047,
+                "score": 0.93,
+                "create_time": 1669079152,
+            }
+        ],
+    }
+)
 class Found(serializers.Serializer[Any]):
     """The answer to search_face, best match first."""
 
-    status = serializers.CharField(default="OK")
+    status = Always("OK")
     request_id = RequestNumber()
     result = serializers.SerializerMethodField()
 

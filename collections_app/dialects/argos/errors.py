@@ -30,6 +30,7 @@ _FAIL = {
 }
 _UNSPECIFIED = _each(400, **_FAIL)
 _BROKEN = _each(500, **_FAIL) | {"": Answer(500, 500, "Internal server error.")}
+_LATER = _each(503, **_FAIL) | {"": Answer(503, 503, "Service unavailable.")}
 _NO_ACCESS = _all(403, 6040, "Access Denied: API Key is unavailable.")
 _NO_COLLECTION = _each(
     400,
@@ -68,6 +69,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.QuotaExceeded: _UNSPECIFIED,
     tenants.TooManyRequests: _UNSPECIFIED,
     tenants.SealBroken: _BROKEN,
+    tenants.SignatureBroken: _BROKEN,
     tenants.MasterKeyUnusable: _BROKEN,
     collections.CollectionNotFound: _NO_COLLECTION,
     collections.CollectionDeleted: _DELETED,
@@ -77,6 +79,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.PersonNotFound: _UNSPECIFIED,
     collections.DuplicateFace: _UNSPECIFIED,
     collections.InvalidRequest: _UNSPECIFIED,
+    collections.Unavailable: _LATER,
     collections.ImageRefused: _UNSPECIFIED,
     collections.ImageUrlRefused: _UNSPECIFIED,
     collections.ImageUrlTimeout: _UNSPECIFIED,
@@ -89,6 +92,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.FaceTooSmall: _UNSPECIFIED,
     recognition.LowQuality: _UNSPECIFIED,
     recognition.SpoofSuspected: _UNSPECIFIED | _SPOOF,
+    recognition.Busy: _LATER,
     recognition.ModelUnavailable: _BROKEN,
     recognition.UnknownPack: _BROKEN,
     recognition.TemplateNotFound: _UNSPECIFIED,

@@ -1,6 +1,7 @@
 """Argos Face ID's endpoints: parse, operate, render."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -8,12 +9,15 @@ from rest_framework.response import Response
 
 from collections_app.dialects.argos import errors, wire
 from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.openapi import described, possible
 from collections_app.operations import enrol, erase, faces, people, search
 from tenants import keys
 from tenants.errors import MissingKey
 
 _PAGE = 50
 _MATCHES = 10
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ArgosView(DialectView):
@@ -39,7 +43,12 @@ class ArgosView(DialectView):
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render {errorCode, message}."""
-        return Response({"errorCode": answer.code, "message": answer.text}, status=answer.status)
+        return Response(wire.Refusal(answer).data, status=answer.status)
+
+
+def _described(operation: str, endpoint: errors.Endpoint, **shapes: Any) -> Callable[[F], F]:  # noqa: ANN401 -- as described() has them
+    refused = [*possible(errors.ANSWERS, endpoint), *errors.FIELDS[endpoint].values()]
+    return described(operation, refusal=wire.Refusal, refused=refused, **shapes)
 
 
 class FacesView(ArgosView):
@@ -47,6 +56,7 @@ class FacesView(ArgosView):
 
     endpoints: ClassVar = {"POST": "add", "GET": "list", "DELETE": "delete"}
 
+    @_described("addFace", "add", body=wire.AddFace, answer=wire.AddedFace)
     def post(self, request: Request) -> Response:
         """Add a face to a collection."""
         given = self.parse(wire.AddFace)
@@ -58,15 +68,17 @@ class FacesView(ArgosView):
         )
         return Response(wire.AddedFace(done).data)
 
+    @_described("listFaces", "list", query=wire.ListFaces, answer=wire.FaceList)
     def get(self, request: Request) -> Response:
         """List a collection's faces, 50 a page."""
         given = self.parse(wire.ListFaces)
         offset = (given["page"] - 1) * _PAGE
         page = faces.list_faces(
-            self.caller, collection=given["collectionId"], limit=_PAGE, offset=offset, term=given["term"]
+            self.caller, collection=given["collectionId"], limit=_PAGE, offset=offset, term=given.get("term", "")
         )
         return Response(wire.FaceList(page).data)
 
+    @_described("deleteFace", "delete", query=wire.DeleteFace, answer=wire.DeletedFace)
     def delete(self, request: Request) -> Response:
         """Delete a face from a collection."""
         given = self.parse(wire.DeleteFace)
@@ -79,6 +91,7 @@ class SearchView(ArgosView):
 
     endpoints: ClassVar = {"POST": "search"}
 
+    @_described("searchFace", "search", body=wire.SearchFace, answer=wire.FoundFaces)
     def post(self, request: Request) -> Response:
         """Find the faces of a collection that match an image."""
         given = self.parse(wire.SearchFace)

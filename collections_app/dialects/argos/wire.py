@@ -2,18 +2,21 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from collections_app.dialects.base import image_bytes
+from collections_app.dialects.base import Answer, image_bytes
+from collections_app.dialects.openapi import BASE64, Always, example
 from collections_app.models import Face
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.search import SearchResult
+from collections_app.operations.search import Match, SearchResult
 from recognition import packs
 
 _LONGEST = 255
 _SCORE_DIGITS = 3
 
 
+@extend_schema_field(BASE64)
 class FaceImage(serializers.CharField):
     """An image in base64, bare or as a data URI (decision A11)."""
 
@@ -24,11 +27,29 @@ class FaceImage(serializers.CharField):
         except ValueError:
             return b""
 
+    def run_validators(self, value: Any) -> None:  # noqa: ANN401
+        """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
 
+
+@example({"errorCode": 6040, "message": "Access Denied: API Key is unavailable."})
+class Refusal(serializers.Serializer[Answer]):
+    """The answer to what was not done."""
+
+    errorCode = serializers.IntegerField(source="code")  # noqa: N815 -- the vendor's spelling, here and below
+    message = serializers.CharField(source="text")
+
+
+@example(
+    {
+        "collectionId": "col_123456789",
+        "userName": "John Doe",
+        "faceImage": "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQAAAQ...",
+    }
+)
 class AddFace(serializers.Serializer[Any]):
     """POST /faces."""
 
-    collectionId = serializers.CharField()  # noqa: N815 -- the vendor's spelling, here and below
+    collectionId = serializers.CharField()  # noqa: N815
     userName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
     faceImage = FaceImage()  # noqa: N815
 
@@ -49,10 +70,18 @@ class AddOption(serializers.Serializer[Any]):
         return percent(done.faces[0].liveness)
 
 
+@example(
+    {
+        "message": "Face added successfully",
+        "faceId": "face_123456789",
+        "metaFaceId": "meta_123456789",
+        "option": {"option_liveness": True, "liveNess_threshold": 50.0, "livenessScore": 97.78},
+    }
+)
 class AddedFace(serializers.Serializer[Any]):
     """The answer to POST /faces."""
 
-    message = serializers.CharField(default="Face added successfully")
+    message = Always("Face added successfully")
     faceId = serializers.SerializerMethodField()  # noqa: N815
     metaFaceId = serializers.SerializerMethodField()  # noqa: N815
     option = AddOption(source="*")
@@ -70,7 +99,7 @@ class ListFaces(serializers.Serializer[Any]):
     """GET /faces."""
 
     collectionId = serializers.CharField()  # noqa: N815
-    term = serializers.CharField(min_length=5, default="")
+    term = serializers.CharField(min_length=5, required=False)
     page = serializers.IntegerField(min_value=1, max_value=10**9)
 
 
@@ -88,10 +117,25 @@ class ListedFace(serializers.Serializer[Any]):
         return str(face.person_id)
 
 
+@example(
+    {
+        "message": "success",
+        "result": [
+            {
+                "collection_id": "col_123456789",
+                "face_id": "face_123456789",
+                "user_name": "John Doe",
+                "create_time": "2024-01-01T00:00:00Z",
+                "meta_face_id": "meta_123456789",
+            }
+        ],
+        "totalCount": 1,
+    }
+)
 class FaceList(serializers.Serializer[Any]):
     """The answer to GET /faces."""
 
-    message = serializers.CharField(default="success")
+    message = Always("success")
     result = ListedFace(source="faces", many=True)
     totalCount = serializers.IntegerField(source="total")  # noqa: N815
 
@@ -103,12 +147,14 @@ class DeleteFace(serializers.Serializer[Any]):
     faceId = serializers.CharField()  # noqa: N815
 
 
+@example({"message": "Success"})
 class DeletedFace(serializers.Serializer[Any]):
     """The answer to DELETE /faces."""
 
-    message = serializers.CharField(default="Success")
+    message = Always("Success")
 
 
+@example({"collectionId": "string", "requestName": "string", "faceImage": "string"})
 class SearchFace(serializers.Serializer[Any]):
     """POST /search. The name may come as requestName or as userName (decision A2)."""
 
@@ -144,10 +190,38 @@ class SearchOption(serializers.Serializer[Any]):
         return similarity(found.record.pack, found.record.threshold)
 
 
+class FoundFace(serializers.Serializer[Any]):
+    """A face that matches, with name and score."""
+
+    face_id = serializers.CharField(source="face.uuid")
+    user_name = serializers.CharField(source="face.person.name")
+    similarity_score = serializers.SerializerMethodField()
+
+    def get_similarity_score(self, match: Match) -> float:
+        """How similar it is, 0 to 100."""
+        return similarity(self.context["pack"], match.cosine)
+
+
+@example(
+    {
+        "message": "success",
+        "searchId": "string",
+        "requestName": "string",
+        "userName": "string",
+        "option": {
+            "option_liveness": True,
+            "liveNess_threshold": 50.0,
+            "liveNessScore": 97.78,
+            "policy_similarity": 80.0,
+        },
+        "faceIdList": ["string"],
+        "result": [],
+    }
+)
 class FoundFaces(serializers.Serializer[Any]):
     """The answer to POST /search: the held document's fields, and `result` with the scores (decision A3)."""
 
-    message = serializers.CharField(default="success")
+    message = Always("success")
     searchId = serializers.CharField(source="record.uuid")  # noqa: N815
     requestName = serializers.CharField(source="record.request_name")  # noqa: N815
     userName = serializers.CharField(source="record.request_name")  # noqa: N815
@@ -159,16 +233,10 @@ class FoundFaces(serializers.Serializer[Any]):
         """The matching faces, best first."""
         return [match.face.uuid for match in found.matches]
 
-    def get_result(self, found: SearchResult) -> list[dict[str, Any]]:
+    @extend_schema_field(FoundFace(many=True))
+    def get_result(self, found: SearchResult) -> Any:  # noqa: ANN401 -- what the inner serializer says
         """The matching faces with name and score."""
-        return [
-            {
-                "face_id": match.face.uuid,
-                "user_name": match.face.person.name,
-                "similarity_score": similarity(found.record.pack, match.cosine),
-            }
-            for match in found.matches
-        ]
+        return FoundFace(found.matches, many=True, context={"pack": found.record.pack}).data
 
 
 def percent(share: float | None) -> float:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import partial
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -11,6 +12,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.facedb import errors, wire
+from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, people
 from collections_app.operations.collections import Node
 from tenants import keys
@@ -53,12 +55,16 @@ class FacedbView(DialectView):
         """Render {code, message}, and ask for credentials where they are what is wrong."""
         headers = {"WWW-Authenticate": 'Basic realm="facedb"'} if answer.status == _UNAUTHORIZED else None
         refusal = {"code": answer.code, "message": errors.message(answer, error)}
-        return Response(wire.Outcome(refusal).data, status=answer.status, headers=headers)
+        return Response(wire.Refusal(refusal).data, status=answer.status, headers=headers)
+
+
+_described = partial(described, refusal=wire.Refusal, refused=possible(errors.ANSWERS))
 
 
 class RegisterView(FacedbView):
     """/v2/va/register-facedb."""
 
+    @_described("register-facedb", body=wire.Register, answer=wire.Registered)
     def post(self, request: Request) -> Response:
         """Register a person with their images, or replace the one of that uuId (decision N7)."""
         given = self.parse(wire.Register)
@@ -74,6 +80,7 @@ class RegisterView(FacedbView):
 class ListView(FacedbView):
     """/v2/va/list-facedb."""
 
+    @_described("list-facedb", body=wire.List, answer=wire.Listed)
     def post(self, request: Request) -> StreamingHttpResponse:
         """List a node's people with their images."""
         given = self.parse(wire.List)
@@ -84,6 +91,7 @@ class ListView(FacedbView):
 class RemoveView(FacedbView):
     """/v2/va/remove-facedb."""
 
+    @_described("remove-facedb", body=wire.Remove, answer=wire.Outcome)
     def post(self, request: Request) -> Response:
         """Erase a person."""
         given = self.parse(wire.Remove)
@@ -94,6 +102,7 @@ class RemoveView(FacedbView):
 class MatchView(FacedbView):
     """/v2/va/matching-face."""
 
+    @_described("matching-face", body=wire.Match, answer=wire.Matched)
     def post(self, request: Request) -> Response:
         """Tell whose face it is."""
         given = self.parse(wire.Match)
@@ -104,6 +113,7 @@ class MatchView(FacedbView):
 class CreateNodeView(FacedbView):
     """/v2/va/create-computing-node."""
 
+    @_described("create-computing-node", body=wire.CreateNode, answer=wire.CreatedNode)
     def post(self, request: Request) -> Response:
         """Make a node that keeps its images, since list-facedb gives them back (decision N8)."""
         given = self.parse(wire.CreateNode)
@@ -114,6 +124,7 @@ class CreateNodeView(FacedbView):
 class GetNodeView(FacedbView):
     """/v2/va/get-computing-node."""
 
+    @_described("get-computing-node", answer=wire.FoundNode)
     def post(self, request: Request) -> Response:
         """Describe the caller's node: the oldest that the key reaches, for the contract knows of one a server."""
         node = collections.oldest_collection(self.caller)
@@ -123,6 +134,7 @@ class GetNodeView(FacedbView):
 class UpdateNodeView(FacedbView):
     """/v2/va/update-computing-node."""
 
+    @_described("update-computing-node", body=wire.UpdateNode, answer=wire.Outcome)
     def post(self, request: Request) -> Response:
         """Rename a node."""
         given = self.parse(wire.UpdateNode)
@@ -133,6 +145,7 @@ class UpdateNodeView(FacedbView):
 class RemoveNodeView(FacedbView):
     """/v2/va/remove-computing-node."""
 
+    @_described("remove-computing-node", body=wire.RemoveNode, answer=wire.RemovedNode)
     def post(self, request: Request) -> Response:
         """Delete a node with everybody in it."""
         given = self.parse(wire.RemoveNode)

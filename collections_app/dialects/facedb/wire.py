@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
 from collections_app.dialects.base import image_bytes
+from collections_app.dialects.openapi import BASE64, Always, example
 from collections_app.models import Collection
 from collections_app.operations.people import PersonDetails, PersonMatch, PersonRecord
 from recognition import packs
@@ -26,6 +28,7 @@ _RELEASED = "2023.06.01"
 _NEVER = "9999-12-31"
 
 
+@extend_schema_field(BASE64)
 class FaceImage(serializers.CharField):
     """An image in base64."""
 
@@ -37,6 +40,9 @@ class FaceImage(serializers.CharField):
             return image_bytes(super().to_internal_value(data))
         except ValueError:
             self.fail("base64")
+
+    def run_validators(self, value: Any) -> None:  # noqa: ANN401
+        """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
 
     def to_representation(self, value: Any) -> str:  # noqa: ANN401
         """Encode it."""
@@ -53,13 +59,36 @@ class Whole(serializers.IntegerField):
         return data
 
 
+@example({"code": 0, "message": ""})
 class Outcome(serializers.Serializer[Any]):
-    """How it ended. A success has no message (decision N9)."""
+    """It was done. A success has no message (decision N9)."""
 
-    code = serializers.IntegerField(default=0)
-    message = serializers.CharField(default="")
+    code = Always(0)
+    message = Always("")
 
 
+@example({"code": 502, "message": "REQUEST_TIMEOUT"})
+class Refusal(serializers.Serializer[Any]):
+    """The answer to what was not done."""
+
+    code = serializers.IntegerField(min_value=1)
+    message = serializers.CharField()
+
+
+_PERSON = {
+    "nodeId": "53ba9bc997c72840",
+    "uuId": "12345",
+    "userId": "12345",
+    "userName": "apple",
+    "userAge": 25,
+    "gender": 1,
+    "identifier": 0,
+    "faceImages": ["/9j/4AAQSkZJRgABAQEAYABgAAD/2...."],
+    "memo": "memo",
+}
+
+
+@example(_PERSON)
 class Register(serializers.Serializer[Any]):
     """POST register-facedb. Fields that nobody knows are ignored (decision N10)."""
 
@@ -80,14 +109,16 @@ class Register(serializers.Serializer[Any]):
         return value or secrets.token_hex(8)
 
 
+@example({"code": 0, "message": "", "uuId": "70697e9139e95a76"})
 class Registered(serializers.Serializer[Any]):
     """The answer to register-facedb."""
 
-    code = serializers.IntegerField(default=0)
-    message = serializers.CharField(default="")
+    code = Always(0)
+    message = Always("")
     uuId = serializers.CharField(source="reference")  # noqa: N815
 
 
+@example({"nodeId": "53ba9bc997c72840"})
 class List(serializers.Serializer[Any]):
     """POST list-facedb."""
 
@@ -112,6 +143,16 @@ class FaceDB(serializers.Serializer[Any]):
         return record.person.age or 0
 
 
+@example({"code": 0, "message": "", "faceDBs": [_PERSON]})
+class Listed(serializers.Serializer[Any]):
+    """The answer to list-facedb, which is written person by person."""
+
+    code = Always(0)
+    message = Always("")
+    faceDBs = FaceDB(many=True)  # noqa: N815
+
+
+@example({"nodeId": "53ba9bc997c72840", "uuId": "70697e9139e95a76"})
 class Remove(serializers.Serializer[Any]):
     """POST remove-facedb."""
 
@@ -119,6 +160,7 @@ class Remove(serializers.Serializer[Any]):
     uuId = serializers.CharField(max_length=_LONGEST)  # noqa: N815
 
 
+@example({"nodeId": "53ba9bc997c72840", "faceImages": _PERSON["faceImages"]})
 class Match(serializers.Serializer[Any]):
     """POST matching-face. The client sends a whole FaceDB; only the node and the images count."""
 
@@ -126,19 +168,20 @@ class Match(serializers.Serializer[Any]):
     faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)  # noqa: N815
 
 
+@example({"code": 0, "message": "", **{name: _PERSON[name] for name in list(_PERSON)[1:]}, "similarity": 0.93})
 class Matched(serializers.Serializer[Any]):
     """The answer to matching-face; nobody has an empty uuId and no similarity (contract 2.5)."""
 
-    code = serializers.IntegerField(default=0)
-    message = serializers.CharField(default="")
-    uuId = serializers.CharField(source="record.person.reference", default="")  # noqa: N815
-    userId = serializers.CharField(source="record.person.external_id", default="")  # noqa: N815
-    userName = serializers.CharField(source="record.person.name", default="")  # noqa: N815
+    code = Always(0)
+    message = Always("")
+    uuId = serializers.CharField(source="record.person.reference", default="", read_only=True)  # noqa: N815
+    userId = serializers.CharField(source="record.person.external_id", default="", read_only=True)  # noqa: N815
+    userName = serializers.CharField(source="record.person.name", default="", read_only=True)  # noqa: N815
     userAge = serializers.SerializerMethodField()  # noqa: N815
-    gender = serializers.IntegerField(source="record.person.gender", default=0)
-    identifier = serializers.IntegerField(source="record.person.listing", default=0)
-    faceImages = serializers.ListField(child=FaceImage(), source="record.images", default=list)  # noqa: N815
-    memo = serializers.CharField(source="record.person.note", default="")
+    gender = serializers.IntegerField(source="record.person.gender", default=0, read_only=True)
+    identifier = serializers.IntegerField(source="record.person.listing", default=0, read_only=True)
+    faceImages = serializers.ListField(child=FaceImage(), source="record.images", default=list, read_only=True)  # noqa: N815
+    memo = serializers.CharField(source="record.person.note", default="", read_only=True)
     similarity = serializers.SerializerMethodField()
 
     def get_userAge(self, found: PersonMatch | dict[str, Any]) -> int:  # noqa: N802
@@ -153,19 +196,21 @@ class Matched(serializers.Serializer[Any]):
         return round(float(scale.score(found.cosine)) / 100, _SCORE_DIGITS)
 
 
+@example({"host": "10.0.0.1", "nodeName": "gate"})
 class CreateNode(serializers.Serializer[Any]):
     """POST create-computing-node. Its `host` and `license` mean nothing here: the key is the licence."""
 
     nodeName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
 
 
+@example({"nodeId": "53ba9bc997c72840", "productVersion": _PRODUCT, "releaseDate": _RELEASED, "code": 0})
 class CreatedNode(serializers.Serializer[Any]):
     """The answer to create-computing-node."""
 
     nodeId = serializers.CharField(source="node")  # noqa: N815
-    productVersion = serializers.CharField(default=_PRODUCT)  # noqa: N815
-    releaseDate = serializers.CharField(default=_RELEASED)  # noqa: N815
-    code = serializers.IntegerField(default=0)
+    productVersion = Always(_PRODUCT)  # noqa: N815
+    releaseDate = Always(_RELEASED)  # noqa: N815
+    code = Always(0)
 
 
 class ComputingNode(serializers.Serializer[Any]):
@@ -174,15 +219,15 @@ class ComputingNode(serializers.Serializer[Any]):
     nodeId = serializers.CharField(source="node")  # noqa: N815
     httpHost = serializers.SerializerMethodField()  # noqa: N815
     httpPort = serializers.SerializerMethodField()  # noqa: N815
-    rpcHost = serializers.CharField(default="")  # noqa: N815
-    rpcPort = serializers.IntegerField(default=0)  # noqa: N815
+    rpcHost = Always("")  # noqa: N815
+    rpcPort = Always(0)  # noqa: N815
     nodeName = serializers.CharField(source="name")  # noqa: N815
-    releaseDate = serializers.CharField(default=_RELEASED)  # noqa: N815
-    productVersion = serializers.CharField(default=_PRODUCT)  # noqa: N815
+    releaseDate = Always(_RELEASED)  # noqa: N815
+    productVersion = Always(_PRODUCT)  # noqa: N815
     description = serializers.CharField()
-    licenseValidity = serializers.BooleanField(default=True)  # noqa: N815
-    licenseExpired = serializers.CharField(default=_NEVER)  # noqa: N815
-    functions = serializers.ListField(child=serializers.IntegerField(), default=[0])
+    licenseValidity = Always(value=True)  # noqa: N815
+    licenseExpired = Always(_NEVER)  # noqa: N815
+    functions = Always([0])
 
     def get_httpHost(self, _: Collection) -> str:  # noqa: N802
         """The host that the client has reached."""
@@ -194,14 +239,35 @@ class ComputingNode(serializers.Serializer[Any]):
         return url.port or (443 if url.scheme == "https" else 80)
 
 
+@example(
+    {
+        "node": {
+            "nodeId": "53ba9bc997c72840",
+            "httpHost": "10.0.0.1",
+            "httpPort": 8880,
+            "rpcHost": "",
+            "rpcPort": 0,
+            "nodeName": "gate",
+            "releaseDate": _RELEASED,
+            "productVersion": _PRODUCT,
+            "description": "",
+            "licenseValidity": True,
+            "licenseExpired": _NEVER,
+            "functions": [0],
+        },
+        "code": 0,
+        "message": "",
+    }
+)
 class FoundNode(serializers.Serializer[Any]):
     """The answer to get-computing-node."""
 
     node = ComputingNode(source="*")
-    code = serializers.IntegerField(default=0)
-    message = serializers.CharField(default="")
+    code = Always(0)
+    message = Always("")
 
 
+@example({"nodeId": "53ba9bc997c72840", "nodeName": "gate"})
 class UpdateNode(serializers.Serializer[Any]):
     """POST update-computing-node."""
 
@@ -209,18 +275,20 @@ class UpdateNode(serializers.Serializer[Any]):
     nodeName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
 
 
+@example({"nodeId": "53ba9bc997c72840"})
 class RemoveNode(serializers.Serializer[Any]):
     """POST remove-computing-node."""
 
     nodeId = serializers.CharField()  # noqa: N815
 
 
+@example({"nodeId": "53ba9bc997c72840", "code": 0, "message": ""})
 class RemovedNode(serializers.Serializer[Any]):
     """The answer to remove-computing-node."""
 
     nodeId = serializers.CharField()  # noqa: N815
-    code = serializers.IntegerField(default=0)
-    message = serializers.CharField(default="")
+    code = Always(0)
+    message = Always("")
 
 
 def details(given: dict[str, Any]) -> PersonDetails:

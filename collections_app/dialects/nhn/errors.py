@@ -46,11 +46,14 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     tenants.UnknownKey: _NO_ACCESS,
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
+    tenants.AddressRefused: _NO_ACCESS,
+    tenants.KeyNotFound: _INVALID,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,
     tenants.QuotaExceeded: _QUOTA,
     tenants.TooManyRequests: _INTERNAL,  # no code says "later"; this is the one that clients try again after
     tenants.SealBroken: _INTERNAL,
+    tenants.SignatureBroken: _INTERNAL,
     tenants.MasterKeyUnusable: _INTERNAL,
     collections.CollectionNotFound: _NO_GROUP,
     collections.CollectionDeleted: _NO_GROUP,
@@ -60,6 +63,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.PersonNotFound: _NO_FACE_ID,
     collections.DuplicateFace: _INVALID,  # a policy of ours; the contract has no word for it
     collections.InvalidRequest: _INVALID,
+    collections.Unavailable: _INTERNAL,  # as TooManyRequests
     collections.ImageRefused: _FORMAT,  # answered by its reason, below
     collections.ImageUrlRefused: _URL,
     collections.ImageUrlTimeout: _TIMEOUT,
@@ -72,6 +76,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     recognition.FaceTooSmall: _INVALID,
     recognition.LowQuality: _INVALID,  # a policy of ours, as is the next
     recognition.SpoofSuspected: _INVALID,
+    recognition.Busy: _INTERNAL,  # as TooManyRequests
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,
     recognition.TemplateNotFound: _NO_FACE_ID,

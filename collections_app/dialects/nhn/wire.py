@@ -9,13 +9,17 @@ Over 300 lines, because the contract has twelve operations and their shapes are 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC
+from functools import cache
+from types import new_class
 from typing import Any, TypeAlias
 
 from django.core import signing
 from django.core.validators import RegexValidator
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collections_app.dialects.base import Answer, image_bytes
+from collections_app.dialects.openapi import BASE64, Always, Body, example, example_of
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.collections import CollectionPage
@@ -38,6 +42,26 @@ _SHARE_DIGITS, _SCORE_DIGITS = 6, 4
 _ROUNDING = 1e-6  # a face compared with itself comes to a cosine a little under 1, and must reach a threshold of 100
 
 Json: TypeAlias = dict[str, Any]
+
+
+# The values of the document's examples.
+_PICTURE = {"url": "https://..."}
+_BOX = {"x0": 0.36, "y0": 0.21, "x1": 0.612, "y1": 0.715}
+_SEEN = {"bbox": _BOX, "confidence": 99.8945155187}
+_DETAIL = {
+    "bbox": _BOX,
+    "landmarks": [{"type": name, "x": 0.415, "y": 0.513} for name in _LANDMARKS],
+    "orientation": {"x": 15.303436, "y": -9.222179, "z": -7.97249},
+    "confidence": 99.8945155187,
+}
+_FACE = {
+    "faceId": "87db50d4-f2c6-b8ea-05ed-9f201309fd92",
+    "imageId": "9297db50-d4f2-c6b8-ea05-edf2013089fd",
+    "externalImageId": "image01.jpg",
+    **_SEEN,
+}
+_MATCHES = {"matchFaceCount": 1, "matchFaces": [{"face": _FACE, "similarity": 99.8945155187}]}
+_TOKEN = "dlkj-210jwoivndslko9d..."  # noqa: S105 -- the document's own
 
 
 # --- what comes in ---
@@ -73,6 +97,7 @@ class Text(serializers.CharField):
         return data
 
 
+@extend_schema_field({"type": "string", "pattern": "^[a-z0-9-]{1,255}$"})
 class GroupId(Text):
     """The id of a group to be made."""
 
@@ -85,6 +110,7 @@ class GroupId(Text):
         return super().run_validation(data)
 
 
+@extend_schema_field(BASE64)
 class Base64(Text):
     """An image in base64."""
 
@@ -125,6 +151,7 @@ class Image(serializers.Serializer[Any]):
         return ImageUrl(given["url"], PORTS) if "url" in given else given["bytes"] or b""
 
 
+@example({"groupId": "my-group"})
 class CreateGroup(serializers.Serializer[Any]):
     """POST /groups."""
 
@@ -160,19 +187,22 @@ class Options(serializers.Serializer[Any]):
     mask = Flag(default=True)
 
 
+@example({"image": _PICTURE})
 class Picture(Options):
     """POST /detect, and the body of a search by image."""
 
     image = Image()
 
 
+@example({"image": _PICTURE, "externalImageId": "image01.jpg", "limit": 3})
 class Register(Picture):
     """POST /groups/{group-id}."""
 
-    externalImageId = Text(validators=[RegexValidator(_LABEL)], default="")  # noqa: N815
+    externalImageId = Text(validators=[RegexValidator(_LABEL)], required=False)  # noqa: N815
     limit = Whole(min_value=1, max_value=100)
 
 
+@example({"sourceImage": _PICTURE, "targetImage": _PICTURE, "threshold": 80})
 class Compare(Options):
     """POST /compare. The document's example spells a key "threshold " (decision H5)."""
 
@@ -185,6 +215,7 @@ class Compare(Options):
         return super().to_internal_value({key.strip(): data[key] for key in data} if isinstance(data, dict) else data)
 
 
+@example({"compareImage": _PICTURE})
 class Verify(Options):
     """POST /verify/groups/{group-id}/faces/{face-id}."""
 
@@ -221,16 +252,42 @@ def cosine(pack: str, score: int) -> float:
 # --- what goes out ---
 
 
-class Header(serializers.Serializer[Answer]):
-    """The envelope's header."""
+class Success(serializers.Serializer[Answer]):
+    """The header of what was done."""
 
-    resultCode = serializers.IntegerField(source="code")  # noqa: N815
+    resultCode = Always(0)  # noqa: N815
     resultMessage = serializers.CharField(source="text")  # noqa: N815
-    isSuccessful = serializers.SerializerMethodField()  # noqa: N815
+    isSuccessful = Always(value=True)  # noqa: N815
 
-    def get_isSuccessful(self, answer: Answer) -> bool:  # noqa: N802
-        """Whether it went well."""
-        return answer.code == 0
+
+class Failure(serializers.Serializer[Answer]):
+    """The header of what was not done."""
+
+    resultCode = serializers.IntegerField(source="code", max_value=-1)  # noqa: N815
+    resultMessage = serializers.CharField(source="text")  # noqa: N815
+    isSuccessful = Always(value=False)  # noqa: N815
+
+
+@example({"header": {"resultCode": 0, "resultMessage": "SUCCESS", "isSuccessful": True}})
+class Done(serializers.Serializer[Any]):
+    """The answer to what was done and has nothing to tell."""
+
+    header = Success()
+
+
+@example({"header": {"resultCode": -40000, "resultMessage": "InvalidParam", "isSuccessful": False}})
+class Refusal(serializers.Serializer[Any]):
+    """The answer to what was not done."""
+
+    header = Failure()
+
+
+@cache
+def enveloped(data: Body) -> Body:
+    """Return the answer of which that is the data."""
+    parts = {"data": data(), "__doc__": data.__doc__}
+    answer: Body = new_class(f"{data.__name__}Answer", (Done,), exec_body=lambda body: body.update(parts))
+    return example({**example_of(Done), "data": example_of(data)})(answer)
 
 
 class Group(serializers.Serializer[Any]):
@@ -244,13 +301,25 @@ class Group(serializers.Serializer[Any]):
         return model_version(group.pack)
 
 
+@extend_schema_field({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"})
+class Time(serializers.DateTimeField):
+    """A time in UTC, which it does not say (decision H23)."""
+
+
 class DetailedGroup(Group):
     """A group by itself. Its time is UTC, and does not say so (decision H23)."""
 
-    createTime = serializers.DateTimeField(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)  # noqa: N815
+    createTime = Time(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)  # noqa: N815
     faceCount = serializers.IntegerField(source="gallery.size")  # noqa: N815
 
 
+@example(
+    {
+        "groupCount": 2,
+        "groups": [{"groupId": "group-id", "modelVersion": "v1.0"}, {"groupId": "my-group", "modelVersion": "v1.0"}],
+        "nextToken": _TOKEN,
+    }
+)
 class Groups(serializers.Serializer[Any]):
     """The answer to GET /groups."""
 
@@ -265,6 +334,14 @@ class Groups(serializers.Serializer[Any]):
         return super().to_representation({"groupCount": len(listed), "groups": listed, "nextToken": token})
 
 
+@example(
+    {
+        "groupCount": 1,
+        "groups": [
+            {"groupId": "group-id", "modelVersion": "v1.0", "createTime": "2020-09-29T14:34:12", "faceCount": 365}
+        ],
+    }
+)
 class GroupDetail(serializers.Serializer[Any]):
     """The answer to GET /groups/{group-id}: a list of one."""
 
@@ -286,7 +363,7 @@ class Bbox(serializers.Serializer[Any]):
 
 
 class Landmark(serializers.Serializer[Any]):
-    """A point of a face, as shares of the image's sides."""
+    """A point of a face, as shares of the image's sides. Left and right are the image's (decision H27)."""
 
     type = serializers.ChoiceField(_LANDMARKS)
     x = serializers.FloatField()
@@ -302,9 +379,11 @@ class Orientation(serializers.Serializer[Any]):
 
 
 class SourceFace(serializers.Serializer[Any]):
-    """The face of a probe, in the held document."""
+    """The face of a probe: its box and confidence, in the current contract everything (contract 3.4)."""
 
     bbox = Bbox()
+    landmarks = Landmark(many=True, required=False)
+    orientation = Orientation(required=False)
     confidence = serializers.FloatField()
 
 
@@ -334,6 +413,7 @@ class RegisteredFace(serializers.Serializer[Any]):
         return super().to_representation(shown | label | {"confidence": _percent(face.confidence)})
 
 
+@example({"modelVersion": "v1.0", "faceCount": 2, "faces": [_FACE, _FACE], "nextToken": _TOKEN})
 class Faces(serializers.Serializer[Any]):
     """The answer to GET /groups/{group-id}/faces; the count is the group's, not the page's (decision H15)."""
 
@@ -350,6 +430,7 @@ class Faces(serializers.Serializer[Any]):
         return super().to_representation(shown | {"faces": page.faces, "nextToken": token})
 
 
+@example({"faceDetailCount": 1, "faceDetails": [_DETAIL]})
 class Detected(serializers.Serializer[Any]):
     """The answer to POST /detect."""
 
@@ -362,6 +443,16 @@ class Detected(serializers.Serializer[Any]):
         return super().to_representation({"faceDetailCount": len(details), "faceDetails": details})
 
 
+@example(
+    {
+        "modelVersion": "v1.0",
+        "addedFaceCount": 1,
+        "addedFaces": [_FACE],
+        "addedFaceDetails": [_DETAIL],
+        "notAddedFaceCount": 1,
+        "notAddedFaces": [_DETAIL],
+    }
+)
 class Registered(serializers.Serializer[Any]):
     """The answer to POST /groups/{group-id}; addedFaceDetails goes along with addedFaces (decision H25)."""
 
@@ -394,6 +485,7 @@ class MatchedFace(serializers.Serializer[Any]):
     similarity = serializers.FloatField()
 
 
+@example(_MATCHES)
 class Found(serializers.Serializer[Any]):
     """The answer to GET /groups/{group-id}/faces/{face-id}; it alone has no modelVersion (decision H12)."""
 
@@ -405,6 +497,7 @@ class Found(serializers.Serializer[Any]):
         return super().to_representation(_matches(found.matches, found.record.pack))
 
 
+@example({"modelVersion": "v1.0", **_MATCHES, "sourceFace": _SEEN})
 class FoundByImage(serializers.Serializer[Any]):
     """The answer to POST /groups/{group-id}/search."""
 
@@ -413,6 +506,7 @@ class FoundByImage(serializers.Serializer[Any]):
     matchFaces = MatchedFace(many=True)  # noqa: N815
     sourceFace = serializers.SerializerMethodField()  # noqa: N815
 
+    @extend_schema_field(SourceFace)
     def get_sourceFace(self, shown: Json) -> Json:  # noqa: N802
         """The probe's face."""
         return _source(shown["source"], shown["width"], shown["height"], self.context)
@@ -431,6 +525,16 @@ class ComparedFace(serializers.Serializer[Any]):
     similarity = serializers.FloatField()
 
 
+@example(
+    {
+        "modelVersion": "v1.0",
+        "matchedFaceDetailCount": 1,
+        "matchedFaceDetails": [{"faceDetail": _DETAIL, "similarity": 90.654}],
+        "unmatchedFaceDetailCount": 1,
+        "unmatchedFaceDetails": [{"faceDetail": _DETAIL, "similarity": 60.654}],
+        "sourceFace": _SEEN,
+    }
+)
 class Compared(serializers.Serializer[Any]):
     """The answer to POST /compare."""
 
@@ -441,6 +545,7 @@ class Compared(serializers.Serializer[Any]):
     unmatchedFaceDetails = ComparedFace(many=True)  # noqa: N815
     sourceFace = serializers.SerializerMethodField()  # noqa: N815
 
+    @extend_schema_field(SourceFace)
     def get_sourceFace(self, shown: Json) -> Json:  # noqa: N802
         """The source's largest face."""
         seen = shown["source"]
@@ -468,6 +573,7 @@ class Compared(serializers.Serializer[Any]):
         )
 
 
+@example({"similarity": 98.156, "face": _FACE, "sourceFace": _DETAIL})
 class Verified(serializers.Serializer[Any]):
     """The answer to POST /verify/groups/{group-id}/faces/{face-id}, which only the current contract has."""
 
@@ -526,8 +632,9 @@ def _details(faces: Sequence[DetectedFace], width: int, height: int, context: Ma
 def _source(face: DetectedFace, width: int, height: int, context: Mapping[str, Any]) -> Json:
     """Show a probe's face: its box and confidence, in the current contract everything (contract 3.4)."""
     [detail] = _details([face], width, height, context)
-    shape = FaceDetail if context["profile"] == "current" else SourceFace
-    return dict(shape(detail).data)
+    if context["profile"] == "seed":
+        detail = {"bbox": detail["bbox"], "confidence": detail["confidence"]}
+    return dict(SourceFace(detail).data)
 
 
 def _matches(matches: Sequence[Match], pack: str) -> Json:

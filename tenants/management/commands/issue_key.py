@@ -21,6 +21,9 @@ class Command(BaseCommand):
         scopes = [str(scope) for scope in Scope]
         parser.add_argument("tenant", help="the tenant's slug")
         parser.add_argument("--name", default="command line")
+        parser.add_argument("--networks", nargs="+", default=[], help="addresses or networks it may be used from")
+        parser.add_argument("--requests-per-minute", type=int)
+        parser.add_argument("--calls-per-day", type=int)
         parser.add_argument("--scopes", nargs="+", choices=scopes, default=scopes)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,7 +34,14 @@ class Command(BaseCommand):
             message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
             raise CommandError(message) from None
         with transaction.atomic():
-            issued = keys.issue(tenant, name=options["name"], scopes=options["scopes"])
+            issued = keys.issue(
+                tenant,
+                name=options["name"],
+                scopes=options["scopes"],
+                networks=options["networks"],
+                requests_per_minute=options["requests_per_minute"],
+                calls_per_day=options["calls_per_day"],
+            )
             audit.record(system(tenant, "issue_key"), "key.issued", issued.key, scopes=issued.key.scopes)
         self.stdout.write(
             f"Whole key (Argos x-api-key):                  {issued.token}\n"

@@ -1,0 +1,111 @@
+"""How an endpoint is described in its dialect's OpenAPI document: from the same serializers that parse and render.
+
+What may be refused is read from the dialect's own table of answers, so that the document cannot forget a code.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import new_class
+from typing import Any, TypeVar
+
+from drf_spectacular.drainage import get_override, set_override
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+    extend_schema_serializer,
+    extend_schema_view,
+)
+from rest_framework import exceptions, serializers
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from collections_app.dialects.base import Answer
+
+_OK = 200
+_TYPES = {bool: "boolean", int: "integer", str: "string", list: "array"}
+# No operation answers with these: they are what a path or a method that does not exist is answered with.
+_ELSEWHERE = (exceptions.NotFound, exceptions.MethodNotAllowed)
+_NAME = "As documented"
+
+# OpenAPI's word for base64 text that is a file.
+BASE64 = {"type": "string", "format": "byte"}
+
+Body = type[Serializer[Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound=Body)
+
+
+class Always(serializers.Field[Any, Any, Any, Any]):
+    """What an answer says every time, whatever was done."""
+
+    def __init__(self, value: bool | int | str | list[int]) -> None:  # noqa: FBT001 -- it is the value itself
+        """Keep it, and put it into the document."""
+        super().__init__(source="*", read_only=True)
+        self._value = value
+        set_override(self, "field", {"type": _TYPES[type(value)], "const": value})
+
+    def to_representation(self, value: object) -> object:
+        """Say it."""
+        return self._value
+
+
+def example(value: Mapping[str, Any]) -> Callable[[S], S]:
+    """Show a body with the values that the vendor's document shows it with."""
+    return extend_schema_serializer(examples=[OpenApiExample(_NAME, value=value)])
+
+
+def example_of(body: Body) -> Any:  # noqa: ANN401 -- JSON
+    """Return the body's example; None: it has none."""
+    found = get_override(body, "examples", [])
+    return found[0].value if found else None
+
+
+def possible(answers: Mapping[type[Exception], Any], key: str = "") -> list[Answer]:
+    """Return the answers of a dialect's table that an operation may give; `key` chooses where it has several each."""
+    entries = [entry for error, entry in answers.items() if error not in _ELSEWHERE]
+    return [entry.get(key) if key else entry for entry in entries if not key or key in entry]
+
+
+def described(
+    operation: str,
+    *,
+    answer: Body,
+    refusal: Body,
+    refused: Iterable[Answer],
+    body: Body | None = None,
+    query: Body | OpenApiParameter | None = None,
+    path: Mapping[str, str] | None = None,
+) -> Callable[[F], F]:
+    """Describe a view's method: its operation id, what it takes, and every status that it answers with."""
+    by_status: dict[int, dict[str, None]] = {}
+    for one in refused:
+        by_status.setdefault(one.status, {})[f"- `{one.code}` {one.text}"] = None
+    responses: dict[int, Any] = {_OK: OpenApiResponse(answer, "It was done.", _examples(answer))}
+    for status, lines in sorted(by_status.items()):
+        text = "\n".join(["It was refused:", "", *lines])
+        if status == _OK:  # the contract answers everything with 200; the body tells which it is
+            either = PolymorphicProxySerializer(f"{operation}Answer", [answer, refusal], None)
+            shown = [*_examples(answer), *_examples(refusal, "A refusal")]
+            responses[_OK] = OpenApiResponse(either, f"It was done, or refused. {text}", shown)
+        else:
+            responses[status] = OpenApiResponse(refusal, text, _examples(refusal, "A refusal"))
+    places = [OpenApiParameter(name, str, "path", description=text) for name, text in (path or {}).items()]
+    return extend_schema(
+        operation_id=operation,
+        parameters=[*places, *([query] if query else [])],
+        request=body,
+        responses=responses,
+    )
+
+
+def alias(view: type[APIView], **operations: str) -> type[APIView]:
+    """Return the view for another path of the same operations; by method: their ids in the document there."""
+    named = {method: extend_schema(operation_id=operation) for method, operation in operations.items()}
+    return extend_schema_view(**named)(new_class(view.__name__, (view,)))
+
+
+def _examples(body: Body, name: str = _NAME) -> list[OpenApiExample]:
+    value = example_of(body)
+    return [] if value is None else [OpenApiExample(name, value=value)]

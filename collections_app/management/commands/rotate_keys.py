@@ -1,0 +1,178 @@
+"""manage.py rotate_keys master | data: change the keys under everything that is stored, while it is being used.
+
+master: add the new key behind the old one in MASTER_KEYS and restart every process; put it first and restart again; run
+this; take the old key out. Every process thus knows the new key before anything is wrapped with it. Only wrapped keys
+are written anew, a few rows a tenant.
+
+data: each tenant gets a new data key, and templates, kept images and secrets are sealed anew, batch by batch. It may
+be stopped at any point and run again: what is sealed with the newest key is passed over. The old keys are removed last,
+once everybody who may still seal with one has had the time to finish and nothing is left that needs it.
+"""
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from django.apps import apps
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management.base import BaseCommand, CommandError
+from django.db import models, transaction
+from tqdm import tqdm
+
+from collections_app.models import Face
+from tenants import audit, vault
+from tenants.access import system
+from tenants.models import DataKey, Tenant
+from tenants.vault import Vault
+
+# Where sealed and wrapped bytes lie, and what each is bound to. A test holds that no other column of bytes exists.
+SEALED = {"recognition.Embedding.sealed": "template:{0.face_id}"}
+WRAPPED = {
+    "tenants.DataKey.wrapped": "data-key:{0.tenant_id}:{0.version}",
+    "tenants.AuditHead.wrapped_key": "audit-key:{0.tenant_id}",
+    "tenants.SigningKey.wrapped": "signing-key:{0.version}",
+}
+BATCH = 500
+GRACE_SECONDS = 120  # longer than any request or task holds a tenant's vault open
+
+
+class Command(BaseCommand):
+    """Rotate keys."""
+
+    help = "Rotate the master key or the tenants' data keys."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Ask which keys, and whose."""
+        parser.add_argument("which", choices=("master", "data"))
+        parser.add_argument("--tenant", help="for data: the tenant's slug; without it every tenant")
+        parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds before old keys are removed")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Rotate them."""
+        if options["which"] == "master":
+            changed = sum(_rewrap(path, context) for path, context in WRAPPED.items())
+            current = vault.fingerprints()[0]
+            self.stdout.write(f"{changed} keys are wrapped anew; all are now under master key {current}.")
+            return
+        tenants = Tenant.objects.order_by("slug")
+        if options["tenant"]:
+            tenants = tenants.filter(slug=options["tenant"])
+            if not tenants:
+                message = f"There is no tenant {options['tenant']!r}."
+                raise CommandError(message)
+        rotations = [self._begin(tenant) for tenant in tenants]
+        for tenant, newest in rotations:
+            self._reseal(tenant, newest)
+        if rotations:
+            time.sleep(options["grace"])
+        for tenant, newest in rotations:
+            self._finish(tenant, newest)
+
+    def _begin(self, tenant: Tenant) -> tuple[Tenant, int]:
+        """Add a data key, unless a rotation that was stopped has one already."""
+        versions = sorted(DataKey.objects.of(tenant).values_list("version", flat=True))
+        if len(versions) == 1:
+            with transaction.atomic():
+                versions.append(vault.add_data_key(tenant).version)
+                audit.record(system(tenant, "rotate_keys"), "data_key.added", tenant, version=versions[-1])
+        return tenant, versions[-1]
+
+    def _reseal(self, tenant: Tenant, newest: int) -> int:
+        """Seal everything anew that is not sealed with the newest key; return how much that was."""
+        done = 0
+        opened = Vault.of(tenant)
+        for path, context in SEALED.items():
+            model, field = _column(path)
+            rows = model.everywhere.filter(tenant=tenant).exclude(**{field: None})  # type: ignore[attr-defined]
+            with _progress(f"{tenant.slug} {model._meta.verbose_name}", rows.count()) as bar:
+                for batch in _batches(rows):
+                    done += _reseal_batch(opened, batch, field, context, newest)
+                    bar.update(len(batch))
+        kept = Face.everywhere.filter(tenant=tenant).exclude(stored_image="")
+        images = kept.values_list("image", "stored_image").distinct().order_by("stored_image")
+        with _progress(f"{tenant.slug} image", images.count()) as bar:
+            for image, stored in images.iterator(chunk_size=BATCH):
+                done += _reseal_image(opened, image, stored, newest)
+                bar.update()
+        return done
+
+    def _finish(self, tenant: Tenant, newest: int) -> None:
+        """Remove the old keys once a whole pass finds nothing that needs them."""
+        late = self._reseal(tenant, newest)
+        while self._reseal(tenant, newest):
+            pass
+        with transaction.atomic():
+            removed, _ = DataKey.everywhere.filter(tenant=tenant, version__lt=newest).delete()
+            audit.record(system(tenant, "rotate_keys"), "data_key.removed", tenant, newest=newest, removed=removed)
+        self.stdout.write(
+            f"{tenant.slug}: data key {newest} seals everything; {removed} old removed, {late} came late."
+        )
+
+
+def _progress(what: str, total: int) -> "tqdm[NoReturn]":
+    """Show progress where somebody watches."""
+    return tqdm(desc=what, total=total, leave=False, disable=None)
+
+
+def _column(path: str) -> tuple[type[models.Model], str]:
+    app, name, field = path.split(".")
+    return apps.get_model(app, name), field
+
+
+def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[Any]]:
+    """Walk rows by primary key, a batch at a time, while others come and go."""
+    last = None
+    while True:
+        batch = list((rows if last is None else rows.filter(pk__gt=last)).order_by("pk")[:BATCH])
+        if not batch:
+            return
+        yield batch
+        last = batch[-1].pk
+
+
+def _reseal_batch(opened: Vault, batch: list[Any], field: str, context: str, newest: int) -> int:
+    """Seal a batch anew, each row only if it is still as it was read; one that changed meanwhile waits for a pass."""
+    done = 0
+    with transaction.atomic():
+        for row in batch:
+            sealed = bytes(getattr(row, field))
+            if vault.version_of(sealed) == newest:
+                continue
+            bound = context.format(row)
+            anew = opened.seal(opened.open(sealed, bound), bound)
+            done += type(row).everywhere.filter(**{"pk": row.pk, field: sealed}).update(**{field: anew})
+    return done
+
+
+def _reseal_image(opened: Vault, image: str, stored: str, newest: int) -> int:
+    """Write the image anew under a name of the key's version, point its faces there, then remove the old file."""
+    try:
+        with default_storage.open(stored) as file:
+            sealed = file.read()
+    except FileNotFoundError:
+        return 0  # erased since the list was read
+    if vault.version_of(sealed) == newest:
+        return 0
+    name = f"{stored.partition('.v')[0]}.v{newest}"
+    default_storage.delete(name)  # what a run that was stopped here left behind; nobody points to it
+    bound = f"image:{image}"
+    name = default_storage.save(name, ContentFile(opened.seal(opened.open(sealed, bound), bound)))
+    moved = Face.everywhere.filter(image=image, stored_image=stored).update(stored_image=name)
+    default_storage.delete(stored if moved else name)
+    return 1
+
+
+def _rewrap(path: str, context: str) -> int:
+    model, field = _column(path)
+    rows: models.Manager[Any] = getattr(model, "everywhere", None) or model.objects  # type: ignore[attr-defined]
+    done = 0
+    for batch in _batches(rows.all()):
+        for row in batch:
+            wrapped = bytes(getattr(row, field))
+            if vault.fingerprint(wrapped) != vault.fingerprints()[0]:
+                bound = context.format(row)
+                anew = vault.wrap(vault.unwrap(wrapped, bound), bound)
+                done += rows.filter(**{"pk": row.pk, field: wrapped}).update(**{field: anew})
+    return done

@@ -1,0 +1,46 @@
+"""Notices who asks again and again about one face: fifty scores are enough to rebuild a template.
+
+Counts what is recorded anyway, by key and face. No probe is kept: a probe that is changed a little each time still
+meets the same best candidate, and that is what gives its sender away.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from collections_app.models import Face, SearchRecord
+from tenants import audit
+from tenants.access import Caller
+from tenants.models import AuditEntry
+
+_SPAN = timedelta(minutes=1)
+VERIFIED = "face.verified"
+
+
+def watch_searches(caller: Caller, record: SearchRecord) -> None:
+    """Raise an alert if the caller's searches met the record's best face too often; in the search's transaction."""
+    if record.best:
+        recent = SearchRecord.objects.of(caller.tenant).filter(best=record.best, at__gt=timezone.now() - _SPAN)
+        _alert(caller, record.best, recent.filter(actor_id=caller.id).count())
+
+
+def watch_verifications(caller: Caller, face: Face) -> None:
+    """Record a verification, and raise an alert if the caller verified against the face too often."""
+    audit.record(caller, VERIFIED, face, collection=str(face.collection_id))
+    recent = _entries(caller, VERIFIED).filter(target_kind="face", target_id=str(face.pk))
+    _alert(caller, face.uuid, recent.count())
+
+
+def _alert(caller: Caller, face: str, probes: int) -> None:
+    """Raise the alert once a minute for a key and face."""
+    if probes <= settings.PROBES_PER_MINUTE:
+        return
+    if not _entries(caller, "alert.probing").filter(facts__face=face).exists():
+        audit.alert(caller, "probing", face=face, probes=probes, seconds=int(_SPAN.total_seconds()))
+
+
+def _entries(caller: Caller, action: str) -> QuerySet[AuditEntry]:
+    entries = AuditEntry.objects.of(caller.tenant).filter(action=action, actor_id=caller.id)
+    return entries.filter(at__gt=timezone.now() - _SPAN)

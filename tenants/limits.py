@@ -1,0 +1,156 @@
+"""Rate limits and daily quotas that hold across processes, without a write for each request.
+
+A limit allows so many calls in each clock minute or each UTC day. A process leases a part of what is left from a ledger
+that all processes share, and answers from the lease until it is spent. Leases shrink with what is left, so an idle
+process sits on little of it; a limit is never exceeded, and a process that dies takes at most 100 calls with it.
+
+The ledger is the database, or Redis where LIMITS_URL names one. If that Redis does not answer, each process counts for
+itself: a limiter that is down must not close the doors that it guards.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+from tenants.access import Caller, Limit
+from tenants.errors import QuotaExceeded, TooManyRequests
+from tenants.models import Allowance, Tenant
+
+logger = logging.getLogger("faceplane.limits")
+_PART = 32  # a lease is this part of what is left
+_LARGEST_LEASE = 100
+_MOST_LEASES = 10_000
+_REDIS_SECONDS = 0.25
+_REDIS_PAUSE = 5.0
+_LEASE_SCRIPT = """
+local left = tonumber(ARGV[1]) - tonumber(redis.call('GET', KEYS[1]) or '0')
+if left <= 0 then return 0 end
+local lease = math.min(tonumber(ARGV[4]), math.max(1, math.floor(left / tonumber(ARGV[3]))))
+redis.call('INCRBY', KEYS[1], lease)
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return lease
+"""
+
+
+class Ledger(Protocol):
+    """Where processes agree on what is left."""
+
+    def lease(self, tenant: Tenant, limit: Limit, start: int) -> int:
+        """Take a part of what is left of the limit in the window that began at `start`; 0: nothing is."""
+
+
+def admit(caller: Caller) -> None:
+    """Let a call pass that is within every limit of its key and its tenant.
+
+    Raises:
+        TooManyRequests: a limit a minute is reached.
+        QuotaExceeded: a limit a day is reached.
+    """
+    now = time.time()
+    for limit in caller.limits:
+        if not _lease(limit).take(caller.tenant, int(now // limit.seconds) * limit.seconds):
+            wait = limit.seconds - now % limit.seconds
+            if limit.seconds == Limit.DAY:
+                raise QuotaExceeded("calls_per_day", limit.most, retry_after=wait)
+            raise TooManyRequests(wait)
+
+
+@dataclass(slots=True)
+class _Lease:
+    """What this process may still let pass in one window of one limit."""
+
+    limit: Limit
+    start: int = 0
+    calls: int = 0
+    spent: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, tenant: Tenant, start: int) -> bool:
+        """Take one call, leasing more when there is none; once nothing is left, ask nobody until the next window."""
+        with self.lock:
+            if self.start != start:
+                self.start, self.calls, self.spent = start, 0, False
+            if not self.calls and not self.spent:
+                self.calls = _ledger(settings.LIMITS_URL).lease(tenant, self.limit, start)
+                self.spent = not self.calls
+            if not self.calls:
+                return False
+            self.calls -= 1
+            return True
+
+
+_leases: dict[Limit, _Lease] = {}
+_lock = threading.Lock()
+
+
+def _lease(limit: Limit) -> _Lease:
+    with _lock:
+        if len(_leases) >= _MOST_LEASES:  # forgetting costs no more than what was leased
+            _leases.clear()
+        return _leases.setdefault(limit, _Lease(limit))
+
+
+def _part(left: int) -> int:
+    """Return how much of what is left a lease takes."""
+    return 0 if left <= 0 else min(_LARGEST_LEASE, max(1, left // _PART))
+
+
+class DatabaseLedger:
+    """One row a limit, reset when its window begins."""
+
+    def lease(self, tenant: Tenant, limit: Limit, start: int) -> int:
+        """See Ledger."""
+        name = {"subject": limit.subject, "seconds": limit.seconds}
+        rows = Allowance.objects.of(tenant).filter(**name)
+        with transaction.atomic():
+            row = rows.select_for_update(no_key=True).first()
+            if row is None:
+                Allowance.everywhere.bulk_create([Allowance(tenant=tenant, **name)], ignore_conflicts=True)
+                row = rows.select_for_update(no_key=True).get()
+            if row.start < start:
+                row.start, row.taken = start, 0
+            lease = _part(limit.most - row.taken)
+            row.taken += lease
+            row.save(update_fields=["start", "taken"])
+        return lease
+
+
+class RedisLedger:
+    """One counter a limit and window, which Redis forgets by itself."""
+
+    def __init__(self, url: str) -> None:
+        """Connect on first use."""
+        client = redis.Redis.from_url(
+            url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS, protocol=3
+        )
+        self._client = client
+        self._script = client.register_script(_LEASE_SCRIPT)
+        self._alone: dict[Limit, tuple[int, int]] = {}
+        self._again = 0.0
+
+    def lease(self, tenant: Tenant, limit: Limit, start: int) -> int:
+        """See Ledger."""
+        if time.monotonic() >= self._again:
+            key = f"faceplane:limit:{tenant.pk}:{limit.subject}:{limit.seconds}:{start}"
+            try:
+                return int(self._script([key], [limit.most, limit.seconds + 60, _PART, _LARGEST_LEASE]))
+            except redis.RedisError as error:
+                self._again = time.monotonic() + _REDIS_PAUSE
+                logger.warning("LIMITS_URL does not answer; each process counts alone.", extra={"error": str(error)})
+        begun, taken = self._alone.get(limit, (start, 0))
+        taken = taken if begun == start else 0
+        lease = _part(limit.most - taken)
+        self._alone[limit] = (start, taken + lease)
+        return lease
+
+
+@lru_cache(maxsize=1)
+def _ledger(url: str) -> Ledger:
+    return RedisLedger(url) if url.startswith(("redis:", "rediss:")) else DatabaseLedger()

@@ -1,0 +1,23 @@
+"""Scheduled work on tenants. A task receives ids only."""
+
+import logging
+
+from celery import shared_task
+from django.db import transaction
+
+from tenants import audit
+from tenants.access import system
+from tenants.models import Tenant
+
+logger = logging.getLogger("faceplane.tasks")
+
+
+@shared_task
+def verify_audits() -> None:
+    """Verify every tenant's audit chain; a broken one raises an alert, in the chain itself and in the log."""
+    for tenant in Tenant.objects.order_by("pk"):
+        found = audit.verify(tenant)
+        if not found.sound:
+            logger.error("An audit chain is broken", extra={"tenant": tenant.slug, "broken_at": found.broken_at})
+            with transaction.atomic():
+                audit.alert(system(tenant, "verify_audits"), "audit_broken", tenant, broken_at=found.broken_at)

@@ -1,0 +1,142 @@
+"""Check 22: keys change under everything that is stored, and nothing becomes unreadable or unfindable."""
+
+import base64
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from django.apps import apps
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import models
+from pytest_django import Settings
+
+from collections_app import storage
+from collections_app.management.commands import rotate_keys
+from collections_app.models import Face
+from collections_app.operations.collections import create_collection
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_image
+from recognition.index import store
+from recognition.models import Embedding
+from tenants import audit, signing, vault
+from tenants.errors import MasterKeyUnusable, SealBroken
+from tenants.models import DataKey
+from tenants.vault import Vault
+from tests.conftest import Customer
+from tests.make import portrait
+
+PEOPLE = ("macron_2025", "ardern_2018", "obama")
+
+
+def _new_key() -> str:
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+
+
+@pytest.fixture
+def enrolled(acme: Customer, tmp_path: Any, settings: Settings) -> list[Face]:
+    """Three people with their images kept."""
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
+    }
+    create_collection(acme.caller, name="album", images="original")
+    return [
+        enrol_face(acme.caller, collection="album", image=portrait(name), person=PersonDetails(name=name)).faces[0]
+        for name in PEOPLE
+    ]
+
+
+def _everything_works(customer: Customer, faces: list[Face]) -> None:
+    found = search_by_image(customer.caller, collection="album", image=portrait("macron_2014"))
+    assert [match.face.person.name for match in found.matches] == ["macron_2025"]
+    for face, name in zip(Face.objects.of(customer.tenant).order_by("number"), PEOPLE, strict=True):
+        assert face.pk in {known.pk for known in faces}
+        assert storage.read(customer.tenant, face.image, face.stored_image) == portrait(name)
+        assert np.linalg.norm(store.vector(face.collection.gallery, face.pk)) == pytest.approx(1, abs=1e-5)
+    assert audit.verify(customer.tenant).sound
+
+
+def _versions(customer: Customer) -> set[int]:
+    rows = Embedding.objects.of(customer.tenant).values_list("sealed", flat=True)
+    files = Face.objects.of(customer.tenant).values_list("stored_image", flat=True)
+    found = {vault.version_of(bytes(sealed)) for sealed in rows}
+    for name in files:
+        with default_storage.open(name) as file:
+            found.add(vault.version_of(file.read()))
+    return found
+
+
+def test_after_a_rotation_of_data_keys_everything_is_sealed_anew_and_found(
+    acme: Customer, globex: Customer, enrolled: list[Face]
+) -> None:
+    """Check 22: 100 % searchable, the old key gone, no old file left, and another tenant's keys untouched."""
+    before = bytes(Embedding.objects.of(acme.tenant).get(face=enrolled[0]).sealed)
+    call_command("rotate_keys", "data", tenant="acme", grace=0, verbosity=0)
+    assert list(DataKey.objects.of(acme.tenant).values_list("version", flat=True)) == [2]
+    assert list(DataKey.objects.of(globex.tenant).values_list("version", flat=True)) == [1]
+    assert _versions(acme) == {2}
+    _everything_works(acme, enrolled)
+    names = {face.stored_image for face in Face.objects.of(acme.tenant)}
+    folders, _ = default_storage.listdir(f"images/{acme.tenant.pk}")
+    places = [f"images/{acme.tenant.pk}/{folder}" for folder in folders]
+    assert {f"{place}/{name}" for place in places for name in default_storage.listdir(place)[1]} == names
+    with pytest.raises(SealBroken):
+        Vault.of(acme.tenant).open(before, f"template:{enrolled[0].pk}")
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 2, 4])
+def test_a_rotation_that_was_stopped_goes_on_where_it_was(
+    acme: Customer, enrolled: list[Face], monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Check 22: killed between any two items it loses nothing, works meanwhile, and the next run ends it."""
+    steps = 0
+    seal = Vault.seal
+
+    def stopping(self: Vault, plain: bytes, context: str) -> bytes:
+        nonlocal steps
+        steps += 1
+        if steps > stop_after:
+            raise KeyboardInterrupt
+        return seal(self, plain, context)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Vault, "seal", stopping)
+        patched.setattr(rotate_keys, "BATCH", 1)
+        with pytest.raises(KeyboardInterrupt):
+            call_command("rotate_keys", "data", tenant="acme", grace=0, verbosity=0)
+    _everything_works(acme, enrolled)
+    call_command("rotate_keys", "data", tenant="acme", grace=0, verbosity=0)
+    assert _versions(acme) == {2}
+    _everything_works(acme, enrolled)
+
+
+def test_the_master_key_changes_without_a_pause(acme: Customer, enrolled: list[Face], settings: Settings) -> None:
+    """Check 22: with both at hand everything opens before, during and after; then the old one is not needed."""
+    old, new = settings.MASTER_KEYS[0], _new_key()
+    signed = signing.signed({"kind": "test"})
+    settings.MASTER_KEYS = [new, old]
+    _everything_works(acme, enrolled)
+    call_command("rotate_keys", "master", verbosity=0)
+    settings.MASTER_KEYS = [new]
+    vault._cipher.cache_clear()  # noqa: SLF001 -- a new process would begin without it
+    _everything_works(acme, enrolled)
+    signing.check(signed)
+    assert signing.signed({"kind": "test"})["signature"]["key"] == signed["signature"]["key"]
+    settings.MASTER_KEYS = [old]
+    vault._cipher.cache_clear()  # noqa: SLF001
+    with pytest.raises(MasterKeyUnusable):
+        Vault.of(acme.tenant)
+
+
+def test_no_column_of_bytes_is_forgotten() -> None:
+    """Check 22: a new column of sealed bytes that rotation does not know fails here."""
+    columns = {
+        f"{model._meta.app_label}.{model.__name__}.{field.name}"
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, models.BinaryField)
+    }
+    plain = {"tenants.ApiKey.secret_hash", "tenants.ApiKey.previous_hash", "tenants.SigningKey.public"}
+    assert columns - plain == rotate_keys.SEALED.keys() | rotate_keys.WRAPPED.keys()

@@ -1,0 +1,97 @@
+"""The OpenAPI documents: valid, complete, and true to the URLs; the pages that show them."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+from django.urls import URLPattern, URLResolver
+from drf_spectacular.drainage import GENERATOR_STATS
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from tests.dialects.documents import DIALECTS, document
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def _operations(dialect: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document(dialect)["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _mounted(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, str]]:
+    """Give path and method of all that is mounted, but for the catch-all."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _mounted(pattern.url_patterns, prefix + str(pattern.pattern))
+        elif (view := pattern.callback.view_class).__name__ != "UnknownView":  # type: ignore[attr-defined]
+            path = (prefix + str(pattern.pattern)).replace("<str:", "{").replace(">", "}")
+            yield from ((path, method) for method in METHODS if hasattr(view, method))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_document_is_valid_and_made_without_a_warning(dialect: str) -> None:
+    GENERATOR_STATS.reset()
+    document.cache_clear()
+    validate(document(dialect))
+    assert not GENERATOR_STATS, "drf-spectacular warned; its words stand in stderr"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_document_has_every_endpoint_and_no_other(dialect: str) -> None:
+    urls = importlib.import_module(f"collections_app.dialects.{dialect}.urls").urlpatterns
+    described = [(path, method) for path, method, _ in _operations(dialect)]
+    assert sorted(described) == sorted(_mounted(urls))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_operation_says_what_it_takes_what_it_answers_and_who_may_ask(dialect: str) -> None:
+    _, prefix, schemes = DIALECTS[dialect]
+    assert document(dialect)["servers"] == [{"url": prefix}]
+    assert document(dialect)["components"]["securitySchemes"] == schemes
+    ids = [operation["operationId"] for _, _, operation in _operations(dialect)]
+    assert len(ids) == len(set(ids))
+    for path, method, operation in _operations(dialect):
+        assert ("requestBody" in operation) == (method == "post" and path != "/get-computing-node"), path
+        assert operation["security"] == [{name: [] for name in schemes}]
+        assert operation["description"]
+        named = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "path"}
+        assert named == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
+        for status, answer in operation["responses"].items():
+            assert answer["content"]["application/json"]["schema"], (path, status)
+            assert "refused" in answer["description"] or status == "200"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_body_and_answer_has_an_example_that_fits(dialect: str) -> None:
+    components = document(dialect)["components"]
+    for path, _, operation in _operations(dialect):
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        for body in [*bodies, *operation["responses"].values()]:
+            content = body["content"]["application/json"]
+            judge = Draft202012Validator(content["schema"] | {"components": components})
+            if body in bodies or body is operation["responses"]["200"]:
+                assert content["examples"], path
+            for example in content.get("examples", {}).values():
+                judge.validate(example["value"])
+
+
+def test_uploads_are_files() -> None:
+    content = document("accuauth")["paths"]["/add_face"]["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data", "application/x-www-form-urlencoded", "application/json"]
+    assert document("accuauth")["components"]["schemas"]["AddFace"]["properties"]["file"]["format"] == "binary"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("page", ["", "redoc/"])
+def test_a_page_asks_no_other_host(dialect: str, page: str) -> None:
+    answer = Client().get(f"/docs/{dialect}/{page}", headers={"host": "localhost"})
+    assert answer.status_code == 200
+    assert f"/docs/{dialect}/" in answer.content.decode()
+    assert not re.search(r"(https?:)?//\w", answer.content.decode())
+    assert finders.find("drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js")

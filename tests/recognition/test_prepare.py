@@ -1,0 +1,77 @@
+"""Graph surgery changes speed and shapes, and no answer."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from recognition import sessions
+from recognition.prepare import prepare
+
+
+def model(nodes: list[onnx.NodeProto], shape: list[int], outputs: list[int], **constants: np.ndarray) -> bytes:
+    """A graph from x to y."""
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, outputs)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    return bytes(built.SerializeToString())
+
+
+def answer(prepared: bytes, x: np.ndarray) -> np.ndarray:
+    (y,) = sessions.start(prepared).run(None, {"x": x})
+    return np.asarray(y)
+
+
+def test_a_prelu_becomes_convolutions_with_the_same_answer() -> None:
+    slope = np.array([0.25, -0.5, 1.5], np.float32).reshape(3, 1, 1)
+    x = np.random.default_rng(0).normal(size=(1, 3, 5, 5)).astype(np.float32)
+    rewritten = prepare(
+        model([helper.make_node("PRelu", ["x", "a"], ["y"])], [1, 3, 5, 5], [1, 3, 5, 5], a=slope), ["convolve_prelu"]
+    )
+    assert {node.op_type for node in onnx.load_from_string(rewritten).graph.node} == {"Relu", "Conv", "Add"}
+    assert np.allclose(answer(rewritten, x), np.where(x > 0, x, slope * x), atol=1e-6)
+
+
+def test_block_quantised_weights_are_dequantised_along_their_axis() -> None:
+    quantised = np.arange(-8, 8, dtype=np.int8).reshape(4, 4)
+    scale, zero = np.array([[0.5, 2.0], [1.0, 3.0]] * 2, np.float32), np.array([[1, -1], [0, 2]] * 2, np.int8)
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["w"], axis=1, block_size=2),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    folded = prepare(model(nodes, [1, 4], [1, 4], q=quantised, s=scale, z=zero), ["dequantise", "dynamic_batch"])
+    expected = (quantised.astype(np.float32) - zero.repeat(2, 1)) * scale.repeat(2, 1)
+    assert np.allclose(answer(folded, np.eye(4, dtype=np.float32)), expected)
+
+
+def test_a_fixed_batch_becomes_free() -> None:
+    nodes = [helper.make_node("Reshape", ["x", "form"], ["y"])]
+    freed = prepare(model(nodes, [1, 2, 2], [1, 4], form=np.array([1, -1])), ["dynamic_batch"])
+    assert answer(freed, np.zeros((3, 2, 2), np.float32)).shape == (3, 4)
+
+
+def test_traces_of_weights_are_flushed_and_weights_are_kept() -> None:
+    weights = np.array([1e-40, -1e-20, 1e-6, 2.0], np.float32)
+    flushed = prepare(model([helper.make_node("Mul", ["x", "w"], ["y"])], [4], [4], w=weights), ["flush_traces"])
+    assert answer(flushed, np.ones(4, np.float32)).tolist() == [0, 0, weights[2], 2]
+
+
+def test_weights_in_another_file_are_refused() -> None:
+    tensor = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    onnx.external_data_helper.set_external_data(tensor, "elsewhere.bin")
+    loaded = onnx.load_from_string(
+        model([helper.make_node("Mul", ["x", "w"], ["y"])], [4], [4], w=np.ones(4, np.float32))
+    )
+    loaded.graph.initializer[0].CopyFrom(tensor)
+    with pytest.raises(ValueError, match="other files"):
+        prepare(loaded.SerializeToString(), [])
+
+
+def test_an_unknown_step_is_refused() -> None:
+    with pytest.raises(KeyError):
+        prepare(model([helper.make_node("Relu", ["x"], ["y"])], [4], [4]), ["polish"])

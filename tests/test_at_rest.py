@@ -1,0 +1,123 @@
+"""Check 22: what lies on a disk shows nobody's face; and with the wrong key the product does not start."""
+
+import base64
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.conf import settings
+
+from recognition import pipeline
+from tests.make import base64_of, portrait
+from tests.processes import call, environment, manage, web_server
+
+PEOPLE = ("macron_2025", "ardern_2018", "obama", "sunak")
+WINDOW = 24  # bytes of a vector or an image that do not repeat by chance
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that has been in use: server, enrolments with kept images, searches, a queue, logs."""
+    folder = tmp_path_factory.mktemp("installation")
+    env = environment(folder, LOG_LEVEL="DEBUG")
+    manage(env, "migrate", "--verbosity", "0")
+    manage(env, "create_tenant", "acme")
+    manage(env, "create_collection", "acme", "people", "--images", "original")
+    shown = manage(env, "issue_key", "acme")
+    key = {"x-api-key": next(word for word in shown.split() if word.startswith("fp_") and "." in word)}
+    (folder / "key").write_text(key["x-api-key"])
+    with (folder / "web.log").open("wb") as log, contextlib.ExitStack() as server:
+        stderr = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            url, _ = server.enter_context(web_server(env, workers=1))
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        for name in PEOPLE:
+            body = {"collectionId": "people", "userName": name, "faceImage": base64_of(portrait(name))}
+            assert call(f"{url}/faces", "POST", body, **key)[0] == 200
+        probe = {"collectionId": "people", "requestName": "?", "faceImage": base64_of(portrait("macron_2014"))}
+        found = call(f"{url}/search", "POST", probe, **key)[1]
+        assert [match["user_name"] for match in found["result"]] == ["macron_2025"]
+        manage(env, "shell", "-c", "from collections_app.tasks import purge_due; purge_due.delay()")
+    with sqlite3.connect(folder / "data" / "faceplane.sqlite3") as live, sqlite3.connect(folder / "backup.db") as copy:
+        live.backup(copy)
+    return folder
+
+
+def _needles() -> Iterator[tuple[str, bytes]]:
+    """Yield bytes that would give a face away: of vectors in three widths, of images plain and in base64."""
+    for name in (*PEOPLE, "macron_2014"):
+        image = portrait(name)
+        middle = len(image) // 2
+        yield f"{name} JPEG", image[middle : middle + WINDOW]
+        yield f"{name} base64", base64.b64encode(image[middle - middle % 3 :])[: 2 * WINDOW]
+        vector = pipeline.analyse(image, embed=1).faces[0].template
+        for width in ("<f2", "<f4", "<f8"):
+            yield f"{name} {width}", vector.astype(width).tobytes()[:WINDOW]
+        yield f"{name} text", json.dumps([float(value) for value in vector[:2]])[1:-1].encode()
+
+
+def test_no_byte_of_a_face_lies_anywhere(installation: Path) -> None:
+    """Check 22: database, write-ahead log, backup, files, queue and logs hold no vector and no image."""
+    files = [path for path in installation.rglob("*") if path.is_file() and "secrets" not in path.parts]
+    kinds = {path.name for path in files} | {part for path in files for part in path.parts}
+    assert {"faceplane.sqlite3", "backup.db", "web.log", "files", "queue"} <= kinds
+    haystacks = {path: path.read_bytes() for path in files}
+    assert any(b"argos" in content for content in haystacks.values()), "the scan reads what is there"
+    hits = [(what, path.name) for what, needle in _needles() for path, hay in haystacks.items() if needle in hay]
+    assert hits == []
+
+
+def test_the_scan_would_find_what_it_looks_for(installation: Path) -> None:
+    """Check 22: the same scan over an unsealed template and image does find them."""
+    vector = pipeline.analyse(portrait("obama"), embed=1).faces[0].template
+    hay = b"x" * 7 + vector.astype("<f4").tobytes() + np.float16(vector).tobytes() + portrait("obama")
+    found = {what for what, needle in _needles() if needle in hay}
+    assert found == {"obama <f4", "obama <f2", "obama JPEG"}
+
+
+def test_no_usable_key_lies_in_the_database_or_the_logs(installation: Path) -> None:
+    """Check 20: the dump and the logs hold no secret with which a request would be answered."""
+    secret = (installation / "key").read_text().partition(".")[2].encode()
+    places = [path for path in installation.rglob("*") if path.is_file() and path.name != "key"]
+    assert [path.name for path in places if secret in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("start", ["web", "worker"])
+def test_with_the_wrong_master_key_it_refuses_to_start_and_says_why(installation: Path, start: str) -> None:
+    """Check 22: web server and worker end at once with one clear sentence."""
+    wrong = base64.urlsafe_b64encode(bytes(range(32))).decode()
+    env = environment(installation, MASTER_KEYS=wrong, BIND="127.0.0.1:0", WEB_WORKERS="1")
+    arguments = {
+        "web": ["gunicorn", "--config", "python:config.gunicorn", "config.wsgi"],
+        "worker": ["celery", "--app", "config", "worker", "--pool", "solo"],
+    }[start]
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "The master key does not open this database" in done.stderr + done.stdout
+
+
+def test_a_program_may_hand_over_the_master_key(installation: Path) -> None:
+    """Check 22: a key management service's client can stand in for the file; one that fails stops the start."""
+    secret = (installation / "secrets" / "master.key").read_text()
+    env = environment(installation, MASTER_KEYS_COMMAND=f"echo {secret}", SECRETS_DIR=str(installation / "elsewhere"))
+    assert "acme: whole" in manage(env, "verify_audit")
+    env = environment(installation, MASTER_KEYS_COMMAND="false")
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "MASTER_KEYS_COMMAND gave no keys" in done.stderr
