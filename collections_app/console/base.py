@@ -58,7 +58,9 @@ class ConsoleView(View):
             "section": self.section,
             "memberships": access.memberships(self.request.user),  # type: ignore[arg-type]  # signed in: see dispatch
         }
-        return render(self.request, template or self.template, shared | context, status=status)
+        answer = render(self.request, template or self.template, shared | context, status=status)
+        answer["Cache-Control"] = "private, no-store"  # faces, names, now and then a secret
+        return answer
 
     def refused(self, error: Exception) -> HttpResponse:
         """Say what went wrong: to htmx in a fragment, else on a page."""

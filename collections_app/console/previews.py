@@ -108,10 +108,10 @@ def _nhn(  # noqa: PLR0917 -- a request and its answer
     body: dict[str, Any],
     images: dict[str, str],
 ) -> Preview:
-    header = nhn.Header(nhn.SUCCESS[profile]).data
-    data = kind(result, context={"profile": profile, "orientation": True, "threshold": _THRESHOLD}).data
+    said = {"profile": profile, "orientation": True, "threshold": _THRESHOLD}
+    answer = nhn.enveloped(kind)({"header": nhn.SUCCESS[profile], "data": result}, context=said).data
     request = Request(f"{base}/{_NHN}/{path}", ("Authorization", "FACEPLANE_SECRET"), body, images)
-    return Preview("NHN Face Recognition", _json({"header": header, "data": data}), request)
+    return Preview("NHN Face Recognition", _json(answer), request)
 
 
 def _json(body: Mapping[str, Any]) -> str:

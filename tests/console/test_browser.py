@@ -93,7 +93,9 @@ def _use_a_key(page: Page, acme: Customer) -> None:
     answer = ArgosClient(token)("POST", "/search", body)
     assert answer.status_code == 200
     assert [match["user_name"] for match in answer.json()["result"]] == ["Emmanuel Macron"]
-    page.reload()
+    page.get_by_role("link", name="API keys").click()
+    page.wait_for_url("**/keys/")
+    expect(page.locator("#token")).to_have_count(0)
     assert token not in page.content()
     revoke = page.get_by_role("region", name="door").get_by_role("button", name="Revoke")
     revoke.click()
