@@ -1,13 +1,15 @@
 # make run    set up, make the demonstration tenant, start web server and worker
 # make demo   enrol and search against the running server
 # make test   set up, every gate, every test
+# make test-services  every test on PostgreSQL and Redis
+# make soak   the long proofs of the index
 # make setup  the part that they share
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: run demo test check setup lock
+.PHONY: soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -26,6 +28,16 @@ setup: .venv/.runtime
 
 test: .venv/.dev setup check
 	$(BIN)/pytest
+
+# The whole suite on PostgreSQL and Redis at their standard ports, as user postgres without a password.
+test-services: .venv/.dev setup
+	DATABASE_URL=$${DATABASE_URL:-postgresql://postgres@127.0.0.1:5432/faceplane} \
+	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
+	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest
+
+# The index's proofs with the counts of the specification: hours.
+soak: .venv/.dev setup
+	SOAK=1 $(BIN)/pytest tests/index
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -5,10 +5,9 @@ claims the contract, ours or the vendor's. Knows HTTP and JSON; knows no dialect
 
 In a case `${name}` stands for a credential, a value kept from an earlier answer, `${unique}` (new in each run) or
 `${image:NAME}` (the base64 of a portrait). In an expected answer a string such as `<uuid>` stands for any value of that
-form, and a key `...` lets an object have further keys. `${padding:SIZE}` is the base64 of that many empty bytes, `${basic}` a
-key's id and secret as HTTP Basic has them. Values at the places that `ascending` lists rise from one to the next.
-
-A case that needs an optional credential that is not given is left out.
+form, and a key `...` lets an object have further keys. `${padding:SIZE}` is the base64 of that many empty bytes,
+`${basic}` a key's id and secret as HTTP Basic has them. Values at the places that `ascending` lists rise from one to the
+next. A case that needs an optional credential which is not given is left out.
 """
 
 import base64
@@ -55,7 +54,7 @@ MATCHERS: Mapping[str, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case of a contract: the file it stands in, what it is about, its steps, and the optional credentials it needs."""
+    """A case of a contract: its file's name, what it is about, the optional credentials it needs, and its steps."""
 
     name: str
     about: str
@@ -65,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A dialect's cases, the headers that every request carries, and the credentials that a run must or may be given."""
+    """A dialect's cases, the headers of every request, and the credentials that a run must or may be given."""
 
     credentials: tuple[str, ...]
     optional: frozenset[str]

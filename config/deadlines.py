@@ -10,16 +10,19 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+CONNECT_SECONDS = 2  # what a new connection to the database may take
 RETRY_SECONDS = "2"
 
 
@@ -75,23 +78,60 @@ def _shut(database: BaseDatabaseWrapper) -> None:
 _watch = Watch()
 
 
-class Deadline:
-    """Hold each request to REQUEST_SECONDS; answer 503 where a page finds the database gone."""
+class Bounded:
+    """A WSGI application whose requests are held to their deadline.
+
+    From before Django's first look at its connections until after its last, which is when the answer has been sent.
+    What is shut down is tried once more over a new connection, so it is shut by as much earlier as connecting may take.
+    """
+
+    def __init__(self, application: "WSGIApplication", seconds: float) -> None:
+        """Keep the application and how long a request may wait."""
+        self._application = application
+        self._seconds = seconds
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request under watch."""
+        number = _watch.begin(self._seconds - CONNECT_SECONDS, connections[DEFAULT_DB_ALIAS])
+        try:
+            return _Body(self._application(environ, start_response), number)
+        except BaseException:
+            _watch.end(number)
+            raise
+
+
+class _Body:
+    """An answer's body, under watch until it is closed."""
+
+    def __init__(self, body: Iterable[bytes], number: int) -> None:
+        self._body = body
+        self._number = number
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the body and leave the request alone."""
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        finally:
+            _watch.end(self._number)
+
+
+class DatabaseAway:
+    """Answer 503 where a page finds the database gone; a dialect's view has said so in its own words before."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         """Keep the next handler."""
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer the request under watch."""
-        number = _watch.begin(settings.REQUEST_SECONDS, connections[DEFAULT_DB_ALIAS])
-        try:
-            return self.get_response(request)
-        finally:
-            _watch.end(number)
+        """Answer the request."""
+        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Say that it will be back; a dialect's view has said so in its own words before this is asked."""
+        """Say that it will be back."""
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
         headers = {"Retry-After": RETRY_SECONDS}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger("faceplane.requests")
@@ -26,6 +27,16 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
+def _address(request: HttpRequest) -> str:
+    """Return the caller's address: the connection's, or what the outermost of our own proxies saw.
+
+    Each proxy appends whom it heard from, so counting from the right passes over whatever the caller wrote himself.
+    """
+    heard = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    proxies = settings.TRUSTED_PROXIES
+    return heard[-proxies] if 0 < proxies <= len(heard) else str(request.META.get("REMOTE_ADDR", ""))
+
+
 class RequestLog:
     """Accept or make an X-Request-Id, echo it, and log the request once it is answered."""
 
@@ -39,6 +50,7 @@ class RequestLog:
         request_id = given if _USABLE.fullmatch(given) else secrets.token_hex(16)
         token = _request_id.set(request_id)
         request.META["faceplane.request_id"] = request_id
+        request.META["REMOTE_ADDR"] = _address(request)
         started = time.perf_counter()
         try:
             response = self.get_response(request)

@@ -3,16 +3,17 @@
 No variable is needed to start: the defaults are SQLite, files on disk and a queue on the file system.
 """
 
+import hashlib
+import os
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
-from botocore.config import Config  # type: ignore[import-untyped]
 from celery.schedules import crontab
-from django.core.exceptions import ImproperlyConfigured
 
 from config import env
+from config.files import storage_at
 from config.secrets import generated, printed
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -59,7 +60,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.requests.RequestLog",
-    "config.deadlines.Deadline",
+    "config.deadlines.DatabaseAway",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -111,7 +112,7 @@ else:
     _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
-        "connect_timeout": 3,
+        "connect_timeout": 2,  # config.deadlines counts on it
         "keepalives_idle": 10,
         "keepalives_interval": 3,
         "keepalives_count": 3,
@@ -120,33 +121,10 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- files: STORAGE_URL is file:///path or s3://bucket/prefix?endpoint=…&region=… (keys as boto3 reads them) ---
+# --- files ---
 STORAGE_URL = env.text("STORAGE_URL", f"file://{DATA_DIR / 'files'}")
-_storage = urlsplit(STORAGE_URL)
-_options = {name: values[-1] for name, values in parse_qs(_storage.query).items()}
-if _storage.scheme == "s3":
-    _files = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": _storage.netloc,
-            "location": _storage.path.strip("/"),
-            "endpoint_url": _options.get("endpoint"),
-            "region_name": _options.get("region"),
-            "default_acl": None,
-            "file_overwrite": False,
-            "client_config": Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2}),
-        },
-    }
-elif _storage.scheme == "file":
-    _files = {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": _storage.path, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
-    }
-else:
-    _message = f"STORAGE_URL must begin with file:// or s3://; it begins with {_storage.scheme!r}."
-    raise ImproperlyConfigured(_message)
 STORAGES = {
-    "default": _files,
+    "default": storage_at(STORAGE_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 STATIC_URL = "/static/"
@@ -183,11 +161,25 @@ CELERY_BEAT_SCHEDULE = {
     "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
+    "compact": {"task": "recognition.tasks.compact_due", "schedule": timedelta(seconds=20)},
+    "sweep": {"task": "recognition.tasks.sweep_index", "schedule": timedelta(minutes=5)},
 }
 
 # --- recognition ---
-FACE_INDEX = env.choice("FACE_INDEX", "exact", ("exact",))
-INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_000)  # a process
+FACE_INDEX = env.choice("FACE_INDEX", "segments", ("segments", "exact", "pgvector"))
+INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_000)  # private, of each process
+INDEX_DIR = env.folder("INDEX_DIR", DATA_DIR / "index")  # sealed segments; shared by all hosts
+# Where segments lie decrypted while they are open, once a host: in RAM where the system has a RAM-backed folder.
+_shared_memory = Path("/dev/shm")  # noqa: S108 -- ours is a folder in it with mode 0700 and our own user, checked at use
+_open_name = f"faceplane-{os.getuid()}-{hashlib.sha256(str(INDEX_DIR).encode()).hexdigest()[:12]}"
+INDEX_OPEN_DIR = env.folder(
+    "INDEX_OPEN_DIR", _shared_memory / _open_name if os.access(_shared_memory, os.W_OK) else DATA_DIR / "index-open"
+)
+INDEX_DELTA_ROWS = env.integer("INDEX_DELTA_ROWS", 10_000, least=1)  # changes that wait before a segment is made
+INDEX_EXACT_BYTES = env.integer("INDEX_EXACT_BYTES", 52_000_000)  # a segment up to this size is searched exactly
+INDEX_SEGMENT_ROWS = env.integer("INDEX_SEGMENT_ROWS", 1_000_000, least=1_000)
+INDEX_GRAPH_ROWS = env.integer("INDEX_GRAPH_ROWS", 2_000_000)  # galleries of this size try HNSW segments
+INDEX_ERASURE_HOURS = env.integer("INDEX_ERASURE_HOURS", 12, least=1)  # until an erased template leaves the files
 MAX_IMAGE_BYTES = env.integer("MAX_IMAGE_BYTES", 10_000_000, least=1_000)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
@@ -202,7 +194,7 @@ PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one
 LIMITS_URL = env.text("LIMITS_URL", "database")
 
 # --- HTTP ---
-REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=1)  # the deadline of a request
+REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=4)  # the deadline of a request
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],  # each dialect reads its own credentials (collections_app/dialects/base.py)
     "DEFAULT_PERMISSION_CLASSES": [],
@@ -218,6 +210,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,  # it would make one document of all dialects; the tests check each dialect's
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # so an uploaded image never lies in a temporary file, unsealed
@@ -232,12 +225,14 @@ CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-if env.flag("BEHIND_PROXY", default=False):
+# How many proxies of one's own stand before the server: whose word on scheme and caller's address is believed.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
+if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_HTTPONLY = True
 CONTENT_SECURITY_POLICY = {
-    # The operator's admin comes with inline styles and an expression language of its own (django-unfold).
-    "EXCLUDE_URL_PREFIXES": ("/admin/",),
+    # The operator's admin (django-unfold) and the API's documents (Swagger UI, ReDoc) bring inline styles and scripts.
+    "EXCLUDE_URL_PREFIXES": ("/admin/", "/docs/"),
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],

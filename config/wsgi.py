@@ -5,8 +5,12 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
 
-from tenants.startup import require_master_key  # noqa: E402 -- Django is set up only now
+from django.conf import settings  # noqa: E402 -- Django is set up only now
+
+from config.deadlines import Bounded  # noqa: E402
+from tenants.startup import require_master_key  # noqa: E402
 
 require_master_key()
+application = Bounded(_django, settings.REQUEST_SECONDS)

@@ -61,6 +61,7 @@ _FACES: list[URLPattern | URLResolver] = [
 _COLLECTION: list[URLPattern | URLResolver] = [
     path("", collections.CollectionView.as_view(), name="collection"),
     path("threshold/", collections.ThresholdView.as_view(), name="threshold"),
+    path("index/", collections.IndexView.as_view(), name="index"),
     path("delete/", collections.DeleteView.as_view(), name="collection_delete"),
     path("health/", health.HealthView.as_view(), name="health"),
     path("health/progress/", health.ProgressView.as_view(), name="health_progress"),

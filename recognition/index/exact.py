@@ -1,118 +1,95 @@
-"""Exact search: every template of a gallery in one float32 matrix a process, kept fresh by sequence number.
+"""Exact search over templates in memory: a matrix that grows, and its nearest rows."""
 
-A search reads the gallery's head, fetches the changes it has not seen, and multiplies. There is no message to miss and
-no time to wait for: the head is read from the database by every search.
-"""
-
-import threading
-from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from django.conf import settings
 
 from recognition.index import store
-from recognition.index.protocol import Neighbour
-from recognition.models import Gallery
 
 _DEAD = 0  # no face has this id
 _DEAD_SHARE = 0.2
+_NEVER = -3.0  # under every cosine and every floor
+_ROWS_AT_FIRST = 64
 
 
-class _Held:
-    """A gallery's templates in memory.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates: face ids and cosines, and the templates where they are at hand (None: the store has to be asked)."""
 
-    Rows are only appended, and a removed row only loses its id, so a search may go on with the arrays it took
-    while another thread refreshes.
+    ids: np.ndarray
+    cosines: np.ndarray
+    vectors: np.ndarray | None
+
+
+def best(cosines: np.ndarray, limit: int, floor: float) -> np.ndarray:
+    """Return the positions of the highest `limit` cosines of at least `floor`, in no order."""
+    if len(cosines) > limit:
+        nearest = np.argpartition(cosines, -limit)[-limit:]
+        return nearest[cosines[nearest] >= floor]
+    return np.flatnonzero(cosines >= floor)
+
+
+class Matrix:
+    """Templates of one gallery in memory.
+
+    Rows are only appended, and a removed row only loses its id, so a search may go on with the arrays it took while
+    another thread changes the matrix.
     """
 
     def __init__(self, dimension: int) -> None:
         """Begin empty."""
-        self.lock = threading.Lock()
-        self.seen = 0
-        self.count = 0
-        self.dead = 0
-        self.ids = np.zeros(0, dtype=np.int64)
-        self.matrix = np.zeros((0, dimension), dtype=np.float32)
+        self._count = 0
+        self._dead = 0
+        self._ids = np.zeros(0, dtype=np.int64)
+        self._sequences = np.zeros(0, dtype=np.int64)
+        self._vectors = np.zeros((0, dimension), dtype=np.float32)
 
     @property
     def bytes(self) -> int:
         """The memory it takes."""
-        return self.matrix.nbytes + self.ids.nbytes
+        return self._vectors.nbytes + self._ids.nbytes + self._sequences.nbytes
 
-    def rows(self, gallery: Gallery) -> tuple[np.ndarray, np.ndarray]:
-        """Return ids (n,) and vectors (n, dimension) that hold every change up to the gallery's head."""
-        head = store.head(gallery)
-        with self.lock:
-            while head > self.seen:
-                self._apply(store.changes(gallery, self.seen, head))
-                self.seen = head
-                head = store.head(gallery)  # what was replaced while we read is in neither half: read on
-            return self.ids[: self.count], self.matrix[: self.count]
+    def taken(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids and vectors as they are now."""
+        return self._ids[: self._count], self._vectors[: self._count]
 
-    def _apply(self, changes: store.Changes) -> None:
-        gone = np.isin(self.ids[: self.count], changes.gone)
-        self.ids[: self.count][gone] = _DEAD
-        self.dead += int(gone.sum())
-        if self.dead > _DEAD_SHARE * self.count:
-            alive = self.ids[: self.count] != _DEAD
-            self.ids, self.matrix = self.ids[: self.count][alive], self.matrix[: self.count][alive]
-            self.count, self.dead = len(self.ids), 0
-        came = len(changes.ids)
-        if self.count + came > len(self.ids):
-            spare = max(came, self.count // 2, 64)
-            self.ids = np.concatenate([self.ids[: self.count], np.zeros(spare, dtype=np.int64)])
-            empty = np.zeros((spare, self.matrix.shape[1]), dtype=np.float32)
-            self.matrix = np.concatenate([self.matrix[: self.count], empty])
-        self.matrix[self.count : self.count + came] = changes.vectors
-        self.ids[self.count : self.count + came] = changes.ids
-        self.count += came
+    def append(self, rows: store.Rows) -> None:
+        """Add rows behind the others."""
+        count, came = self._count, len(rows.ids)
+        if count + came > len(self._ids):
+            spare = max(came, count // 2, _ROWS_AT_FIRST)
+            self._ids = np.concatenate([self._ids[:count], np.zeros(spare, dtype=np.int64)])
+            self._sequences = np.concatenate([self._sequences[:count], np.zeros(spare, dtype=np.int64)])
+            empty = np.zeros((spare, self._vectors.shape[1]), dtype=np.float32)
+            self._vectors = np.concatenate([self._vectors[:count], empty])
+        self._vectors[count : count + came] = rows.vectors
+        self._sequences[count : count + came] = rows.sequences
+        self._ids[count : count + came] = rows.ids
+        self._count += came
+
+    def remove(self, ids: np.ndarray) -> None:
+        """Remove the rows of these faces."""
+        gone = np.isin(self._ids[: self._count], ids)
+        self._ids[: self._count][gone] = _DEAD
+        self._dead += int(gone.sum())
+        if self._dead > _DEAD_SHARE * self._count:
+            self._keep(self._ids[: self._count] != _DEAD)
+
+    def cut(self, base: int) -> None:
+        """Let go of every row numbered up to `base`."""
+        self._keep((self._sequences[: self._count] > base) & (self._ids[: self._count] != _DEAD))
+
+    def _keep(self, rows: np.ndarray) -> None:
+        count = self._count
+        self._ids, self._sequences = self._ids[:count][rows], self._sequences[:count][rows]
+        self._vectors = self._vectors[:count][rows]
+        self._count, self._dead = len(self._ids), 0
 
 
-class ExactIndex:
-    """The engine for galleries up to about 100,000 faces; above, it is right but slow."""
-
-    def __init__(self) -> None:
-        """Hold nothing yet."""
-        self._lock = threading.Lock()
-        self._held: OrderedDict[int, _Held] = OrderedDict()
-
-    def add(self, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
-        """See FaceIndex."""
-        return store.add(gallery, vectors)
-
-    def remove(self, gallery: Gallery, face_ids: Collection[int]) -> int:
-        """See FaceIndex."""
-        return store.remove(gallery, face_ids)
-
-    def vector(self, gallery: Gallery, face_id: int) -> np.ndarray:
-        """See FaceIndex."""
-        return store.vector(gallery, face_id)
-
-    def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
-        """See FaceIndex."""
-        ids, matrix = self._hold(gallery, len(probe)).rows(gallery)
-        self._shrink(gallery.pk)
-        cosines = matrix @ probe.astype(np.float32)  # a float64 probe would copy the whole matrix to float64
-        cosines[ids == _DEAD] = -2
-        found = np.flatnonzero(cosines >= floor)
-        if len(found) > limit:
-            found = found[np.argpartition(-cosines[found], limit - 1)[:limit]]
-        best = found[np.argsort(-cosines[found], kind="stable")]
-        return [Neighbour(int(ids[row]), float(cosines[row])) for row in best]
-
-    def _hold(self, gallery: Gallery, dimension: int) -> _Held:
-        with self._lock:
-            held = self._held.setdefault(gallery.pk, _Held(dimension))
-            self._held.move_to_end(gallery.pk)
-            return held
-
-    def _shrink(self, keep: int) -> None:
-        """Let go of the galleries searched longest ago until the rest fits."""
-        with self._lock:
-            total = sum(held.bytes for held in self._held.values())
-            for key in list(self._held):
-                if total <= settings.INDEX_MEMORY_BYTES:
-                    return
-                if key != keep:
-                    total -= self._held.pop(key).bytes
+def search(taken: tuple[np.ndarray, np.ndarray], probe: np.ndarray, limit: int, floor: float) -> Found:
+    """Return the nearest rows of what `Matrix.taken` gave. A float64 probe would copy the whole matrix to float64."""
+    ids, vectors = taken
+    cosines = vectors @ probe
+    cosines[ids == _DEAD] = _NEVER
+    rows = best(cosines, limit, floor)
+    return Found(ids[rows], cosines[rows], vectors[rows])

@@ -3,33 +3,63 @@
 Vectors leave here decrypted and enter sealed; nobody else reads or writes them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from django.db.models import QuerySet
 
 from recognition import packs
 from recognition.errors import TemplateNotFound
-from recognition.models import Embedding, Gallery, Tombstone
+from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 from tenants.vault import Vault
+
+_BATCH = 5000
+_NORM_SLACK = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened to a gallery between two sequence numbers.
+class State:
+    """Where a gallery is: its newest sequence number, what its segments reach to, and their version."""
 
-    `ids` (n,) int64 and `vectors` (n, dimension) float32 came, in order of sequence; `gone` are the face ids that left.
-    """
+    head: int
+    base: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Templates in order of sequence: `ids` and `sequences` (n,) int64, `vectors` (n, dimension) float32."""
 
     ids: np.ndarray
+    sequences: np.ndarray
     vectors: np.ndarray
-    gone: np.ndarray
 
 
-def add(gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
-    """Write templates under the gallery's lock; return the sequence number of the first."""
+@dataclass(frozen=True, slots=True)
+class Graves:
+    """Templates that left: their face ids, and the sequence numbers they had, both (n,) int64."""
+
+    ids: np.ndarray
+    came: np.ndarray
+
+
+def dimension(gallery: Gallery) -> int:
+    """Return the width of the gallery's vectors."""
+    return packs.get(gallery.pack).dimension
+
+
+def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool = False) -> int:
+    """Write templates under the gallery's lock; return the sequence number of the first.
+
+    Raises:
+        ValueError: a vector is not a finite unit vector of the pack's width: no index could ever find it.
+    """
+    for vector in vectors.values():
+        if vector.shape != (dimension(gallery),) or not abs(float(np.linalg.norm(vector)) - 1) < _NORM_SLACK:
+            raise ValueError(vector.shape)
     vault = Vault.of(gallery.tenant)
-    first = _advance(gallery, len(vectors), grown=len(vectors)) + 1
+    first = _advance(gallery, len(vectors), grown=len(vectors), mirrored=mirrored) + 1
     Embedding.everywhere.bulk_create(
         Embedding(
             tenant_id=gallery.tenant_id,
@@ -43,55 +73,77 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
     return first
 
 
-def remove(gallery: Gallery, face_ids: Collection[int]) -> int:
+def remove(gallery: Gallery, face_ids: Collection[int], *, mirrored: bool = False) -> int:
     """Delete templates under the gallery's lock and leave tombstones; return how many there were."""
-    before = _advance(gallery, len(face_ids))
-    rows = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, face_id__in=face_ids)
-    present = list(rows.values_list("face_id", flat=True))
-    rows.delete()
+    before = _advance(gallery, len(face_ids), mirrored=mirrored)
+    found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sequence")
+    present = [(face_id, came) for home, face_id, came in found if home == gallery.pk]
+    _of_faces(gallery, [face_id for face_id, _ in present]).delete()
     Tombstone.everywhere.bulk_create(
-        Tombstone(tenant_id=gallery.tenant_id, gallery=gallery, sequence=sequence, face_id=face_id)
-        for sequence, face_id in enumerate(present, start=before + 1)
+        Tombstone(tenant_id=gallery.tenant_id, gallery=gallery, sequence=sequence, face_id=face_id, came=came)
+        for sequence, (face_id, came) in enumerate(present, start=before + 1)
     )
     gallery.size -= len(present)
     gallery.save(update_fields=["size"])
     return len(present)
 
 
-def head(gallery: Gallery) -> int:
-    """Read the gallery's newest sequence number.
+def state(gallery: Gallery) -> State:
+    """Read where the gallery is.
 
     Raises:
-        Gallery.DoesNotExist: the gallery was erased.
+        Gallery.DoesNotExist: it was erased.
     """
-    return int(Gallery.objects.of(gallery.tenant).values_list("head", flat=True).get(pk=gallery.pk))
+    return State(*Gallery.objects.of(gallery.tenant).values_list("head", "base", "version").get(pk=gallery.pk))
 
 
-def changes(gallery: Gallery, after: int, upto: int) -> Changes:
-    """Read what came and went in (after, upto]; what left again meanwhile is not among what came."""
-    span = {"gallery": gallery, "sequence__gt": after, "sequence__lte": upto}
-    rows = Embedding.objects.of(gallery.tenant).filter(**span).order_by("sequence").values_list("face_id", "sealed")
-    vault = Vault.of(gallery.tenant)
-    ids, plain = [], bytearray()
-    for face_id, sealed in rows.iterator(chunk_size=5000):
-        ids.append(face_id)
-        plain += vault.open(bytes(sealed), _context(face_id))
-    gone = Tombstone.objects.of(gallery.tenant).filter(**span).values_list("face_id", flat=True) if after else []
-    dimension = packs.get(gallery.pack).dimension
-    return Changes(
-        ids=np.array(ids, dtype=np.int64),
-        vectors=np.frombuffer(bytes(plain), dtype="<f4").reshape(len(ids), dimension),
-        gone=np.array(list(gone), dtype=np.int64),
-    )
+def layout(gallery: Gallery) -> tuple[State, list[IndexSegment]]:
+    """Read the gallery's state and its segments, of one moment: the version is read again behind the segments.
+
+    Raises:
+        Gallery.DoesNotExist: it was erased.
+    """
+    while True:
+        before = state(gallery)
+        segments = list(IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery).order_by("low"))
+        if state(gallery).version == before.version:
+            return before, segments
+
+
+def rows(gallery: Gallery, after: int, upto: int) -> Iterator[Rows]:
+    """Read the templates numbered in (after, upto] in batches, each by a query of its own: no snapshot is held open."""
+    vault, width = Vault.of(gallery.tenant), dimension(gallery)
+    mine = Embedding.objects.of(gallery.tenant).filter(gallery=gallery)
+    while True:
+        batch = mine.filter(sequence__gt=after, sequence__lte=upto).order_by("sequence")[:_BATCH]
+        found = list(batch.values_list("face_id", "sequence", "sealed"))
+        if not found:
+            return
+        plain = b"".join(vault.open(bytes(sealed), _context(face_id)) for face_id, _, sealed in found)
+        yield Rows(
+            ids=np.array([row[0] for row in found], dtype=np.int64),
+            sequences=np.array([row[1] for row in found], dtype=np.int64),
+            vectors=np.frombuffer(plain, dtype="<f4").reshape(len(found), width),
+        )
+        after = found[-1][1]
+
+
+def graves(gallery: Gallery, after: int, upto: int, *, base: int | None = None) -> Graves:
+    """Read who left in (after, upto]; with `base`, only those whose templates were numbered up to it."""
+    gone = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=after, sequence__lte=upto)
+    if base is not None:
+        gone = gone.filter(came__lte=base)
+    found = np.array(list(gone.values_list("face_id", "came")), dtype=np.int64).reshape(-1, 2)
+    return Graves(found[:, 0], found[:, 1])
 
 
 def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray]:
     """Read templates by face id; ids that the gallery does not hold are left out."""
-    rows = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, face_id__in=face_ids)
     vault = Vault.of(gallery.tenant)
     return {
         face_id: np.frombuffer(vault.open(bytes(sealed), _context(face_id)), dtype="<f4")
-        for face_id, sealed in rows.values_list("face_id", "sealed")
+        for home, face_id, sealed in _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
+        if home == gallery.pk
     }
 
 
@@ -107,12 +159,24 @@ def vector(gallery: Gallery, face_id: int) -> np.ndarray:
     return found[face_id]
 
 
-def _advance(gallery: Gallery, numbers: int, *, grown: int = 0) -> int:
-    """Lock the gallery's row and take sequence numbers; return the number before the first of them."""
+def _of_faces(gallery: Gallery, face_ids: Collection[int]) -> QuerySet[Embedding]:
+    """Return the tenant's templates of these faces, in whatever gallery: the caller compares.
+
+    With the gallery among the conditions SQLite would take the index by gallery and read all of it.
+    """
+    return Embedding.objects.of(gallery.tenant).filter(face_id__in=list(face_ids))
+
+
+def _advance(gallery: Gallery, numbers: int, *, grown: int = 0, mirrored: bool) -> int:
+    """Lock the gallery's row and take sequence numbers; return the number before the first of them.
+
+    A change by an engine that does not write pgvector's table leaves that table behind: it is a mirror no more.
+    """
     locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
     before: int = locked.head
     gallery.head, gallery.size = before + numbers, locked.size + grown
-    gallery.save(update_fields=["head", "size"])
+    gallery.mirrored = locked.mirrored and mirrored
+    gallery.save(update_fields=["head", "size", "mirrored"])
     return before
 
 

@@ -23,6 +23,7 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "collection_new": (Scope.ADMIN, Scope.ADMIN),
     "collection": (Scope.READ, Scope.ADMIN),
     "threshold": (Scope.READ, None),
+    "index": (Scope.READ, Scope.ADMIN),
     "collection_delete": (Scope.ADMIN, Scope.ADMIN),
     "health": (Scope.READ, Scope.SEARCH),
     "health_progress": (Scope.READ, None),
@@ -81,7 +82,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     one = {**node, "face": face.uuid}
     person = {**node, "person": face.person_id}
     key = {"key": acme.issued.key.pk}
-    of_node = ("collection", "threshold", "collection_delete", "health", "health_progress", "people")
+    of_node = ("collection", "index", "threshold", "collection_delete", "health", "health_progress", "people")
     return {
         **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
         **_each(("face", "face_image", "face_thumbnail"), one),

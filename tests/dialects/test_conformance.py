@@ -50,7 +50,12 @@ create_collection(caller, name="gone")
 delete_collection(caller, name="gone")
 gate = create_collection(caller, name="gate", images="original")
 past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
-others = {"current": key(today), "full": key(full), "expired": key(acme, expires_at=past), "reader": key(acme, ["read"])}
+others = {
+    "current": key(today),
+    "full": key(full),
+    "expired": key(acme, expires_at=past),
+    "reader": key(acme, ["read"]),
+}
 cast = key(acme) | {"collection": "people", "deleted": "gone", "node": gate.node}
 for name, other in others.items():
     basic = base64.b64encode((other["id"] + ":" + other["secret"]).encode()).decode()

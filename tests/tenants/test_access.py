@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from tenants import keys
 from tenants.access import ROLE_SCOPES, Caller, Scope, caller_for_key, caller_for_member
@@ -72,3 +74,24 @@ def test_a_member_enters_with_the_role_s_scopes(acme: Customer, globex: Customer
     assert caller.scopes == ROLE_SCOPES[role]
     assert caller_for_member(user, "globex") is None
     assert caller_for_member(user, "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "status"),
+    [
+        (0, "192.0.2.9", 403),
+        (1, "192.0.2.9", 200),
+        (1, "192.0.2.9, 203.0.113.1", 403),
+        (2, "192.0.2.9, 203.0.113.1", 200),
+        (2, "192.0.2.9", 403),
+        (1, "", 403),
+    ],
+)
+def test_a_network_is_that_of_the_caller_whatever_the_caller_writes(
+    acme: Customer, settings: Settings, proxies: int, forwarded: str, status: int
+) -> None:
+    """Check 20: behind one's own proxies their word counts; what a caller writes into the header is only text."""
+    settings.TRUSTED_PROXIES = proxies
+    key = keys.issue(acme.tenant, name="n", scopes=["read"], networks=["192.0.2.0/24"]).token
+    head = {"x-api-key": key, "X-Forwarded-For": forwarded}
+    assert Client().get("/faces", {"collectionId": "people", "page": "1"}, headers=head).status_code == status

@@ -168,8 +168,7 @@ def test_processes_share_a_limit(tmp_path: Path) -> None:
     token = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
     command = [sys.executable, "-c", PROCESS, token]
     running = [
-        subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
+        subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     passed = [int(process.communicate(timeout=120)[0]) for process in running]
     assert 450 <= sum(passed) <= 500, passed

@@ -10,6 +10,7 @@ from collections_app.console import charts
 from collections_app.console.base import ConsoleView, FormView
 from collections_app.console.forms import NewCollectionForm, PolicyForm, TypedNameForm
 from collections_app.operations import collections
+from collections_app.operations.index import index_state, rebuild
 from collections_app.operations.thresholds import explain_threshold, packs_on_offer
 from tenants.access import Scope
 
@@ -86,7 +87,8 @@ class CollectionView(FormView):
         faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
         meaning = explain_threshold(self.caller, pack=home.pack, cosine=home.similarity_threshold, faces=faces)
         curve = charts.false_match_curve(meaning.curve, cosine=meaning.cosine, rate=meaning.false_match_rate)
-        return self.page(status, form=form, collection=home, meaning=meaning, curve=curve, tab="policy")
+        index = index_state(self.caller, collection=home.name)
+        return self.page(status, form=form, collection=home, meaning=meaning, curve=curve, index=index, tab="policy")
 
 
 class ThresholdView(ConsoleView):
@@ -104,6 +106,26 @@ class ThresholdView(ConsoleView):
         meaning = explain_threshold(self.caller, pack=home.pack, cosine=cosine, faces=faces)
         curve = charts.false_match_curve(meaning.curve, cosine=meaning.cosine, rate=meaning.false_match_rate)
         return self.page(collection=home, meaning=meaning, curve=curve)
+
+
+class IndexView(ConsoleView):
+    """How the collection's index is: asked for every two seconds while somebody works on it."""
+
+    needs_to_change = Scope.ADMIN
+    template = "console/_index.html"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Show it."""
+        del request
+        home = collections.get_collection(self.caller, name=collections.Node(node))
+        return self.page(collection=home, index=index_state(self.caller, collection=home.name))
+
+    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Have it made again."""
+        del request
+        home = collections.get_collection(self.caller, name=collections.Node(node))
+        rebuild(self.caller, collection=home.name)
+        return self.done(_("The index is being made again; searches go on meanwhile."), "collection", node=home.node)
 
 
 class DeleteView(FormView):

@@ -4,9 +4,9 @@ master: add the new key behind the old one in MASTER_KEYS and restart every proc
 this; take the old key out. Every process thus knows the new key before anything is wrapped with it. Only wrapped keys
 are written anew, a few rows a tenant.
 
-data: each tenant gets a new data key, and templates, kept images and secrets are sealed anew, batch by batch. It may
-be stopped at any point and run again: what is sealed with the newest key is passed over. The old keys are removed last,
-once everybody who may still seal with one has had the time to finish and nothing is left that needs it.
+data: each tenant gets a new data key, and templates, kept images and index files are sealed anew, batch by batch. It
+may be stopped at any point and run again: what is sealed with the newest key is passed over. The old keys are removed
+last, once everybody who may still seal with one has had the time to finish and nothing is left that needs it.
 """
 
 import time
@@ -22,6 +22,8 @@ from django.db import models, transaction
 from tqdm import tqdm
 
 from collections_app.models import Face
+from recognition.models import IndexSegment
+from recognition.tasks import rebuild_index
 from tenants import audit, vault
 from tenants.access import system
 from tenants.models import DataKey, Tenant
@@ -65,6 +67,7 @@ class Command(BaseCommand):
         rotations = [self._begin(tenant) for tenant in tenants]
         for tenant, newest in rotations:
             self._reseal(tenant, newest)
+            _rebuild_segments(tenant, newest)
         if rotations:
             time.sleep(options["grace"])
         for tenant, newest in rotations:
@@ -162,6 +165,14 @@ def _reseal_image(opened: Vault, image: str, stored: str, newest: int) -> int:
     moved = Face.everywhere.filter(image=image, stored_image=stored).update(stored_image=name)
     default_storage.delete(stored if moved else name)
     return 1
+
+
+def _rebuild_segments(tenant: Tenant, newest: int) -> None:
+    """Make the index files that are older than the newest key anew; searches go to the database meanwhile."""
+    since = DataKey.objects.of(tenant).get(version=newest).created_at
+    older = IndexSegment.everywhere.filter(tenant=tenant, made_at__lt=since)
+    for gallery in set(older.values_list("gallery_id", flat=True)):
+        rebuild_index.run(gallery)
 
 
 def _rewrap(path: str, context: str) -> int:

@@ -1,6 +1,7 @@
-"""manage.py benchmark pipeline: how fast, per stage and against two yardsticks."""
+"""manage.py benchmark pipeline | index: how fast, and for the index how right, against plain yardsticks."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from recognition import packs, pipeline_benchmark
+from recognition import index_benchmark, packs, pipeline_benchmark
 
 
 class Command(BaseCommand):
@@ -25,10 +26,18 @@ class Command(BaseCommand):
         pipeline.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         pipeline.add_argument("--rounds", type=int, default=5)
         pipeline.add_argument("--json", type=Path, help="write the figures to this file")
+        index = what.add_parser("index", help="search among synthetic templates, beside NumPy")
+        index.add_argument("--sizes", default="10k,100k", help="as in 10k,100k,1m")
+        index.add_argument(
+            "--dim", type=int, choices=[packs.get(name).dimension for name in packs.names()], default=128
+        )
+        index.add_argument("--kinds", nargs="+", choices=index_benchmark.KINDS, default=["default"])
+        index.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, what: str, **options: Any) -> None:
         """Measure, print, and write."""
-        figures = {"pipeline": self._pipeline}[what](**options)
+        ways: dict[str, Callable[..., Any]] = {"pipeline": self._pipeline, "index": self._index}
+        figures = ways[what](**options)
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
@@ -54,3 +63,16 @@ class Command(BaseCommand):
             f"analyse / plain way (640 x 640 detection, models as published): {figures['analyse_over_plain']}"
         )
         return figures
+
+    def _index(self, *, sizes: str, dim: int, kinds: list[str], **_: Any) -> list[dict[str, Any]]:
+        columns = ("p50_ms", "p95_ms", "numpy_p95_ms", "rank1", "recall10", "build_s", "file_mb", "open_first_s")
+        self.stdout.write("".join(f"{name:>14}" for name in ("faces", "a person", "kind", *columns)))
+        measured = []
+        for size in map(index_benchmark.number, sizes.split(",")):
+            for faces in index_benchmark.FACES:
+                for kind in kinds:
+                    row = index_benchmark.measure(size, dim, faces, kind, settings.BASE_DIR / "manage.py")
+                    cells = (size, faces, row["kind"], *(row[name] for name in columns))
+                    self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
+                    measured.append(row)
+        return measured

@@ -1,0 +1,84 @@
+"""See how a collection's index is, and have it made again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from collections_app.models import Collection
+from collections_app.operations.collections import find
+from collections_app.tasks import soon
+from recognition import tasks
+from recognition.index import compaction
+from recognition.models import Compaction, Gallery, IndexSegment
+from tenants import audit
+from tenants.access import Caller, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """A collection's index: what it holds, whether all of it is sound, and how far the work on it is.
+
+    `waiting` are the changes since the last segment: they are searched exactly. `stage` is empty when nobody works on
+    it; `seconds_left` is about the stage and None until it can be known. `fault` is what stopped the last attempt.
+    """
+
+    collection: Collection
+    engine: str
+    faces: int
+    waiting: int
+    segments: tuple[IndexSegment, ...]
+    buried: int
+    stage: str
+    rows_done: int
+    rows_total: int
+    seconds_left: float | None
+    finished_at: datetime | None
+    fault: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether every segment can be used; while one cannot, the collection is searched exactly from the database."""
+        return all(segment.condition == IndexSegment.Condition.SOUND for segment in self.segments)
+
+
+def index_state(caller: Caller, *, collection: str) -> IndexState:
+    """Say how a collection's index is."""
+    caller.require(Scope.READ)
+    home = find(caller, collection)
+    gallery: Gallery = home.gallery
+    work = Compaction.objects.of(caller.tenant).filter(gallery=gallery).first() or Compaction(gallery=gallery)
+    segments = IndexSegment.objects.of(caller.tenant).filter(gallery=gallery).order_by("low")
+    return IndexState(
+        collection=home,
+        engine="pgvector" if gallery.mirrored else settings.FACE_INDEX,
+        faces=gallery.size,
+        waiting=gallery.head - gallery.base,
+        segments=tuple(segments),
+        buried=gallery.tombstones.count(),
+        stage=work.stage,
+        rows_done=work.done,
+        rows_total=work.total,
+        seconds_left=_seconds_left(work),
+        finished_at=work.finished_at,
+        fault=work.fault,
+    )
+
+
+def rebuild(caller: Caller, *, collection: str) -> IndexState:
+    """Have every segment made again from the stored templates; searches go on with the old ones meanwhile."""
+    caller.require(Scope.ADMIN)
+    home = find(caller, collection)
+    with transaction.atomic():
+        compaction.outdate(home.gallery)
+        audit.record(caller, "index.rebuild_asked", home)
+        transaction.on_commit(lambda: soon(tasks.compact_gallery, home.pk))
+    return index_state(caller, collection=collection)
+
+
+def _seconds_left(work: Compaction) -> float | None:
+    if not work.stage or not work.done or work.stage_began_at is None:
+        return None
+    return (timezone.now() - work.stage_began_at).total_seconds() / work.done * (work.total - work.done)

@@ -1,0 +1,222 @@
+"""Making segments: plan, read, build, seal, open again, test against exact search, publish.
+
+Owns when a gallery is due, which templates go into which segment, and what may be published. A publication is one
+transaction under the gallery's row lock that checks the lease's token and the version it started from; until then
+nothing refers to the new file, and after it nothing needs the old ones.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from recognition.index import files, segments, selftest, store
+from recognition.index.lease import Lease, LeaseLost
+from recognition.index.local import open_segment
+from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from tenants.vault import Vault
+
+logger = logging.getLogger("faceplane.index")
+DEAD_SHARE = 0.2
+_GROWTH = 2  # a segment joins the next merge while it is at most so many times what follows it
+GRAVES_AT_LEAST = 1000
+_FLOAT = 4
+_KINDS = (IndexSegment.Kind.GRAPH, IndexSegment.Kind.SCAN, IndexSegment.Kind.FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Templates numbered `low` < sequence <= `high`, which become one segment, or none if nobody is left."""
+
+    low: int
+    high: int
+
+
+def compact(gallery: Gallery) -> int:
+    """Make every segment that is due; return how many were published. Whoever else is at it keeps the work.
+
+    Raises:
+        NoRoom: there is no place to build.
+    """
+    lease = Lease.take(gallery)
+    if lease is None:
+        return 0
+    published = 0
+    try:
+        while span := next_span(gallery):
+            _publish_span(gallery, span, lease)
+            published += 1
+    except (LeaseLost, Gallery.DoesNotExist):
+        logger.info("Somebody else took the work over.", extra={"gallery": gallery.pk})
+        return published
+    except Exception as error:
+        lease.release(fault=type(error).__name__)
+        raise
+    lease.release()
+    return published
+
+
+def outdate(gallery: Gallery) -> None:
+    """Mark every segment for rebuilding; they answer until they are replaced."""
+    segments_ = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
+    segments_.update(condition=IndexSegment.Condition.OUTDATED)
+
+
+def next_span(gallery: Gallery) -> Span | None:
+    """Say what to build next, or None: nothing is due.
+
+    Raises:
+        Gallery.DoesNotExist: the gallery was erased.
+    """
+    state, published = store.layout(gallery)
+    dead = _dead(gallery, published, state)
+    for segment in published:
+        if segment.condition != IndexSegment.Condition.SOUND or segment.pk in dead:
+            return Span(segment.low, segment.high)
+    if state.head - state.base <= settings.INDEX_DELTA_ROWS and not _many_graves(gallery, state):
+        return None
+    return _tail(gallery, state, published)
+
+
+def _tail(gallery: Gallery, state: store.State, published: Sequence[IndexSegment]) -> Span:
+    """Return the newest templates, with the segments before them that are not much larger, up to a segment's most."""
+    fresh = Embedding.objects.of(gallery.tenant).filter(
+        gallery=gallery, sequence__gt=state.base, sequence__lte=state.head
+    )
+    numbers = fresh.order_by("sequence").values_list("sequence", flat=True)
+    most = settings.INDEX_SEGMENT_ROWS
+    last = numbers[most - 1 : most].first()
+    if last is not None:
+        return Span(state.base, last)
+    low, rows = state.base, fresh.count()
+    for segment in reversed(published):
+        if segment.rows > _GROWTH * max(rows, settings.INDEX_DELTA_ROWS) or segment.rows + rows > most:
+            break
+        low, rows = segment.low, rows + segment.rows
+    return Span(low, state.head)
+
+
+def _dead(gallery: Gallery, published: Sequence[IndexSegment], state: store.State) -> set[int]:
+    """Return the ids of the segments with too many dead, or with dead that are past the erasure's time."""
+    buried = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, came__lte=state.base)
+    if not published or not buried.exists():
+        return set()
+    late = timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS)
+    due = set()
+    for segment in published:
+        mine = buried.filter(came__gt=segment.low, came__lte=segment.high)
+        if mine.count() > DEAD_SHARE * segment.rows or mine.filter(at__lt=late).exists():
+            due.add(segment.pk)
+    return due
+
+
+def _many_graves(gallery: Gallery, state: store.State) -> bool:
+    graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, came__gt=state.base).count()
+    return graves > max(GRAVES_AT_LEAST, DEAD_SHARE * gallery.size)
+
+
+def _publish_span(gallery: Gallery, span: Span, lease: Lease) -> None:
+    """Build the span and publish it; a file that cannot be published is removed."""
+    state = store.state(gallery)
+    segment = _build(gallery, span, lease)
+    try:
+        _publish(gallery, span, state, segment, lease)
+    except BaseException:
+        if segment:
+            files.remove(segment)
+        raise
+
+
+def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
+    """Make the span's file in the best kind that passes the gate; None: no template is left in the span."""
+    mine = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=span.low, sequence__lte=span.high)
+    total, width = mine.count(), store.dimension(gallery)
+    if not total:
+        return None
+    with files.draft("rows", total * width * _FLOAT) as raw:
+        ids = np.zeros(total, dtype=np.int64)
+        vectors = np.memmap(raw, "<f4", "w+", shape=(total, width))
+        filled = 0
+        for rows in store.rows(gallery, span.low, span.high):
+            upto = filled + len(rows.ids)
+            ids[filled:upto], vectors[filled:upto] = rows.ids, rows.vectors
+            filled = upto
+            lease.progress("reading", filled, total)
+        for kind in _kinds(gallery, filled * width * _FLOAT) if filled else ():
+            segment = IndexSegment(
+                tenant_id=gallery.tenant_id,
+                gallery=gallery,
+                name=uuid.uuid4().hex,
+                kind=kind,
+                pack=gallery.pack,
+                low=span.low,
+                high=span.high,
+                rows=filled,
+            )
+            if _made(segment, ids[:filled], vectors[:filled], lease):
+                return segment
+    return None
+
+
+def _kinds(gallery: Gallery, size: int) -> tuple[str, ...]:
+    """Return the kinds to try, best first. Flat answers exactly, so the last one always passes."""
+    if size <= settings.INDEX_EXACT_BYTES:
+        return _KINDS[2:]
+    return _KINDS if gallery.size >= settings.INDEX_GRAPH_ROWS else _KINDS[1:]
+
+
+def _made(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Lease) -> bool:
+    """Write and seal the segment's file, open what was sealed, and hold it against exact search."""
+    gallery, rows, size = segment.gallery, len(ids), 2 * vectors.nbytes
+    with files.draft(segment.name, size) as target, files.draft(segment.name, 0) as scratch:
+        segments.write(
+            segment.kind,
+            ids,
+            vectors,
+            target,
+            scratch=scratch,
+            progress=lambda row: lease.progress("building", row, rows),
+        )
+        segment.bytes = target.stat().st_size
+        lease.progress("sealing", 0, rows)
+        segment.digest = files.seal(
+            target, vault=Vault.of(gallery.tenant), tenant_id=segment.tenant_id, name=segment.name
+        )
+    try:
+        part = open_segment(segment, gallery)
+        gate = selftest.examine(part, ids, vectors, lambda probe: lease.progress("testing", probe, rows))
+    except BaseException:
+        files.remove(segment)
+        raise
+    segment.expansion, segment.rank1, segment.recall = part.expansion, gate.rank1, gate.recall
+    facts = {"gallery": gallery.pk, "kind": segment.kind, "rows": rows, "rank1": gate.rank1, "recall": gate.recall}
+    if gate.passed:
+        logger.info("A segment passed its test.", extra=facts)
+        return True
+    logger.warning("A segment failed its test and is not published.", extra=facts)
+    files.remove(segment)
+    return False
+
+
+def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSegment | None, lease: Lease) -> None:
+    """Replace the segments of the span and drop the tombstones it has taken in, at once or not at all."""
+    with transaction.atomic():
+        locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
+        lease.hold()
+        if locked.version != state.version:
+            raise LeaseLost
+        mine = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
+        mine.filter(low__gte=span.low, high__lte=span.high).delete()
+        if segment:
+            segment.save(force_insert=True)
+        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, sequence__lte=state.head)
+        graves.filter(came__gt=span.low, came__lte=span.high).delete()
+        locked.version += 1
+        locked.base = max(locked.base, span.high)
+        locked.save(update_fields=["version", "base"])

@@ -1,0 +1,79 @@
+"""Who may publish a gallery's segments, and how far the work is.
+
+A lease ends by itself, so a killed worker blocks nobody for long. Its token is compared in the publishing
+transaction, so a worker that slept through its lease cannot publish over the one that took the work over.
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Self
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from recognition.models import Compaction, Gallery
+
+SECONDS = 120
+_EVERY = 1.0
+
+
+class LeaseLost(Exception):
+    """Another worker has the gallery now, or the gallery is not what it was when the work began."""
+
+
+@dataclass
+class Lease:
+    """The right to publish, for as long as `progress` is called at least every two minutes."""
+
+    gallery: Gallery
+    token: int
+    _said: tuple[str, float] = field(default=("", 0.0))
+
+    @classmethod
+    def take(cls, gallery: Gallery) -> Self | None:
+        """Take the lease, or None: somebody has it."""
+        mine = Compaction.objects.of(gallery.tenant).filter(gallery=gallery)
+        if not mine.exists():
+            fresh = Compaction(tenant_id=gallery.tenant_id, gallery=gallery)
+            Compaction.everywhere.bulk_create([fresh], ignore_conflicts=True)
+        now = timezone.now()
+        free = mine.filter(Q(leased_until=None) | Q(leased_until__lt=now))
+        if not free.update(token=F("token") + 1, leased_until=now + timedelta(seconds=SECONDS)):
+            return None
+        return cls(gallery, mine.values_list("token", flat=True).get())
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say how far the work is, and keep the lease; about once a second reaches the database.
+
+        Raises:
+            LeaseLost: somebody else has it.
+        """
+        before, at = self._said
+        if stage == before and time.monotonic() < at + _EVERY and done < total:
+            return
+        now = timezone.now()
+        said = {"stage": stage, "done": done, "total": total, "leased_until": now + timedelta(seconds=SECONDS)}
+        if stage != before:
+            said["stage_began_at"] = now
+        if not self._mine().update(**said):
+            raise LeaseLost
+        self._said = (stage, time.monotonic())
+
+    def hold(self) -> None:
+        """Keep the lease to the end of the caller's transaction.
+
+        Raises:
+            LeaseLost: somebody else has it.
+        """
+        if not self._mine().select_for_update().exists():
+            raise LeaseLost
+
+    def release(self, *, fault: str = "") -> None:
+        """Give the lease back, with what went wrong; after a fault nobody tries again for as long as a lease lasts."""
+        now = timezone.now()
+        until = now + timedelta(seconds=SECONDS) if fault else None
+        self._mine().update(stage="", done=0, total=0, leased_until=until, finished_at=now, fault=fault)
+
+    def _mine(self) -> QuerySet[Compaction]:
+        return Compaction.objects.of(self.gallery.tenant).filter(gallery=self.gallery, token=self.token)

@@ -1,0 +1,189 @@
+"""The engine of many hosts: vectors in PostgreSQL with pgvector, beside the rows they belong to.
+
+One transaction writes the face, its sealed template and its vector, so that there is nothing to keep in step. Small
+galleries are searched exactly; a large one has an HNSW index of its own, since one index over all tenants would have
+the planner search it for a small gallery and miss. Row-level security is the second wall between tenants, after the
+WHERE.
+
+The vectors lie in clear inside the database, readable by whoever may read its tables: encrypt its volumes. The sealed
+templates remain the truth: a vector goes with its template by a foreign key, whatever engine removes it, and a
+gallery that another engine added to is a mirror no more and is searched locally until `move_index` has moved it
+again.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from recognition.index import store
+from recognition.index.local import LocalIndex
+from recognition.index.protocol import Neighbour
+from recognition.index.scores import scored
+from recognition.models import Gallery
+
+GRAPH_ROWS = 100_000
+_WIDTH = 400  # hnsw.ef_search
+_MARGIN = 22
+_ALL = -3.0  # under every cosine
+_SETUP = """
+CREATE EXTENSION IF NOT EXISTS vector;
+CREATE TABLE IF NOT EXISTS recognition_vector (
+    tenant_id bigint NOT NULL,
+    gallery_id bigint NOT NULL,
+    face_id bigint NOT NULL REFERENCES recognition_embedding (face_id) ON DELETE CASCADE,
+    vector halfvec NOT NULL,
+    PRIMARY KEY (tenant_id, face_id)
+);
+CREATE INDEX IF NOT EXISTS recognition_vector_face ON recognition_vector (face_id);
+CREATE INDEX IF NOT EXISTS recognition_vector_gallery ON recognition_vector (tenant_id, gallery_id);
+ALTER TABLE recognition_vector ENABLE ROW LEVEL SECURITY;
+ALTER TABLE recognition_vector FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS tenant_only ON recognition_vector;
+CREATE POLICY tenant_only ON recognition_vector
+    USING (tenant_id = NULLIF(current_setting('faceplane.tenant', true), '')::bigint);
+"""
+_WRITE = """
+INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector) VALUES (%s, %s, %s, %s)
+ON CONFLICT (tenant_id, face_id) DO NOTHING
+"""
+_SEARCH = """
+SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true)
+"""
+
+
+def prepare() -> None:
+    """Make the table and its policy, where they are not there yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SETUP)
+
+
+def move_in(gallery: Gallery) -> int:
+    """Copy a gallery's templates into the table, then those that came meanwhile under its lock; return how many."""
+    copied = upto = 0
+    for locked in (False, True):
+        with transaction.atomic():
+            galleries = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)
+            head = (galleries.select_for_update() if locked else galleries).values_list("head", flat=True).get()
+            with _as_tenant(gallery) as cursor:
+                for rows in store.rows(gallery, upto, head):
+                    vectors = dict(zip(rows.ids.tolist(), rows.vectors, strict=True))
+                    cursor.executemany(_WRITE, _values(gallery, vectors))
+                    copied += len(vectors)
+            upto = head
+            if locked:
+                galleries.update(mirrored=True)
+    index_if_large(gallery)
+    return copied
+
+
+def move_out(gallery: Gallery) -> None:
+    """Remove a gallery's vectors from the table; it is searched locally from then on."""
+    with transaction.atomic():
+        Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk).update(mirrored=False)
+        with _as_tenant(gallery) as cursor:
+            cursor.execute(
+                "DELETE FROM recognition_vector WHERE tenant_id = %s AND gallery_id = %s",
+                [gallery.tenant_id, gallery.pk],
+            )
+            cursor.execute(f"DROP INDEX IF EXISTS {graph_name(gallery)}")
+
+
+def index_if_large(gallery: Gallery) -> bool:
+    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it was made."""
+    size = Gallery.objects.of(gallery.tenant).values_list("size", flat=True).get(pk=gallery.pk)
+    if size < GRAPH_ROWS:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_indexes WHERE indexname = %s", [graph_name(gallery)])
+        if cursor.fetchone():
+            return False
+        cursor.execute(
+            f"CREATE INDEX CONCURRENTLY {graph_name(gallery)} ON recognition_vector"
+            f" USING hnsw ((vector::halfvec({store.dimension(gallery)})) halfvec_ip_ops)"
+            f" WHERE tenant_id = {int(gallery.tenant_id)} AND gallery_id = {int(gallery.pk)}"
+        )
+    return True
+
+
+def nearest_query(gallery: Gallery) -> str:
+    """Return the query for the nearest faces; the ids are literals, so that the partial index can be chosen."""
+    width = store.dimension(gallery)
+    return (  # no text of anybody is in it: whole numbers only
+        f"SELECT face_id FROM recognition_vector WHERE tenant_id = {int(gallery.tenant_id)}"  # noqa: S608
+        f" AND gallery_id = {int(gallery.pk)} ORDER BY (vector::halfvec({width})) <#> %s::halfvec({width}) LIMIT %s"
+    )
+
+
+class PgvectorIndex:
+    """The engine over pgvector; galleries that were not moved are the local engine's."""
+
+    def __init__(self, local: LocalIndex) -> None:
+        """Keep the local engine."""
+        self._local = local
+
+    def add(self, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
+        """See FaceIndex."""
+        self._adopt_if_new(gallery)
+        first = store.add(gallery, vectors, mirrored=True)
+        if gallery.mirrored:
+            with _as_tenant(gallery) as cursor:
+                cursor.executemany(_WRITE, _values(gallery, vectors))
+        return first
+
+    def remove(self, gallery: Gallery, face_ids: Collection[int]) -> int:
+        """See FaceIndex. The vectors go with their templates, by the foreign key."""
+        return store.remove(gallery, face_ids, mirrored=True)
+
+    def vector(self, gallery: Gallery, face_id: int) -> np.ndarray:
+        """See FaceIndex."""
+        return store.vector(gallery, face_id)
+
+    def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
+        """See FaceIndex."""
+        if not Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk, mirrored=True).exists():
+            return self._local.search(gallery, probe, limit=limit, floor=floor)
+        wanted = limit + _MARGIN
+        while True:
+            ids = self._nearest(gallery, probe, wanted)
+            known = scored(gallery, ids, [None] * len(ids), probe, _ALL)
+            nearest = [one for one in known if one.cosine >= floor]
+            if len(nearest) >= limit or len(nearest) < len(known) or len(ids) < wanted:
+                return nearest[:limit]
+            wanted *= 4  # some left while we searched: look further
+
+    def _nearest(self, gallery: Gallery, probe: np.ndarray, wanted: int) -> list[int]:
+        with transaction.atomic(), _as_tenant(gallery) as cursor:
+            cursor.execute(_SEARCH, [str(min(max(_WIDTH, wanted), 1000))])
+            cursor.execute(nearest_query(gallery), [_text(probe), wanted])
+            return [face for (face,) in cursor.fetchall()]
+
+    def _adopt_if_new(self, gallery: Gallery) -> None:
+        """Take over a gallery that holds nothing: there is nothing to move."""
+        mine = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk, size=0, mirrored=False)
+        if mine.select_for_update().exists():
+            mine.update(mirrored=True)
+
+
+@contextmanager
+def _as_tenant(gallery: Gallery) -> Iterator[CursorWrapper]:
+    """Yield a cursor that the row-level security lets see this tenant's rows, to the end of the transaction only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(gallery.tenant_id)])
+        yield cursor
+
+
+def _values(gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> list[tuple[int, int, int, str]]:
+    return [(gallery.tenant_id, gallery.pk, face, _text(vector)) for face, vector in vectors.items()]
+
+
+def _text(vector: np.ndarray) -> str:
+    """Return a vector as pgvector reads it."""
+    return "[" + ",".join(f"{float(value):.8g}" for value in vector) + "]"
+
+
+def graph_name(gallery: Gallery) -> str:
+    """Return the name of a gallery's own HNSW index."""
+    return f"recognition_vector_{int(gallery.pk)}"

@@ -1,0 +1,32 @@
+"""The score of a candidate: computed from the stored template, in float64, whatever index found it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recognition.index import store
+from recognition.index.protocol import Neighbour
+from recognition.models import Gallery
+
+
+def scored(
+    gallery: Gallery,
+    ids: Sequence[int] | np.ndarray,
+    vectors: Sequence[np.ndarray | None],
+    probe: np.ndarray,
+    floor: float,
+) -> list[Neighbour]:
+    """Compute every score again from the stored templates, in float64; who has left by now is left out."""
+    asked = [int(face) for face, vector in zip(ids, vectors, strict=True) if vector is None]
+    stored = store.vectors(gallery, asked) if asked else {}
+    pairs = [
+        (int(face), vector if vector is not None else stored.get(int(face)))
+        for face, vector in zip(ids, vectors, strict=True)
+    ]
+    known = [(face, vector) for face, vector in pairs if vector is not None]
+    if not known:
+        return []
+    cosines = np.array([vector for _, vector in known], dtype=np.float64) @ probe.astype(np.float64)
+    faces = [face for face, _ in known]
+    best = sorted(zip(cosines.tolist(), faces, strict=True), key=lambda pair: (-pair[0], pair[1]))
+    return [Neighbour(face, cosine) for cosine, face in best if cosine >= floor]

@@ -1,0 +1,83 @@
+"""The recall gate: a segment answers as exact search does, or it is not published.
+
+The probes are the gallery's own templates with so much noise that they are as far from their template as another
+picture of the same person: finding a template by itself would prove nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from recognition.index.segments import EXPANSIONS, MARGIN, OpenSegment
+from recognition.models import IndexSegment
+
+RANK_1, RECALL_10 = 0.995, 0.95
+_PROBES, _FLAT_PROBES = 500, 20
+_TOP = 10
+_BLOCK = 16_384
+_COSINE = 0.6
+_NO_DEAD = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How often the segment finds what exact search puts first, and how much of its first ten."""
+
+    rank1: float
+    recall: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the segment may be published."""
+        return self.rank1 >= RANK_1 and self.recall >= RECALL_10
+
+
+def examine(part: OpenSegment, ids: np.ndarray, vectors: np.ndarray, progress: Callable[[int], None]) -> Gate:
+    """Compare a segment with exact search over ids (n,) and vectors (n, d); a graph looks wider until it passes."""
+    flat = part.segment.kind == IndexSegment.Kind.FLAT
+    probes = noisy(vectors, _FLAT_PROBES if flat else _PROBES)
+    nearest = ids[exact_nearest(probes, vectors, min(_TOP, len(ids)))]
+    if part.segment.kind != IndexSegment.Kind.GRAPH:
+        return _gate(part, probes, nearest, progress)
+    for part.expansion in EXPANSIONS:
+        found = _gate(part, probes, nearest, progress)
+        if found.passed:
+            break
+    return found
+
+
+def noisy(vectors: np.ndarray, count: int) -> np.ndarray:
+    """Return unit vectors of about 0.6 cosine to as many different rows."""
+    random = np.random.default_rng(len(vectors))
+    rows = np.sort(random.choice(len(vectors), min(count, len(vectors)), replace=False))
+    noise = random.standard_normal((len(rows), vectors.shape[1]))
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    probes = _COSINE * vectors[rows] + np.sqrt(1 - _COSINE**2) * noise
+    unit: np.ndarray = (probes / np.linalg.norm(probes, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def exact_nearest(probes: np.ndarray, vectors: np.ndarray, top: int) -> np.ndarray:
+    """Return for each probe the rows of its `top` highest cosines, best first."""
+    cosines = np.zeros((len(probes), 0), dtype=np.float32)
+    rows = np.zeros((len(probes), 0), dtype=np.int64)
+    for start in range(0, len(vectors), _BLOCK):
+        block = probes @ vectors[start : start + _BLOCK].T
+        near = np.argpartition(-block, min(top, block.shape[1]) - 1, axis=1)[:, :top]
+        cosines = np.hstack([cosines, np.take_along_axis(block, near, axis=1)])
+        rows = np.hstack([rows, near + start])
+        order = np.argsort(-cosines, axis=1)[:, :top]
+        cosines, rows = np.take_along_axis(cosines, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    return rows
+
+
+def _gate(part: OpenSegment, probes: np.ndarray, nearest: np.ndarray, progress: Callable[[int], None]) -> Gate:
+    """Ask as a search asks: candidates are scored exactly afterwards, so whoever is among them comes out in place."""
+    first = shared = 0
+    for number, (probe, wanted) in enumerate(zip(probes, nearest, strict=True)):
+        found = part.search(probe, _TOP + MARGIN, -2.0, _NO_DEAD).ids
+        first += int(wanted[0] in found)
+        shared += int(np.isin(wanted, found).sum())
+        progress(number + 1)
+    return Gate(first / len(probes), shared / nearest.size)

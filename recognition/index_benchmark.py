@@ -1,0 +1,214 @@
+"""How fast and how right the index is, on clustered synthetic unit vectors, in a product of its own.
+
+Owns the measuring: each row of the table is a database and an index in a temporary folder, filled in one process and
+searched in another that is pinned to one core, so that memory and opening times are those of a newcomer. Probes are
+unseen faces of enrolled people. Knows nothing of how the command prints.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FACES = (5, 2)
+_COSINE = 0.6
+_PROBES = 300
+_BATCH = 10_000
+_TOP = 10
+_ALL = -2.0
+KINDS: dict[str, dict[str, str]] = {
+    "default": {},
+    "flat": {"INDEX_EXACT_BYTES": "100000000000"},
+    "scan": {"INDEX_EXACT_BYTES": "0", "INDEX_GRAPH_ROWS": "1000000000"},
+    "graph": {"INDEX_EXACT_BYTES": "0", "INDEX_GRAPH_ROWS": "0"},
+}
+
+
+def number(word: str) -> int:
+    """Read a size as people write it: 500, 10k, 1m."""
+    scale = {"k": 1_000, "m": 1_000_000}.get(word[-1:].lower(), 1)
+    return int(float(word.rstrip("kKmM")) * scale)
+
+
+def measure(size: int, dimension: int, faces: int, kind: str, manage: Path) -> dict[str, Any]:
+    """Fill and search an index of `size` faces, `faces` of each person; return the figures."""
+    with tempfile.TemporaryDirectory(prefix="faceplane-benchmark-") as folder:
+        own = {
+            "DATA_DIR": folder,
+            "SECRETS_DIR": f"{folder}/secrets",
+            "DATABASE_URL": f"sqlite:///{folder}/benchmark.sqlite3",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "INDEX_OPEN_DIR": _open_folder(folder),
+            "OPENBLAS_NUM_THREADS": "1",
+            "LOG_LEVEL": "WARNING",
+        }
+        figures: dict[str, Any] = {"faces": size, "dimension": dimension, "faces_a_person": faces, "asked": kind}
+        for step in ("fill", "search"):
+            command = [sys.executable, "-m", "recognition.index_benchmark", step, str(size), str(dimension), str(faces)]
+            env = os.environ | own | KINDS[kind]
+            done = subprocess.run(  # noqa: S603 -- this module, in a process of its own
+                command, cwd=manage.parent, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+            )
+            figures |= json.loads(done.stdout.splitlines()[-1])
+        for left in Path(own["INDEX_OPEN_DIR"]).glob("*"):
+            left.unlink()
+        return figures
+
+
+def people(size: int, dimension: int, faces: int) -> Iterator[np.ndarray]:
+    """Yield the enrolled vectors in batches; the same numbers for the same arguments."""
+    random = np.random.default_rng(size + faces)
+    for start in range(0, size, _BATCH):
+        rows = min(_BATCH, size - start)
+        yield _faces(_centres(dimension, start, rows, faces), random)
+
+
+def probes(size: int, dimension: int, faces: int) -> np.ndarray:
+    """Return unseen faces (n, dimension) of enrolled people."""
+    random = np.random.default_rng(1)
+    chosen = random.integers(0, size, _PROBES)
+    centres = np.concatenate([_centres(dimension, int(row), 1, faces) for row in chosen])
+    return _faces(centres, random)
+
+
+def _centres(dimension: int, start: int, rows: int, faces: int) -> np.ndarray:
+    """Return the centre of the person of each row; a person is known by their number alone."""
+    first, last = start // faces, (start + rows - 1) // faces
+    blocks = [
+        _unit(np.random.default_rng([7, block]).standard_normal((_BATCH, dimension), dtype=np.float32))
+        for block in range(first // _BATCH, last // _BATCH + 1)
+    ]
+    return np.concatenate(blocks)[np.arange(start, start + rows) // faces - first // _BATCH * _BATCH]
+
+
+def _faces(centres: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    noise = _unit(random.standard_normal(centres.shape, dtype=np.float32))
+    return _unit(np.sqrt(_COSINE) * centres + np.sqrt(1 - _COSINE) * noise)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def _open_folder(folder: str) -> str:
+    shared = Path("/dev/shm")  # noqa: S108 -- as in config/settings.py
+    return str((shared if os.access(shared, os.W_OK) else Path(folder)) / f"{Path(folder).name}-open")
+
+
+def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
+    """Make the database, enrol everybody and build the segments. The rows have no faces: nobody will ask for them."""
+    from django.core.management import call_command  # noqa: PLC0415 -- Django is set up only in the child
+    from django.db import connection, transaction  # noqa: PLC0415
+
+    from recognition import packs  # noqa: PLC0415
+    from recognition.index import compaction, store  # noqa: PLC0415
+    from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
+    from tenants.lifecycle import create_tenant  # noqa: PLC0415
+
+    call_command("migrate", verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA foreign_keys=OFF")
+    tenant = create_tenant("benchmark", "benchmark")
+    pack = next(name for name in packs.names() if packs.get(name).dimension == dimension)
+    gallery = Gallery.everywhere.create(tenant=tenant, collection_id=1, pack=pack)
+    began, number = time.perf_counter(), 1
+    for batch in people(size, dimension, faces):
+        with transaction.atomic():
+            store.add(gallery, dict(enumerate(batch, start=number)))
+        number += len(batch)
+    enrolled = time.perf_counter()
+    compaction.compact(gallery)
+    built = time.perf_counter()
+    segments = list(IndexSegment.objects.of(tenant))
+    return {
+        "enrol_s": round(enrolled - began, 1),
+        "build_s": round(built - enrolled, 1),
+        "kind": "+".join(f"{one.kind} ef={one.expansion}" if one.expansion else one.kind for one in segments)
+        or "matrix",
+        "file_mb": round(sum(one.bytes for one in segments) / 1e6, 1),
+        "gate": [[one.rank1, one.recall] for one in segments],
+    }
+
+
+def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
+    """Open the index as a newcomer and search it, and by NumPy over the same rows."""
+    from recognition.index import files  # noqa: PLC0415 -- Django is set up only in the child
+    from recognition.index.local import LocalIndex  # noqa: PLC0415
+    from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
+    from tenants.models import Tenant  # noqa: PLC0415
+
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    tenant = Tenant.objects.get()
+    gallery = Gallery.objects.of(tenant).select_related("tenant").get()
+    asked = probes(size, dimension, faces)
+    for segment in IndexSegment.objects.of(tenant):
+        files.discard(segment)
+    first = _seconds(lambda: LocalIndex(segmented=True).search(gallery, asked[0], limit=_TOP, floor=_ALL))
+    private = _private_bytes()
+    index = LocalIndex(segmented=True)
+    second = _seconds(lambda: index.search(gallery, asked[0], limit=_TOP, floor=_ALL))
+    found: list[list[int]] = []
+
+    def search(probe: np.ndarray) -> None:
+        found.append([one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)])
+
+    times = [_seconds(partial(search, probe)) for probe in asked]
+    grown = _private_bytes() - private
+    everybody = np.concatenate(list(people(size, dimension, faces)))
+    exact: list[np.ndarray] = []
+    plain = [_seconds(partial(lambda probe: exact.append(_numpy(everybody, probe)), probe)) for probe in asked]
+    pairs = list(zip(found, exact, strict=True))
+    return {
+        "p50_ms": _percentile(times, 50),
+        "p95_ms": _percentile(times, 95),
+        "numpy_p50_ms": _percentile(plain, 50),
+        "numpy_p95_ms": _percentile(plain, 95),
+        "rank1": round(float(np.mean([mine[0] == right[0] for mine, right in pairs])), 4),
+        "recall10": round(float(np.mean([len(set(mine) & set(right.tolist())) / _TOP for mine, right in pairs])), 4),
+        "open_first_s": round(first, 3),
+        "open_next_s": round(second, 3),
+        "private_bytes_a_face": round(max(grown, 0) / size, 1),
+        "held_bytes_a_face": round(index.private_bytes / size, 1),
+    }
+
+
+def _numpy(everybody: np.ndarray, probe: np.ndarray) -> np.ndarray:
+    """Return the ids of the nearest ten, in the plainest way that is quick."""
+    cosines = everybody @ probe
+    near = np.argpartition(-cosines, _TOP)[:_TOP]
+    ids: np.ndarray = near[np.argsort(-cosines[near])] + 1
+    return ids
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _percentile(seconds: list[float], share: int) -> float:
+    return round(float(np.percentile(seconds, share)) * 1000, 2)
+
+
+def _private_bytes() -> int:
+    """Return the memory that is this process's alone."""
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+
+
+if __name__ == "__main__":
+    import django
+
+    django.setup()
+    step, *numbers = sys.argv[1:]
+    answer = {"fill": _fill, "search": _search}[step](*map(int, numbers))
+    print(json.dumps(answer))  # noqa: T201 -- the answer to the parent

@@ -1,0 +1,69 @@
+"""Work on indexes behind the requests. A task receives ids only."""
+
+import logging
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+from recognition.index import compaction, files, pgvector
+from recognition.models import Gallery, IndexSegment, Tombstone
+
+logger = logging.getLogger("faceplane.index")
+
+
+@shared_task
+def compact_gallery(gallery_id: int) -> None:
+    """Make the segments of a gallery that are due; a gallery that is gone or in other hands is left alone."""
+    gallery = Gallery.everywhere.select_related("tenant").filter(pk=gallery_id).first()
+    if gallery is None or settings.FACE_INDEX == "exact":
+        return
+    try:
+        if gallery.mirrored:
+            pgvector.index_if_large(gallery)
+            return
+        compaction.compact(gallery)
+    except files.NoRoom:
+        logger.error("No room to build a segment.", extra={"gallery": gallery_id})  # noqa: TRY400 -- nothing to trace
+
+
+@shared_task
+def rebuild_index(gallery_id: int) -> None:
+    """Make every segment of a gallery anew from the stored templates."""
+    for gallery in Gallery.everywhere.select_related("tenant").filter(pk=gallery_id):
+        compaction.outdate(gallery)
+    compact_gallery.run(gallery_id)
+
+
+@shared_task
+def compact_due() -> None:
+    """Find the galleries with work to do, and do it; this is what repairs an index after any loss, unasked."""
+    for gallery_id in due():
+        compact_gallery.run(gallery_id)
+
+
+@shared_task
+def sweep_index() -> None:
+    """Remove the files that no published segment refers to."""
+    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)))
+
+
+def due() -> set[int]:
+    """Return the ids of galleries that may have work; `compaction.next_span` decides."""
+    grown = Gallery.everywhere.filter(head__gt=F("base") + settings.INDEX_DELTA_ROWS).values_list("pk", flat=True)
+    unsound = IndexSegment.everywhere.filter(~Q(condition=IndexSegment.Condition.SOUND))
+    late = timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS)
+    buried = Tombstone.everywhere.filter(came__lte=F("gallery__base"), at__lt=late)
+    many = (
+        Tombstone.everywhere.values("gallery")
+        .annotate(graves=Count("pk"))
+        .filter(Q(graves__gt=compaction.GRAVES_AT_LEAST) | Q(graves__gt=F("gallery__size") * compaction.DEAD_SHARE))
+    )
+    return {
+        *grown,
+        *unsound.values_list("gallery_id", flat=True),
+        *buried.values_list("gallery_id", flat=True),
+        *many.values_list("gallery_id", flat=True),
+    }

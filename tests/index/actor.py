@@ -1,0 +1,106 @@
+"""A process of its own that obeys: one JSON command a line in, one JSON answer a line out, after the commit.
+
+Run as `python -m tests.index.actor`. Test code, never part of the product.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+django.setup()
+
+import numpy as np  # noqa: E402 -- Django is set up only now
+from django.conf import settings  # noqa: E402
+
+from collections_app.models import Collection  # noqa: E402
+from recognition import tasks  # noqa: E402
+from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402
+from recognition.models import IndexSegment  # noqa: E402
+from tests.index import gallery  # noqa: E402
+
+
+def home(name: str) -> Collection:
+    """Return the collection of that name."""
+    return Collection.everywhere.select_related("gallery__tenant", "tenant").get(name=name)
+
+
+def vector(seed: int) -> np.ndarray:
+    """Return the face that the seed names."""
+    return gallery.unit(np.random.default_rng(seed).standard_normal(128))
+
+
+def enrol(name: str, seeds: list[int]) -> list[int]:
+    """Enrol the faces of the seeds."""
+    return gallery.enrol(face_index(), home(name), [vector(seed) for seed in seeds])
+
+
+def erase(name: str, ids: list[int]) -> None:
+    """Erase faces."""
+    gallery.erase(face_index(), home(name), ids)
+
+
+def search(name: str, seed: int, limit: int = 3) -> list[tuple[int, float]]:
+    """Search with the face of the seed."""
+    near = face_index().search(home(name).gallery, vector(seed), limit=limit, floor=-2)
+    return [(one.face_id, one.cosine) for one in near]
+
+
+def compact(name: str) -> int:
+    """Compact until nothing is due."""
+    return compaction.compact(home(name).gallery)
+
+
+def rebuild(name: str) -> None:
+    """Build every segment again."""
+    tasks.rebuild_index.run(home(name).pk)
+
+
+def sweep() -> None:
+    """Sweep at once."""
+    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), grace=-1)
+
+
+def due() -> None:
+    """Do what the schedule does."""
+    tasks.compact_due.run()
+
+
+STEPS: dict[str, tuple[Any, str]] = {
+    "write": (segments, "write"),
+    "fsync": (os, "fsync"),
+    "seal": (files, "seal"),
+    "open": (compaction, "open_segment"),
+    "test": (selftest, "examine"),
+    "publish": (compaction, "_publish"),
+}
+
+
+def die(step: str, *, after: bool) -> None:
+    """Kill this process at the step, before it or just after it."""
+    module, name = STEPS[step]
+    real: Callable[..., Any] = getattr(module, name)
+
+    def fatal(*args: Any, **named: Any) -> None:
+        if after:
+            real(*args, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(module, name, fatal)
+
+
+def small(**values: int) -> None:
+    """Change settings."""
+    for name, value in values.items():
+        setattr(settings, name, value)
+
+
+if __name__ == "__main__":
+    COMMANDS = {f.__name__: f for f in (enrol, erase, search, compact, rebuild, sweep, due, die, small)}
+    for line in sys.stdin:
+        command, named = json.loads(line)
+        print(json.dumps(COMMANDS[command](**named)), flush=True)  # noqa: T201

@@ -1,0 +1,76 @@
+"""What a tenant sees of its index, and what the schedule does for it."""
+
+import numpy as np
+import pytest
+
+from collections_app.errors import CollectionNotFound
+from collections_app.operations.index import index_state, rebuild
+from recognition import tasks
+from recognition.index import files
+from recognition.index.lease import Lease
+from recognition.index.local import LocalIndex
+from recognition.models import IndexSegment
+from tests.conftest import Customer
+from tests.index.gallery import enrol, people
+
+
+def filled(customer: Customer, count: int = 100) -> list[int]:
+    return enrol(LocalIndex(segmented=True), customer.people, people(np.random.default_rng(1), count, 1))
+
+
+def test_the_state_of_a_new_collection_is_sound_and_empty(acme: Customer) -> None:
+    state = index_state(acme.caller, collection="people")
+    assert (state.sound, state.faces, state.segments, state.stage, state.seconds_left) == (True, 0, (), "", None)
+
+
+def test_the_schedule_makes_segments_and_the_state_tells(acme: Customer) -> None:
+    filled(acme)
+    assert index_state(acme.caller, collection="people").waiting == 100
+    tasks.compact_due.run()
+    state = index_state(acme.caller, collection="people")
+    assert (state.waiting, state.faces, [one.rows for one in state.segments]) == (0, 100, [100])
+    assert state.finished_at is not None
+    assert tasks.due() == set()
+
+
+def test_the_work_can_be_watched(acme: Customer) -> None:
+    lease = Lease.take(acme.people.gallery)
+    assert lease is not None
+    lease.progress("building", 1, 4)
+    state = index_state(acme.caller, collection="people")
+    assert (state.stage, state.rows_done, state.rows_total) == ("building", 1, 4)
+    assert state.seconds_left is not None
+    assert state.seconds_left >= 0
+    assert Lease.take(acme.people.gallery) is None
+
+
+def test_a_rebuild_makes_every_segment_again(acme: Customer) -> None:
+    filled(acme)
+    tasks.compact_due.run()
+    before = IndexSegment.objects.of(acme.tenant).get()
+    assert not rebuild(acme.caller, collection="people").sound
+    tasks.compact_due.run()
+    assert index_state(acme.caller, collection="people").sound
+    assert IndexSegment.objects.of(acme.tenant).get().name != before.name
+
+
+def test_another_tenants_index_is_not_there(acme: Customer, globex: Customer) -> None:
+    home = globex.people
+    home.name = "theirs"
+    home.save()
+    for operation in (index_state, rebuild):
+        with pytest.raises(CollectionNotFound):
+            operation(acme.caller, collection="theirs")
+
+
+def test_without_room_the_database_answers(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = filled(acme)
+    tasks.compact_due.run()
+    segment = IndexSegment.objects.of(acme.tenant).get()
+    files.discard(segment)
+    monkeypatch.setattr(files, "_HEADROOM", 10**18)
+    index = LocalIndex(segmented=True)
+    vector = index.vector(acme.people.gallery, ids[7])
+    assert index.search(acme.people.gallery, vector, limit=1, floor=0)[0].face_id == ids[7]
+    segment.refresh_from_db()
+    assert segment.condition == IndexSegment.Condition.SOUND
