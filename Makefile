@@ -23,6 +23,7 @@ demo:
 	@$(MANAGE) demo try
 
 setup: .venv/.runtime
+	@$(BIN)/pybabel --quiet compile --directory collections_app/locale --domain django
 	@$(MANAGE) install_models
 
 test: .venv/.dev setup check

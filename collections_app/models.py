@@ -123,6 +123,7 @@ class Person(TenantOwned):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["collection", "reference"], name="person_reference"),
         ]
+        indexes: ClassVar = [models.Index(fields=["collection", "created_at"], name="person_by_time")]
 
     def __str__(self) -> str:
         """Name the person."""
@@ -134,6 +135,7 @@ class Face(TenantOwned):
 
     The box is in pixels of the upright image of `image_width` x `image_height`. `image` is shared by the faces of one
     enrolled image. `number` counts enrolments of the collection: a list by number is a list by time, without ties.
+    `stored_frame` is the part of the upright image that the kept file shows: left, top, width, height.
     """
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
@@ -166,11 +168,13 @@ class Face(TenantOwned):
     via = models.CharField(max_length=16)
     stored_image = models.CharField(max_length=255, blank=True)
     consent = models.CharField(max_length=255, blank=True, help_text="The caller's reference to the person's consent.")
+    stored_frame = models.JSONField(default=list)
 
     class Meta:
         """Listed newest first within its collection."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["collection", "number"], name="face_number")]
+        indexes: ClassVar = [models.Index(fields=["tenant", "created_at"], name="face_by_time")]
 
     def __str__(self) -> str:
         """Name it by its uuid."""
@@ -285,3 +289,30 @@ class KeyedRequest(TenantOwned):
     def __str__(self) -> str:
         """Name its row; the key is the caller's."""
         return str(self.pk)
+
+
+class HealthReport(TenantOwned):
+    """What a look at all of a collection's templates found: made by a job, read by the console.
+
+    `findings` is the plain form of recognition.separation.Findings, with face ids as text; empty until it is done.
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="health_reports")
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    progress = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    findings = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        """Name its state."""
+        return f"{self.collection_id} {self.state}"

@@ -2,8 +2,11 @@
 
 import logging
 import time
+from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 from celery import Task, shared_task
 from django.conf import settings
 from django.db import transaction
@@ -13,14 +16,20 @@ from kombu.exceptions import OperationalError
 
 from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
-from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
+from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt
+from recognition import packs
+from recognition.index import store
 from recognition.models import Embedding, Gallery
+from recognition.separation import HIGH, LOW, Findings, separate
 from tenants import access, audit, events
 from tenants.models import Delivery, Event
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
 _LOG_KEPT = timedelta(days=30)  # events and how their delivery went; the last attempt comes after a day
+_MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
+_LOST_AFTER = timedelta(minutes=5)
+_MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
 _PAUSE_SECONDS = 5.0
 _queue_down_until = 0.0
 
@@ -139,3 +148,64 @@ def _claimed_delivery() -> Delivery | None:
             delivery.attempts += 1
             return delivery
     return None
+
+
+@shared_task
+def examine_collection(report_id: int) -> None:
+    """Compare a collection's templates with one another and write down what was found, with progress on the way.
+
+    Of a collection with more than _MOST_COMPARED faces a random sample is compared; the report says how many.
+    """
+    report = HealthReport.everywhere.select_related("collection__gallery__tenant").filter(pk=report_id).first()
+    if report is None or report.state == HealthReport.State.DONE:
+        return
+    _tell(report, state=HealthReport.State.RUNNING, progress=0)
+    try:
+        findings = _examine(report)
+    except Exception:
+        _tell(report, state=HealthReport.State.FAILED)
+        raise
+    done = {"state": HealthReport.State.DONE, "progress": 100, "finished_at": timezone.now()}
+    _tell(report, findings=_plain(findings), **done)
+
+
+@shared_task
+def examine_due() -> None:
+    """Do what a lost message left undone."""
+    lost = HealthReport.everywhere.filter(state=HealthReport.State.QUEUED, created_at__lt=timezone.now() - _LOST_AFTER)
+    for report_id in lost.values_list("pk", flat=True):
+        examine_collection.run(report_id)
+
+
+def _examine(report: HealthReport) -> Findings:
+    home = report.collection
+    order = "?" if home.gallery.size > _MOST_COMPARED else "pk"
+    chosen = dict(home.faces.order_by(order).values_list("pk", "person_id")[:_MOST_COMPARED])
+    vectors: dict[int, np.ndarray] = {}
+    wanted = list(chosen)
+    for start in range(0, len(wanted), _BATCH):
+        vectors |= store.vectors(home.gallery, wanted[start : start + _BATCH])
+    faces = np.array(list(vectors), dtype=np.int64)
+    scale = packs.get(home.pack).similarity
+    return separate(
+        faces,
+        np.array([chosen[face] for face in vectors], dtype=np.int64),
+        np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), packs.get(home.pack).dimension),
+        duplicate_from=home.similarity_threshold,
+        mixed_below=scale.threshold_for(_MIXED_RATE),
+        progress=lambda share: _tell(report, progress=int(100 * share)),
+    )
+
+
+def _tell(report: HealthReport, **facts: Any) -> None:  # noqa: ANN401 -- the report's own fields
+    for name, value in facts.items():
+        setattr(report, name, value)
+    report.save(update_fields=list(facts))
+
+
+def _plain(findings: Findings) -> dict[str, Any]:
+    """Return the findings as JSON; ids as text, since they are larger than JavaScript's whole numbers."""
+    plain = asdict(findings) | {"low": LOW, "high": HIGH}
+    for kind in ("duplicates", "mixed"):
+        plain[kind] = [[str(pair["first"]), str(pair["second"]), round(pair["cosine"], 4)] for pair in plain[kind]]
+    return plain

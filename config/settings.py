@@ -7,6 +7,7 @@ import hashlib
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from celery.schedules import crontab
@@ -34,6 +35,7 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
+    "unfold",  # stands before the admin whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,6 +46,13 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
+    "csp",
+    "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "heroicons",
+    "js_lib_bootstrap5",
     "tenants",
     "recognition",
     "collections_app",
@@ -53,13 +62,19 @@ MIDDLEWARE = [
     "config.requests.RequestLog",
     "config.deadlines.DatabaseAway",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "collections_app.console.middleware.locale",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "collections_app.console.middleware.second_factor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -75,6 +90,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"console": "collections_app.console.tags"},
         },
     },
 ]
@@ -144,6 +160,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
+    "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
     "compact": {"task": "recognition.tasks.compact_due", "schedule": timedelta(seconds=20)},
     "sweep": {"task": "recognition.tasks.sweep_index", "schedule": timedelta(minutes=5)},
     "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
@@ -219,8 +236,35 @@ TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_HTTPONLY = True
+CONTENT_SECURITY_POLICY = {
+    # The operator's admin (django-unfold) and the API's documents (Swagger UI, ReDoc) bring inline styles and scripts.
+    "EXCLUDE_URL_PREFIXES": ("/admin/", "/docs/"),
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],  # blob: the picture one is about to send; data: Bootstrap's marks
+        "connect-src": ["'self'"],
+        "font-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
 SESSION_COOKIE_SAMESITE = "Lax"
 
+# --- people: the console's members and the operator ---
+LOGIN_URL = "console:login"
+LOGIN_REDIRECT_URL = "console:home"
+LOGOUT_REDIRECT_URL = "console:login"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
+AXES_LOCKOUT_TEMPLATE = "console/locked.html"
+AXES_VERBOSE = False
+PASSWORD_RESET_TIMEOUT = 3600
+OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -231,7 +275,46 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# --- mail: to a folder until EMAIL_URL names a server: smtp://user:password@host:587, or smtps:// for TLS at once ---
+EMAIL_URL = env.text("EMAIL_URL")
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "Faceplane <faceplane@localhost>")
+if EMAIL_URL:
+    _mail = urlsplit(EMAIL_URL)
+    EMAIL_HOST = _mail.hostname or "localhost"
+    EMAIL_PORT = _mail.port or 587
+    EMAIL_HOST_USER = unquote(_mail.username or "")
+    EMAIL_HOST_PASSWORD = unquote(_mail.password or "")
+    EMAIL_USE_SSL = _mail.scheme == "smtps"
+    EMAIL_USE_TLS = not EMAIL_USE_SSL
+    EMAIL_TIMEOUT = 10
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = DATA_DIR / "mail"
+
+UNFOLD = {
+    "SITE_TITLE": "Faceplane",
+    "SITE_HEADER": "Faceplane operator",
+    "SITE_URL": "/console/",
+    "COLORS": {  # the console's accent
+        "primary": {
+            "50": "#f0faf8",
+            "100": "#dcf1ed",
+            "200": "#b5e2da",
+            "300": "#7bdccf",
+            "400": "#4cc9b8",
+            "500": "#1f9c8e",
+            "600": "#0b7268",
+            "700": "#085a52",
+            "800": "#074640",
+            "900": "#063a35",
+            "950": "#04201c",
+        },
+    },
+}
+
+LANGUAGES = [("en", "English"), ("ko", "한국어")]
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "collections_app" / "locale"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -10,12 +10,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tenants import keys
-from tenants.errors import AddressRefused, ExpiredKey, RevokedKey, ScopeMissing, TenantSuspended, UnknownKey
-from tenants.models import ApiKey, Member, Tenant
+from tenants.errors import (
+    AddressRefused,
+    ExpiredKey,
+    InvitationUnusable,
+    RevokedKey,
+    ScopeMissing,
+    TenantSuspended,
+    UnknownKey,
+)
+from tenants.models import ApiKey, Invitation, Member, Tenant
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -158,6 +166,25 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
         via="console",
         request_id=request_id,
     )
+
+
+def memberships(user: "User") -> QuerySet[Member]:
+    """Return a person's places in the tenants that answer, by the tenant's name."""
+    mine = Member.everywhere.filter(user=user, tenant__state=Tenant.State.ACTIVE)
+    return mine.select_related("tenant").order_by("tenant__name")
+
+
+def invitation_for(secret: str) -> Invitation:
+    """Find the invitation of a link.
+
+    Raises:
+        InvitationUnusable: there is none that can still be taken.
+    """
+    waiting = Invitation.everywhere.select_related("tenant").filter(accepted_at=None, expires_at__gt=timezone.now())
+    found = waiting.filter(secret_hash=keys.secret_hash(secret), tenant__state=Tenant.State.ACTIVE).first()
+    if found is None:
+        raise InvitationUnusable
+    return found
 
 
 def system(tenant: Tenant, name: str, scopes: Iterable[Scope] = ALL_SCOPES) -> Caller:

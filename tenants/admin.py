@@ -3,14 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group, User
 from django.forms import ModelForm
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants.lifecycle import create_tenant
 from tenants.models import ApiKey, AuditEntry, Member, Tenant
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnly(ModelAdmin):  # type: ignore[misc]  # untyped
     """Rows that only the product itself writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -26,8 +30,21 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # untyped; not subscriptable when it runs
+    """People: the operators, and the members of tenants."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
 @admin.register(Tenant)
-class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
     """Tenants: made with their keys, suspended, given quotas; erased by command only."""
 
     list_display = ("slug", "name", "state", "created_at")
@@ -47,7 +64,7 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Member)
-class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MemberAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
     """Who belongs where."""
 
     list_display = ("user", "tenant", "role")

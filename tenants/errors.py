@@ -80,5 +80,17 @@ class MasterKeyUnusable(TenantsError):
     """No master key at hand opens the tenant's data key."""
 
 
+class InvitationUnusable(TenantsError):
+    """The invitation is unknown, taken, withdrawn or too old: these look alike."""
+
+
+class MemberNotFound(TenantsError):
+    """The tenant has no such member."""
+
+
+class OwnerNeeded(TenantsError):
+    """Only an owner appoints or removes owners, and a tenant keeps at least one."""
+
+
 class SignatureBroken(TenantsError):
     """A signed document was changed, or this installation did not sign it."""

@@ -63,6 +63,27 @@ class Member(TenantOwned):
         return f"{self.user} ({self.role})"
 
 
+class Invitation(TenantOwned):
+    """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256."""
+
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=Member.Role)
+    secret_hash = models.BinaryField(max_length=32, unique=True)
+    invited_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """Listed by tenant."""
+
+        indexes: ClassVar = [models.Index(fields=["tenant", "created_at"], name="invitation_by_time")]
+
+    def __str__(self) -> str:
+        """Name who is invited."""
+        return self.email
+
+
 class ApiKey(TenantOwned):
     """A credential for programs. The secret is known only as a SHA-256 (tenants.keys).
 

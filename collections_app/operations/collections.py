@@ -121,7 +121,7 @@ def page_collections(caller: Caller, *, limit: int, after: str = "") -> Collecti
     return CollectionPage(page[:limit], more=len(page) > limit)
 
 
-def get_collection(caller: Caller, *, name: str) -> Collection:
+def get_collection(caller: Caller, *, name: str | Node) -> Collection:
     """Return a collection with its gallery."""
     caller.require(Scope.READ)
     return find(caller, name)

@@ -55,6 +55,17 @@ class _Shot:
     image: str = field(default_factory=new_uuid)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What was kept of an image: the file's name, and the part it shows (left, top, width, height)."""
+
+    name: str
+    frame: tuple[int, ...]
+
+
+_NOTHING = _Stored("", ())
+
+
 def enrol_face(
     caller: Caller,
     *,
@@ -191,8 +202,8 @@ def _store(
         one = save_person(home, person, known) if person else None
         numbered = iter(enumerate(ids, start=first))
         done = [
-            _enrolment(caller, home, shot, numbered, label=label, stored_image=name)
-            for shot, name in zip(shots, stored, strict=True)
+            _enrolment(caller, home, shot, numbered, label=label, stored=kept)
+            for shot, kept in zip(shots, stored, strict=True)
         ]
         faces = [face for enrolment in done for face in enrolment.faces]
         for face in faces:
@@ -209,12 +220,10 @@ def _store(
 
 
 def _enrolment(
-    caller: Caller, home: Collection, shot: _Shot, numbered: Iterator[tuple[int, int]], *, label: str, stored_image: str
+    caller: Caller, home: Collection, shot: _Shot, numbered: Iterator[tuple[int, int]], *, label: str, stored: _Stored
 ) -> Enrolment:
     """Make the rows of a shot's chosen faces, still without their people."""
-    faces = [
-        _face(caller, home, shot, seen, next(numbered), label=label, stored_image=stored_image) for seen in shot.chosen
-    ]
+    faces = [_face(caller, home, shot, seen, next(numbered), label=label, stored=stored) for seen in shot.chosen]
     return Enrolment(home, shot.image, tuple(faces), shot.chosen, shot.seen.faces[len(shot.chosen) :])
 
 
@@ -254,7 +263,7 @@ def _face(
     numbered: tuple[int, int],
     *,
     label: str,
-    stored_image: str,
+    stored: _Stored,
 ) -> Face:
     number, pk = numbered
     return Face(
@@ -282,38 +291,43 @@ def _face(
         actor_kind=caller.kind,
         actor_id=caller.id,
         via=caller.via,
-        stored_image=stored_image,
+        stored_image=stored.name,
+        stored_frame=list(stored.frame),
     )
 
 
 @contextmanager
-def _kept(home: Collection, shots: Sequence[_Shot]) -> Iterator[list[str]]:
-    """Store what the policy keeps of each image, and give the names; remove all of it again if what follows fails."""
-    names: list[str] = []
+def _kept(home: Collection, shots: Sequence[_Shot]) -> Iterator[list[_Stored]]:
+    """Store what the policy keeps of each image, and say where; remove all of it again if what follows fails."""
+    stored: list[_Stored] = []
     try:
-        names.extend(_keep_image(home, shot) for shot in shots)  # a generator: names holds what was stored so far
-        yield names
+        stored.extend(_keep_image(home, shot) for shot in shots)  # a generator: it holds what was stored so far
+        yield stored
     except BaseException:
-        for name in filter(None, names):
-            storage.erase(name)
+        for one in stored:
+            if one.name:
+                storage.erase(one.name)
         raise
 
 
-def _keep_image(home: Collection, shot: _Shot) -> str:
-    """Store what the policy keeps of the image; return its name, empty for nothing."""
+def _keep_image(home: Collection, shot: _Shot) -> _Stored:
+    """Store what the policy keeps of the image."""
     if home.images == Collection.Images.NONE or not shot.chosen:
-        return ""
-    content = shot.content if home.images == Collection.Images.ORIGINAL else _crop(shot)
-    return storage.keep(home.tenant, shot.image, content)
+        return _NOTHING
+    if home.images == Collection.Images.ORIGINAL:
+        whole = (0, 0, shot.seen.width, shot.seen.height)
+        return _Stored(storage.keep(home.tenant, shot.image, shot.content), whole)
+    content, part = _crop(shot)
+    return _Stored(storage.keep(home.tenant, shot.image, content), part)
 
 
-def _crop(shot: _Shot) -> bytes:
-    """Return the part of the image that holds the chosen faces, with a margin, as JPEG."""
+def _crop(shot: _Shot) -> tuple[bytes, tuple[int, ...]]:
+    """Return the part of the image that holds the chosen faces, with a margin, as JPEG, and which part it is."""
     boxes = [face.box for face in shot.chosen]
     margin = _CROP_MARGIN * max(max(box.width, box.height) for box in boxes)
     left = max(0, int(min(box.x for box in boxes) - margin))
     top = max(0, int(min(box.y for box in boxes) - margin))
-    right = int(max(box.x + box.width for box in boxes) + margin)
-    bottom = int(max(box.y + box.height for box in boxes) + margin)
+    right = min(shot.seen.width, int(max(box.x + box.width for box in boxes) + margin))
+    bottom = min(shot.seen.height, int(max(box.y + box.height for box in boxes) + margin))
     _, jpeg = cv2.imencode(".jpg", shot.seen.pixels[top:bottom, left:right], [cv2.IMWRITE_JPEG_QUALITY, _CROP_QUALITY])
-    return jpeg.tobytes()
+    return jpeg.tobytes(), (left, top, right - left, bottom - top)

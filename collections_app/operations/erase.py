@@ -1,5 +1,7 @@
 """Erase what was enrolled: unsearchable everywhere when the operation returns, with a receipt of what became of it."""
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.db.models import QuerySet
 
@@ -59,3 +61,22 @@ def _get(receipts: QuerySet[Receipt], **which: object) -> Receipt:
     if found is None:
         raise ReceiptNotFound
     return found
+
+
+def delete_faces(caller: Caller, *, collection: str, faces: Sequence[str], reason: str = "") -> Receipt:
+    """Erase several faces at once, all or none.
+
+    Raises:
+        FaceNotFound: one of them is not in the collection.
+    """
+    caller.require(Scope.DELETE)
+    home = find(caller, collection)
+    with transaction.atomic():
+        lock(home)
+        found = [find_face(home, face) for face in dict.fromkeys(faces)]
+        uuids = [face.uuid for face in found]
+        receipt, probes = erasure.erase_faces(caller, home, found, kind=Receipt.Kind.FACE, subject=uuids[0])
+        audit.record(caller, "face.deleted", home, faces=uuids, reason=reason, receipt=receipt.uuid)
+        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
+    erasure.search_again(home, receipt, probes)
+    return receipt

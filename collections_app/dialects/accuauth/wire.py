@@ -45,7 +45,7 @@ class WholeNumber(serializers.IntegerField):
 
 @extend_schema_field(
     {
-        "type": ["integer", "null"],
+        "type": "integer",
         "format": "int64",
         "minimum": _SMALLEST,
         "maximum": _LARGEST,

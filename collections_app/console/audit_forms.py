@@ -1,0 +1,37 @@
+"""What the audit log can be narrowed by."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+# An action that ends in a dot stands for its family.
+ACTIONS = [
+    ("", _("any")),
+    ("face.", _("faces")),
+    ("person.", _("people")),
+    ("collection.", _("collections")),
+    ("collection.searched", _("searches")),
+    ("key.", _("keys")),
+    ("member.", _("members")),
+    ("tenant.", _("the tenant")),
+    ("audit.", _("this log")),
+]
+
+
+class AuditForm(forms.Form):
+    """The filters of the audit log."""
+
+    action = forms.ChoiceField(label=_("What"), choices=ACTIONS, required=False)
+    actor = forms.CharField(label=_("Key or user id"), required=False)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    request_id = forms.CharField(label=_("Request id"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Dress the widgets."""
+        kwargs["label_suffix"] = ""
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            select = isinstance(field.widget, forms.Select)
+            field.widget.attrs["class"] = "form-select form-select-sm" if select else "form-control form-control-sm"

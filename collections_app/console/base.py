@@ -1,0 +1,127 @@
+"""What every page of a tenant does alike: member -> Caller -> operation -> page, and each error to a sentence.
+
+The tenant is in the URL. Whoever is no member of it learns nothing, not even whether it is there.
+"""
+
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views import View
+
+from collections_app.console.errors import FAMILIES, explain
+from tenants import access
+from tenants.access import Caller, Scope
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class ConsoleView(View):
+    """A page of a tenant. `needs` is the scope to see it, `needs_to_change` the scope to post to it."""
+
+    needs: ClassVar[Scope] = Scope.READ
+    needs_to_change: ClassVar[Scope | None] = None
+    template: ClassVar[str] = ""
+    section: ClassVar[str] = ""
+    caller: Caller
+
+    def dispatch(self, request: HttpRequest, *args: Any, tenant: str, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401
+        """Find the caller before anything else is looked at, then answer; an error becomes a page that says so."""
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        address = request.META.get("REMOTE_ADDR", "")
+        request_id = request.META.get("faceplane.request_id", "")
+        caller = access.caller_for_member(request.user, tenant, address=address, request_id=request_id)
+        if caller is None:
+            return not_found(request)
+        self.caller = caller
+        try:
+            safe = request.method in SAFE
+            caller.require(self.needs if safe else self.needs_to_change or self.needs)
+            return super().dispatch(request, *args, **kwargs)
+        except FAMILIES as error:
+            return self.refused(error)
+        except Http404:
+            return not_found(request)
+
+    def page(self, status: int = 200, template: str = "", **context: Any) -> HttpResponse:  # noqa: ANN401
+        """Render the page, or the fragment that htmx asks for, with what every page shows."""
+        shared = {
+            "tenant": self.caller.tenant,
+            "caller": self.caller,
+            "can": {scope.value: scope in self.caller.scopes for scope in Scope},
+            "section": self.section,
+            "memberships": access.memberships(self.request.user),  # type: ignore[arg-type]  # signed in: see dispatch
+        }
+        answer = render(self.request, template or self.template, shared | context, status=status)
+        answer["Cache-Control"] = "private, no-store"  # faces, names, now and then a secret
+        return answer
+
+    def refused(self, error: Exception) -> HttpResponse:
+        """Say what went wrong: to htmx in a fragment, else on a page."""
+        status, sentence = explain(error)
+        if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
+            return self.page(status, "console/_refused.html", sentence=sentence)
+        return self.page(status, "console/refused.html", sentence=sentence)
+
+    def done(self, sentence: str, name: str, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Say that it is done, on the page to which this redirects."""
+        messages.success(self.request, sentence)
+        return redirect(self.link(name, **where))
+
+    def link(self, name: str, **where: Any) -> str:  # noqa: ANN401
+        """Return the address of a page of this tenant."""
+        return reverse(f"console:{name}", kwargs={"tenant": self.caller.tenant.slug, **where})
+
+
+class FormView(ConsoleView):
+    """A page with one form: a subclass gives `form`, `show`, `submit`. What an operation refuses stands by the form."""
+
+    form: ClassVar[type[Form]]
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Return the form as it is first seen."""
+        del where
+        return self.form()
+
+    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+        """Return the form with what was sent."""
+        del where
+        return self.form(self.request.POST, self.request.FILES)
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Do what the form asks and return where to go."""
+        raise NotImplementedError
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Render the page around the form."""
+        return self.page(status, form=form, **where)
+
+    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Show the form."""
+        del request
+        return self.show(self.blank(**where), **where)
+
+    def post(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Do it, or show the form again with what is wrong."""
+        del request
+        form = self.filled(**where)
+        if form.is_valid():
+            try:
+                return self.submit(form, **where)
+            except FAMILIES as error:
+                status, sentence = explain(error)
+                form.add_error(None, sentence)
+                return self.show(form, status=status, **where)
+        return self.show(form, status=400, **where)
+
+
+def not_found(request: HttpRequest, **anything: Any) -> HttpResponse:  # noqa: ANN401
+    """Answer 404: no such page, no such tenant and no membership look alike."""
+    del anything
+    return render(request, "console/not_found.html", status=404)

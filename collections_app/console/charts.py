@@ -1,0 +1,150 @@
+"""Coordinates for the charts that templates draw as SVG.
+
+Drawn by our own templates: the kept libraries write styles into their SVG, which the Content-Security-Policy refuses,
+and their colours do not follow the theme. A chart is a few rectangles or one line in a box of WIDTH x HEIGHT, which the
+page stretches.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from collections_app.operations.overview import Overview
+
+WIDTH, HEIGHT = 1000.0, 300.0
+_GAP = 0.24
+_ORDER = ("match", "no_match", "spoof")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A rectangle of a chart; `kind` is its class."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A day of the activity chart: its bars, and the strip over which a pointer asks for its numbers."""
+
+    x: float
+    width: float
+    day: date
+    searches: int
+    enrolments: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Searches a day, stacked by outcome, with enrolments beside them; `top` is the scale's upper end."""
+
+    columns: tuple[Column, ...]
+    top: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Two histograms as the outlines of areas, each at its own full height, over cosines from `low` to `high`."""
+
+    genuine: str
+    impostor: str
+    low: float
+    high: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line, and where on it one stands."""
+
+    line: str
+    x: float
+    y: float
+
+
+def activity(found: Overview) -> Activity:
+    """Draw a tenant's last days."""
+    top = max(1, *(max(day.searches, day.enrolments) for day in found.days))
+    step = WIDTH / len(found.days)
+    wide = step * (1 - _GAP)
+    columns = []
+    for place, day in enumerate(found.days):
+        left = place * step + step * _GAP / 2
+        bars, floor = [], HEIGHT
+        for outcome in _ORDER:
+            tall = HEIGHT * day.outcomes.get(outcome, 0) / top
+            if tall:
+                floor -= tall
+                bars.append(Bar(round(left, 1), round(floor, 1), round(wide * 0.62, 1), round(tall, 1), outcome))
+        tall = HEIGHT * day.enrolments / top
+        if tall:
+            bars.append(
+                Bar(round(left + wide * 0.7, 1), round(HEIGHT - tall, 1), round(wide * 0.3, 1), round(tall, 1), "enrol")
+            )
+        columns.append(
+            Column(round(place * step, 1), round(step, 1), day.day, day.searches, day.enrolments, tuple(bars))
+        )
+    return Activity(tuple(columns), top)
+
+
+def histogram(
+    genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float
+) -> Histogram:
+    """Draw how alike the faces of one person are, and those of two people, with the threshold between them."""
+    at = WIDTH * (threshold - low) / (high - low)
+    genuine, impostor = _coarser(genuine), _coarser(impostor)
+    return Histogram(_area(genuine), _area(impostor), low, high, round(min(max(at, 0), WIDTH), 1))
+
+
+def false_match_curve(points: Sequence[tuple[float, float]], *, cosine: float, rate: float) -> Curve:
+    """Draw the false match rate over the threshold, by powers of ten, and where the collection stands."""
+
+    def place(at: float, value: float) -> tuple[float, float]:
+        return round(WIDTH * min(max(at, 0), 1), 1), round(HEIGHT * min(-math.log10(max(value, 1e-7)) / 6.5, 1), 1)
+
+    line = " ".join("{},{}".format(*place(*point)) for point in points)
+    return Curve(line, *place(cosine, rate))
+
+
+def det(genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float) -> Curve | None:
+    """Draw the share of a person's own faces missed over the share of strangers let in, as the threshold moves.
+
+    None where there are too few pairs to say anything: 100 of either kind. Both axes are logarithmic, from 1 to 1e-4.
+    """
+    fewest = 100
+    if sum(genuine) < fewest or sum(impostor) < fewest:
+        return None
+    width = (high - low) / len(genuine)
+    points, here = [], (0.0, 0.0)
+    missed, passed = 0, sum(impostor)
+    for place, (own, strange) in enumerate(zip(genuine, impostor, strict=True)):
+        x, y = _decades(passed / sum(impostor)), _decades(missed / sum(genuine))
+        points.append(f"{round(WIDTH * (1 - x), 1)},{round(HEIGHT * y, 1)}")
+        if low + place * width <= threshold:
+            here = (round(WIDTH * (1 - x), 1), round(HEIGHT * y, 1))
+        missed, passed = missed + own, passed - strange
+    return Curve(" ".join(dict.fromkeys(points)), *here)
+
+
+def _decades(share: float) -> float:
+    """Return 0 for 1, and 1 for 1e-4 and less."""
+    return min(1.0, -math.log10(max(share, 1e-4)) / 4)
+
+
+def _coarser(counts: Sequence[int]) -> list[int]:
+    """Put four bins into one: finer than that, few pairs look like noise."""
+    return [sum(counts[start : start + 4]) for start in range(0, len(counts), 4)]
+
+
+def _area(counts: Sequence[int]) -> str:
+    """Return the outline of a histogram as an SVG path, its highest bin at full height."""
+    top = max(max(counts, default=0), 1)
+    step = WIDTH / max(len(counts), 1)
+    points = [f"{round((n + 0.5) * step, 1)},{round(HEIGHT * (1 - count / top), 1)}" for n, count in enumerate(counts)]
+    return f"M0,{HEIGHT:g} L{' L'.join(points)} L{WIDTH:g},{HEIGHT:g} Z" if points else ""

@@ -1,0 +1,95 @@
+"""What went wrong, in sentences for people: the console's table of answers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from collections_app import errors as collections
+from recognition import errors as recognition
+from tenants import errors as tenants
+
+REASONS = {
+    "small_face": gettext_lazy("the face is small"),
+    "extreme_pose": gettext_lazy("the head is turned too far"),
+    "low_sharpness": gettext_lazy("blurred"),
+    "too_dark": gettext_lazy("too dark"),
+    "too_bright": gettext_lazy("too bright"),
+    "cut_by_edge": gettext_lazy("cut by the edge of the image"),
+    "low_confidence": gettext_lazy("hardly recognisable as a face"),
+}
+
+FAMILIES = (collections.CollectionsError, recognition.RecognitionError, tenants.TenantsError, ValidationError)
+
+# (status, the sentence)
+ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
+    tenants.ScopeMissing: (403, lambda _e: _("Your role does not allow this.")),
+    tenants.QuotaExceeded: (409, lambda e: _("The quota of this tenant is used up: %(limit)d.") % {"limit": e.limit}),
+    tenants.TooManyRequests: (429, lambda _e: _("Too many requests; wait a moment and try again.")),
+    tenants.TenantSuspended: (403, lambda _e: _("This tenant is suspended.")),
+    tenants.SealBroken: (500, lambda _e: _("What is stored cannot be decrypted. Ask the operator.")),
+    tenants.MasterKeyUnusable: (500, lambda _e: _("What is stored cannot be decrypted. Ask the operator.")),
+    tenants.KeyNotFound: (404, lambda _e: _("There is no such key.")),
+    tenants.MemberNotFound: (404, lambda _e: _("There is no such member.")),
+    tenants.InvitationUnusable: (404, lambda _e: _("There is no such invitation.")),
+    tenants.OwnerNeeded: (403, lambda _e: _("Only an owner appoints or removes owners, and one has to stay.")),
+    tenants.TenantsError: (403, lambda _e: _("This is not possible.")),
+    collections.CollectionNotFound: (404, lambda _e: _("There is no such collection.")),
+    collections.CollectionDeleted: (404, lambda _e: _("This collection was deleted.")),
+    collections.CollectionExists: (409, lambda e: _("A collection is called “%(name)s” already.") % {"name": e.name}),
+    collections.CollectionFull: (
+        409,
+        lambda e: _("The collection is full: it holds %(limit)d faces.") % {"limit": e.limit},
+    ),
+    collections.FaceNotFound: (404, lambda _e: _("There is no such face in this collection.")),
+    collections.PersonNotFound: (404, lambda _e: _("There is no such person in this collection.")),
+    collections.DuplicateFace: (
+        409,
+        lambda e: (
+            _("This face is in the collection already, under another person (similarity %(cosine).3f).")
+            % {"cosine": e.cosine}
+        ),
+    ),
+    collections.InvalidRequest: (400, lambda e: f"{e.field}: {e.problem}"),
+    collections.ImageUrlRefused: (400, lambda _e: _("The image cannot be fetched from this address.")),
+    collections.ImageUrlTimeout: (400, lambda _e: _("The server of the image took too long.")),
+    collections.CollectionsError: (400, lambda _e: _("This is not possible.")),
+    recognition.NoFace: (422, lambda _e: _("There is no face in the image.")),
+    recognition.SeveralFaces: (
+        422,
+        lambda e: (
+            ngettext("%(count)d face in the image.", "%(count)d faces in the image: show one.", e.count)
+            % {"count": e.count}
+        ),
+    ),
+    recognition.FaceTooSmall: (422, lambda _e: _("The face is too small.")),
+    recognition.LowQuality: (
+        422,
+        lambda e: (
+            _("The quality gate refused the face: %(reasons)s.")
+            % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)}
+        ),
+    ),
+    recognition.SpoofSuspected: (
+        422,
+        lambda e: (
+            _("This looks like a picture of a face: liveness %(score).2f, at least %(threshold).2f is asked for.")
+            % {"score": e.score, "threshold": e.threshold}
+        ),
+    ),
+    recognition.ImageTooLarge: (413, lambda _e: _("The image is too large.")),
+    recognition.ImageTooSmall: (422, lambda _e: _("The image is too small.")),
+    recognition.UndecodableImage: (422, lambda _e: _("This file is not an image, or is damaged.")),
+    recognition.UnsupportedFormat: (422, lambda e: _("Images in %(format)s are not accepted.") % {"format": e.format}),
+    recognition.ModelUnavailable: (503, lambda _e: _("The recognition models are not installed. Ask the operator.")),
+    recognition.RecognitionError: (422, lambda _e: _("The image cannot be used.")),
+    ValidationError: (400, lambda e: " ".join(e.messages)),
+}
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """Return the status and the sentence of an error of FAMILIES."""
+    status, sentence = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    return status, sentence(error)

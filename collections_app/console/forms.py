@@ -1,0 +1,189 @@
+"""The forms of a tenant's pages. Choices never come from a table: no form can name another tenant's rows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext_lazy as _
+
+from collections_app.console.errors import REASONS
+
+OUTCOMES = [("match", _("match")), ("no_match", _("no match")), ("spoof", _("refused: liveness"))]
+ROLES = [("owner", _("Owner")), ("admin", _("Administrator")), ("operator", _("Operator")), ("auditor", _("Auditor"))]
+DIALECTS = [
+    ("argos", "Argos Face ID"),
+    ("nhn", "NHN Face Recognition"),
+    ("accuauth", "AccuAuth"),
+    ("facedb", "NEXTK facedb"),
+    ("console", _("this console")),
+    ("system", _("the platform itself")),
+]
+QUALITIES = [("none", _("nothing wrong")), *REASONS.items()]
+IMAGES = [("none", _("Nothing")), ("crop", _("The face, cut out")), ("original", _("The whole image"))]
+_LONGEST = 255
+
+
+class ConsoleForm(forms.Form):
+    """A form in the console's clothes."""
+
+    required_css_class = "required"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Dress the widgets."""
+        kwargs["label_suffix"] = ""
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            widget = field.widget
+            if isinstance(widget, forms.CheckboxInput | forms.CheckboxSelectMultiple | forms.RadioSelect):
+                dress = "form-check-input"
+            elif isinstance(widget, forms.Select):
+                dress = "form-select"
+            else:
+                dress = "form-range" if getattr(widget, "input_type", "") == "range" else "form-control"
+            widget.attrs["class"] = dress
+
+
+def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, Any]]) -> None:
+    """Give a field its choices, which are known only now."""
+    field = form.fields[name]
+    if isinstance(field, forms.ChoiceField):
+        field.choices = list(choices)
+
+
+class PolicyForm(ConsoleForm):
+    """A collection's policy, in the operations' own names."""
+
+    description = forms.CharField(label=_("Description"), max_length=1000, required=False)
+    similarity_threshold = forms.FloatField(
+        label=_("Similarity threshold"),
+        min_value=0.0,
+        max_value=1.0,
+        widget=forms.NumberInput(attrs={"type": "range", "step": "0.005", "min": "0", "max": "1"}),
+        help_text=_("The cosine from which on two faces count as one person."),
+    )
+    liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
+    liveness_on_search = forms.BooleanField(label=_("Check liveness on search"), required=False)
+    liveness_threshold = forms.FloatField(
+        label=_("Liveness threshold"),
+        min_value=0.0,
+        max_value=1.0,
+        widget=forms.NumberInput(attrs={"step": "0.01"}),
+        help_text=_(
+            "0 is a picture of a face, 1 a live face. A passive check of one image stops the simple tricks only."
+        ),
+    )
+    duplicates = forms.ChoiceField(
+        label=_("A face that is already here under another person"),
+        choices=[("allow", _("Enrol it all the same")), ("refuse", _("Refuse it"))],
+    )
+    quality_gate = forms.ChoiceField(
+        label=_("Quality gate for enrolment"),
+        choices=[("none", _("Off: take every face")), ("standard", _("Standard")), ("strict", _("Strict"))],
+        help_text=_("A template from a poor image matches strangers. The gate says why it refuses."),
+    )
+    images = forms.ChoiceField(
+        label=_("Keep of an enrolled image"),
+        choices=IMAGES,
+        help_text=_("Encrypted with the tenant's own key. Without an image a face shows here as its outline."),
+    )
+    retention_days = forms.IntegerField(
+        label=_("Erase faces after so many days"), min_value=1, required=False, help_text=_("Empty: keep them.")
+    )
+    face_limit = forms.IntegerField(label=_("Most faces"), min_value=1, max_value=10_000_000)
+
+
+class NewCollectionForm(ConsoleForm):
+    """A collection to be."""
+
+    name = forms.CharField(label=_("Name"), max_length=_LONGEST, help_text=_("Programs name the collection by it."))
+    description = forms.CharField(label=_("Description"), max_length=1000, required=False)
+    pack = forms.ChoiceField(
+        label=_("Model pack"), help_text=_("Fixed for the life of the collection: templates of two packs never meet.")
+    )
+    images = forms.ChoiceField(label=_("Keep of an enrolled image"), choices=IMAGES, initial="crop")
+
+    def __init__(self, *args: Any, packs: tuple[str, ...], **kwargs: Any) -> None:  # noqa: ANN401
+        """Offer the packs that there are."""
+        super().__init__(*args, **kwargs)
+        offer(self, "pack", ((pack, pack) for pack in packs))
+
+
+class TypedNameForm(ConsoleForm):
+    """The confirmation of something that cannot be undone: type the name."""
+
+    typed = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:  # noqa: ANN401
+        """Keep what is to be typed."""
+        super().__init__(*args, **kwargs)
+        self._name = name
+        self.fields["typed"].label = _("Type “%(name)s” to confirm") % {"name": name}
+
+    def clean_typed(self) -> str:
+        """Refuse everything else."""
+        typed: str = self.cleaned_data["typed"]
+        if typed != self._name:
+            raise forms.ValidationError(_("This is not the name."))
+        return typed
+
+
+class PersonForm(ConsoleForm):
+    """What a person is called."""
+
+    name = forms.CharField(label=_("Name"), max_length=_LONGEST, required=False)
+    note = forms.CharField(label=_("Note"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class ChosenFacesForm(ConsoleForm):
+    """Faces that were ticked, and why something is done with them."""
+
+    faces = forms.MultipleChoiceField(label=_("Faces"))
+    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Take any ids: the operation knows which are there."""
+        super().__init__(*args, **kwargs)
+        sent = self.data.getlist("faces") if isinstance(self.data, MultiValueDict) else []
+        offer(self, "faces", ((face, face) for face in sent))
+
+
+class MoveFacesForm(ChosenFacesForm):
+    """Where ticked faces go: to a person by id, or to a new person."""
+
+    person = forms.IntegerField(label=_("Person"), required=False)
+    name = forms.CharField(label=_("Name of the new person"), max_length=_LONGEST, required=False)
+
+
+class MergeForm(ConsoleForm):
+    """Whom to merge into a person."""
+
+    other = forms.IntegerField(label=_("Id of the other person"))
+    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
+
+
+class InviteForm(ConsoleForm):
+    """Whom to invite, as what."""
+
+    email = forms.EmailField(label=_("Email"))
+    role = forms.ChoiceField(label=_("Role"), choices=ROLES, initial="operator")
+
+
+class RoleForm(ConsoleForm):
+    """A member's new role."""
+
+    role = forms.ChoiceField(label=_("Role"), choices=ROLES)
+
+
+class TenantForm(ConsoleForm):
+    """The tenant's settings."""
+
+    name = forms.CharField(label=_("Name"), max_length=200)
+    nhn_profile = forms.ChoiceField(
+        label=_("Generation of the NHN contract"),
+        choices=[
+            ("seed", _("As first published: shared error codes")),
+            ("current", _("Current: a code for each error")),
+        ],
+        help_text=_("Choose the one that your clients were written for."),
+    )

@@ -1,0 +1,66 @@
+"""The forms of the playground: images, and what to do with them."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from collections_app.console.forms import ConsoleForm, offer
+
+_LONGEST = 255
+
+
+class ImageField(forms.FileField):
+    """An image as bytes; the operations look at what it really is."""
+
+    widget = forms.FileInput(attrs={"accept": "image/jpeg,image/png"})
+
+    def clean(self, data: Any, initial: Any = None) -> Any:  # noqa: ANN401
+        """Read it, if it is not too large to be read."""
+        file = super().clean(data, initial)
+        if file and file.size > settings.MAX_IMAGE_BYTES:
+            raise forms.ValidationError(_("The image is too large."))
+        return file.read() if file else b""
+
+
+class DetectForm(ConsoleForm):
+    """One image."""
+
+    image = ImageField(label=_("Image"))
+
+
+class CompareForm(DetectForm):
+    """Two images."""
+
+    second = ImageField(label=_("Second image"))
+
+
+class SearchForm(DetectForm):
+    """One image and a collection."""
+
+    collection = forms.ChoiceField(label=_("Collection"))
+
+    def __init__(self, *args: Any, collections: list[str], **kwargs: Any) -> None:  # noqa: ANN401
+        """Offer the collections within reach, by name."""
+        super().__init__(*args, **kwargs)
+        offer(self, "collection", ((name, name) for name in collections))
+
+
+class EnrolForm(SearchForm):
+    """One image, a collection and a name."""
+
+    name = forms.CharField(label=_("Name of the person"), max_length=_LONGEST)
+
+
+class VerdictForm(ConsoleForm):
+    """A similarity and the threshold to hold it against."""
+
+    cosine = forms.FloatField(min_value=-1.01, max_value=1.01, widget=forms.HiddenInput)
+    pack = forms.CharField(max_length=32, widget=forms.HiddenInput)
+    threshold = forms.FloatField(
+        label=_("Threshold"),
+        min_value=0,
+        max_value=1,
+        widget=forms.NumberInput(attrs={"type": "range", "step": "0.005", "min": "0", "max": "1"}),
+    )

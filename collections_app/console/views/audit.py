@@ -1,0 +1,76 @@
+"""The audit log: what was done, whether the log is whole, and its export."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from collections_app.console.audit_forms import AuditForm
+from collections_app.console.base import ConsoleView
+from collections_app.operations import audit
+from tenants.access import Scope
+
+_PAGE = 50
+
+
+class AuditView(ConsoleView):
+    """The entries, newest first."""
+
+    needs = Scope.AUDIT
+    template = "console/audit.html"
+    section = "audit"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Filter and show."""
+        form = AuditForm(request.GET)
+        before = request.GET.get("before", "")
+        found = audit.list_entries(
+            self.caller, filters=_filters(form), before=int(before) if before.isdecimal() else None, limit=_PAGE
+        )
+        template = "console/_audit.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        return self.page(
+            template=template, form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields)
+        )
+
+
+class VerifyView(ConsoleView):
+    """Whether the chain is whole."""
+
+    needs = Scope.AUDIT
+    template = "console/_verified.html"
+    section = "audit"
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Recompute it."""
+        del request
+        return self.page(verification=audit.verify_chain(self.caller))
+
+
+class ExportView(ConsoleView):
+    """The log as a file; that it was taken is an entry itself."""
+
+    needs = Scope.AUDIT
+
+    def post(self, request: HttpRequest, form: str) -> HttpResponse:
+        """Write it; the signed statement about it is in a header."""
+        kind: Any = form
+        taken = audit.export(self.caller, form=kind, filters=_filters(AuditForm(request.POST)))
+        return HttpResponse(
+            taken.content,
+            content_type=taken.media_type,
+            headers={
+                "Content-Disposition": f'attachment; filename="{taken.name}"',
+                "Cache-Control": "private, no-store",
+            },
+        )
+
+
+def _filters(form: AuditForm) -> audit.Filters:
+    """Translate the form; a day is from midnight to midnight UTC."""
+    form.is_valid()  # what is wrong does not narrow
+    said: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if value}
+    if "since" in said:
+        said["since"] = datetime.combine(said["since"], time.min, UTC)
+    if "until" in said:
+        said["until"] = datetime.combine(said["until"], time.min, UTC) + timedelta(days=1)
+    return audit.Filters(**said)

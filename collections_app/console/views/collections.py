@@ -1,0 +1,156 @@
+"""Collections: their list, their policy, their end."""
+
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from collections_app.console import charts
+from collections_app.console.base import ConsoleView, FormView
+from collections_app.console.forms import NewCollectionForm, PolicyForm, TypedNameForm
+from collections_app.operations import collections
+from collections_app.operations.index import index_state, rebuild
+from collections_app.operations.thresholds import explain_threshold, packs_on_offer
+from tenants.access import Scope
+
+_FACES_IN_AN_EXAMPLE = 1000
+
+
+class CollectionsView(ConsoleView):
+    """Every living collection."""
+
+    template = "console/collections.html"
+    section = "collections"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Show them, each with what its threshold means."""
+        del request
+        listed = [
+            (
+                found,
+                explain_threshold(
+                    self.caller, pack=found.pack, cosine=found.similarity_threshold, faces=found.gallery.size
+                ),
+            )
+            for found in collections.list_collections(self.caller)
+        ]
+        return self.page(collections=listed)
+
+
+class NewView(FormView):
+    """Make a collection."""
+
+    needs = Scope.ADMIN
+    template = "console/collection_new.html"
+    section = "collections"
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Offer the packs."""
+        del where
+        return NewCollectionForm(packs=packs_on_offer(self.caller))
+
+    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+        """Offer the packs."""
+        del where
+        return NewCollectionForm(self.request.POST, packs=packs_on_offer(self.caller))
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Make it."""
+        del where
+        made = collections.create_collection(self.caller, **form.cleaned_data)
+        return self.done(_("The collection is ready."), "collection", node=made.node)
+
+
+class CollectionView(FormView):
+    """A collection and its policy, which explains itself."""
+
+    needs_to_change = Scope.ADMIN
+    template = "console/collection.html"
+    section = "collections"
+    form = PolicyForm
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Show the policy as it is."""
+        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        return PolicyForm(initial={name: getattr(home, name) for name in PolicyForm.base_fields})
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Change the policy."""
+        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        collections.update_policy(self.caller, name=home.name, **form.cleaned_data)
+        return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Render the policy with what its threshold means now."""
+        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
+        meaning = explain_threshold(self.caller, pack=home.pack, cosine=home.similarity_threshold, faces=faces)
+        curve = charts.false_match_curve(meaning.curve, cosine=meaning.cosine, rate=meaning.false_match_rate)
+        index = index_state(self.caller, collection=home.name)
+        return self.page(status, form=form, collection=home, meaning=meaning, curve=curve, index=index, tab="policy")
+
+
+class ThresholdView(ConsoleView):
+    """What a threshold would mean: asked for while the slider moves."""
+
+    template = "console/_threshold.html"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Explain it."""
+        home = collections.get_collection(self.caller, name=collections.Node(node))
+        form = PolicyForm(request.GET)
+        form.is_valid()  # the other fields are not sent
+        cosine = form.cleaned_data.get("similarity_threshold", home.similarity_threshold)
+        faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
+        meaning = explain_threshold(self.caller, pack=home.pack, cosine=cosine, faces=faces)
+        curve = charts.false_match_curve(meaning.curve, cosine=meaning.cosine, rate=meaning.false_match_rate)
+        return self.page(collection=home, meaning=meaning, curve=curve)
+
+
+class IndexView(ConsoleView):
+    """How the collection's index is: asked for every two seconds while somebody works on it."""
+
+    needs_to_change = Scope.ADMIN
+    template = "console/_index.html"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Show it."""
+        del request
+        home = collections.get_collection(self.caller, name=collections.Node(node))
+        return self.page(collection=home, index=index_state(self.caller, collection=home.name))
+
+    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Have it made again."""
+        del request
+        home = collections.get_collection(self.caller, name=collections.Node(node))
+        rebuild(self.caller, collection=home.name)
+        return self.done(_("The index is being made again; searches go on meanwhile."), "collection", node=home.node)
+
+
+class DeleteView(FormView):
+    """Delete a collection: its name has to be typed."""
+
+    needs = Scope.ADMIN
+    template = "console/collection_delete.html"
+    section = "collections"
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Ask for the name."""
+        return TypedNameForm(name=collections.get_collection(self.caller, name=collections.Node(where["node"])).name)
+
+    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+        """Compare with the name."""
+        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        return TypedNameForm(self.request.POST, name=home.name)
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Delete it."""
+        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        collections.delete_collection(self.caller, name=form.cleaned_data["typed"])
+        return self.done(_("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}, "collections")
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Say what will be gone."""
+        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        return self.page(status, form=form, collection=home)

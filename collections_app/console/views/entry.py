@@ -1,0 +1,121 @@
+"""How people come in: password, code, invitation, a forgotten password, and the choice of a tenant."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth import views as auth
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.views import View
+from django_otp import devices_for_user
+from django_otp import login as otp_login
+
+from collections_app.console.account_forms import CodeForm, dressed
+from collections_app.operations.members import accept_invitation
+from tenants import access
+from tenants.errors import InvitationUnusable
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class Login(auth.LoginView):
+    """Name and password; too many wrong ones lock the door for a while (django-axes)."""
+
+    template_name = "console/account/login.html"
+    redirect_authenticated_user = True
+
+
+class CodeView(LoginRequiredMixin, View):
+    """The authenticator's code, for those who have one; a wrong code makes the next try wait (django-otp)."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Ask."""
+        return render(request, "console/account/code.html", {"form": CodeForm()})
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Check."""
+        form = CodeForm(request.POST)
+        if form.is_valid():
+            for device in devices_for_user(request.user, for_verify=True):
+                if device.verify_is_allowed()[0] and device.verify_token(form.cleaned_data["code"]):
+                    otp_login(request, device)
+                    return redirect("console:home")
+            form.add_error("code", _("This is not the present code."))
+        return render(request, "console/account/code.html", {"form": form}, status=400)
+
+
+class Forgotten(auth.PasswordResetView):
+    """Send a link for a new password; the answer is the same whether the address is known or not."""
+
+    template_name = "console/account/forgotten.html"
+    email_template_name = "console/account/forgotten_mail.txt"
+    subject_template_name = "console/account/forgotten_subject.txt"
+    success_url = reverse_lazy("console:forgotten_sent")
+
+
+class Renew(auth.PasswordResetConfirmView):
+    """Choose a new password."""
+
+    template_name = "console/account/renew.html"
+    success_url = reverse_lazy("console:login")
+
+
+class HomeView(LoginRequiredMixin, View):
+    """The tenant, or the choice of one."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Go to the only tenant; offer several; say so where there is none."""
+        memberships = list(access.memberships(request.user))  # type: ignore[arg-type]  # signed in: the mixin
+        if len(memberships) == 1:
+            return redirect("console:overview", tenant=memberships[0].tenant.slug)
+        return render(request, "console/account/home.html", {"memberships": memberships})
+
+
+class InvitationView(View):
+    """Take a place in a tenant: as who is signed in, or as a new user."""
+
+    def get(self, request: HttpRequest, secret: str) -> HttpResponse:
+        """Show what is offered."""
+        return self._show(request, secret, None)
+
+    def post(self, request: HttpRequest, secret: str) -> HttpResponse:
+        """Take it."""
+        if request.user.is_authenticated:
+            return self._take(request, secret, request.user)
+        form: BaseUserCreationForm[User] = dressed(BaseUserCreationForm(request.POST))
+        if not form.is_valid():
+            return self._show(request, secret, form, status=400)
+        try:
+            invitation = access.invitation_for(secret)
+        except InvitationUnusable:
+            return self._show(request, secret, None)
+        user: User = form.save(commit=False)
+        user.email = invitation.email
+        user.save()
+        answer = self._take(request, secret, user)
+        login(request, user, backend=_BACKEND)
+        return answer
+
+    def _take(self, request: HttpRequest, secret: str, user: User) -> HttpResponse:
+        try:
+            member = accept_invitation(secret, user)
+        except InvitationUnusable:
+            return self._show(request, secret, None)
+        messages.success(request, _("Welcome to %(tenant)s.") % {"tenant": member.tenant.name})
+        return redirect("console:overview", tenant=member.tenant.slug)
+
+    def _show(self, request: HttpRequest, secret: str, form: Any, status: int = 200) -> HttpResponse:  # noqa: ANN401
+        try:
+            invitation = access.invitation_for(secret)
+        except InvitationUnusable:
+            return render(request, "console/account/invitation_gone.html", status=404)
+        form = form or dressed(BaseUserCreationForm(initial={"username": invitation.email.split("@")[0]}))
+        return render(
+            request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status
+        )

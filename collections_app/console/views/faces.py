@@ -1,0 +1,93 @@
+"""Faces: their list, one face, its picture, its end."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import ngettext
+
+from collections_app.console.base import ConsoleView
+from collections_app.console.filters import FaceFilter
+from collections_app.console.forms import ChosenFacesForm
+from collections_app.console.paging import page_by_number
+from collections_app.errors import FaceNotFound
+from collections_app.operations import browse, erase, pictures, regroup
+from collections_app.operations.collections import Node, get_collection
+from collections_app.operations.faces import get_face
+from tenants.access import Scope
+
+_PAGE = 48
+
+
+class FacesView(ConsoleView):
+    """A collection's faces, newest first, a page at a time."""
+
+    template = "console/faces.html"
+    section = "collections"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Filter and show."""
+        home = get_collection(self.caller, name=Node(node))
+        chosen = FaceFilter(request.GET, browse.browse_faces(self.caller, collection=home.name))
+        found = page_by_number(chosen.qs, request.GET.get("before", ""), size=_PAGE)
+        total = home.gallery.size if not chosen.in_use else None
+        template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        return self.page(template=template, collection=home, filter=chosen, found=found, total=total, tab="faces")
+
+
+class FaceView(ConsoleView):
+    """One face: where it was found, how good it is, what is near it, what was done with it."""
+
+    template = "console/face.html"
+    section = "collections"
+
+    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:  # noqa: ANN401
+        """Show it."""
+        del request
+        home = get_collection(self.caller, name=Node(node))
+        found = get_face(self.caller, collection=home.name, face=str(face))
+        near = regroup.neighbours(self.caller, collection=home.name, face=found.uuid)
+        history = browse.face_history(self.caller, face=found)
+        return self.page(collection=home, face=found, neighbours=near, history=history, tab="faces")
+
+
+class ImageView(ConsoleView):
+    """What is kept of a face's image."""
+
+    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:  # noqa: ANN401
+        """Send it."""
+        del request
+        home = get_collection(self.caller, name=Node(node))
+        return _send(pictures.face_picture(self.caller, collection=home.name, face=str(face)))
+
+
+class ThumbnailView(ConsoleView):
+    """A face, small."""
+
+    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:  # noqa: ANN401
+        """Send it."""
+        del request
+        home = get_collection(self.caller, name=Node(node))
+        return _send(pictures.face_thumbnail(self.caller, collection=home.name, face=str(face)))
+
+
+class DeleteFacesView(ConsoleView):
+    """Erase the faces that were ticked."""
+
+    needs = Scope.DELETE
+
+    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Erase them."""
+        home = get_collection(self.caller, name=Node(node))
+        form = ChosenFacesForm(request.POST)
+        if not form.is_valid():
+            return self.refused(FaceNotFound(""))
+        chosen, reason = form.cleaned_data["faces"], form.cleaned_data["reason"]
+        erase.delete_faces(self.caller, collection=home.name, faces=chosen, reason=reason)
+        count = len(set(chosen))
+        sentence = ngettext("%(count)d face is erased.", "%(count)d faces are erased.", count) % {"count": count}
+        return self.done(sentence, "faces", node=home.node)
+
+
+def _send(picture: pictures.Picture) -> HttpResponse:
+    """Answer with an image that no cache keeps: it must be gone when it is erased."""
+    return HttpResponse(picture.content, content_type=picture.kind, headers={"Cache-Control": "private, no-store"})

@@ -1,0 +1,52 @@
+"""How well a collection tells its people apart."""
+
+from django.http import HttpRequest, HttpResponse
+
+from collections_app.console import charts
+from collections_app.console.base import ConsoleView
+from collections_app.operations import health
+from collections_app.operations.collections import Node, get_collection
+from tenants.access import Scope
+
+
+class HealthView(ConsoleView):
+    """The newest report, and the button for a new one."""
+
+    needs_to_change = Scope.SEARCH
+    template = "console/health.html"
+    section = "collections"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Show what was found."""
+        del request
+        home = get_collection(self.caller, name=Node(node))
+        found = health.health(self.caller, collection=home.name)
+        histogram = det = None
+        if found.report and found.report.findings:
+            counts = (found.report.findings["genuine"], found.report.findings["impostor"])
+            ends = {name: found.report.findings[name] for name in ("low", "high")}
+            scale = {**ends, "threshold": home.similarity_threshold}
+            histogram, det = charts.histogram(*counts, **scale), charts.det(*counts, **scale)
+        return self.page(collection=home, health=found, histogram=histogram, det=det, tab="health")
+
+    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Ask for a new report."""
+        home = get_collection(self.caller, name=Node(node))
+        health.examine(self.caller, collection=home.name)
+        return self.get(request, node)
+
+
+class ProgressView(ConsoleView):
+    """How far the job is: asked for every second while it runs."""
+
+    template = "console/_progress.html"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Show it; once it is done, have the page loaded anew."""
+        del request
+        home = get_collection(self.caller, name=Node(node))
+        found = health.health(self.caller, collection=home.name)
+        response = self.page(collection=home, health=found)
+        if found.report and found.report.state in {"done", "failed"}:
+            response["HX-Refresh"] = "true"
+        return response

@@ -1,0 +1,84 @@
+"""API keys: made, rotated and revoked. A secret is on the page that made it and on no other."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from collections_app.console.base import ConsoleView, FormView
+from collections_app.console.key_forms import KeyForm, RotateForm
+from collections_app.operations import keys
+from collections_app.operations.collections import list_collections
+from tenants.access import Scope
+
+
+class KeysView(FormView):
+    """The keys, and the form for a new one."""
+
+    needs = Scope.ADMIN
+    template = "console/keys.html"
+    section = "keys"
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Offer the scopes one holds, and the collections."""
+        del where
+        return KeyForm(scopes=self.caller.scopes, collections=self._names())
+
+    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+        """Offer the same."""
+        del where
+        return KeyForm(self.request.POST, scopes=self.caller.scopes, collections=self._names())
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Make the key and show its secret, this once."""
+        del where
+        days = form.cleaned_data.pop("days")
+        expires = timezone.now() + timedelta(days=days) if days else None
+        issued = keys.issue_key(self.caller, expires_at=expires, **form.cleaned_data)
+        return self.show(self.blank(), issued=issued)
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Show the keys; one that was just made is in `where`."""
+        names = {found.pk: found.name for found in list_collections(self.caller)}
+        listed = [(key, _reach(key.collections, names)) for key in keys.list_keys(self.caller)]
+        base = self.request.build_absolute_uri("/").rstrip("/")
+        return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, **where)
+
+    def _names(self) -> list[str]:
+        return [found.name for found in list_collections(self.caller)]
+
+
+class RotateView(KeysView):
+    """A new secret under the old id."""
+
+    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Show the keys: the secret is not shown twice."""
+        del where
+        return super().get(request)
+
+    def post(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Rotate, and show the new secret this once."""
+        form = RotateForm(request.POST)
+        hours = form.cleaned_data["hours"] if form.is_valid() else 0
+        until = timezone.now() + timedelta(hours=hours) if hours else None
+        return self.show(self.blank(), issued=keys.rotate_key(self.caller, key=where["key"], keep_until=until))
+
+
+class RevokeView(ConsoleView):
+    """The end of a key."""
+
+    needs = Scope.ADMIN
+
+    def post(self, request: HttpRequest, key: str) -> HttpResponse:
+        """Revoke it."""
+        del request
+        keys.revoke_key(self.caller, key=key)
+        return self.done(_("The key is revoked: its next request is refused."), "keys")
+
+
+def _reach(ids: list[int] | None, names: dict[int, str]) -> list[str] | None:
+    """Return the names of the collections that a key reaches; None: all."""
+    return None if ids is None else [names[pk] for pk in ids if pk in names]

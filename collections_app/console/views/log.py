@@ -1,0 +1,47 @@
+"""The search log: what was asked, and why it was answered so."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from collections_app.console.base import ConsoleView
+from collections_app.console.filters import SearchFilter
+from collections_app.console.paging import page_by_time
+from collections_app.operations import browse
+from collections_app.operations.thresholds import explain_threshold
+from tenants.access import Scope
+
+_PAGE = 50
+
+
+class SearchesView(ConsoleView):
+    """Every search, newest first."""
+
+    needs = Scope.AUDIT
+    template = "console/searches.html"
+    section = "searches"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Filter and show."""
+        chosen = SearchFilter(request.GET, browse.browse_searches(self.caller))
+        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE)
+        template = "console/_searches.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        return self.page(template=template, filter=chosen, found=found)
+
+
+class SearchView(ConsoleView):
+    """Why a search was answered as it was."""
+
+    needs = Scope.AUDIT
+    template = "console/search.html"
+    section = "searches"
+
+    def get(self, request: HttpRequest, search: Any) -> HttpResponse:  # noqa: ANN401
+        """Show the candidates against the threshold of that time."""
+        del request
+        explained = browse.explain_search(self.caller, search=str(search))
+        if explained is None:
+            raise Http404
+        record = explained.record
+        meaning = explain_threshold(self.caller, pack=record.pack, cosine=record.threshold, faces=record.gallery_size)
+        return self.page(explained=explained, record=record, meaning=meaning)

@@ -1,0 +1,69 @@
+"""Who belongs to the tenant."""
+
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from collections_app.console.base import ConsoleView, FormView
+from collections_app.console.forms import ROLES, InviteForm, RoleForm
+from collections_app.operations import members
+from tenants.access import Scope
+
+
+class MembersView(FormView):
+    """Members, roles and invitations."""
+
+    needs_to_change = Scope.ADMIN
+    template = "console/members.html"
+    section = "members"
+    form = InviteForm
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Show them; a link that was just made is in `where`."""
+        return self.page(status, form=form, team=members.team(self.caller), roles=ROLES, **where)
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Invite somebody, and show the link this once."""
+        secret = members.invite(self.caller, **form.cleaned_data)
+        link = self.request.build_absolute_uri(reverse("console:invitation", kwargs={"secret": secret}))
+        return self.show(InviteForm(), link=link, invited=form.cleaned_data["email"], **where)
+
+
+class MemberView(ConsoleView):
+    """A member's role."""
+
+    needs = Scope.ADMIN
+
+    def post(self, request: HttpRequest, member: int) -> HttpResponse:
+        """Change it."""
+        form = RoleForm(request.POST)
+        if form.is_valid():
+            members.change_role(self.caller, member=member, **form.cleaned_data)
+        return self.done(_("The role is changed."), "members")
+
+
+class RemoveView(ConsoleView):
+    """A member's place."""
+
+    needs = Scope.ADMIN
+
+    def post(self, request: HttpRequest, member: int) -> HttpResponse:
+        """Take it away."""
+        del request
+        members.remove_member(self.caller, member=member)
+        return self.done(_("The member is removed."), "members")
+
+
+class WithdrawView(ConsoleView):
+    """An invitation."""
+
+    needs = Scope.ADMIN
+
+    def post(self, request: HttpRequest, invitation: int) -> HttpResponse:
+        """Make its link useless."""
+        del request
+        members.withdraw(self.caller, invitation=invitation)
+        return self.done(_("The invitation is withdrawn."), "members")

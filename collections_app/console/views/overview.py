@@ -1,0 +1,41 @@
+"""How the tenant is doing."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from collections_app.console import charts
+from collections_app.console.base import ConsoleView
+from collections_app.operations.collections import list_collections
+from collections_app.operations.overview import Overview, overview
+
+
+class OverviewView(ConsoleView):
+    """Counts, the last days, the collections; a checklist while the tenant is new."""
+
+    template = "console/overview.html"
+    section = "overview"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Show it."""
+        del request
+        found = overview(self.caller)
+        steps = _steps(found)
+        return self.page(
+            overview=found,
+            activity=charts.activity(found),
+            collections=list_collections(self.caller),
+            steps=steps,
+            steps_done=sum(steps.values()),
+        )
+
+
+def _steps(found: Overview) -> dict[str, Any]:
+    """Return what a new tenant does first, and whether it is done."""
+    return {
+        "collection": found.collections > 0,
+        "face": found.faces > 0,
+        "key": found.keys > 0,
+        "search": found.searches > 0,
+        "colleague": found.members > 1,
+    }

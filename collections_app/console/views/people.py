@@ -1,0 +1,91 @@
+"""People: their list, one person with their faces, and moving faces between people."""
+
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from collections_app.console.base import ConsoleView, FormView
+from collections_app.console.filters import PersonFilter
+from collections_app.console.forms import MergeForm, MoveFacesForm, PersonForm
+from collections_app.console.paging import page_by_time
+from collections_app.errors import FaceNotFound, PersonNotFound
+from collections_app.operations import browse, regroup
+from collections_app.operations.collections import Node, get_collection
+from tenants.access import Scope
+
+_PAGE = 48
+
+
+class PeopleView(ConsoleView):
+    """A collection's people."""
+
+    template = "console/people.html"
+    section = "collections"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Filter and show."""
+        home = get_collection(self.caller, name=Node(node))
+        chosen = PersonFilter(request.GET, browse.browse_people(self.caller, collection=home.name))
+        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE)
+        template = "console/_people.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        summed = browse.sum_up(self.caller, people=found.rows)
+        return self.page(template=template, collection=home, filter=chosen, found=found, people=summed, tab="people")
+
+
+class PersonView(FormView):
+    """One person: their faces, how alike these are, and what can be mended."""
+
+    needs_to_change = Scope.ENROL
+    template = "console/person.html"
+    section = "collections"
+    form = PersonForm
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Show what they are called."""
+        home = get_collection(self.caller, name=Node(where["node"]))
+        person = regroup.portrait(self.caller, collection=home.name, person=where["person"]).person
+        return PersonForm(initial={"name": person.name, "note": person.note})
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Rename them."""
+        home = get_collection(self.caller, name=Node(where["node"]))
+        regroup.rename_person(self.caller, collection=home.name, person=where["person"], **form.cleaned_data)
+        return self.done(_("Saved."), "person", **where)
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Show their faces."""
+        home = get_collection(self.caller, name=Node(where["node"]))
+        found = regroup.portrait(self.caller, collection=home.name, person=where["person"])
+        return self.page(status, collection=home, form=form, portrait=found, tab="people")
+
+
+class MergeView(ConsoleView):
+    """Make two people one."""
+
+    needs = Scope.ENROL
+
+    def post(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
+        """Merge the other one into this one."""
+        home = get_collection(self.caller, name=Node(node))
+        form = MergeForm(request.POST)
+        if not form.is_valid():
+            return self.refused(PersonNotFound(request.POST.get("other", "")))
+        kept = regroup.merge_people(self.caller, collection=home.name, person=person, **form.cleaned_data)
+        return self.done(_("The two are one person now."), "person", node=home.node, person=kept.pk)
+
+
+class MoveFacesView(ConsoleView):
+    """Give the faces that were ticked to somebody else."""
+
+    needs = Scope.ENROL
+
+    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Move them: to a person of the collection, or to a new one."""
+        home = get_collection(self.caller, name=Node(node))
+        form = MoveFacesForm(request.POST)
+        if not form.is_valid():
+            return self.refused(FaceNotFound(""))
+        target = regroup.move_faces(self.caller, collection=home.name, **form.cleaned_data)
+        return self.done(_("The faces are moved."), "person", node=home.node, person=target.pk)

@@ -1,0 +1,122 @@
+"""The playground: what the API does, with an image and a few clicks, through the same operations."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from collections_app.console import previews
+from collections_app.console.base import ConsoleView
+from collections_app.console.playground_forms import CompareForm, DetectForm, EnrolForm, SearchForm, VerdictForm
+from collections_app.operations import compare
+from collections_app.operations.collections import get_collection, list_collections
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_image
+from collections_app.operations.tenant import nhn_profile
+from collections_app.operations.thresholds import explain_threshold, usual_threshold
+from tenants.access import Scope
+
+ACTIONS = ("detect", "compare", "search", "enrol")
+
+
+class PlaygroundView(ConsoleView):
+    """The page around the trials."""
+
+    needs = Scope.SEARCH
+    template = "console/playground.html"
+    section = "playground"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Show the forms."""
+        names = _names(self)
+        wanted = request.GET.get("action", "search" if names else "detect")
+        action = wanted if wanted in ACTIONS else "detect"
+        return self.page(
+            action=action,
+            actions=[name for name in ACTIONS if name != "enrol" or Scope.ENROL in self.caller.scopes],
+            form=_form(self, action),
+            collections=names,
+            chosen=request.GET.get("collection", ""),
+        )
+
+
+class TryView(ConsoleView):
+    """One trial."""
+
+    needs = Scope.SEARCH
+    section = "playground"
+
+    def post(self, request: HttpRequest, action: str) -> HttpResponse:
+        """Do it and show what was found."""
+        if action not in ACTIONS:
+            raise Http404
+        form = _form(self, action, request.POST, request.FILES)
+        if not form.is_valid():
+            return self._shown(self.page(400, "console/playground/_invalid.html", form=form))
+        context = getattr(self, f"_{action}")(**form.cleaned_data)
+        host = request.build_absolute_uri("/")
+        raw = previews.answers(action, context["result"], profile=nhn_profile(self.caller), host=host)
+        return self.page(template=f"console/playground/_{action}.html", answers=raw, **context)
+
+    def refused(self, error: Exception) -> HttpResponse:
+        """Say it in the result pane."""
+        return self._shown(super().refused(error))
+
+    def _shown(self, answer: HttpResponse) -> HttpResponse:
+        """Give a refusal the status 200 that lets htmx show it."""
+        if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
+            answer.status_code = 200
+        return answer
+
+    def _detect(self, *, image: bytes) -> dict[str, Any]:
+        return {"result": compare.detect(self.caller, image=image)}
+
+    def _compare(self, *, image: bytes, second: bytes) -> dict[str, Any]:
+        result = compare.compare(self.caller, source=image, target=second)
+        threshold = usual_threshold(self.caller, pack=result.pack)
+        best = result.cosines[0][1] if result.cosines else None
+        verdict = None if best is None else _verdict(self, pack=result.pack, cosine=best, threshold=threshold)
+        return {"result": result, "verdict": verdict}
+
+    def _search(self, *, image: bytes, collection: str) -> dict[str, Any]:
+        result = search_by_image(
+            self.caller, collection=collection, image=image, request_name="playground", largest=True
+        )
+        pack, faces = result.record.pack, result.record.gallery_size
+        meaning = explain_threshold(self.caller, pack=pack, cosine=result.record.threshold, faces=faces)
+        return {"result": result, "meaning": meaning}
+
+    def _enrol(self, *, image: bytes, collection: str, name: str) -> dict[str, Any]:
+        done = enrol_face(self.caller, collection=collection, image=image, person=PersonDetails(name=name))
+        return {"result": done, "collection": get_collection(self.caller, name=collection)}
+
+
+class VerdictView(ConsoleView):
+    """Whether two faces are one person at a threshold: asked for while the slider moves."""
+
+    needs = Scope.SEARCH
+    template = "console/playground/_verdict.html"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Decide, and say how often strangers would pass."""
+        form = VerdictForm(request.GET)
+        if not form.is_valid():
+            raise Http404
+        return self.page(verdict=_verdict(self, **form.cleaned_data))
+
+
+def _verdict(view: ConsoleView, *, pack: str, cosine: float, threshold: float) -> dict[str, Any]:
+    meaning = explain_threshold(view.caller, pack=pack, cosine=threshold, faces=1)
+    form = VerdictForm(initial={"pack": pack, "cosine": cosine, "threshold": threshold})
+    return {"cosine": cosine, "same": cosine >= threshold, "meaning": meaning, "form": form}
+
+
+def _names(view: ConsoleView) -> list[str]:
+    return [found.name for found in list_collections(view.caller)]
+
+
+def _form(view: ConsoleView, action: str, *sent: Any) -> Any:  # noqa: ANN401 -- one of four forms
+    if action in {"search", "enrol"}:
+        kind = SearchForm if action == "search" else EnrolForm
+        return kind(*sent, collections=_names(view))
+    return (DetectForm if action == "detect" else CompareForm)(*sent)

@@ -1,0 +1,39 @@
+"""The tenant's settings."""
+
+from typing import Any
+
+from django.forms import Form
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+
+from collections_app.console.base import FormView
+from collections_app.console.forms import TenantForm
+from collections_app.operations.overview import overview
+from collections_app.operations.tenant import update_tenant
+from tenants.access import Scope
+
+
+class SettingsView(FormView):
+    """Name, quotas, and which generation of a dialect the tenant's clients speak."""
+
+    needs_to_change = Scope.ADMIN
+    template = "console/settings.html"
+    section = "settings"
+    form = TenantForm
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Show them as they are."""
+        del where
+        tenant = self.caller.tenant
+        return TenantForm(initial={"name": tenant.name, "nhn_profile": tenant.profiles.get("nhn", "seed")})
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Show them with what is used of the quotas."""
+        del where
+        return self.page(status, form=form, overview=overview(self.caller))
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Change them."""
+        del where
+        update_tenant(self.caller, **form.cleaned_data)
+        return self.done(_("Saved."), "settings")

@@ -1,0 +1,86 @@
+"""Lists for people to look through: scoped queries that the console filters and pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from collections_app.models import Face, Person, SearchRecord
+from collections_app.operations.collections import find
+from tenants.access import Caller, Scope
+from tenants.models import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A face that a search came near to: its cosine, and the face itself unless it is erased by now."""
+
+    uuid: str
+    cosine: float
+    face: Face | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSummary:
+    """A person in a list."""
+
+    person: Person
+    face_count: int
+    cover: Face | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A search and what it was decided on."""
+
+    record: SearchRecord
+    candidates: tuple[Candidate, ...]
+
+
+def browse_faces(caller: Caller, *, collection: str) -> QuerySet[Face]:
+    """Return a collection's faces with their people, newest first."""
+    caller.require(Scope.READ)
+    return find(caller, collection).faces.select_related("person").order_by("-number")
+
+
+def browse_people(caller: Caller, *, collection: str) -> QuerySet[Person]:
+    """Return a collection's people, the newest first."""
+    caller.require(Scope.READ)
+    return find(caller, collection).people.order_by("-created_at", "-pk")
+
+
+def sum_up(caller: Caller, *, people: Sequence[Person]) -> tuple[PersonSummary, ...]:
+    """Return people with how many faces they have, and their newest face: one query for all of them."""
+    caller.require(Scope.READ)
+    faces: dict[int, list[Face]] = {person.pk: [] for person in people}
+    for face in Face.objects.of(caller.tenant).filter(person__in=list(faces)).order_by("person", "-number"):
+        faces[face.person_id].append(face)
+    return tuple(PersonSummary(person, len(faces[person.pk]), next(iter(faces[person.pk]), None)) for person in people)
+
+
+def browse_searches(caller: Caller) -> QuerySet[SearchRecord]:
+    """Return the tenant's searches, newest first."""
+    caller.require(Scope.AUDIT)
+    records = SearchRecord.objects.of(caller.tenant).select_related("collection")
+    if caller.collections is not None:
+        records = records.filter(collection__in=caller.collections)
+    return records.order_by("-at", "-pk")
+
+
+def explain_search(caller: Caller, *, search: str) -> Explained | None:
+    """Return why a search answered as it did, or None where there is no such search."""
+    caller.require(Scope.AUDIT)
+    record = browse_searches(caller).filter(uuid=search).first()
+    if record is None:
+        return None
+    uuids = [uuid for uuid, _ in record.candidates]
+    found = Face.objects.of(caller.tenant).filter(uuid__in=uuids).select_related("person")
+    faces = {face.uuid: face for face in found}
+    return Explained(record, tuple(Candidate(uuid, cosine, faces.get(uuid)) for uuid, cosine in record.candidates))
+
+
+def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:
+    """Return what was done to a face since it was enrolled, newest first."""
+    caller.require(Scope.READ)
+    entries = AuditEntry.objects.of(caller.tenant).filter(target_kind="face", target_id=str(face.pk))
+    return entries.order_by("-number")

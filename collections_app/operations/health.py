@@ -1,0 +1,86 @@
+"""A collection's health: start the job that compares its templates, and show what it found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from collections_app import tasks
+from collections_app.models import Collection, Face, HealthReport
+from collections_app.operations.collections import find
+from tenants import audit
+from tenants.access import Caller, Scope
+
+_SHOWN = 24
+
+
+@dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two faces, and their cosine."""
+
+    first: Face
+    second: Face
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The newest report with the faces it names that are still as it says; None before the first.
+
+    `duplicates` are faces of two people that are likely one, `mixed` faces of one person that are likely two.
+    `poor` are the newest faces with something wrong about their quality, `poor_total` counts them all.
+    """
+
+    report: HealthReport | None
+    duplicates: tuple[FacePair, ...]
+    mixed: tuple[FacePair, ...]
+    poor: tuple[Face, ...]
+    poor_total: int
+
+
+def examine(caller: Caller, *, collection: str) -> HealthReport:
+    """Queue a new look at the collection; one that is under way already is as good."""
+    caller.require(Scope.SEARCH)
+    home = find(caller, collection)
+    under_way = home.health_reports.filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
+    with transaction.atomic():
+        report = under_way.first()
+        if report is None:
+            report = HealthReport.everywhere.create(tenant=caller.tenant, collection=home)
+            pk = report.pk
+            audit.record(caller, "collection.examined", home)
+            transaction.on_commit(lambda: tasks.soon(tasks.examine_collection, pk))
+    return report
+
+
+def health(caller: Caller, *, collection: str) -> Health:
+    """Return what the newest look at the collection found."""
+    caller.require(Scope.READ)
+    home = find(caller, collection)
+    report = home.health_reports.order_by("-created_at").first()
+    findings = report.findings if report else {}
+    poor = home.faces.exclude(quality_reasons=[]).select_related("person")
+    return Health(
+        report,
+        tuple(
+            pair
+            for pair in _pairs(home, findings.get("duplicates", ()))
+            if pair.first.person_id != pair.second.person_id
+        ),
+        tuple(
+            pair for pair in _pairs(home, findings.get("mixed", ())) if pair.first.person_id == pair.second.person_id
+        ),
+        tuple(poor.order_by("-number")[:_SHOWN]),
+        poor.count(),
+    )
+
+
+def _pairs(home: Collection, found: Sequence[tuple[str, str, float]]) -> list[FacePair]:
+    """Look the faces up; a pair whose face was erased meanwhile is settled."""
+    ids = {int(face) for first, second, _ in found for face in (first, second)}
+    faces = {face.pk: face for face in home.faces.filter(pk__in=ids).select_related("person")}
+    return [
+        FacePair(faces[int(first)], faces[int(second)], cosine)
+        for first, second, cosine in found
+        if int(first) in faces and int(second) in faces
+    ]

@@ -1,0 +1,132 @@
+"""A tenant's people: who belongs to it, in which role, and who is invited.
+
+Owners and administrators may do the same, but for one thing: only an owner appoints or removes owners.
+"""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from tenants import access, audit, invitations
+from tenants.access import Caller, Scope
+from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
+from tenants.models import Invitation, Member
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A tenant's members by name, and the invitations that wait."""
+
+    members: tuple[Member, ...]
+    invitations: tuple[Invitation, ...]
+
+
+def team(caller: Caller) -> Team:
+    """Return who belongs to the tenant and who is invited."""
+    caller.require(Scope.READ)
+    members = Member.objects.of(caller.tenant).select_related("user").order_by("user__username")
+    waiting = Invitation.objects.of(caller.tenant).filter(accepted_at=None, expires_at__gt=timezone.now())
+    return Team(tuple(members), tuple(waiting.order_by("-created_at")))
+
+
+def invite(caller: Caller, *, email: str, role: str) -> str:
+    """Invite somebody; return the secret of their link, which is shown this once.
+
+    Raises:
+        OwnerNeeded: somebody else than an owner invites an owner.
+    """
+    caller.require(Scope.ADMIN)
+    _check_rank(caller, role)
+    with transaction.atomic():
+        invitation, secret = invitations.issue(caller.tenant, email=email, role=role, invited_by=caller.name)
+        audit.record(caller, "member.invited", invitation, role=role)
+    return secret
+
+
+def withdraw(caller: Caller, *, invitation: int) -> None:
+    """Make an invitation's link useless.
+
+    Raises:
+        InvitationUnusable: there is no such invitation that still waits.
+    """
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        found = Invitation.objects.of(caller.tenant).filter(pk=invitation, accepted_at=None).first()
+        if found is None:
+            raise InvitationUnusable
+        audit.record(caller, "member.invitation_withdrawn", found, role=found.role)
+        found.delete()
+
+
+def change_role(caller: Caller, *, member: int, role: str) -> Member:
+    """Give a member another role.
+
+    Raises:
+        MemberNotFound: the tenant has no such member.
+        OwnerNeeded: an owner is concerned and the caller is none, or the last owner would go.
+    """
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        found = _member(caller, member)
+        before = found.role
+        _check_rank(caller, before, role)
+        found.role = role
+        found.save(update_fields=["role"])
+        _check_an_owner_stays(caller)
+        audit.record(caller, "member.role_changed", found, before=before, after=role)
+    return found
+
+
+def remove_member(caller: Caller, *, member: int) -> None:
+    """Take a member's place away; their account stays.
+
+    Raises:
+        MemberNotFound: the tenant has no such member.
+        OwnerNeeded: an owner is concerned and the caller is none, or the last owner would go.
+    """
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        found = _member(caller, member)
+        _check_rank(caller, found.role)
+        audit.record(caller, "member.removed", found, role=found.role, user=str(found.user_id))
+        found.delete()
+        _check_an_owner_stays(caller)
+
+
+def accept_invitation(secret: str, user: User) -> Member:
+    """Take the place that a link offers; the link is the authority, so there is no Caller yet.
+
+    Raises:
+        InvitationUnusable: there is no such invitation that still waits.
+    """
+    invitation = access.invitation_for(secret)
+    with transaction.atomic():
+        member = invitations.accept(invitation, user)
+        joined = access.caller_for_member(user, invitation.tenant.slug)
+        if joined is None:
+            raise InvitationUnusable
+        audit.record(joined, "member.joined", member, role=member.role)
+    return member
+
+
+def _member(caller: Caller, member: int) -> Member:
+    found: Member | None = Member.objects.of(caller.tenant).select_related("user").filter(pk=member).first()
+    if found is None:
+        raise MemberNotFound
+    return found
+
+
+def _check_rank(caller: Caller, *roles: str) -> None:
+    """Let only owners, and the platform itself, deal with owners."""
+    if Member.Role.OWNER not in roles or caller.kind == "system":
+        return
+    owners = Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER)
+    if caller.kind != "user" or not owners.filter(user_id=int(caller.id)).exists():
+        raise OwnerNeeded
+
+
+def _check_an_owner_stays(caller: Caller) -> None:
+    if not Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER).exists():
+        raise OwnerNeeded

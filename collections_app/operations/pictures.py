@@ -1,0 +1,69 @@
+"""The kept images of faces: decrypted for who may read them, whole or as a thumbnail."""
+
+from dataclasses import dataclass
+
+import cv2
+
+from collections_app import storage
+from collections_app.errors import FaceNotFound
+from collections_app.models import Face
+from collections_app.operations.faces import get_face
+from recognition import decode
+from tenants.access import Caller, Scope
+
+_SIDE = 160
+_MARGIN = 0.25
+_QUALITY = 85
+_PNG = b"\x89PNG"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image file."""
+
+    content: bytes
+
+    @property
+    def kind(self) -> str:
+        """Its media type; only JPEG and PNG are ever kept."""
+        return "image/png" if self.content.startswith(_PNG) else "image/jpeg"
+
+
+def face_picture(caller: Caller, *, collection: str, face: str) -> Picture:
+    """Return what is kept of the image from which a face was enrolled.
+
+    Raises:
+        FaceNotFound: no such face, or nothing of its image was kept.
+    """
+    caller.require(Scope.READ)
+    return Picture(_kept(caller, get_face(caller, collection=collection, face=face)))
+
+
+def face_thumbnail(caller: Caller, *, collection: str, face: str) -> Picture:
+    """Return a small square JPEG of a face.
+
+    Raises:
+        FaceNotFound: no such face, or nothing of its image was kept.
+    """
+    caller.require(Scope.READ)
+    found = get_face(caller, collection=collection, face=face)
+    pixels = decode.decode(_kept(caller, found), decode.DEFAULT_LIMITS)
+    left, top, width, height = found.stored_frame
+    scale_x, scale_y = pixels.shape[1] / width, pixels.shape[0] / height
+    side = max(found.box_width * scale_x, found.box_height * scale_y) * (1 + 2 * _MARGIN)
+    x = (found.box_x + found.box_width / 2 - left) * scale_x - side / 2
+    y = (found.box_y + found.box_height / 2 - top) * scale_y - side / 2
+    part = pixels[max(0, int(y)) : int(y + side), max(0, int(x)) : int(x + side)]
+    shrink = min(1.0, _SIDE / max(part.shape[:2]))
+    small = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return Picture(jpeg.tobytes())
+
+
+def _kept(caller: Caller, face: Face) -> bytes:
+    if not face.stored_image:
+        raise FaceNotFound(face.uuid)
+    try:
+        return storage.read(caller.tenant, face.image, face.stored_image)
+    except FileNotFoundError:
+        raise FaceNotFound(face.uuid) from None

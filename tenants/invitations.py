@@ -1,0 +1,42 @@
+"""Invitations: a place in a tenant for whoever holds a link. The only code that sees a link's secret in plain text."""
+
+import secrets
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from tenants.errors import InvitationUnusable
+from tenants.keys import secret_hash
+from tenants.models import Invitation, Member, Tenant
+
+LASTS = timedelta(days=7)
+
+
+def issue(tenant: Tenant, *, email: str, role: str, invited_by: str) -> tuple[Invitation, str]:
+    """Make an invitation; its secret is in the answer and nowhere else."""
+    secret = secrets.token_urlsafe(32)
+    invitation = Invitation.everywhere.create(
+        tenant=tenant,
+        email=email,
+        role=role,
+        secret_hash=secret_hash(secret),
+        invited_by=invited_by,
+        expires_at=timezone.now() + LASTS,
+    )
+    return invitation, secret
+
+
+def accept(invitation: Invitation, user: User) -> Member:
+    """Take the place; whoever is a member already stays what they are.
+
+    Raises:
+        InvitationUnusable: somebody else was faster.
+    """
+    with transaction.atomic():
+        waiting = Invitation.objects.of(invitation.tenant).filter(pk=invitation.pk, accepted_at=None)
+        if not waiting.update(accepted_at=timezone.now()):
+            raise InvitationUnusable
+        member = Member.objects.of(invitation.tenant).filter(user=user).first()
+        return member or Member.everywhere.create(tenant=invitation.tenant, user=user, role=invitation.role)

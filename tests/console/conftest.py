@@ -1,0 +1,123 @@
+"""A tenant's people, one in each role, and a stranger; and a browser that takes nothing amiss quietly."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from collections_app.models import Collection
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.people import PersonDetails
+from tenants.models import Member
+from tests.conftest import Customer
+from tests.make import portrait
+
+PASSWORD = "correct horse battery"  # noqa: S105 -- of people who exist for a second
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_root() -> None:
+    """Make the folder that WhiteNoise looks into when the live server starts."""
+    Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def _files(settings: Any, tmp_path: Path) -> None:
+    """Keep images in a folder of the test's own; serve static files as they are."""
+    settings.STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def member(customer: Customer, role: str) -> User:
+    """Make a user with that role in the customer's tenant."""
+    user = User.objects.create_user(f"{role}@{customer.tenant.slug}", f"{role}@example.com", PASSWORD)
+    Member.everywhere.create(tenant=customer.tenant, user=user, role=role)
+    return user
+
+
+def signed_in(user: User) -> Client:
+    """Return a client that is signed in."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def crowd(acme: Customer) -> Collection:
+    """Acme's people: Macron twice, Obama, and Obama again under another name; their faces are kept."""
+    Collection.objects.of(acme.tenant).update(images="crop")
+    people = {
+        "macron_2014": "Emmanuel Macron",
+        "macron_2025": "Emmanuel Macron",
+        "obama": "Barack Obama",
+        "sunak": "Rishi Sunak",
+    }
+    for image, name in people.items():
+        person = PersonDetails(reference=name.split()[1], name=name)
+        enrol_face(acme.caller, collection="people", image=portrait(image), person=person)
+    twin = PersonDetails(reference="twin", name="B. Obama")
+    enrol_face(acme.caller, collection="people", image=portrait("obama"), person=twin)
+    return acme.people
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium. Playwright's loop runs in this thread, which Django would take for an asynchronous view."""
+    assert Path(CHROMIUM).exists(), "The console's browser tests need Chromium: apt-get install chromium fonts-noto-cjk"
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def visit(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
+    """Open a page in a browser of its own; at the end nothing may have been written to any console, CSP included."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(user: User | None = None, path: str = "/", **options: Any) -> Page:
+        context = chromium.new_context(base_url=live_server.url, **options)
+        contexts.append(context)
+        if user:
+            session = signed_in(user).cookies["sessionid"].value
+            context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def violations(page: Page) -> list[tuple[str, str]]:
+    """Return what axe-core finds on the page: the rule, and the first element that breaks it."""
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]

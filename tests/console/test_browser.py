@@ -1,0 +1,204 @@
+"""The console in a real browser: the way of a new tenant, every page for everybody, and nothing on the console."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from collections_app.models import Collection, SearchRecord
+from collections_app.operations.health import examine
+from collections_app.operations.search import search_by_image
+from collections_app.tasks import examine_collection
+from tests.conftest import ArgosClient, Customer
+from tests.console.conftest import PASSWORD, member, violations
+from tests.make import IMAGES, base64_of, portrait
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+Visit = Callable[..., Page]
+
+
+def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> None:
+    member(acme, "owner")
+    page = visit(path="/")
+    page.get_by_label("User name").fill("owner@acme")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    page.get_by_role("link", name="Make a collection").click()
+    page.get_by_label("Name").fill("Front door")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", name="Front door")).to_be_visible()
+
+    page.get_by_role("link", name="Enrol", exact=True).click()
+    page.set_input_files("#id_image", IMAGES / "macron_2025.jpg")
+    page.get_by_label("Name of the person").fill("Emmanuel Macron")
+    page.get_by_role("button", name="Enrol").click()
+    expect(page.get_by_role("heading", name="Emmanuel Macron is enrolled")).to_be_visible()
+    expect(page.locator("#overlay svg rect")).to_have_count(2)
+    assert '"faceId"' in page.locator("#result pre").first.inner_text()
+
+    page.get_by_role("navigation", name="What to try").get_by_role("link", name="Search").click()
+    page.get_by_label("Collection").select_option("Front door")
+    page.set_input_files("#id_image", IMAGES / "macron_2014.jpg")
+    page.get_by_role("button", name="Who is it?").click()
+    expect(page.get_by_role("heading", name="Emmanuel Macron")).to_be_visible()
+    box = page.locator("#overlay svg rect").last.bounding_box()
+    stage = page.locator("[data-stage]").bounding_box()
+    assert box
+    assert stage
+    assert stage["x"] < box["x"] < box["x"] + box["width"] < stage["x"] + stage["width"]
+    assert box["width"] > stage["width"] / 5
+
+    _move_the_threshold(page)
+    _use_a_key(page, acme)
+    _read_the_audit_log(page)
+
+
+def _move_the_threshold(page: Page) -> None:
+    """Everything from a slider to the next search: at 0.9 the same photo finds nobody."""
+    page.get_by_role("link", name="Collections").first.click()
+    page.get_by_role("link", name=re.compile("Front door")).click()
+    page.get_by_role("link", name="Policy").click()
+    meaning = page.locator("#meaning")
+    expect(meaning).to_contain_text("1 in 10,000 strangers")
+    with page.expect_response(lambda answer: "threshold" in answer.url):
+        page.get_by_label("Similarity threshold").fill("0.3")
+    expect(meaning).to_contain_text("1 in 93 strangers")
+    with page.expect_response(lambda answer: "similarity_threshold=0.9" in answer.url):
+        page.get_by_label("Similarity threshold").fill("0.9")
+    expect(meaning).to_contain_text("Rarer than was measured")
+    page.get_by_role("button", name="Save the policy").click()
+    expect(page.get_by_role("status")).to_contain_text("The policy is saved")
+    page.get_by_role("link", name="Search", exact=True).click()
+    page.set_input_files("#id_image", IMAGES / "macron_2014.jpg")
+    page.get_by_role("button", name="Who is it?").click()
+    expect(page.get_by_role("heading", name="Nobody known")).to_be_visible()
+    page.get_by_role("link", name="Why?").click()
+    expect(page.get_by_role("heading", name="Why nobody matched")).to_be_visible()
+    expect(page.get_by_role("link", name="Emmanuel Macron")).to_be_visible()
+
+
+def _use_a_key(page: Page, acme: Customer) -> None:
+    del acme
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_label("Name").fill("door")
+    page.get_by_role("button", name="Make the key").click()
+    token = page.locator("#token").inner_text()
+    body = {"collectionId": "Front door", "requestName": "cam", "faceImage": base64_of(portrait("macron_2025"))}
+    answer = ArgosClient(token)("POST", "/search", body)
+    assert answer.status_code == 200
+    assert [match["user_name"] for match in answer.json()["result"]] == ["Emmanuel Macron"]
+    page.get_by_role("link", name="API keys").click()
+    page.wait_for_url("**/keys/")
+    expect(page.locator("#token")).to_have_count(0)
+    assert token not in page.content()
+    revoke = page.get_by_role("region", name="door").get_by_role("button", name="Revoke")
+    revoke.click()
+    expect(page.get_by_role("status")).to_contain_text("The key is revoked")
+    assert ArgosClient(token)("POST", "/search", body).status_code == 403
+
+
+def _read_the_audit_log(page: Page) -> None:
+    page.get_by_role("link", name="Audit log").click()
+    for action in ("key.revoked", "key.issued", "collection.policy_changed", "face.enrolled", "collection.created"):
+        expect(page.get_by_text(action).first).to_be_visible()
+    page.get_by_role("button", name="Verify the chain").click()
+    expect(page.get_by_role("status")).to_contain_text("The chain is whole")
+    page.get_by_text("Filter and export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert "collection.policy_changed" in download.value.path().read_text()
+
+
+@pytest.fixture
+def pages(acme: Customer, crowd: Collection) -> list[str]:
+    """Return the address of every page that is read, with something on each."""
+    search_by_image(acme.caller, collection="people", image=portrait("macron_2014"))
+    examine_collection.run(examine(acme.caller, collection="people").pk)
+    face, record = crowd.faces.first(), SearchRecord.objects.of(acme.tenant).get()
+    assert face
+    node = {"node": crowd.node}
+    places: list[tuple[str, dict[str, Any]]] = [
+        *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
+        *((name, {}) for name in ("keys", "members", "settings")),
+        *((name, node) for name in ("collection", "collection_delete", "faces", "people", "health")),
+        ("face", {**node, "face": face.uuid}),
+        ("person", {**node, "person": face.person_id}),
+        ("search", {"search": record.uuid}),
+    ]
+    tenant = [reverse(f"console:{name}", kwargs={"tenant": "acme", **place}) for name, place in places]
+    trials = [f"/console/acme/playground/?action={action}" for action in ("detect", "compare", "enrol")]
+    own = [reverse(f"console:{name}") for name in ("account", "authenticator", "password", "home")]
+    return [*tenant, *trials, *own, "/console/acme/nowhere/"]
+
+
+@pytest.mark.parametrize(
+    ("role", "theme", "width", "language"),
+    [("owner", "light", 1280, "en"), ("owner", "dark", 360, "ko"), ("auditor", "light", 360, "en")],
+)
+def test_every_page_is_accessible_and_fits(  # noqa: PLR0917 -- the ways to look at it
+    acme: Customer, pages: list[str], visit: Visit, role: str, theme: str, width: int, language: str
+) -> None:
+    page = visit(
+        member(acme, role), "/console/", viewport={"width": width, "height": 800}, color_scheme=theme, locale=language
+    )
+    wrong = []
+    for path in pages:
+        answer = page.request.get(path, max_redirects=0)
+        if answer.status != 200:
+            continue  # test_roles holds who may see what; a refusal is a page of its own, looked at below
+        page.goto(path)
+        page.wait_for_load_state("load")
+        assert page.evaluate("document.documentElement.lang") == language
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        wrong += [(path, *found) for found in violations(page)] + ([(path, "overflow", wide)] if wide > width else [])
+    assert wrong == []
+
+
+def test_the_doors_are_accessible(acme: Customer, visit: Visit) -> None:
+    del acme
+    page = visit(path="/account/login/")
+    for path in ("/account/login/", "/account/forgotten/", "/account/forgotten/sent/"):
+        page.goto(path)
+        assert violations(page) == []
+
+
+def test_the_theme_is_chosen_and_kept(acme: Customer, visit: Visit) -> None:
+    page = visit(member(acme, "auditor"), "/console/acme/", color_scheme="light")
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "light"
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+
+
+def test_the_language_is_chosen_and_kept(acme: Customer, visit: Visit) -> None:
+    page = visit(member(acme, "auditor"), "/console/acme/", locale="en")
+    page.get_by_role("button", name="한국어").click()
+    expect(page.get_by_role("heading", name="개요")).to_be_visible()
+    page.goto("/console/acme/members/")
+    expect(page.get_by_role("heading", name="구성원")).to_be_visible()
+
+
+def test_comparing_two_photos_and_moving_the_threshold(acme: Customer, visit: Visit) -> None:
+    page = visit(member(acme, "operator"), "/console/acme/playground/?action=compare")
+    page.set_input_files("#id_image", IMAGES / "macron_2014.jpg")
+    page.set_input_files("#id_second", IMAGES / "macron_2025.jpg")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("heading", name="The same person")).to_be_visible()
+    expect(page.locator("#overlay-second svg rect")).to_have_count(2)
+    page.get_by_label("Threshold").fill("0.95")
+    expect(page.get_by_role("heading", name="Two people")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_a_photo_without_a_face_says_so(acme: Customer, visit: Visit, tmp_path: Any) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    page = visit(member(acme, "operator"), "/console/acme/playground/?action=search")
+    page.set_input_files("#id_image", tmp_path / "broken.jpg")
+    page.get_by_role("button", name="Who is it?").click()
+    expect(page.get_by_role("alert")).to_contain_text("This file is not an image")

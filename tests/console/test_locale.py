@@ -1,0 +1,36 @@
+"""Every sentence of the console has its Korean."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from babel.messages.pofile import read_po
+from django.conf import settings
+from django.utils.translation.template import templatize
+
+ROOT = settings.BASE_DIR
+CALLS = {"_", "gettext", "gettext_lazy", "ngettext"}
+
+
+def _said() -> Iterator[str]:
+    for file in sorted((ROOT / "templates").rglob("*.*")):
+        source = templatize(file.read_text(encoding="utf-8"), origin=str(file))
+        found = re.findall(r"(?:ngettext|gettext)\(u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", source)
+        yield from map(ast.literal_eval, found)
+    for file in sorted((ROOT / "collections_app" / "console").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+                yield ast.literal_eval(node.args[0])
+
+
+def test_every_sentence_has_its_korean_and_no_sentence_is_left_over() -> None:
+    with (settings.LOCALE_PATHS[0] / "ko" / "LC_MESSAGES" / "django.po").open("rb") as file:
+        catalogue = read_po(file, locale="ko", abort_invalid=True)
+    known = {(m.id if isinstance(m.id, str) else m.id[0]): m for m in catalogue if m.id}
+    said = {" ".join(text.split()) if "\n" in text else text for text in _said()}
+    assert len(said) > 300
+    assert said - set(known) == set()
+    assert set(known) - said == set()
+    assert [m.id for m in known.values() if not all(m.string if isinstance(m.string, tuple) else [m.string])] == []
+    assert [m.id for m in known.values() if m.fuzzy] == []
+    assert [(m.id, list(map(str, m.check()))) for m in known.values() if list(m.check())] == []

@@ -1,0 +1,294 @@
+"""What the pages do, beyond who may see them."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from pytest_django import DjangoAssertNumQueries
+
+from collections_app.models import Collection, Face, HealthReport, Person
+from collections_app.operations.search import search_by_image
+from collections_app.tasks import examine_collection, examine_due
+from tenants import audit
+from tenants.models import AuditEntry, Invitation, Member
+from tests.conftest import Customer
+from tests.console.conftest import PASSWORD, member, signed_in
+from tests.make import portrait
+
+
+def _address(name: str, **where: Any) -> str:
+    return reverse(f"console:{name}", kwargs={"tenant": "acme", **where})
+
+
+def _who(acme: Customer, image: str) -> str:
+    found = search_by_image(acme.caller, collection="people", image=portrait(image))
+    return str(found.matches[0].face.person)
+
+
+def test_merging_two_people_is_seen_by_the_next_search(acme: Customer, crowd: Collection) -> None:
+    operator = signed_in(member(acme, "operator"))
+    obama, twin = crowd.people.get(reference="Obama"), crowd.people.get(reference="twin")
+    address = _address("person_merge", node=crowd.node, person=twin.pk)
+    answer = operator.post(address, {"other": obama.pk, "reason": "same man"})
+    assert answer.status_code == 302
+    assert not Person.objects.of(acme.tenant).filter(pk=obama.pk).exists()
+    assert twin.faces.count() == 2
+    assert _who(acme, "obama") == "B. Obama"
+    face = twin.faces.order_by("number").first()
+    assert face
+    assert b"same man" in operator.get(_address("face", node=crowd.node, face=face.uuid)).content
+    assert audit.verify(acme.tenant).sound
+
+
+def test_splitting_a_face_off_makes_a_new_person(acme: Customer, crowd: Collection) -> None:
+    operator = signed_in(member(acme, "operator"))
+    macron = crowd.people.get(reference="Macron")
+    face = macron.faces.order_by("number").last()
+    assert face
+    operator.post(_address("faces_move", node=crowd.node), {"faces": [face.uuid], "name": "Somebody else"})
+    face.refresh_from_db()
+    assert face.person.name == "Somebody else"
+    assert macron.faces.count() == 1
+
+
+def test_a_face_cannot_be_moved_to_a_person_of_another_tenant(
+    acme: Customer, globex: Customer, crowd: Collection
+) -> None:
+    theirs = Person.everywhere.create(tenant=globex.tenant, collection=globex.people, reference="theirs")
+    face = crowd.faces.first()
+    assert face
+    operator = signed_in(member(acme, "operator"))
+    move = {"faces": [face.uuid], "person": theirs.pk}
+    answer = operator.post(_address("faces_move", node=crowd.node), move)
+    assert answer.status_code == 404
+    assert Face.objects.of(acme.tenant).get(pk=face.pk).person_id == face.person_id
+
+
+def test_erasing_ticked_faces_takes_their_people_and_images(acme: Customer, crowd: Collection) -> None:
+    operator = signed_in(member(acme, "operator"))
+    chosen = list(crowd.faces.filter(person__reference__in=["Sunak", "twin"]))
+    thumbnail = _address("face_thumbnail", node=crowd.node, face=chosen[0].uuid)
+    assert operator.get(thumbnail)["Content-Type"] == "image/jpeg"
+    operator.post(_address("faces_delete", node=crowd.node), {"faces": [face.uuid for face in chosen]})
+    assert set(crowd.people.values_list("reference", flat=True)) == {"Macron", "Obama"}
+    assert operator.get(thumbnail).status_code == 404
+    assert _who(acme, "obama") == "Barack Obama"
+
+
+def test_one_unknown_face_among_the_ticked_erases_none(acme: Customer, globex: Customer, crowd: Collection) -> None:
+    del globex
+    face = crowd.faces.first()
+    assert face
+    operator = signed_in(member(acme, "operator"))
+    chosen = {"faces": [face.uuid, "00000000-0000-4000-8000-000000000000"]}
+    assert operator.post(_address("faces_delete", node=crowd.node), chosen).status_code == 404
+    assert crowd.faces.filter(pk=face.pk).exists()
+
+
+def test_a_kept_image_carries_its_place_in_the_original(acme: Customer, crowd: Collection) -> None:
+    del acme
+    for face in crowd.faces.all():
+        left, top, width, height = face.stored_frame
+        assert left <= max(face.box_x, 0) < face.box_x + face.box_width <= left + width <= face.image_width
+        assert top <= max(face.box_y, 0) < face.box_y + face.box_height <= top + height <= face.image_height
+
+
+def test_health_finds_one_person_twice_and_two_under_one_name(acme: Customer, crowd: Collection) -> None:
+    operator, page = signed_in(member(acme, "operator")), _address("health", node=crowd.node)
+    sunak = crowd.faces.get(person__reference="Sunak")
+    sunak.person = crowd.people.get(reference="Macron")
+    sunak.save()
+    assert operator.post(page).status_code == 200
+    report = HealthReport.objects.of(acme.tenant).get()
+    assert operator.post(page).status_code == 200  # a second click while it waits asks for nothing more
+    assert HealthReport.objects.of(acme.tenant).count() == 1
+    examine_collection.run(report.pk)
+    content = operator.get(page).content.decode()
+    assert "Likely one person twice" in content
+    report.refresh_from_db()
+    assert report.progress == 100
+    faces = {str(face.pk): face.person.reference for face in crowd.faces.select_related("person")}
+    ((first, second, cosine),) = report.findings["duplicates"]
+    assert {faces[first], faces[second]} == {"Obama", "twin"}
+    assert cosine > 0.99
+    ((first, second, _),) = report.findings["mixed"]
+    assert str(sunak.pk) in {first, second}
+    assert sum(report.findings["genuine"]) == 3
+    assert sum(report.findings["impostor"]) == 7
+
+
+def test_a_lost_health_job_is_done_by_the_sweep(acme: Customer, crowd: Collection) -> None:
+    report = HealthReport.everywhere.create(tenant=acme.tenant, collection=crowd)
+    examine_due.run()
+    report.refresh_from_db()
+    assert report.state == "queued"
+    HealthReport.objects.of(acme.tenant).update(created_at=timezone.now() - timedelta(minutes=6))
+    examine_due.run()
+    report.refresh_from_db()
+    assert report.state == "done"
+
+
+def test_a_list_of_faces_takes_the_same_queries_at_any_length(
+    acme: Customer, crowd: Collection, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = signed_in(member(acme, "auditor"))
+    with django_assert_num_queries(8):
+        client.get(_address("faces", node=crowd.node))
+    with django_assert_num_queries(8):
+        client.get(_address("faces", node=crowd.node), {"person": "obama", "quality": "none", "before": "5"})
+
+
+def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: Collection, monkeypatch: Any) -> None:
+    monkeypatch.setattr("collections_app.console.views.faces._PAGE", 2)
+    client, seen = signed_in(member(acme, "auditor")), []
+    query: dict[str, str] = {}
+    for _ in range(3):
+        found = client.get(_address("faces", node=crowd.node), query).context["found"]
+        seen += [face.number for face in found.rows]
+        query = {"before": found.after}
+    assert seen == [5, 4, 3, 2, 1]
+    assert found.after is None
+
+
+def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
+    owner = signed_in(member(acme, "owner"))
+    page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
+    link = page.context["link"].removeprefix("http://testserver")
+    newcomer = Client()
+    assert b"Acme" in newcomer.get(link).content
+    chosen = {"username": "newcomer", "password1": PASSWORD, "password2": PASSWORD}
+    assert newcomer.post(link, chosen)["Location"] == "/console/acme/"
+    assert newcomer.get("/console/acme/").status_code == 200
+    assert Member.objects.of(acme.tenant).get(user__username="newcomer").role == "operator"
+    assert Client().get(link).status_code == 404
+    assert audit.verify(acme.tenant).sound
+
+
+def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
+    admin = signed_in(member(acme, "admin"))
+    links = [
+        admin.post(_address("members"), {"email": f"{n}@example.com", "role": "auditor"}).context["link"]
+        for n in range(2)
+    ]
+    first, second = Invitation.objects.of(acme.tenant).order_by("pk")
+    admin.post(_address("withdraw", invitation=first.pk))
+    Invitation.objects.of(acme.tenant).filter(pk=second.pk).update(expires_at=timezone.now())
+    for link in links:
+        assert Client().get(link.removeprefix("http://testserver")).status_code == 404
+
+
+def test_only_owners_deal_with_owners_and_one_stays(acme: Customer) -> None:
+    owner_user, admin = member(acme, "owner"), signed_in(member(acme, "admin"))
+    owner = signed_in(owner_user)
+    first = Member.objects.of(acme.tenant).get(user=owner_user)
+    assert admin.post(_address("members"), {"email": "x@example.com", "role": "owner"}).status_code == 403
+    assert admin.post(_address("member_remove", member=first.pk)).status_code == 403
+    assert admin.post(_address("member", member=first.pk), {"role": "auditor"}).status_code == 403
+    assert owner.post(_address("member", member=first.pk), {"role": "auditor"}).status_code == 403  # the last one
+    first.refresh_from_db()
+    assert first.role == "owner"
+
+
+def test_a_removed_member_is_a_stranger_at_once(acme: Customer) -> None:
+    owner, leaver = signed_in(member(acme, "owner")), member(acme, "operator")
+    client = signed_in(leaver)
+    assert client.get("/console/acme/").status_code == 200
+    owner.post(_address("member_remove", member=Member.objects.of(acme.tenant).get(user=leaver).pk))
+    assert client.get("/console/acme/").status_code == 404
+
+
+def test_too_many_wrong_passwords_lock_the_door(acme: Customer, client: Client) -> None:
+    member(acme, "owner")
+    for _ in range(4):
+        wrong = client.post("/account/login/", {"username": "owner@acme", "password": "wrong"})
+        assert wrong.status_code == 200
+    assert client.post("/account/login/", {"username": "owner@acme", "password": "wrong"}).status_code == 429
+    right = client.post("/account/login/", {"username": "owner@acme", "password": PASSWORD})
+    assert right.status_code == 429
+    elsewhere = Client(REMOTE_ADDR="192.0.2.9").post(
+        "/account/login/", {"username": "owner@acme", "password": PASSWORD}
+    )
+    assert elsewhere.status_code == 302
+
+
+def test_an_authenticator_is_asked_for_before_any_page_and_the_admin(acme: Customer) -> None:
+    user = member(acme, "owner")
+    User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
+    client = signed_in(user)
+    client.get("/account/authenticator/")
+    device = TOTPDevice.objects.get(user=user)
+    code = f"{totp(device.bin_key):06d}"
+    assert client.post("/account/authenticator/", {"code": code}).status_code == 302
+    assert client.get("/console/acme/").status_code == 200
+    later = signed_in(user)
+    for path in ("/console/acme/", "/admin/", "/account/password/", "/account/authenticator/remove/"):
+        assert later.get(path)["Location"] == "/account/code/"
+    assert later.post("/account/code/", {"code": "000000"}).status_code == 400
+    TOTPDevice.objects.update(last_t=-1, throttling_failure_count=0, throttling_failure_timestamp=None)
+    assert later.post("/account/code/", {"code": f"{totp(device.bin_key):06d}"})["Location"] == "/console/"
+    assert later.get("/console/acme/").status_code == 200
+
+
+def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client) -> None:
+    member(acme, "owner")
+    for address in ("owner@example.com", "nobody@example.com"):
+        assert client.post("/account/forgotten/", {"email": address})["Location"] == "/account/forgotten/sent/"
+    (letter,) = mail.outbox
+    link = next(word for word in letter.body.split() if "/account/forgotten/" in word).removeprefix("http://testserver")
+    form = client.get(link)["Location"]
+    client.post(form, {"new_password1": "a wholly new phrase", "new_password2": "a wholly new phrase"})
+    renewed = client.post("/account/login/", {"username": "owner@acme", "password": "a wholly new phrase"})
+    assert renewed["Location"] == "/console/"
+
+
+def test_the_audit_log_shows_a_broken_chain(acme: Customer) -> None:
+    auditor = signed_in(member(acme, "auditor"))
+    verify = _address("audit_verify")
+    assert b"The chain is whole" in auditor.post(verify).content
+    AuditEntry.objects.of(acme.tenant).filter(number=2).update(action="nothing.happened")
+    assert b"The chain is broken at entry 2" in auditor.post(verify).content
+
+
+def test_a_policy_out_of_bounds_is_shown_by_its_form_and_not_saved(acme: Customer, crowd: Collection) -> None:
+    admin = signed_in(member(acme, "admin"))
+    answer = admin.post(_address("collection", node=crowd.node), {"similarity_threshold": "7"})
+    assert answer.status_code == 400
+    crowd.refresh_from_db()
+    assert crowd.similarity_threshold < 1
+
+
+def test_a_collection_is_deleted_only_under_its_typed_name(acme: Customer, crowd: Collection) -> None:
+    admin, page = signed_in(member(acme, "admin")), _address("collection_delete", node=crowd.node)
+    assert admin.post(page, {"typed": "peopel"}).status_code == 400
+    assert admin.post(page, {"typed": "people"}).status_code == 302
+    crowd.refresh_from_db()
+    assert crowd.state == "deleted"
+    assert admin.get(_address("collection", node=crowd.node)).status_code == 404
+
+
+def test_the_policy_of_content_is_strict_everywhere_but_in_the_operators_admin(acme: Customer) -> None:
+    client = signed_in(member(acme, "auditor"))
+    for path in ("/account/login/", "/console/acme/", "/console/acme/nowhere/"):
+        policy = client.get(path)["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("path", ["/account/login/", "/console/acme/"])
+def test_the_console_speaks_korean_to_those_who_wish(acme: Customer, path: str) -> None:
+    client = signed_in(member(acme, "auditor")) if "acme" in path else Client()
+    answer = client.get(path, headers={"Accept-Language": "ko"})
+    assert 'lang="ko"' in answer.content.decode()
+
+
+def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> None:
+    answer = client.get("/faces", headers={"Accept-Language": "ko"})
+    assert answer.json()["message"] == "API Key is required."
+    assert "Content-Language" not in answer

@@ -1,0 +1,144 @@
+"""Who may do what: the README's table, held for every address of the console."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, reverse
+
+from collections_app.console.urls import TENANT
+from collections_app.models import Collection, SearchRecord
+from collections_app.operations.search import search_by_image
+from tenants.access import ROLE_SCOPES, Scope
+from tests.conftest import Customer
+from tests.console.conftest import member, signed_in
+from tests.make import portrait
+
+ROLES = ("owner", "admin", "operator", "auditor")
+
+# By the page's name: the scope to see it, the scope to change something there (None: it has no such thing).
+NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
+    "overview": (Scope.READ, None),
+    "collections": (Scope.READ, None),
+    "collection_new": (Scope.ADMIN, Scope.ADMIN),
+    "collection": (Scope.READ, Scope.ADMIN),
+    "threshold": (Scope.READ, None),
+    "index": (Scope.READ, Scope.ADMIN),
+    "collection_delete": (Scope.ADMIN, Scope.ADMIN),
+    "health": (Scope.READ, Scope.SEARCH),
+    "health_progress": (Scope.READ, None),
+    "faces": (Scope.READ, None),
+    "faces_delete": (None, Scope.DELETE),
+    "faces_move": (None, Scope.ENROL),
+    "face": (Scope.READ, None),
+    "face_image": (Scope.READ, None),
+    "face_thumbnail": (Scope.READ, None),
+    "people": (Scope.READ, None),
+    "person": (Scope.READ, Scope.ENROL),
+    "person_merge": (None, Scope.ENROL),
+    "playground": (Scope.SEARCH, None),
+    "verdict": (Scope.SEARCH, None),
+    "playground_try": (None, Scope.SEARCH),
+    "searches": (Scope.AUDIT, None),
+    "search": (Scope.AUDIT, None),
+    "audit": (Scope.AUDIT, None),
+    "audit_verify": (None, Scope.AUDIT),
+    "audit_export": (None, Scope.AUDIT),
+    "keys": (Scope.ADMIN, Scope.ADMIN),
+    "key_rotate": (Scope.ADMIN, Scope.ADMIN),
+    "key_revoke": (None, Scope.ADMIN),
+    "members": (Scope.READ, Scope.ADMIN),
+    "member": (None, Scope.ADMIN),
+    "member_remove": (None, Scope.ADMIN),
+    "withdraw": (None, Scope.ADMIN),
+    "settings": (Scope.READ, Scope.ADMIN),
+}
+
+
+def _names(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _names(pattern.url_patterns)
+        elif pattern.name:
+            yield pattern.name
+
+
+def test_the_table_names_every_page() -> None:
+    assert set(_names(TENANT)) == set(NEEDS)
+
+
+def _each(names: tuple[str, ...], place: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: dict(place) for name in names}
+
+
+@pytest.fixture
+def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
+    """Return what each page's address needs besides the tenant."""
+    face = crowd.faces.first()
+    assert face
+    search_by_image(acme.caller, collection="people", image=portrait("obama"))
+    record = SearchRecord.objects.of(acme.tenant).get()
+    node = {"node": crowd.node}
+    one = {**node, "face": face.uuid}
+    person = {**node, "person": face.person_id}
+    key = {"key": acme.issued.key.pk}
+    of_node = ("collection", "index", "threshold", "collection_delete", "health", "health_progress", "people")
+    return {
+        **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
+        **_each(("face", "face_image", "face_thumbnail"), one),
+        **_each(("person", "person_merge"), person),
+        **_each(("key_rotate", "key_revoke"), key),
+        **_each(("member", "member_remove"), {"member": 0}),
+        "playground_try": {"action": "detect"},
+        "search": {"search": record.uuid},
+        "audit_export": {"form": "json"},
+        "withdraw": {"invitation": 0},
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_sees_and_changes_what_the_table_says(
+    acme: Customer, places: dict[str, dict[str, Any]], role: str
+) -> None:
+    client, scopes = signed_in(member(acme, role)), ROLE_SCOPES[role]
+    wrong = []
+    for name, needed in NEEDS.items():
+        address = reverse(f"console:{name}", kwargs={"tenant": "acme", **places.get(name, {})})
+        for method, scope in zip(("get", "post"), needed, strict=True):
+            if scope is not None:
+                status = getattr(client, method)(address).status_code
+                if (status == 403) == (scope in scopes):
+                    wrong.append((name, method, status))
+    assert wrong == []
+
+
+def test_a_stranger_and_somebody_of_another_tenant_learn_nothing(
+    acme: Customer, globex: Customer, places: dict[str, dict[str, Any]]
+) -> None:
+    del acme
+    outsider = signed_in(member(globex, "owner"))
+    for name in NEEDS:
+        address = reverse(f"console:{name}", kwargs={"tenant": "acme", **places.get(name, {})})
+        nowhere = reverse(f"console:{name}", kwargs={"tenant": "nobody", **places.get(name, {})})
+        for method in ("get", "post"):
+            theirs, none = getattr(outsider, method)(address), getattr(outsider, method)(nowhere)
+            assert theirs.status_code == none.status_code == 404, name
+            assert b"acme" not in theirs.content.lower().replace(address.encode(), b"")
+
+
+def test_whoever_is_not_signed_in_is_asked_to(acme: Customer, client: Any) -> None:
+    del acme
+    answer = client.get("/console/acme/")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/account/login/?next=/console/acme/"
+
+
+def test_a_face_of_another_tenant_is_not_shown_in_ones_own(acme: Customer, globex: Customer, crowd: Collection) -> None:
+    del acme
+    face = crowd.faces.first()
+    assert face
+    outsider = signed_in(member(globex, "owner"))
+    for node in (crowd.node, globex.people.node):
+        for page in ("face", "face_image", "face_thumbnail"):
+            address = reverse(f"console:{page}", kwargs={"tenant": "globex", "node": node, "face": face.uuid})
+            assert outsider.get(address).status_code == 404
