@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numkong
 import numpy as np
+import onnxruntime  # noqa: F401 -- loaded after usearch it crashes the process (seen with 1.31.1 and 2.26.6)
 from usearch.index import Index
 
 from recognition.index import exact, files
