@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from collections_app import storage
 from collections_app.models import Collection, Face, Person, Receipt
-from recognition.index import face_index, store
-from recognition.models import Embedding, Gallery, Tombstone
+from recognition.index import face_index, files, store
+from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
 from tenants.models import ApiKey, AuditEntry, AuditHead, DataKey, Tenant
@@ -53,7 +53,8 @@ def erase_faces(
     receipt = begin(caller, kind=kind, subject=subject, collection=home, face_count=len(faces))
     receipt.faces = [str(face.pk) for face in faces]
     receipt.files = sorted(_own_files(home, faces))
-    receipt.save(update_fields=["faces", "files"])
+    receipt.segments = sorted(store.holders(home.tenant, [face.pk for face in faces]))
+    receipt.save(update_fields=["faces", "files", "segments"])
     return receipt, probes
 
 
@@ -61,8 +62,10 @@ def begin(
     caller: Caller, *, kind: Receipt.Kind, subject: str, collection: Collection | None = None, face_count: int = 0
 ) -> Receipt:
     """Open a receipt, in the caller's transaction."""
+    segments = IndexSegment.objects.of(caller.tenant).filter(gallery_id=collection.pk) if collection else ()
     return Receipt.everywhere.create(
         tenant=caller.tenant,
+        segments=[segment.name for segment in segments] if kind == Receipt.Kind.COLLECTION else [],
         collection=collection,
         kind=kind,
         subject=subject,
@@ -93,16 +96,17 @@ def finish(receipt: Receipt) -> bool:
         return True
     for name in receipt.files:
         storage.erase(name)
+    _follow_segments(receipt)
     left = _left(receipt)
-    scrubbed = scrub()
-    if any(left.values()) or receipt.found_again or not scrubbed:
-        logger.warning("An erasure is not complete yet.", extra={"receipt": receipt.uuid, "left": left})
+    scrubbed = "" if any(left.values()) or receipt.found_again else scrub()
+    if not scrubbed:
+        logger.info("An erasure is not complete yet.", extra={"receipt": receipt.uuid, "left": left})
         return False
     now = timezone.now()
     document = signing.signed(_document(receipt, left, scrubbed, now.isoformat()))
     # Whoever was first keeps what it signed: the task may run twice at once.
     still_open = Receipt.objects.of(receipt.tenant).filter(pk=receipt.pk, completed_at=None)
-    still_open.update(document=document, completed_at=now, faces=[], files=[])
+    still_open.update(document=document, completed_at=now, faces=[], files=[], segments=[])
     receipt.refresh_from_db()
     return True
 
@@ -129,6 +133,7 @@ def erase_tenant(caller: Caller) -> Receipt:
     for model in apps.get_models():
         if issubclass(model, TenantOwned) and model not in _KEPT:
             remove_rows(model.objects.of(tenant))
+    files.erase_tenant(tenant.pk)
     finish(receipt)
     return receipt
 
@@ -162,14 +167,23 @@ def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:
     return names - set(shared.values_list("stored_image", flat=True))
 
 
+def _follow_segments(receipt: Receipt) -> None:
+    """Note the files that came to hold an erased template since: a compaction may have read it just before it went."""
+    found = store.holders(receipt.tenant, [int(face) for face in receipt.faces]) - set(receipt.segments)
+    if found:
+        receipt.segments = sorted({*receipt.segments, *found})
+        receipt.save(update_fields=["segments"])
+
+
 def _left(receipt: Receipt) -> dict[str, int]:
     """Count what each store still has."""
     tenant = receipt.tenant
     faces, templates = Face.objects.of(tenant), Embedding.objects.of(tenant)
     people, keys = Person.objects.of(tenant), DataKey.objects.of(tenant).none()
     images = sum(storage.exists(name) for name in receipt.files)
+    segments = set(receipt.segments)
     if receipt.kind == Receipt.Kind.TENANT:
-        keys, images = DataKey.objects.of(tenant), storage.count(tenant)
+        keys, images, segments = DataKey.objects.of(tenant), storage.count(tenant), files.of_tenant(tenant.pk)
     elif receipt.kind == Receipt.Kind.COLLECTION:
         home = receipt.collection_id
         faces, templates = faces.filter(collection_id=home), templates.filter(gallery_id=home)
@@ -182,6 +196,7 @@ def _left(receipt: Receipt) -> dict[str, int]:
         "people": people.count(),
         "templates": templates.count(),
         "kept images": images,
+        "index files": files.lying(tenant.pk, segments),
         "data keys": keys.count(),
     }
 

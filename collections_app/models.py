@@ -230,7 +230,7 @@ class SearchRecord(TenantOwned):
 class Receipt(TenantOwned):
     """An erasure: what was asked to go, what is known of what is left, and, once nothing is, the signed document.
 
-    `faces` and `files` name what has to be gone until it is; the document holds ids and counts only.
+    `faces`, `files` and `segments` name what has to be gone until it is; the document holds ids and counts only.
     """
 
     class Kind(models.TextChoices):
@@ -253,6 +253,7 @@ class Receipt(TenantOwned):
     face_count = models.PositiveBigIntegerField(default=0)
     faces = models.JSONField(default=list)
     files = models.JSONField(default=list)
+    segments = models.JSONField(default=list)
     searches = models.PositiveIntegerField(default=0)
     found_again = models.PositiveIntegerField(default=0)
     completed_at = models.DateTimeField(null=True)

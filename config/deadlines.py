@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ _watch = Watch()
 class Bounded:
     """A WSGI application whose requests are held to their deadline.
 
-    From before Django's first look at its connections until after its last, which is when the answer has been sent.
+    From before Django's first look at its connections until after its last, which comes when the answer has been sent.
     What is shut down is tried once more over a new connection, so it is shut by as much earlier as connecting may take.
     """
 
@@ -92,31 +92,33 @@ class Bounded:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request under watch."""
+        with self._watched():
+            return _Body(self._application(environ, start_response), self._watched)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
         number = _watch.begin(self._seconds - CONNECT_SECONDS, connections[DEFAULT_DB_ALIAS])
         try:
-            return _Body(self._application(environ, start_response), number)
-        except BaseException:
+            yield
+        finally:
             _watch.end(number)
-            raise
 
 
 class _Body:
-    """An answer's body, under watch until it is closed."""
+    """An answer's body. Django makes it without the database, and looks at its connections again when it is closed."""
 
-    def __init__(self, body: Iterable[bytes], number: int) -> None:
+    def __init__(self, body: Iterable[bytes], watched: Callable[[], AbstractContextManager[None]]) -> None:
         self._body = body
-        self._number = number
+        self._watched = watched
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._body)
 
     def close(self) -> None:
-        """Close the body and leave the request alone."""
-        try:
+        """Close the body, under a watch of its own."""
+        with self._watched():
             if hasattr(self._body, "close"):
                 self._body.close()
-        finally:
-            _watch.end(self._number)
 
 
 class DatabaseAway:

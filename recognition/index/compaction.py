@@ -20,6 +20,7 @@ from recognition.index import files, segments, selftest, store
 from recognition.index.lease import Lease, LeaseLost
 from recognition.index.local import open_segment
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from tenants import events
 from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.index")
@@ -220,3 +221,6 @@ def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSeg
         locked.version += 1
         locked.base = max(locked.base, span.high)
         locked.save(update_fields=["version", "base"])
+        events.emit(
+            gallery.tenant, events.Kind.COLLECTION_INDEX_READY, collection_id=str(gallery.pk), faces=locked.size
+        )

@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,6 +131,24 @@ def check_digest(segment: IndexSegment, content: memoryview) -> None:
     """
     if hashlib.sha256(content).hexdigest() != segment.digest:
         raise SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED)
+
+
+def lying(tenant_id: int, names: Collection[str]) -> int:
+    """Count the files of these names that are still there, sealed, or opened on this host."""
+    places = [place for name in names for place in (sealed_path(tenant_id, name), open_path(name))]
+    return sum(place.exists() for place in places)
+
+
+def of_tenant(tenant_id: int) -> set[str]:
+    """Return the names of a tenant's files, published or not."""
+    return {path.stem for path in (Path(settings.INDEX_DIR) / str(tenant_id)).glob("*")}
+
+
+def erase_tenant(tenant_id: int) -> None:
+    """Remove all of a tenant's files; who still maps one keeps it until it lets go."""
+    for name in of_tenant(tenant_id):
+        open_path(name).unlink(missing_ok=True)
+    shutil.rmtree(Path(settings.INDEX_DIR) / str(tenant_id), ignore_errors=True)
 
 
 def discard(segment: IndexSegment) -> None:

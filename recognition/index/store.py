@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from recognition import packs
 from recognition.errors import TemplateNotFound
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from tenants.models import Tenant
 from tenants.vault import Vault
 
 _BATCH = 5000
@@ -145,6 +146,16 @@ def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray
         for home, face_id, sealed in _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
         if home == gallery.pk
     }
+
+
+def holders(tenant: Tenant, face_ids: Collection[int]) -> set[str]:
+    """Return the names of the published files that may still hold templates of these faces, which left."""
+    names: set[str] = set()
+    graves = Tombstone.objects.of(tenant).filter(face_id__in=list(face_ids)).values_list("gallery_id", "came")
+    for gallery_id, came in graves:
+        around = IndexSegment.objects.of(tenant).filter(gallery_id=gallery_id, low__lt=came, high__gte=came)
+        names.update(around.values_list("name", flat=True))
+    return names
 
 
 def vector(gallery: Gallery, face_id: int) -> np.ndarray:

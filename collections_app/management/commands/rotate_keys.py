@@ -30,7 +30,11 @@ from tenants.models import DataKey, Tenant
 from tenants.vault import Vault
 
 # Where sealed and wrapped bytes lie, and what each is bound to. A test holds that no other column of bytes exists.
-SEALED = {"recognition.Embedding.sealed": "template:{0.face_id}"}
+SEALED = {
+    "recognition.Embedding.sealed": "template:{0.face_id}",
+    "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
+    "collections_app.KeyedRequest.answer": "answer:{0.pk}",
+}
 WRAPPED = {
     "tenants.DataKey.wrapped": "data-key:{0.tenant_id}:{0.version}",
     "tenants.AuditHead.wrapped_key": "audit-key:{0.tenant_id}",

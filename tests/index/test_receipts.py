@@ -1,0 +1,86 @@
+"""A receipt of erasure waits for the index's files."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from collections_app import erasure
+from collections_app import tasks as collection_tasks
+from collections_app.models import Face
+from collections_app.operations.collections import delete_collection
+from collections_app.operations.erase import delete_face
+from recognition import tasks
+from recognition.index import compaction, files
+from recognition.index.local import LocalIndex
+from recognition.models import IndexSegment
+from tests.conftest import Customer, make_customer
+from tests.index.gallery import enrol, people
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def acme(transactional_db: None) -> Customer:
+    """The customer, in transactions that end."""
+    return make_customer("acme")
+
+
+@pytest.fixture
+def filled(acme: Customer, segments: LocalIndex) -> list[int]:
+    """A hundred faces in one segment."""
+    ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
+    compaction.compact(acme.people.gallery)
+    return ids
+
+
+def _published() -> set[str]:
+    return set(IndexSegment.everywhere.values_list("name", flat=True))
+
+
+def test_a_face_s_receipt_waits_until_no_file_holds_it(acme: Customer, filled: list[int], settings: Settings) -> None:
+    """Check 23: the certificate names the index files, and comes only when they were made anew and swept."""
+    face = Face.objects.of(acme.tenant).get(pk=filled[0])
+    receipt = delete_face(acme.caller, collection="people", face=face.uuid)
+    assert receipt.segments == list(_published())
+    assert (receipt.searches, receipt.found_again) == (1, 0)
+    assert not erasure.finish(receipt)
+    acme.people.gallery.tombstones.update(at=timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS + 1))
+    tasks.compact_due.run()
+    assert not erasure.finish(receipt)  # made anew, but the old file still lies there
+    files.sweep(_published(), grace=-1)
+    assert erasure.finish(receipt)
+    assert {"store": "index files", "left": 0} in receipt.document["stores"]
+
+
+def test_a_compaction_that_read_the_face_just_before_it_went_is_followed(acme: Customer, filled: list[int]) -> None:
+    """Check 23: a file that came to be after the erasure and still holds the template counts too."""
+    face = Face.objects.of(acme.tenant).get(pk=filled[0])
+    receipt = delete_face(acme.caller, collection="people", face=face.uuid)
+    late = IndexSegment.objects.of(acme.tenant).get()
+    late.pk, late.name = None, "f" * 32
+    late.save(force_insert=True)
+    assert not erasure.finish(receipt)
+    assert set(receipt.segments) == _published()
+
+
+def test_a_collection_s_receipt_waits_for_its_files(acme: Customer, filled: list[int]) -> None:
+    """Check 23: the same for a collection."""
+    receipt = delete_collection(acme.caller, name="people")
+    collection_tasks.purge_due()
+    receipt.refresh_from_db()
+    assert receipt.completed_at is None
+    files.sweep(_published(), grace=-1)
+    collection_tasks.purge_due()
+    receipt.refresh_from_db()
+    assert receipt.document["erased"]["faces"] == 100
+
+
+def test_a_tenant_s_files_go_with_it(acme: Customer, filled: list[int]) -> None:
+    """Check 23: the same for a tenant, at once."""
+    assert files.of_tenant(acme.tenant.pk)
+    receipt = erasure.erase_tenant(acme.caller)
+    assert not files.of_tenant(acme.tenant.pk)
+    assert {store["left"] for store in receipt.document["stores"]} == {0}
