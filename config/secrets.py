@@ -23,8 +23,8 @@ def printed(command: str) -> list[str]:
     return [word.strip() for line in done.stdout.splitlines() for word in line.split(",") if word.strip()]
 
 
-def generated(file: Path) -> str:
-    """Read the secret in the file; make the file first (mode 0600, 32 random bytes, base64url) if it is not there.
+def generated(file: Path, size: int = 32) -> str:
+    """Read the secret in the file; make the file first (mode 0600, `size` random bytes, base64url) if it is not there.
 
     Two processes that start at once agree: the link is atomic and the loser reads the winner's.
     """
@@ -32,7 +32,7 @@ def generated(file: Path) -> str:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
-            out.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+            out.write(base64.urlsafe_b64encode(secrets.token_bytes(size)).decode())
             out.flush()
             os.fsync(out.fileno())
         try:

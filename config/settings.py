@@ -23,7 +23,7 @@ MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
 
 # --- secrets: outside the repository tree, so that a copied or committed tree carries none of them ---
 SECRETS_DIR = env.folder("SECRETS_DIR", Path("~/.config/faceplane"))
-SECRET_KEY = env.text("SECRET_KEY") or generated(SECRETS_DIR / "django.key")
+SECRET_KEY = env.text("SECRET_KEY") or generated(SECRETS_DIR / "django.key", size=48)
 # One or more keys of 32 bytes, base64url, separated by commas: the first wraps, every one unwraps.
 # MASTER_KEYS_COMMAND names a program that prints them, such as a key management service's client.
 MASTER_KEYS = (

@@ -21,9 +21,10 @@ from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from recognition.index import store
 from recognition.models import Embedding
-from tenants import audit, signing, vault
+from tenants import audit, events, signing, vault
 from tenants.errors import MasterKeyUnusable, SealBroken
-from tenants.models import DataKey
+from tenants.models import DataKey, Event, Webhook
+from tenants.scope import random_id
 from tenants.vault import Vault
 from tests.conftest import Customer
 from tests.make import portrait
@@ -72,6 +73,10 @@ def test_after_a_rotation_of_data_keys_everything_is_sealed_anew_and_found(
     acme: Customer, globex: Customer, enrolled: list[Face]
 ) -> None:
     """Check 22: 100 % searchable, the old key gone, no old file left, and another tenant's keys untouched."""
+    hook = Webhook(tenant=acme.tenant, url="https://example.com/hook", kinds=["face.enrolled"], id=random_id())
+    events.seal_secret(hook, events.new_secret())
+    hook.save(force_insert=True)
+    sealed = bytes(hook.sealed_secret)
     before = bytes(Embedding.objects.of(acme.tenant).get(face=enrolled[0]).sealed)
     call_command("rotate_keys", "data", tenant="acme", grace=0, verbosity=0)
     assert list(DataKey.objects.of(acme.tenant).values_list("version", flat=True)) == [2]
@@ -82,6 +87,10 @@ def test_after_a_rotation_of_data_keys_everything_is_sealed_anew_and_found(
     folders, _ = default_storage.listdir(f"images/{acme.tenant.pk}")
     places = [f"images/{acme.tenant.pk}/{folder}" for folder in folders]
     assert {f"{place}/{name}" for place in places for name in default_storage.listdir(place)[1]} == names
+    hook.refresh_from_db()
+    assert vault.version_of(sealed) == 1
+    assert vault.version_of(bytes(hook.sealed_secret)) == 2
+    assert events.headers(hook, Event(tenant=acme.tenant), b"{}")["webhook-signature"].startswith("v1,")
     with pytest.raises(SealBroken):
         Vault.of(acme.tenant).open(before, f"template:{enrolled[0].pk}")
 
@@ -138,5 +147,6 @@ def test_no_column_of_bytes_is_forgotten() -> None:
         for field in model._meta.get_fields()
         if isinstance(field, models.BinaryField)
     }
-    plain = {"tenants.ApiKey.secret_hash", "tenants.ApiKey.previous_hash", "tenants.SigningKey.public"}
-    assert columns - plain == rotate_keys.SEALED.keys() | rotate_keys.WRAPPED.keys()
+    hashes = {"tenants.ApiKey.secret_hash", "tenants.ApiKey.previous_hash", "tenants.Invitation.secret_hash"}
+    public = {"tenants.SigningKey.public"}
+    assert columns - hashes - public == rotate_keys.SEALED.keys() | rotate_keys.WRAPPED.keys()

@@ -5,11 +5,14 @@ comes without a good key is refused, whatever else is right or wrong about the r
 """
 
 import base64
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -49,6 +52,17 @@ IMAGES: dict[str, list[Any]] = {
     "faceImages": [TEXT[:1], TEXT],
     "file": [PORTRAIT, NOBODY],
 }
+
+
+@pytest.fixture(autouse=True)
+def _connection_of_the_test() -> Iterator[None]:
+    """Keep the handler from closing the connection that holds the test's transaction, as Django's own client does."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
 
 
 class Credentials(NamedTuple):

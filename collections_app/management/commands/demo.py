@@ -30,7 +30,8 @@ PEOPLE = {"Emmanuel Macron": "macron_2025.jpg", "Jacinda Ardern": "ardern_2018.j
 WELCOME = """
 Faceplane is at {{url}}
 
-  operator      {{url}}/admin/   login {user}   password {password}
+  console       {{url}}/console/   login {user}   password {password}
+  operator      {{url}}/admin/     the same login
   API key       {key}
 
 Who is this? Paste:
