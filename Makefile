@@ -2,7 +2,7 @@
 # make demo   enrol and search against the running server
 # make test   set up, every gate, every test
 # make test-services  every test on PostgreSQL and Redis
-# make soak   the long proofs of the index
+# make soak   the long proofs, and those that compare times
 # make setup  the part that they share
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -35,9 +35,9 @@ test-services: .venv/.dev setup
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
 	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest
 
-# The index's proofs with the counts of the specification: hours.
+# The long proofs with the counts of the specification, and the comparisons of times: hours.
 soak: .venv/.dev setup
-	SOAK=1 $(BIN)/pytest tests/index
+	SOAK=1 $(BIN)/pytest tests/index tests/test_keys_across_processes.py
 
 check: .venv/.dev
 	$(BIN)/ruff check .

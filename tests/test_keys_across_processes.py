@@ -1,5 +1,6 @@
 """Checks 20 and 21 on a running server of two processes: keys end at once, rotate without a gap, and stay apart."""
 
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -108,6 +109,7 @@ def test_a_rotation_loses_no_request(server: Server) -> None:
     assert set(given) == {200}
 
 
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="a comparison of times needs a quiet machine: make soak")
 def test_one_tenant_s_burst_hardly_moves_another_s_answers(server: Server) -> None:
     """Check 21: acme asks five times its quota; every call beyond it is refused, and globex's p95 stays.
 

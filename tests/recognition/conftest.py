@@ -40,6 +40,6 @@ def encoded() -> Encode:
 @pytest.fixture
 def data() -> Path:
     """The folder of evaluation data, which is not part of the project."""
-    if "FACEPLANE_TEST_DATA" not in os.environ:
+    if not os.environ.get("FACEPLANE_TEST_DATA"):
         pytest.skip("FACEPLANE_TEST_DATA names no folder")
     return Path(os.environ["FACEPLANE_TEST_DATA"])
