@@ -13,7 +13,6 @@ MANAGE := $(BIN)/python manage.py
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
-	@$(MANAGE) collectstatic --noinput --verbosity 0
 	@$(MANAGE) demo prepare
 	@trap 'kill $$(jobs -p) 2>/dev/null; wait' EXIT; \
 	$(BIN)/celery --app config --quiet worker --beat --pool threads --concurrency 2 --loglevel WARNING & \
@@ -25,6 +24,7 @@ demo:
 setup: .venv/.runtime
 	@$(BIN)/pybabel --quiet compile --directory collections_app/locale --domain django
 	@$(MANAGE) install_models
+	@$(MANAGE) collectstatic --noinput --verbosity 0
 
 test: .venv/.dev setup check
 	$(BIN)/pytest

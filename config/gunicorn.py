@@ -1,5 +1,6 @@
 """The web server: a few processes, a few threads each. ONNX Runtime and OpenCV let go of the interpreter's lock."""
 
+import ctypes
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
 
 os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "20")  # within a request's deadline; settings.py reads it
+# glibc gives every thread memory of its own to take from and is slow to give it back: two such pools are enough.
+_ARENA_MAX, _POOLS = -8, 2
+if hasattr(ctypes.CDLL(None), "mallopt"):
+    ctypes.CDLL(None).mallopt(_ARENA_MAX, _POOLS)
+
 bind = env.text("BIND", "127.0.0.1:8000")
 workers = env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
 # More threads than COMPUTE_SLOTS: what has to be refused or needs no model is answered while the slots are at work.

@@ -49,6 +49,7 @@ class Ids:
     collection: str
     node: str
     person: str
+    other: str
     face: str
     receipt: str
     webhook: str
@@ -148,6 +149,7 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "PATCH api/v1/collections/<str:collection>/people/<str:person>": lambda _: {"name": "x"},
     "PATCH api/v1/collections/<str:collection>": lambda _: {"description": "x"},
     "POST api/v1/collections/<str:collection>/faces": lambda _: {"image": IMAGE},
+    "POST api/v1/collections/<str:collection>/people/<str:person>/merge": lambda ids: {"other": ids.other},
     "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
     "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
     "POST faceset/v2/create": lambda _: {"name": f"n{secrets.token_hex(4)}"},
@@ -200,15 +202,17 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     person = PersonDetails(reference=f"p-{name}", name=marker, note=marker)
     face = enrol_face(caller, collection=name, image=portrait("obama"), person=person).faces[0]
     key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[home.pk])
+    other = PersonDetails(reference=f"q-{name}")
+    enrol_face(caller, collection=name, image=portrait("macron_2014"), person=other)
     hook = create_webhook(caller, url="https://example.com/hook", kinds=["face.enrolled"]).webhook
-    return Ids(name, home.node, f"p-{name}", face.uuid, receipt.uuid, str(hook.pk), key.key.pk)
+    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, receipt.uuid, str(hook.pk), key.key.pk)
 
 
 def missing() -> Ids:
     """Return ids of the right shape that nobody has."""
     word = f"none{secrets.token_hex(3)}"
     face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
-    return Ids(word, secrets.token_hex(8), f"p-{word}", face, receipt, str(secrets.randbits(62)), key)
+    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, receipt, str(secrets.randbits(62)), key)
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def test_a_delivery_fails_in_the_end(acme: Customer, receiver: str) -> None:
 
 
 def test_a_redelivered_task_tells_nothing_twice(acme: Customer, receiver: str) -> None:
-    """Check 14: 100 forced redeliveries of the task, 10 at a time: each event is told once."""
+    """Check 14: 100 forced redeliveries of the task, one after another: each event is told once."""
     create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"])
     for image in ("obama", "sunak", "macron_2014"):
         _enrol(acme, image)

@@ -293,7 +293,6 @@ def test_bodies_that_are_no_json_object(argos: ArgosClient) -> None:
 
 def test_paths_and_methods_that_are_not_there(argos: ArgosClient) -> None:
     for method, path, status in (
-        ("GET", "/", 404),
         ("GET", "/nowhere", 404),
         ("POST", "/faces/", 404),
         ("PUT", "/faces", 405),

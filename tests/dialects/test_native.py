@@ -109,6 +109,17 @@ def test_people_are_listed_changed_exported_and_erased(native: NativeClient, acm
     problem(native("GET", f"{path}/export"), 404, "person_not_found")
 
 
+def test_two_people_who_are_one_are_merged(native: NativeClient) -> None:
+    kept, other = (native.enrol(image, person={"reference": image}).json() for image in ("macron_2014", "macron_2025"))
+    path = "/collections/people/people/macron_2014"
+    merged = native("POST", f"{path}/merge", {"other": other["person"]["id"]})
+    assert (merged.status_code, merged.json()["id"]) == (200, kept["person"]["id"])
+    faces = native("GET", "/collections/people/faces").json()["faces"]
+    assert {face["person"]["id"] for face in faces} == {kept["person"]["id"]}
+    problem(native("GET", "/collections/people/people/macron_2025"), 404, "person_not_found")
+    problem(native("POST", f"{path}/merge", {"other": "macron_2014"}), 404, "person_not_found")
+
+
 def test_images_are_detected_compared_and_verified(native: NativeClient) -> None:
     face = native.enrol("macron_2025", person={"reference": "em"}).json()
     seen = native("POST", "/detect", {"image": base64_of(side_by_side("obama", "sunak"))}).json()

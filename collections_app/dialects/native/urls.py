@@ -14,6 +14,7 @@ urlpatterns = [
     path(f"{_HOME}/people", views.PeopleView.as_view()),
     path(f"{_HOME}/people/<str:person>", views.PersonView.as_view()),
     path(f"{_HOME}/people/<str:person>/export", views.PersonExportView.as_view()),
+    path(f"{_HOME}/people/<str:person>/merge", views.PersonMergeView.as_view()),
     path(f"{_HOME}/faces", views.FacesView.as_view()),
     path(f"{_HOME}/faces/<str:face>", views.FaceView.as_view()),
     path(f"{_HOME}/faces/<str:face>/image", views.FaceImageView.as_view()),

@@ -24,6 +24,7 @@ from collections_app.operations import (
     faces,
     idempotency,
     people,
+    regroup,
     search,
     subjects,
 )
@@ -177,6 +178,17 @@ class PersonExportView(NativeView):
     def get(self, request: Request, collection: str, person: str) -> Response:
         """Return everything about them."""
         return Response(wire.subject(subjects.export_person(self.caller, collection=collection, person=person)))
+
+
+class PersonMergeView(NativeView):
+    """/collections/{collection}/people/{person}/merge."""
+
+    def post(self, request: Request, collection: str, person: str) -> Response:
+        """Give somebody else's faces to the person; the other goes."""
+        other = self.parse(wire.Merge)["other"]
+        kept, gone = (subjects.get_person(self.caller, collection=collection, person=one) for one in (person, other))
+        merged = regroup.merge_people(self.caller, collection=collection, person=kept.pk, other=gone.pk)
+        return Response(wire.person(merged))
 
 
 class FacesView(NativeView):

@@ -112,6 +112,12 @@ class PersonFields(serializers.Serializer[Any]):
         return {"details": PersonDetails(**attrs)}
 
 
+class Merge(serializers.Serializer[Any]):
+    """POST …/people/{person}/merge."""
+
+    other = serializers.CharField(max_length=_LONGEST)
+
+
 class Enrol(WithImage):
     """POST …/faces. In a multipart body `person` is JSON."""
 

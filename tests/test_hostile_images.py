@@ -1,0 +1,55 @@
+"""Odd and hostile image files over HTTP: every one is answered in time, in the envelope, in bounded memory.
+
+The files lie outside the project: FACEPLANE_TEST_DATA names the folder that holds `robustness/`.
+"""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.make import base64_of
+from tests.processes import call, environment, manage, web_server
+
+DATA = Path(os.environ.get("FACEPLANE_TEST_DATA") or "/nonexistent", "robustness")
+FILES = sorted(file for file in DATA.glob("*") if file.suffix != ".json")
+SECONDS = 2.0
+GROWTH_MB = 200
+
+
+def _resident_mb(process: subprocess.Popen[bytes]) -> float:
+    """Return the resident memory of the server's only worker."""
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)  # noqa: S607
+    status = Path(f"/proc/{found.stdout.split()[0]}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.skipif(not FILES, reason="FACEPLANE_TEST_DATA names no folder with robustness/")
+def test_every_file_is_answered(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    manage(env, "migrate", "--verbosity", "0")
+    manage(env, "create_tenant", "acme")
+    manage(env, "create_collection", "acme", "people")
+    key = manage(env, "issue_key", "acme").split()[4]
+    slow: dict[str, float] = {}
+    with web_server(env, workers=1) as (url, process):
+        before = _resident_mb(process)
+        for file in FILES:
+            body = {
+                "collectionId": "people",
+                "userName": "x",
+                "requestName": "x",
+                "faceImage": base64_of(file.read_bytes()),
+            }
+            for path in ("/faces", "/search"):
+                started = time.monotonic()
+                status, answer = call(url + path, "POST", body, **{"x-api-key": key})
+                slow[f"{path} {file.name}"] = time.monotonic() - started
+                assert status in {200, 400}, (file.name, answer)
+                assert "message" in answer
+        growth = _resident_mb(process) - before
+    print(f"{len(FILES)} files twice, slowest {max(slow.values()):.2f} s, worker grew by {growth:.0f} MB")  # noqa: T201
+    assert growth < GROWTH_MB
+    assert {name: seconds for name, seconds in slow.items() if seconds >= SECONDS} == {}
