@@ -1,0 +1,64 @@
+// The playground's pictures: chosen, dropped, pasted or taken with the camera, all end up in the form's file field.
+const fields = () => [...document.querySelectorAll("[data-picker]")];
+
+function show(picker, file) {
+  const stage = picker.querySelector("[data-stage]");
+  const image = stage.querySelector("img");
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(file);
+  stage.hidden = false;
+  stage.querySelector("[data-overlay]").replaceChildren();
+  picker.querySelector("[data-drop]").classList.add("fp-full");
+}
+
+function put(picker, file) {
+  const list = new DataTransfer();
+  list.items.add(file);
+  picker.querySelector("input[type=file]").files = list.files;
+  show(picker, file);
+}
+
+async function film(picker) {
+  const video = picker.querySelector("video");
+  if (!video.srcObject) {
+    try {
+      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { width: 1280 } });
+    } catch {
+      picker.querySelector("[data-no-camera]").hidden = false;
+      return;
+    }
+    picker.querySelector("[data-stage]").hidden = true;
+    picker.querySelector("[data-drop]").classList.add("fp-full");
+    video.hidden = false;
+    await video.play();
+    return;
+  }
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  video.srcObject.getTracks().forEach((track) => track.stop());
+  video.srcObject = null;
+  video.hidden = true;
+  canvas.toBlob((blob) => put(picker, new File([blob], "camera.jpg", { type: "image/jpeg" })), "image/jpeg", 0.92);
+}
+
+for (const picker of fields()) {
+  const drop = picker.querySelector("[data-drop]");
+  picker.querySelector("input[type=file]").addEventListener("change", (event) => {
+    if (event.target.files[0]) show(picker, event.target.files[0]);
+  });
+  picker.querySelector("[data-camera]").addEventListener("click", () => film(picker));
+  drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("fp-over"); });
+  drop.addEventListener("dragleave", () => drop.classList.remove("fp-over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("fp-over");
+    if (event.dataTransfer.files[0]) put(picker, event.dataTransfer.files[0]);
+  });
+}
+
+document.addEventListener("paste", (event) => {
+  const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+  const free = fields().find((picker) => !picker.querySelector("input[type=file]").files.length) ?? fields()[0];
+  if (file && free) put(free, file);
+});
