@@ -26,7 +26,7 @@ WINDOW = 24  # bytes of a vector or an image that do not repeat by chance
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation that has been in use: server, enrolments with kept images, searches, a queue, logs."""
     folder = tmp_path_factory.mktemp("installation")
-    env = environment(folder, LOG_LEVEL="DEBUG")
+    env = environment(folder, LOG_LEVEL="DEBUG", CELERY_BROKER_URL="filesystem://")
     manage(env, "migrate", "--verbosity", "0")
     manage(env, "create_tenant", "acme")
     manage(env, "create_collection", "acme", "people", "--images", "original")

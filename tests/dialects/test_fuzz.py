@@ -5,8 +5,8 @@ comes without a good key is refused, whatever else is right or wrong about the r
 """
 
 import base64
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import schemathesis
@@ -30,9 +30,21 @@ from tests.dialects.clients import FacedbClient, details
 from tests.dialects.documents import DIALECTS
 from tests.make import base64_of, blank, portrait
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 EXAMPLES = 50  # an operation
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-APP = get_wsgi_application()
+HANDLER = get_wsgi_application()
+
+
+def APP(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:  # noqa: N802
+    """Answer without closing the connection that holds the test's transaction, as Django's own client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    return HANDLER(environ, start_response)
+
+
 SCHEMAS = {
     dialect: schemathesis.openapi.from_wsgi(f"/docs/{dialect}/openapi.json", APP, headers={"host": "localhost"})
     for dialect in DIALECTS
@@ -52,17 +64,6 @@ IMAGES: dict[str, list[Any]] = {
     "faceImages": [TEXT[:1], TEXT],
     "file": [PORTRAIT, NOBODY],
 }
-
-
-@pytest.fixture(autouse=True)
-def _connection_of_the_test() -> Iterator[None]:
-    """Keep the handler from closing the connection that holds the test's transaction, as Django's own client does."""
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
 
 
 class Credentials(NamedTuple):
