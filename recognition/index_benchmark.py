@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from recognition import index_rivals as rivals
 
 FACES = (5, 2)
 _COSINE = 0.6
@@ -61,6 +62,22 @@ def measure(size: int, dimension: int, faces: int, kind: str, manage: Path) -> d
         for left in Path(own["INDEX_OPEN_DIR"]).glob("*"):
             left.unlink()
         return figures
+
+
+def plotted(measured: list[dict[str, Any]]) -> bytes:
+    """Draw p95 (ms) against the number of faces, both logarithmic, a line for each way; SVG."""
+    import pygal  # noqa: PLC0415 -- only who asks for a picture needs it
+
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for row in measured:
+        for name, figures in ((row["asked"], row), *row["rivals"].items()):
+            lines.setdefault(f"{name}, {row['faces_a_person']} a person", []).append((row["faces"], figures["p95_ms"]))
+    chart = pygal.XY(title="p95 of a search, ms", x_title="faces", logarithmic=True)
+    for name, points in lines.items():
+        chart.add(name, [(np.log10(faces), most) for faces, most in points])
+    chart.x_value_formatter = lambda power: f"{10**power:,.0f}"
+    svg: bytes = chart.render()
+    return svg
 
 
 def people(size: int, dimension: int, faces: int) -> Iterator[np.ndarray]:
@@ -140,7 +157,7 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
 
 
 def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
-    """Open the index as a newcomer and search it, and by NumPy over the same rows."""
+    """Open the index as a newcomer and search it; then the same rows with the yardsticks that are installed."""
     from recognition.index import files  # noqa: PLC0415 -- Django is set up only in the child
     from recognition.index.local import LocalIndex  # noqa: PLC0415
     from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
@@ -153,40 +170,50 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     for segment in IndexSegment.objects.of(tenant):
         files.discard(segment)
     first = _seconds(lambda: LocalIndex(segmented=True).search(gallery, asked[0], limit=_TOP, floor=_ALL))
-    private = _private_bytes()
-    index = LocalIndex(segmented=True)
+    private, index = _anonymous_bytes(), LocalIndex(segmented=True)
     second = _seconds(lambda: index.search(gallery, asked[0], limit=_TOP, floor=_ALL))
-    found: list[list[int]] = []
-
-    def search(probe: np.ndarray) -> None:
-        found.append([one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)])
-
-    times = [_seconds(partial(search, probe)) for probe in asked]
-    grown = _private_bytes() - private
+    grown = _anonymous_bytes() - private
+    times, found = _timed(
+        lambda probe: [one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)], asked
+    )
     everybody = np.concatenate(list(people(size, dimension, faces)))
-    exact: list[np.ndarray] = []
-    plain = [_seconds(partial(lambda probe: exact.append(_numpy(everybody, probe)), probe)) for probe in asked]
-    pairs = list(zip(found, exact, strict=True))
-    return {
-        "p50_ms": _percentile(times, 50),
-        "p95_ms": _percentile(times, 95),
-        "numpy_p50_ms": _percentile(plain, 50),
-        "numpy_p95_ms": _percentile(plain, 95),
-        "rank1": round(float(np.mean([mine[0] == right[0] for mine, right in pairs])), 4),
-        "recall10": round(float(np.mean([len(set(mine) & set(right.tolist())) / _TOP for mine, right in pairs])), 4),
+    plain, right = _timed(rivals.numpy_(everybody), asked)
+    figures = {
+        **_quality(times, found, right),
         "open_first_s": round(first, 3),
         "open_next_s": round(second, 3),
         "private_bytes_a_face": round(max(grown, 0) / size, 1),
         "held_bytes_a_face": round(index.private_bytes / size, 1),
+        "rivals": {"NumPy": _quality(plain, right, right)},
     }
+    for name, make in rivals.installed(size).items():
+        began = time.perf_counter()
+        search = make(everybody)
+        built = time.perf_counter() - began
+        figures["rivals"][name] = {**_quality(*_timed(search, asked), right), "build_s": round(built, 1)}
+    return figures
 
 
-def _numpy(everybody: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    """Return the ids of the nearest ten, in the plainest way that is quick."""
-    cosines = everybody @ probe
-    near = np.argpartition(-cosines, _TOP)[:_TOP]
-    ids: np.ndarray = near[np.argsort(-cosines[near])] + 1
-    return ids
+def _timed(search: rivals.Search, asked: np.ndarray) -> tuple[list[float], list[Sequence[int]]]:
+    """Return how long each probe took, after one that is not counted, and the ids found."""
+    search(asked[0])
+    times, found = [], []
+    for probe in asked:
+        began = time.perf_counter()
+        ids = search(probe)
+        times.append(time.perf_counter() - began)
+        found.append(ids)
+    return times, found
+
+
+def _quality(times: list[float], found: list[Sequence[int]], right: list[Sequence[int]]) -> dict[str, Any]:
+    pairs = list(zip(found, right, strict=True))
+    return {
+        "p50_ms": _percentile(times, 50),
+        "p95_ms": _percentile(times, 95),
+        "rank1": round(float(np.mean([mine[0] == exact[0] for mine, exact in pairs])), 4),
+        "recall10": round(float(np.mean([len({*mine} & {*exact}) / _TOP for mine, exact in pairs])), 4),
+    }
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -199,10 +226,10 @@ def _percentile(seconds: list[float], share: int) -> float:
     return round(float(np.percentile(seconds, share)) * 1000, 2)
 
 
-def _private_bytes() -> int:
-    """Return the memory that is this process's alone."""
+def _anonymous_bytes() -> int:
+    """Return the memory that is this process's alone: not the mapped files, which every process shares."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
 
 
 if __name__ == "__main__":

@@ -198,10 +198,9 @@ class LocalIndex:
         exactly = all(part.segment.kind == IndexSegment.Kind.FLAT for part, _ in view.parts)
         wanted = limit + (_TIES if exactly else MARGIN)
         while True:
-            ids, cosines, vectors = _candidates(view, probe, wanted, floor)
+            ids, vectors = _candidates(view, probe, wanted, floor)
             nearest = scored(gallery, ids, vectors, probe, floor)
-            seen_all = len(ids) < wanted or cosines.min() < floor - _SLACK
-            if len(nearest) >= limit or seen_all:
+            if len(nearest) >= limit or len(ids) < wanted:
                 return nearest[:limit]
             wanted *= 4  # some left while we searched: look further
 
@@ -227,14 +226,14 @@ class LocalIndex:
 
 def _candidates(
     view: _View, probe: np.ndarray, wanted: int, floor: float
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
-    """Return the best ids of matrix and segments, their cosines so far, and their templates where at hand."""
+) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Return the best ids of matrix and segments, fewer than wanted only if there are no more, and their templates."""
     found: list[Found] = [exact.search(view.taken, probe, wanted, floor - _SLACK)]
     found += [part.search(probe, wanted, floor - _SLACK, dead) for part, dead in view.parts]
     ids = np.concatenate([one.ids for one in found])
     cosines = np.concatenate([one.cosines for one in found])
-    order = exact.best(cosines, wanted, -np.inf)
+    order = exact.best(cosines, wanted, floor - _SLACK)
     vectors: list[np.ndarray | None] = []
     for one in found:
         vectors += [None] * len(one.ids) if one.vectors is None else list(one.vectors)
-    return ids[order], cosines[order], [vectors[row] for row in order]
+    return ids[order], [vectors[row] for row in order]

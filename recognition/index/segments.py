@@ -3,8 +3,7 @@
 A file is the face ids (int64), the order that sorts them (uint32) and what is searched, by kind:
 
 - flat: the templates themselves, float32. Exact.
-- scan: one byte a dimension, all read by every search. A quarter of the memory, about twice as fast, and so near to
-  exact that the few hundred best hold the best ten.
+- scan: one byte a dimension. A quarter of the memory and a fifth of the time of float32.
 - graph: an HNSW graph over float16. Fast in large galleries whose data suits it, and it says nothing when it misses:
   hence the self-test before any of them is published (recognition.index.compaction).
 
@@ -13,28 +12,30 @@ templates.
 """
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numkong
 import numpy as np
 import onnxruntime  # noqa: F401 -- before usearch: loaded after it, ONNX Runtime 1.31 kills the process (SIGSEGV)
 from usearch.index import Index
 
-from recognition.index import exact, files
+from recognition.index import files
 from recognition.index.exact import Found
+from recognition.index.scan import Candidates, Flat, Scan
 from recognition.models import IndexSegment
 
 _ID, _ORDER, _ALIGNED = 8, 4, 64
-_BLOCK = 65_536
-_BYTE = 127
-_NEVER = -3.0  # under every cosine
+_CHUNK = 4_000_000
 _GRAPH_BATCH = 10_000
 _CONNECTIVITY, _EXPANSION_ADD = 16, 128
 _GRAPH_BYTES_A_ROW = 24  # private to a process that views a graph
 _OPEN_BYTES = 65_536
-MARGIN = 54  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
-EXPANSIONS = (128, 256, 512, 1024)
+MARGIN = 22  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
+EXPANSIONS: dict[str, tuple[int, ...]] = {
+    IndexSegment.Kind.FLAT: (0,),
+    IndexSegment.Kind.SCAN: (8, 16, 32, 64, 128, 256),  # rows in 1024 that are read whole
+    IndexSegment.Kind.GRAPH: (128, 256, 512, 1024),  # USearch's expansion_search
+}
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
@@ -51,20 +52,18 @@ def write(
         file.write(ids.astype("<i8").tobytes())
         file.write(np.argsort(ids).astype("<u4").tobytes())
         file.write(bytes(_start(len(ids)) - file.tell()))
-        if kind == IndexSegment.Kind.GRAPH:
-            _build_graph(vectors, scratch, progress)
-            with scratch.open("rb") as graph:
-                while chunk := graph.read(_BLOCK * 64):
-                    file.write(chunk)
-            return
-        scale = _BYTE / max(float(np.abs(vectors).max(initial=0.0)), 1e-6)
-        for row in range(0, len(ids), _BLOCK):
-            block = vectors[row : row + _BLOCK]
-            part = block if kind == IndexSegment.Kind.FLAT else np.rint(block * scale).astype(np.int8)
-            file.write(part.tobytes())
-            progress(row + len(block))
-        if kind == IndexSegment.Kind.SCAN:
-            file.write(np.array([1 / scale], dtype="<f8").tobytes())
+        for part in _parts(kind, vectors, scratch, progress):
+            file.write(part)
+
+
+def _parts(kind: str, vectors: np.ndarray, scratch: Path, progress: Callable[[int], None]) -> Iterator[bytes]:
+    if kind != IndexSegment.Kind.GRAPH:
+        yield from (Flat if kind == IndexSegment.Kind.FLAT else Scan).parts(vectors, progress)
+        return
+    _build_graph(vectors, scratch, progress)
+    with scratch.open("rb") as graph:
+        while chunk := graph.read(_CHUNK):
+            yield chunk
 
 
 def _build_graph(vectors: np.ndarray, target: Path, progress: Callable[[int], None]) -> None:
@@ -102,17 +101,19 @@ class OpenSegment:
         self._ids = np.frombuffer(mapped, dtype="<i8", count=rows)
         self._order = np.frombuffer(mapped, dtype="<u4", count=rows, offset=rows * _ID)
         self._dimension = dimension
-        if segment.kind == IndexSegment.Kind.GRAPH:
-            files.check_digest(segment, mapped)  # usearch crashes on a damaged file
-            self._graph = Index(ndim=dimension, metric="ip", dtype="f16", enable_key_lookups=False)
-            self._graph.view(mapped[start:])
-            self.private_bytes += _GRAPH_BYTES_A_ROW * rows
-            return
-        scan = segment.kind == IndexSegment.Kind.SCAN
-        width = rows * dimension
+        self._flat: Flat | None = None
+        self._scan: Scan | None = None
         try:
-            self._rows = np.frombuffer(mapped, "<i1" if scan else "<f4", width, start).reshape(rows, dimension)
-            self._step = float(np.frombuffer(mapped, "<f8", 1, start + width)[0]) if scan else 1.0
+            if segment.kind == IndexSegment.Kind.FLAT:
+                self._flat = Flat(mapped[start:], rows, dimension)
+            elif segment.kind == IndexSegment.Kind.SCAN:
+                self._scan = Scan(mapped[start:], rows, dimension)
+                self.private_bytes += self._scan.private_bytes
+            else:
+                files.check_digest(segment, mapped)  # usearch crashes on a damaged file
+                self._graph = Index(ndim=dimension, metric="ip", dtype="f16", enable_key_lookups=False)
+                self._graph.view(mapped[start:])
+                self.private_bytes += _GRAPH_BYTES_A_ROW * rows
         except ValueError as error:
             raise files.SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED) from error
 
@@ -128,36 +129,16 @@ class OpenSegment:
 
     def search(self, probe: np.ndarray, limit: int, floor: float, dead: np.ndarray) -> Found:
         """Return at least the `limit` nearest rows that are not among the dead, if the segment has so many."""
-        if self.segment.kind == IndexSegment.Kind.FLAT:
-            cosines = self._rows @ probe
-            cosines[dead] = _NEVER
-            rows = exact.best(cosines, limit, floor)
-            return Found(self._ids[rows], cosines[rows], self._rows[rows])
-        if self.segment.kind == IndexSegment.Kind.SCAN:
-            rows, cosines = self._scan(probe, limit, dead)
+        if self._flat:
+            rows, cosines = self._flat.search(probe, limit, floor, dead)
+            return Found(self._ids[rows], cosines, self._flat.rows[rows])
+        if self._scan:
+            rows, cosines = self._scan.search(probe, limit, self.expansion, dead)
         else:
             rows, cosines = self._walk(probe, limit + len(dead), dead)
         return Found(self._ids[rows], cosines, None)
 
-    def _scan(self, probe: np.ndarray, limit: int, dead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Read every row; a row is kept while it is among the best `limit` so far."""
-        step = max(float(np.abs(probe).max()), 1e-6) / _BYTE
-        query = np.rint(probe / step).astype(np.int8)[None]
-        rows, cosines, bar = _NO_ROWS, np.zeros(0), _NEVER
-        for start in range(0, len(self._rows), _BLOCK):
-            block = self._rows[start : start + _BLOCK]
-            found = np.asarray(numkong.cdist(query, block, metric="dot"))[0] * (step * self._step)
-            found[dead[(dead >= start) & (dead < start + len(block))] - start] = _NEVER
-            near = np.flatnonzero(found > bar)
-            rows, cosines = np.concatenate([rows, near + start]), np.concatenate([cosines, found[near]])
-            if len(rows) > limit:
-                keep = np.argpartition(-cosines, limit - 1)[:limit]
-                rows, cosines = rows[keep], cosines[keep]
-                bar = float(cosines.min())
-        alive = cosines > _NEVER
-        return rows[alive], cosines[alive]
-
-    def _walk(self, probe: np.ndarray, limit: int, dead: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _walk(self, probe: np.ndarray, limit: int, dead: np.ndarray) -> Candidates:
         """Walk the graph; the dead are found with the others, so room for them is asked for."""
         self._graph.expansion_search = max(self.expansion, limit)  # type: ignore[misc]  # it has a setter
         found = self._graph.search(probe, min(limit, self.segment.rows), threads=1)

@@ -13,6 +13,7 @@ from recognition.index.segments import EXPANSIONS, MARGIN, OpenSegment
 from recognition.models import IndexSegment
 
 RANK_1, RECALL_10 = 0.995, 0.95
+RANK_1_AIM = 0.999
 _PROBES, _FLAT_PROBES = 500, 20
 _TOP = 10
 _BLOCK = 16_384
@@ -34,15 +35,14 @@ class Gate:
 
 
 def examine(part: OpenSegment, ids: np.ndarray, vectors: np.ndarray, progress: Callable[[int], None]) -> Gate:
-    """Compare a segment with exact search over ids (n,) and vectors (n, d); a graph looks wider until it passes."""
+    """Compare a segment with exact search over ids (n,) and vectors (n, d); it looks wider until it is good."""
     flat = part.segment.kind == IndexSegment.Kind.FLAT
     probes = noisy(vectors, _FLAT_PROBES if flat else _PROBES)
     nearest = ids[exact_nearest(probes, vectors, min(_TOP, len(ids)))]
-    if part.segment.kind != IndexSegment.Kind.GRAPH:
-        return _gate(part, probes, nearest, progress)
-    for part.expansion in EXPANSIONS:
+    for expansion in EXPANSIONS[part.segment.kind]:
+        part.expansion = expansion
         found = _gate(part, probes, nearest, progress)
-        if found.passed:
+        if found.rank1 >= RANK_1_AIM and found.passed:
             break
     return found
 

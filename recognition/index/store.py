@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from django.db import connection
 from django.db.models import QuerySet
 
 from recognition import packs
@@ -17,6 +18,8 @@ from tenants.vault import Vault
 
 _BATCH = 5000
 _NORM_SLACK = 1e-3
+# Every search asks this: the ORM takes twice as long to write the sentence as a gallery of 10,000 takes to search.
+_STATE = "SELECT head, base, version FROM recognition_gallery WHERE collection_id = %s AND tenant_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,12 @@ def state(gallery: Gallery) -> State:
     Raises:
         Gallery.DoesNotExist: it was erased.
     """
-    return State(*Gallery.objects.of(gallery.tenant).values_list("head", "base", "version").get(pk=gallery.pk))
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE, [gallery.pk, gallery.tenant_id])
+        found = cursor.fetchone()
+    if found is None:
+        raise Gallery.DoesNotExist
+    return State(*found)
 
 
 def layout(gallery: Gallery) -> tuple[State, list[IndexSegment]]:

@@ -17,10 +17,17 @@ django.setup()
 import numpy as np  # noqa: E402 -- Django is set up only now
 from django.conf import settings  # noqa: E402
 
+from collections_app import erasure  # noqa: E402
+from collections_app.errors import CollectionDeleted, CollectionNotFound  # noqa: E402
 from collections_app.models import Collection  # noqa: E402
+from collections_app.operations.collections import create_collection, delete_collection, find  # noqa: E402
+from collections_app.operations.people import delete_person  # noqa: E402
 from recognition import tasks  # noqa: E402
 from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402
-from recognition.models import IndexSegment  # noqa: E402
+from recognition.models import Gallery, IndexSegment  # noqa: E402
+from tenants.access import system  # noqa: E402
+from tenants.lifecycle import create_tenant  # noqa: E402
+from tenants.models import Tenant  # noqa: E402
 from tests.index import gallery  # noqa: E402
 
 
@@ -46,8 +53,38 @@ def erase(name: str, ids: list[int]) -> None:
 
 def search(name: str, seed: int, limit: int = 3) -> list[tuple[int, float]]:
     """Search with the face of the seed."""
-    near = face_index().search(home(name).gallery, vector(seed), limit=limit, floor=-2)
+    return _found(home(name), seed, limit)
+
+
+def search_there(tenant: str, name: str, seed: int) -> list[tuple[int, float]]:
+    """Search as operations do, in a collection that may be gone."""
+    try:
+        where = find(system(Tenant.objects.get(slug=tenant), "tests"), name)
+        return _found(where, seed, 3)
+    except (Tenant.DoesNotExist, Gallery.DoesNotExist, CollectionNotFound, CollectionDeleted):
+        return []
+
+
+def _found(where: Collection, seed: int, limit: int) -> list[tuple[int, float]]:
+    near = face_index().search(where.gallery, vector(seed), limit=limit, floor=-2)
     return [(one.face_id, one.cosine) for one in near]
+
+
+def make(tenant: str, name: str) -> None:
+    """Make a collection, and its tenant if there is none."""
+    mine = Tenant.objects.filter(slug=tenant).first() or create_tenant(tenant, tenant)
+    create_collection(system(mine, "tests"), name=name)
+
+
+def delete(what: str, tenant: str, name: str, face: int) -> None:
+    """Delete the person of that first face, or the collection, or the tenant."""
+    caller = system(Tenant.objects.get(slug=tenant), "tests")
+    if what == "person":
+        delete_person(caller, collection=name, person=str(face))
+    elif what == "collection":
+        delete_collection(caller, name=name)
+    else:
+        erasure.erase_tenant(caller)
 
 
 def compact(name: str) -> int:
@@ -100,7 +137,10 @@ def small(**values: int) -> None:
 
 
 if __name__ == "__main__":
-    COMMANDS = {f.__name__: f for f in (enrol, erase, search, compact, rebuild, sweep, due, die, small)}
+    COMMANDS = {
+        f.__name__: f
+        for f in (enrol, erase, search, search_there, make, delete, compact, rebuild, sweep, due, die, small)
+    }
     for line in sys.stdin:
         command, named = json.loads(line)
         print(json.dumps(COMMANDS[command](**named)), flush=True)  # noqa: T201

@@ -19,6 +19,7 @@ VISITS = 10_000 if SOAK else 2_000
 KILLS = 100 if SOAK else 1
 STEPS = ("write", "fsync", "seal", "open", "test", "publish")
 ACKED = 1_000 if SOAK else 400
+DELETIONS = 500 if SOAK else 20
 
 
 def test_reads_its_writes_and_deletions_across_processes(stage: Stage) -> None:
@@ -53,6 +54,32 @@ def test_reads_its_writes_and_deletions_across_processes(stage: Stage) -> None:
     assert (misses, resurrected) == (0, 0)
     assert published > VISITS / 200
     assert readers[0]("search", name="b", seed=1) == []
+
+
+@pytest.mark.parametrize("what", ["person", "collection", "tenant"])
+def test_what_is_deleted_whole_is_gone_for_every_process(what: str, stage: Stage) -> None:
+    """Check 2: 20 (soak 500) people, collections and tenants are deleted: the next search of others returns 0 of them.
+
+    The other processes have searched there before, and still hold the matrix or the segments.
+    """
+    writer, readers = stage.actor(), [stage.actor(), stage.actor()]
+    resurrected = 0
+    for round_ in range(DELETIONS):
+        tenant, name = ("a", "a") if what == "person" else (f"t{round_}" if what == "tenant" else "a", f"home{round_}")
+        if name != "a":
+            writer("make", tenant=tenant, name=name)
+        seeds = list(range(1_000 * round_, 1_000 * round_ + 60))
+        ids = writer("enrol", name=name, seeds=seeds)
+        if round_ % 2:
+            writer("compact", name=name)
+        for reader in readers:
+            assert reader("search_there", tenant=tenant, name=name, seed=seeds[0])[0][0] == ids[0]
+        writer("delete", what=what, tenant=tenant, name=name, face=ids[0])
+        for reader in readers:
+            resurrected += len(
+                {face for face, _ in reader("search_there", tenant=tenant, name=name, seed=seeds[0])} & set(ids)
+            )
+    assert resurrected == 0
 
 
 def test_a_compactor_killed_at_any_step_loses_nothing(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """The index under the whole product: requests go on while it is rebuilt, and after its processes were killed."""
 
 import os
+import random
 import signal
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from tests.processes import call, manage, web_server
 SOAK = bool(os.environ.get("SOAK"))
 SECONDS = 120 if SOAK else 6
 ACKED = 1_000 if SOAK else 24
+RATE, THREADS = 50, 8
 
 
 class Client:
@@ -34,11 +36,6 @@ class Client:
         """Enrol a portrait under a name."""
         body = {"collectionId": "a", "userName": name, "faceImage": base64_of(portrait("sunak"))}
         return call(f"{self._url}/faces", "POST", body, **self._headers)
-
-    def search(self) -> tuple[int, Any]:
-        """Search with another portrait."""
-        body = {"collectionId": "a", "requestName": "x", "faceImage": base64_of(portrait("ardern_2022"))}
-        return call(f"{self._url}/search", "POST", body, **self._headers)
 
     def listed(self) -> set[str]:
         """Return the ids of every listed face."""
@@ -77,38 +74,43 @@ def children(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def test_a_rebuild_under_load_is_not_noticed(stage: Stage) -> None:
-    """Check 11: searches go on while every segment is rebuilt over and over: 5xx 0, p95 at most twice the baseline.
+    """Check 11: 50 searches a second go on while every segment is rebuilt over and over: 5xx 0, wrong answers 0.
 
-    The load is what two processors can analyse, about 10 images a second; the bound leaves room for a busy machine.
+    They search by an enrolled face, as NHN's contract has it: 50 images a second are more than two processors analyse.
+    With SOAK=1 the times are compared too: p95 at most twice that without rebuilding.
     """
-    actor, key = stage.actor(), manage(stage.env, "issue_key", "a").split()[4]
+    actor, (name, key) = stage.actor(), manage(stage.env, "issue_key", "a").split()[4].split(".")
     actor("enrol", name="a", seeds=list(range(3_000)))
     actor("compact", name="a")
-    quiet: list[float] = []
-    busy: list[float] = []
-    statuses: list[int] = []
-
+    times: dict[bool, list[float]] = {False: [], True: []}
+    wrong: list[Any] = []
+    rebuilt = 0
     with web_server(stage.env) as (url, _):
-        client = Client(url, key)
-        client.search()
-        for times in (quiet, busy):
+        group = f"{url}/nhn-face-reco/v1.0/appkeys/{name}/groups/a/faces"
+        _, listed = call(f"{group}?limit=200", Authorization=key)
+        faces = [face["faceId"] for face in listed["data"]["faces"]]
+        for rebuilding, seconds in times.items():
 
-            def search(times: list[float] = times) -> None:
+            def search(seconds: list[float] = seconds) -> None:
                 began = time.monotonic()
-                statuses.append(client.search()[0])
-                times.append(time.monotonic() - began)
+                face = random.choice(faces)  # noqa: S311
+                status, answer = call(f"{group}/{face}?limit=3&threshold=1", Authorization=key)
+                if (status, answer["header"]["resultCode"]) != (200, 0):
+                    wrong.append((status, answer))
+                seconds.append(time.monotonic() - began)
+                time.sleep(max(0, THREADS / RATE - seconds[-1]))
 
-            with repeated(search):
+            with repeated(search, THREADS):
                 ends = time.monotonic() + SECONDS
-                rebuilt = 0
                 while time.monotonic() < ends:
-                    if times is busy:
+                    time.sleep(0.2)
+                    if rebuilding:
                         actor("rebuild", name="a")
                         rebuilt += 1
-                    time.sleep(0.2)
-    assert set(statuses) == {200}
-    assert rebuilt > 2
-    assert np.percentile(busy, 95) < 2 * np.percentile(quiet, 95) + 0.5
+    assert wrong == []
+    assert rebuilt
+    if SOAK:
+        assert np.percentile(times[True], 95) <= 2 * np.percentile(times[False], 95)
 
 
 def test_a_killed_web_process_takes_nothing_acknowledged_with_it(stage: Stage) -> None:

@@ -32,7 +32,9 @@ class Command(BaseCommand):
             "--dim", type=int, choices=[packs.get(name).dimension for name in packs.names()], default=128
         )
         index.add_argument("--kinds", nargs="+", choices=index_benchmark.KINDS, default=["default"])
+        index.add_argument("--faces", nargs="+", type=int, default=index_benchmark.FACES, help="of each person")
         index.add_argument("--json", type=Path, help="write the figures to this file")
+        index.add_argument("--plot", type=Path, help="draw p95 against size to this SVG file (needs pygal)")
 
     def handle(self, *, what: str, **options: Any) -> None:
         """Measure, print, and write."""
@@ -64,15 +66,21 @@ class Command(BaseCommand):
         )
         return figures
 
-    def _index(self, *, sizes: str, dim: int, kinds: list[str], **_: Any) -> list[dict[str, Any]]:
-        columns = ("p50_ms", "p95_ms", "numpy_p95_ms", "rank1", "recall10", "build_s", "file_mb", "open_first_s")
-        self.stdout.write("".join(f"{name:>14}" for name in ("faces", "a person", "kind", *columns)))
+    def _index(
+        self, *, sizes: str, dim: int, faces: list[int], kinds: list[str], plot: Path | None, **_: Any
+    ) -> list[dict[str, Any]]:
+        times = ("p50_ms", "p95_ms", "rank1", "recall10", "build_s", "open_first_s", "open_next_s")
+        columns = (*times, "file_mb", "private_bytes_a_face")
+        self.stdout.write("".join(f"{name:>22}" for name in ("faces", "a person", "kind", *columns)))
         measured = []
         for size in map(index_benchmark.number, sizes.split(",")):
-            for faces in index_benchmark.FACES:
+            for each in faces:
                 for kind in kinds:
-                    row = index_benchmark.measure(size, dim, faces, kind, settings.BASE_DIR / "manage.py")
-                    cells = (size, faces, row["kind"], *(row[name] for name in columns))
-                    self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
+                    row = index_benchmark.measure(size, dim, each, kind, settings.BASE_DIR / "manage.py")
+                    for name, figures in ((row["kind"], row), *row["rivals"].items()):
+                        cells = (size, each, name, *(figures.get(column, "") for column in columns))
+                        self.stdout.write("".join(f"{cell!s:>22}" for cell in cells))
                     measured.append(row)
+        if plot:
+            plot.write_bytes(index_benchmark.plotted(measured))
         return measured
