@@ -170,9 +170,9 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     for segment in IndexSegment.objects.of(tenant):
         files.discard(segment)
     first = _seconds(lambda: LocalIndex(segmented=True).search(gallery, asked[0], limit=_TOP, floor=_ALL))
-    private, index = _anonymous_bytes(), LocalIndex(segmented=True)
+    private, index = anonymous_bytes(), LocalIndex(segmented=True)
     second = _seconds(lambda: index.search(gallery, asked[0], limit=_TOP, floor=_ALL))
-    grown = _anonymous_bytes() - private
+    grown = anonymous_bytes() - private
     times, found = _timed(
         lambda probe: [one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)], asked
     )
@@ -226,7 +226,7 @@ def _percentile(seconds: list[float], share: int) -> float:
     return round(float(np.percentile(seconds, share)) * 1000, 2)
 
 
-def _anonymous_bytes() -> int:
+def anonymous_bytes() -> int:
     """Return the memory that is this process's alone: not the mapped files, which every process shares."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))

@@ -22,6 +22,7 @@ def compact_gallery(gallery_id: int) -> None:
         return
     try:
         if gallery.mirrored:
+            pgvector.tidy(gallery)
             pgvector.index_if_large(gallery)
             return
         compaction.compact(gallery)

@@ -94,6 +94,8 @@ class _Held:
         self._retry_at = None
         opened = self._opened(gallery, state, segments) if self._segmented else None
         if opened is not None:
+            if not state.base:  # the segments went without successors (pgvector's tidy), and word of who left with them
+                self._matrix, self._seen = Matrix(self._dimension), 0
             graves = store.graves(gallery, 0, state.head, base=state.base)
             self._parts = tuple((part, part.places(graves.ids, graves.came)) for part in opened)
             self._matrix.cut(state.base)

@@ -2,8 +2,9 @@
 
 One transaction writes the face, its sealed template and its vector, so that there is nothing to keep in step. Small
 galleries are searched exactly; a large one has an HNSW index of its own, since one index over all tenants would have
-the planner search it for a small gallery and miss. Row-level security is the second wall between tenants, after the
-WHERE.
+the planner search it for a small gallery and miss. It is used once it has passed the gate that segments pass
+(recognition.index.selftest), at the width that passed; until then, and if none passes, the search is exact.
+Row-level security is the second wall between tenants, after the WHERE.
 
 The vectors lie in clear inside the database, readable by whoever may read its tables: encrypt its volumes. The sealed
 templates remain the truth: a vector goes with its template by a foreign key, whatever engine removes it, and a
@@ -11,6 +12,7 @@ gallery that another engine added to is a mirror no more and is searched locally
 again.
 """
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -18,14 +20,17 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from recognition.index import store
+from recognition.index import selftest, store
 from recognition.index.local import LocalIndex
 from recognition.index.protocol import Neighbour
 from recognition.index.scores import scored
-from recognition.models import Gallery
+from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 
+logger = logging.getLogger("faceplane.index")
 GRAPH_ROWS = 100_000
-_WIDTH = 400  # hnsw.ef_search
+WIDTHS = (100, 200, 400, 1000)  # hnsw.ef_search
+GRAVES_AT_LEAST = 1000
+_PROBES, _TOP = 500, 10
 _MARGIN = 22
 _ALL = -3.0  # under every cosine
 _SETUP = """
@@ -39,6 +44,11 @@ CREATE TABLE IF NOT EXISTS recognition_vector (
 );
 CREATE INDEX IF NOT EXISTS recognition_vector_face ON recognition_vector (face_id);
 CREATE INDEX IF NOT EXISTS recognition_vector_gallery ON recognition_vector (tenant_id, gallery_id);
+CREATE TABLE IF NOT EXISTS recognition_graph (
+    gallery_id bigint PRIMARY KEY REFERENCES recognition_gallery (collection_id) ON DELETE CASCADE,
+    width integer NOT NULL,
+    rows bigint NOT NULL
+);
 ALTER TABLE recognition_vector ENABLE ROW LEVEL SECURITY;
 ALTER TABLE recognition_vector FORCE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS tenant_only ON recognition_vector;
@@ -49,8 +59,15 @@ _WRITE = """
 INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector) VALUES (%s, %s, %s, %s)
 ON CONFLICT (tenant_id, face_id) DO NOTHING
 """
-_SEARCH = """
-SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true)
+_WAY = """
+SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
+    set_config('hnsw.ef_search', LEAST(GREATEST(width, %s), 1000)::text, true),
+    set_config('enable_indexscan', CASE WHEN width > 0 THEN 'on' ELSE 'off' END, true)
+FROM (SELECT COALESCE(%s, (SELECT width FROM recognition_graph WHERE gallery_id = %s), 0) AS width) AS known
+"""
+_VERDICT = """
+INSERT INTO recognition_graph (gallery_id, width, rows) VALUES (%s, %s, %s)
+ON CONFLICT (gallery_id) DO UPDATE SET width = EXCLUDED.width, rows = EXCLUDED.rows
 """
 
 
@@ -89,23 +106,74 @@ def move_out(gallery: Gallery) -> None:
                 [gallery.tenant_id, gallery.pk],
             )
             cursor.execute(f"DROP INDEX IF EXISTS {graph_name(gallery)}")
+            cursor.execute("DELETE FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
 
 
 def index_if_large(gallery: Gallery) -> bool:
-    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it was made."""
+    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it is used now.
+
+    One that fails the gate goes again, and is tried anew when the gallery is twice as large.
+    """
     size = Gallery.objects.of(gallery.tenant).values_list("size", flat=True).get(pk=gallery.pk)
-    if size < GRAPH_ROWS:
-        return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_indexes WHERE indexname = %s", [graph_name(gallery)])
-        if cursor.fetchone():
-            return False
-        cursor.execute(
-            f"CREATE INDEX CONCURRENTLY {graph_name(gallery)} ON recognition_vector"
-            f" USING hnsw ((vector::halfvec({store.dimension(gallery)})) halfvec_ip_ops)"
-            f" WHERE tenant_id = {int(gallery.tenant_id)} AND gallery_id = {int(gallery.pk)}"
-        )
-    return True
+        cursor.execute("SELECT width, rows FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
+        width, rows = cursor.fetchone() or (0, 0)
+        if size < GRAPH_ROWS or width or size < 2 * rows:
+            return bool(width)
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [gallery.pk])
+        if not cursor.fetchone()[0]:
+            return False  # another worker is at it
+        try:
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery)}")  # one that was not finished
+            cursor.execute(
+                f"CREATE INDEX CONCURRENTLY {graph_name(gallery)} ON recognition_vector"
+                f" USING hnsw ((vector::halfvec({store.dimension(gallery)})) halfvec_ip_ops)"
+                f" WHERE tenant_id = {int(gallery.tenant_id)} AND gallery_id = {int(gallery.pk)}"
+            )
+            cursor.execute("ANALYZE recognition_vector")
+            width = _passing_width(gallery)
+            cursor.execute(_VERDICT, [gallery.pk, width, size])
+            if not width:
+                cursor.execute(f"DROP INDEX CONCURRENTLY {graph_name(gallery)}")
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [gallery.pk])
+    return bool(width)
+
+
+def _passing_width(gallery: Gallery) -> int:
+    """Return the least width at which the graph passes the gate, against exact search in the same table; 0: none."""
+    chosen = Embedding.objects.of(gallery.tenant).filter(gallery=gallery).order_by("?").values_list("pk", flat=True)
+    templates = np.stack(list(store.vectors(gallery, list(chosen[:_PROBES])).values()))
+    probes = selftest.noisy(templates, len(templates))
+    right = [_nearest(gallery, probe, _TOP, width=0) for probe in probes]
+    for width in WIDTHS:
+        found = [_nearest(gallery, probe, _TOP + _MARGIN, width=width) for probe in probes]
+        pairs = list(zip(found, right, strict=True))
+        rank1 = float(np.mean([exact[0] in mine for mine, exact in pairs]))
+        recall = float(np.mean([len({*mine} & {*exact}) / len(exact) for mine, exact in pairs]))
+        facts = {"gallery": gallery.pk, "width": width, "rank1": rank1, "recall": recall}
+        if selftest.Gate(rank1, recall).passed:
+            logger.info("A graph passed its test.", extra=facts)
+            return width
+    logger.warning("A graph failed its test: the gallery is searched exactly.", extra=facts)
+    return 0
+
+
+def tidy(gallery: Gallery) -> None:
+    """Remove what nobody reads while the vectors stand here: segments, and the word of many who left.
+
+    Whoever still holds the gallery locally sees a version without a base, and reads everything again.
+    """
+    with transaction.atomic():
+        galleries = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True)
+        locked = galleries.filter(pk=gallery.pk, mirrored=True).first()
+        segments = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
+        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery)
+        if locked and (segments.exists() or graves.count() > GRAVES_AT_LEAST):
+            segments.delete()
+            graves.delete()
+            locked.base, locked.version = 0, locked.version + 1
+            locked.save(update_fields=["base", "version"])
 
 
 def nearest_query(gallery: Gallery) -> str:
@@ -147,24 +215,26 @@ class PgvectorIndex:
             return self._local.search(gallery, probe, limit=limit, floor=floor)
         wanted = limit + _MARGIN
         while True:
-            ids = self._nearest(gallery, probe, wanted)
+            ids = _nearest(gallery, probe, wanted)
             known = scored(gallery, ids, [None] * len(ids), probe, _ALL)
             nearest = [one for one in known if one.cosine >= floor]
             if len(nearest) >= limit or len(nearest) < len(known) or len(ids) < wanted:
                 return nearest[:limit]
             wanted *= 4  # some left while we searched: look further
 
-    def _nearest(self, gallery: Gallery, probe: np.ndarray, wanted: int) -> list[int]:
-        with transaction.atomic(), _as_tenant(gallery) as cursor:
-            cursor.execute(_SEARCH, [str(min(max(_WIDTH, wanted), 1000))])
-            cursor.execute(nearest_query(gallery), [_text(probe), wanted])
-            return [face for (face,) in cursor.fetchall()]
-
     def _adopt_if_new(self, gallery: Gallery) -> None:
         """Take over a gallery that holds nothing: there is nothing to move."""
         mine = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk, size=0, mirrored=False)
         if mine.select_for_update().exists():
             mine.update(mirrored=True)
+
+
+def _nearest(gallery: Gallery, probe: np.ndarray, wanted: int, *, width: int | None = None) -> list[int]:
+    """Return the nearest faces; the width is that which passed the gate, unless one is given; 0: exactly."""
+    with transaction.atomic(), _as_tenant(gallery) as cursor:
+        cursor.execute(_WAY, [wanted, width, gallery.pk])
+        cursor.execute(nearest_query(gallery), [_text(probe), wanted])
+        return [face for (face,) in cursor.fetchall()]
 
 
 @contextmanager

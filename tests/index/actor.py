@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import django
@@ -24,6 +25,7 @@ from collections_app.operations.collections import create_collection, delete_col
 from collections_app.operations.people import delete_person  # noqa: E402
 from recognition import tasks  # noqa: E402
 from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402
+from recognition.index_benchmark import anonymous_bytes  # noqa: E402
 from recognition.models import Gallery, IndexSegment  # noqa: E402
 from tenants.access import system  # noqa: E402
 from tenants.lifecycle import create_tenant  # noqa: E402
@@ -130,6 +132,12 @@ def die(step: str, *, after: bool) -> None:
     setattr(module, name, fatal)
 
 
+def memory() -> dict[str, int]:
+    """Return the bytes that this process has of its own, what the index says it holds, and how many files are open."""
+    held = face_index().private_bytes
+    return {"own": anonymous_bytes(), "held": held, "files": len(list(Path("/proc/self/fd").iterdir()))}
+
+
 def small(**values: int) -> None:
     """Change settings."""
     for name, value in values.items():
@@ -139,7 +147,7 @@ def small(**values: int) -> None:
 if __name__ == "__main__":
     COMMANDS = {
         f.__name__: f
-        for f in (enrol, erase, search, search_there, make, delete, compact, rebuild, sweep, due, die, small)
+        for f in (enrol, erase, search, search_there, make, delete, compact, rebuild, sweep, due, die, memory, small)
     }
     for line in sys.stdin:
         command, named = json.loads(line)

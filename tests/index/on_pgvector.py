@@ -1,15 +1,18 @@
 """What only pgvector's engine promises. tests.index.test_pgvector runs this file on a server of its own."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import ProgrammingError, connection, transaction
 
-from recognition.index import pgvector
+from recognition import tasks
+from recognition.index import compaction, pgvector
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
+from recognition.models import IndexSegment, Tombstone
 from tests.conftest import Customer
 from tests.index.gallery import enrol, erase, people
 
@@ -29,7 +32,7 @@ def committed(transactional_db: None) -> Iterator[PgvectorIndex]:
     pgvector.prepare()
     yield PgvectorIndex(LocalIndex(segmented=True))
     with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE recognition_vector")
+        cursor.execute("DROP TABLE recognition_vector, recognition_graph")
 
 
 def visible(tenant_id: int | None) -> int:
@@ -81,21 +84,61 @@ def test_galleries_move_both_ways_and_answer_alike(index: PgvectorIndex, acme: C
     assert index.search(acme.people.gallery, vectors[3], limit=1, floor=ALL)[0].cosine == pytest.approx(1)
 
 
-def test_a_large_gallery_has_an_index_of_its_own_that_it_uses(
+def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
     committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vectors = people(np.random.default_rng(4), 1500, 2)
+    """Check 6 on pgvector: until the graph has passed, and if it cannot, the search is exact."""
+    gallery, vectors = acme.people.gallery, people(np.random.default_rng(4), 1500, 2)
     ids = enrol(committed, acme.people, vectors)
-    assert not pgvector.index_if_large(acme.people.gallery)
+    assert not pgvector.index_if_large(gallery)
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
-    assert pgvector.index_if_large(acme.people.gallery)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE recognition_vector")
-        plan = f"EXPLAIN {pgvector.nearest_query(acme.people.gallery)}"
-        cursor.execute(plan, ["[" + ",".join(["0.1"] * 128) + "]", 5])
-        assert pgvector.graph_name(acme.people.gallery) in str(cursor.fetchall())
-    local = LocalIndex(segmented=True)
-    for row in range(0, 3000, 300):
-        near = committed.search(acme.people.gallery, vectors[row], limit=5, floor=ALL)
+    monkeypatch.setattr(pgvector, "WIDTHS", (1,))
+    monkeypatch.setattr(pgvector, "_MARGIN", 0)
+    assert not pgvector.index_if_large(gallery)
+    assert not uses_graph(acme)
+    assert not pgvector.index_if_large(gallery)  # and it is not built again and again
+    monkeypatch.undo()
+    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    ids += enrol(committed, acme.people, more := people(np.random.default_rng(5), 1600, 2))
+    assert pgvector.index_if_large(gallery)
+    assert uses_graph(acme)
+    local, vectors = LocalIndex(segmented=True), np.concatenate([vectors, more])
+    for row in range(0, 6000, 300):
+        near = committed.search(gallery, vectors[row], limit=5, floor=ALL)
         assert near[0].face_id == ids[row]
-        assert near[:2] == local.search(acme.people.gallery, vectors[row], limit=2, floor=ALL)
+        assert near[:2] == local.search(gallery, vectors[row], limit=2, floor=ALL)
+
+
+def uses_graph(owner: Customer) -> bool:
+    """Say whether a search of the gallery walks its HNSW index."""
+    seen: list[str] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
+        if sql == pgvector.nearest_query(owner.people.gallery):
+            execute(f"EXPLAIN {sql}", params, many, context)
+            seen.append(str(context["cursor"].fetchall()))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        probe = people(np.random.default_rng(6), 1, 1)[0]
+        PgvectorIndex(LocalIndex(segmented=True)).search(owner.people.gallery, probe, limit=5, floor=ALL)
+    assert seen
+    return pgvector.graph_name(owner.people.gallery) in seen[0]
+
+
+def test_what_nobody_reads_any_more_goes(index: PgvectorIndex, acme: Customer) -> None:
+    """Segments from before, and word of who left, go; a process that still searches locally sees no difference."""
+    local, vectors = LocalIndex(segmented=True), people(np.random.default_rng(7), 200, 1)
+    ids = enrol(local, acme.people, vectors)
+    compaction.compact(acme.people.gallery)
+    erase(local, acme.people, ids[:20])
+    call_command("move_index", to="pgvector", verbosity=0)
+    erase(index, acme.people, ids[20:40])
+    assert local.search(acme.people.gallery, vectors[50], limit=1, floor=ALL)[0].face_id == ids[50]
+    erase(index, acme.people, ids[50:51])
+    tasks.compact_gallery.run(acme.people.pk)
+    assert not IndexSegment.objects.of(acme.tenant).exists()
+    assert not Tombstone.objects.of(acme.tenant).exists()
+    for engine in (local, index):
+        found = engine.search(acme.people.gallery, vectors[50], limit=1000, floor=ALL)
+        assert {one.face_id for one in found} == {*ids[40:50], *ids[51:]}

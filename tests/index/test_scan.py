@@ -68,14 +68,14 @@ from pathlib import Path
 import django
 django.setup()
 from recognition.index.scan import Scan
-from recognition.index_benchmark import _anonymous_bytes
+from recognition.index_benchmark import anonymous_bytes
 import numpy as np
 rows = int(sys.argv[2])
 file = Path(sys.argv[1]).open("rb")
-before = _anonymous_bytes()
+before = anonymous_bytes()
 scan = Scan(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), rows, 128)
 scan.search(np.ones(128, dtype=np.float32) / 128**0.5, 32, 64, np.zeros(0, dtype=np.int64))
-print(json.dumps([(_anonymous_bytes() - before) / rows, scan.private_bytes / rows]))
+print(json.dumps([(anonymous_bytes() - before) / rows, scan.private_bytes / rows]))
 """
 
 
