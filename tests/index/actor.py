@@ -17,6 +17,7 @@ django.setup()
 
 import numpy as np  # noqa: E402 -- Django is set up only now
 from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
 
 from collections_app import erasure  # noqa: E402
 from collections_app.errors import CollectionDeleted, CollectionNotFound  # noqa: E402
@@ -25,6 +26,7 @@ from collections_app.operations.collections import create_collection, delete_col
 from collections_app.operations.people import delete_person  # noqa: E402
 from recognition import tasks  # noqa: E402
 from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402
+from recognition.index.local import LocalIndex  # noqa: E402
 from recognition.index_benchmark import anonymous_bytes  # noqa: E402
 from recognition.models import Gallery, IndexSegment  # noqa: E402
 from tenants.access import system  # noqa: E402
@@ -134,8 +136,16 @@ def die(step: str, *, after: bool) -> None:
 
 def memory() -> dict[str, int]:
     """Return the bytes that this process has of its own, what the index says it holds, and how many files are open."""
-    held = face_index().private_bytes
-    return {"own": anonymous_bytes(), "held": held, "files": len(list(Path("/proc/self/fd").iterdir()))}
+    index = face_index()
+    assert isinstance(index, LocalIndex)
+    return {"own": anonymous_bytes(), "held": index.private_bytes, "files": len(list(Path("/proc/self/fd").iterdir()))}
+
+
+def bound(cap: int) -> None:
+    """Let the index hold so many bytes, and SQLite's own cache next to nothing."""
+    settings.INDEX_MEMORY_BYTES = cap
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA cache_size=-1000")
 
 
 def small(**values: int) -> None:
@@ -147,7 +157,22 @@ def small(**values: int) -> None:
 if __name__ == "__main__":
     COMMANDS = {
         f.__name__: f
-        for f in (enrol, erase, search, search_there, make, delete, compact, rebuild, sweep, due, die, memory, small)
+        for f in (
+            enrol,
+            erase,
+            search,
+            search_there,
+            make,
+            delete,
+            compact,
+            rebuild,
+            sweep,
+            due,
+            die,
+            memory,
+            bound,
+            small,
+        )
     }
     for line in sys.stdin:
         command, named = json.loads(line)

@@ -199,7 +199,7 @@ def test_a_damaged_opened_copy_is_opened_again(acme: Customer, settings: Setting
 def test_memory_stays_within_its_bound(stage: Stage) -> None:
     """Check 12: 24 (soak 1,000) collections of a megabyte each through a cap of a quarter of them (soak 512 MB).
 
-    What the process takes of its own, counted by the kernel, grows by no more than the cap and a tenth, and 16 MB
+    What the process takes of its own, counted by the kernel, grows by no more than the cap and a tenth, and 8 MB
     in which a collection is read; results unchanged, open files under 1,024.
     """
     actor, rows = stage.actor(), 2_000
@@ -211,7 +211,7 @@ def test_memory_stays_within_its_bound(stage: Stage) -> None:
             actor("compact", name=name)
     cap = max(COLLECTIONS * rows * 512 // 4, 512_000_000 if SOAK else 0)
     searcher = stage.actor()
-    searcher("small", INDEX_MEMORY_BYTES=cap)
+    searcher("bound", cap=cap)
     searcher("search", name="b", seed=1)
     before = searcher("memory")
     for round_ in range(2):
@@ -220,7 +220,7 @@ def test_memory_stays_within_its_bound(stage: Stage) -> None:
             assert (found, cosine) == (actor("search", name=name, seed=round_)[0][0], pytest.approx(1))
             now = searcher("memory")
             assert now["held"] <= cap
-            assert now["own"] - before["own"] <= 1.1 * cap + 16_000_000
+            assert now["own"] - before["own"] <= 1.1 * cap + 8_000_000
             assert now["files"] < 1024
 
 
