@@ -28,6 +28,7 @@ _ALL = -2.0  # under every cosine
 _WIDER = 4  # how much further to look, when too few of the nearest count
 _PAGE = 1000
 _TRIES = 3
+_MANY = 100
 
 Threshold: TypeAlias = float | Callable[[str], float] | None
 """What a match must reach: a cosine; or a cosine by the pack's name, from a caller whose scale depends on the pack; or
@@ -88,7 +89,7 @@ def search_by_image(
     bar = _bar(home, threshold)
     alive = source.liveness.score if source.liveness else None
     spoof = alive is not None and alive < home.liveness_threshold
-    candidates = [] if spoof else _nearest(home, source.template, max(limit, _RECORDED), since)
+    candidates = [] if spoof else _candidates(home, source.template, limit, bar, since)
     record = _record(caller, home, candidates, started, threshold=bar, liveness=alive, request_name=request_name)
     if alive is not None and spoof:
         raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
@@ -105,7 +106,7 @@ def search_by_face(
     home = find(caller, collection)
     probe = find_face(home, face)
     bar = _bar(home, threshold)
-    nearest = _nearest(home, face_index().vector(home.gallery, probe.pk), max(limit, _RECORDED) + 1)
+    nearest = _candidates(home, face_index().vector(home.gallery, probe.pk), limit + 1, bar)
     candidates = [match for match in nearest if match.face.pk != probe.pk]
     record = _record(caller, home, candidates, started, threshold=bar, request_name=face)
     matches = tuple(match for match in candidates[:limit] if match.cosine >= bar)
@@ -119,14 +120,26 @@ def _bar(home: Collection, threshold: Threshold) -> float:
     return threshold(home.pack) if callable(threshold) else threshold
 
 
-def _nearest(home: Collection, probe: np.ndarray, limit: int, since: datetime | None = None) -> list[Match]:
+def _candidates(
+    home: Collection, probe: np.ndarray, limit: int, bar: float, since: datetime | None = None
+) -> list[Match]:
+    """Return the best `limit` faces, or those to be recorded; of many, only those who reach the bar are read."""
+    recorded = _RECORDED + 1  # the probe itself may be among them
+    if limit > _MANY:
+        found = _nearest(home, probe, limit, bar, since)
+        if len(found) >= recorded:
+            return found
+    return _nearest(home, probe, recorded if limit > _MANY else max(limit, recorded), _ALL, since)
+
+
+def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None) -> list[Match]:
     """Return the best `limit` faces, enrolled at or after `since`, that the database, asked last, still has here.
 
     Whoever left while we searched may have been replaced just then, so we look again.
     """
     wanted, again = limit, _TRIES
     while True:
-        near = face_index().search(home.gallery, probe, limit=wanted, floor=_ALL)
+        near = face_index().search(home.gallery, probe, limit=wanted, floor=floor)
         matches, gone = _confirmed(home, near, limit, since)
         if gone and again:
             again -= 1
