@@ -69,17 +69,26 @@ class Command(BaseCommand):
     def _index(
         self, *, sizes: str, dim: int, faces: list[int], kinds: list[str], plot: Path | None, **_: Any
     ) -> list[dict[str, Any]]:
-        times = ("p50_ms", "p95_ms", "rank1", "recall10", "build_s", "open_first_s", "open_next_s")
-        columns = (*times, "file_mb", "private_bytes_a_face")
-        self.stdout.write("".join(f"{name:>22}" for name in ("faces", "a person", "kind", *columns)))
+        columns = {
+            "p50 ms": "p50_ms",
+            "p95 ms": "p95_ms",
+            "rank 1": "rank1",
+            "recall@10": "recall10",
+            "build s": "build_s",
+            "file MB": "file_mb",
+            "own B/face": "private_bytes_a_face",
+            "first open s": "open_first_s",
+            "next open s": "open_next_s",
+        }
+        self.stdout.write("".join(f"{name:>14}" for name in ("faces", "a person", "kind", *columns)))
         measured = []
         for size in map(index_benchmark.number, sizes.split(",")):
             for each in faces:
                 for kind in kinds:
                     row = index_benchmark.measure(size, dim, each, kind, settings.BASE_DIR / "manage.py")
                     for name, figures in ((row["kind"], row), *row["rivals"].items()):
-                        cells = (size, each, name, *(figures.get(column, "") for column in columns))
-                        self.stdout.write("".join(f"{cell!s:>22}" for cell in cells))
+                        cells = (size, each, name, *(figures.get(column, "") for column in columns.values()))
+                        self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
                     measured.append(row)
         if plot:
             plot.write_bytes(index_benchmark.plotted(measured))
