@@ -33,7 +33,7 @@ _OPEN_BYTES = 65_536
 MARGIN = 22  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
 EXPANSIONS: dict[str, tuple[int, ...]] = {
     IndexSegment.Kind.FLAT: (0,),
-    IndexSegment.Kind.SCAN: (8, 16, 32, 64, 128, 256),  # rows in 1024 that are read whole
+    IndexSegment.Kind.SCAN: (8, 16, 32, 48, 64, 96, 128, 192, 256),  # rows in 1024 that are read whole
     IndexSegment.Kind.GRAPH: (128, 256, 512, 1024),  # USearch's expansion_search
 }
 _NO_ROWS = np.zeros(0, dtype=np.int64)
