@@ -1,7 +1,7 @@
 """The native API's refusals: problem details after RFC 9457, each with a code that stays what it is."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
@@ -89,6 +89,61 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
 }
+
+Group: TypeAlias = tuple[type[Exception], ...]
+
+# What operations may be refused with, by what they do; each one's document names its own.
+EVERYWHERE: Group = (
+    tenants.MissingKey,
+    tenants.UnknownKey,
+    tenants.RevokedKey,
+    tenants.ExpiredKey,
+    tenants.AddressRefused,
+    tenants.TenantSuspended,
+    tenants.ScopeMissing,
+    tenants.QuotaExceeded,
+    tenants.TooManyRequests,
+    tenants.SealBroken,
+    collections.Unavailable,
+    recognition.ImageTooLarge,
+)
+QUERY: Group = (collections.InvalidRequest, collections.UnknownCursor)
+BODY: Group = (collections.InvalidRequest, drf.ParseError, drf.UnsupportedMediaType)
+IMAGE: Group = (
+    collections.ImageUrlRefused,
+    collections.ImageUrlTimeout,
+    recognition.ImageTooSmall,
+    recognition.UndecodableImage,
+    recognition.UnsupportedFormat,
+    recognition.NoFace,
+    recognition.Busy,
+    recognition.ModelUnavailable,
+)
+ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected)
+ENROLMENT: Group = (
+    *ONE_FACE,
+    recognition.FaceTooSmall,
+    recognition.LowQuality,
+    collections.CollectionFull,
+    collections.DuplicateFace,
+    collections.ConsentRequired,
+    collections.KeyReused,
+    collections.KeyInUse,
+)
+# By what stands in an operation's path.
+NAMED: Mapping[str, Group] = {
+    "collection": (drf.NotFound, collections.CollectionNotFound, collections.CollectionDeleted),
+    "person": (collections.PersonNotFound,),
+    "face": (collections.FaceNotFound,),
+    "key": (drf.NotFound, tenants.KeyNotFound),
+    "receipt": (drf.NotFound, collections.ReceiptNotFound),
+    "webhook": (drf.NotFound, collections.WebhookNotFound),
+}
+
+
+def possible(*groups: Group) -> list[Answer]:
+    """Return the answers of an operation that may be refused for any of these."""
+    return [ANSWERS[error] for group in (EVERYWHERE, *groups) for error in group]
 
 
 def answer(error: Exception) -> Answer | None:
