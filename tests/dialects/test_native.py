@@ -241,3 +241,14 @@ def test_receipts_are_listed_page_by_page(native: NativeClient) -> None:
     assert [one["id"] for one in (*first["receipts"], *rest["receipts"])] == [one["id"] for one in erased[::-1]]
     assert rest["next_cursor"] is None
     assert native("GET", f"/receipts/{erased[0]['id']}").json() == rest["receipts"][-1]
+    problem(native("GET", "/receipts?cursor=MQ=="), 422, "unknown_cursor")
+
+
+def test_a_key_for_some_collections_is_told_that_the_audit_log_and_webhooks_are_of_all(
+    native: NativeClient,
+) -> None:
+    body = {"name": "one", "scopes": ["read", "audit", "admin"], "collections": ["people"]}
+    narrow = NativeClient(native("POST", "/keys", body).json()["token"])
+    for path in ("/audit", "/audit/verification", "/audit/export", "/webhooks", "/webhooks/1"):
+        problem(narrow("GET", path), 403, "reach_too_narrow")
+    assert narrow("GET", "/receipts").status_code == 200

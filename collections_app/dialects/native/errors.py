@@ -28,6 +28,9 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.OwnerNeeded: Answer(403, "owner_needed", "Only an owner appoints or removes owners, and one has to stay."),
     tenants.TenantSuspended: Answer(403, "tenant_suspended", "The tenant is suspended."),
     tenants.ScopeMissing: _NOT_ALLOWED,
+    tenants.ReachTooNarrow: Answer(
+        403, "reach_too_narrow", "The key reaches some collections only, and this concerns the whole tenant."
+    ),
     tenants.QuotaExceeded: Answer(403, "quota_exceeded", "A quota of the tenant is used up."),
     tenants.TooManyRequests: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
     tenants.SealBroken: _BROKEN,
@@ -39,6 +42,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.CollectionFull: Answer(409, "collection_full", "The collection holds as many faces as it may."),
     collections.FaceNotFound: Answer(404, "face_not_found", "There is no such face."),
     collections.PersonNotFound: Answer(404, "person_not_found", "There is no such person."),
+    collections.JobNotFound: Answer(404, "job_not_found", "There is no such job."),
     collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
     collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
     collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
@@ -107,6 +111,7 @@ EVERYWHERE: Group = (
     collections.Unavailable,
     recognition.ImageTooLarge,
 )
+WHOLE_TENANT: Group = (tenants.ReachTooNarrow,)
 QUERY: Group = (collections.InvalidRequest, collections.UnknownCursor)
 BODY: Group = (collections.InvalidRequest, drf.ParseError, drf.UnsupportedMediaType)
 IMAGE: Group = (
@@ -136,6 +141,7 @@ NAMED: Mapping[str, Group] = {
     "person": (collections.PersonNotFound,),
     "face": (collections.FaceNotFound,),
     "key": (drf.NotFound, tenants.KeyNotFound),
+    "job": (drf.NotFound, collections.JobNotFound),
     "receipt": (drf.NotFound, collections.ReceiptNotFound),
     "webhook": (drf.NotFound, collections.WebhookNotFound),
 }

@@ -3,6 +3,7 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import audit as wire
 from collections_app.dialects.native.wire.base import cursor, from_cursor
@@ -12,7 +13,7 @@ from collections_app.operations import audit
 class AuditView(NativeView):
     """/audit."""
 
-    @described("listAudit", query=wire.Query, answer=wire.Entries)
+    @described("listAudit", "", errors.WHOLE_TENANT, query=wire.Query, answer=wire.Entries)
     def get(self, request: Request) -> Response:
         """List entries, newest first."""
         given = self.parse(wire.Query)
@@ -25,7 +26,7 @@ class AuditView(NativeView):
 class AuditVerificationView(NativeView):
     """/audit/verification."""
 
-    @described("verifyAudit", answer=wire.Verification)
+    @described("verifyAudit", "", errors.WHOLE_TENANT, answer=wire.Verification)
     def get(self, request: Request) -> Response:
         """Recompute the whole chain."""
         return Response(wire.Verification(audit.verify_chain(self.caller)).data)
@@ -34,7 +35,7 @@ class AuditVerificationView(NativeView):
 class AuditExportView(NativeView):
     """/audit/export."""
 
-    @described("exportAudit", query=wire.ExportQuery, answer=wire.Export)
+    @described("exportAudit", "", errors.WHOLE_TENANT, query=wire.ExportQuery, answer=wire.Export)
     def get(self, request: Request) -> Response:
         """Return entries as a file's text, with the signed statement of what it is."""
         given = self.parse(wire.ExportQuery)
