@@ -327,6 +327,7 @@ class HealthReport(TenantOwned):
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
     progress = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
+    began_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     findings = models.JSONField(default=dict)
 

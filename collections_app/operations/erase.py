@@ -60,7 +60,7 @@ def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50)
         UnknownCursor: none within reach has that id.
     """
     caller.require(Scope.READ)
-    receipts = _reachable(caller)
+    receipts = reachable_receipts(caller)
     if before is not None:
         last = receipts.filter(pk=before).first()
         if last is None:
@@ -76,12 +76,13 @@ def get_receipt(caller: Caller, *, receipt: str) -> Receipt:
         ReceiptNotFound: none within reach has it.
     """
     caller.require(Scope.READ)
-    found = _reachable(caller).filter(uuid=receipt).first()
+    found = reachable_receipts(caller).filter(uuid=receipt).first()
     if found is None:
         raise ReceiptNotFound
     return found
 
 
-def _reachable(caller: Caller) -> QuerySet[Receipt]:
+def reachable_receipts(caller: Caller) -> QuerySet[Receipt]:
+    """Return the receipts within reach. Not an operation of its own: each operation says its scope first."""
     receipts = Receipt.objects.of(caller.tenant)
     return receipts if caller.collections is None else receipts.filter(collection_id__in=caller.collections)

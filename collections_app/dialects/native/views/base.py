@@ -26,6 +26,7 @@ _PLACES = {
     "collection": "A collection's name.",
     "person": "Your reference to a person, or our id.",
     "face": "A face's id.",
+    "job": "A job's id.",
     "key": "A key's id.",
     "receipt": "A receipt's id.",
     "webhook": "A webhook's id.",
