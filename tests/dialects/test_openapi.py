@@ -89,10 +89,18 @@ def _contents(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [content for kind, content in body.get("content", {}).items() if kind.endswith("json")]
 
 
-def test_uploads_are_files() -> None:
-    content = document("accuauth")["paths"]["/add_face"]["post"]["requestBody"]["content"]
-    assert list(content) == ["multipart/form-data", "application/x-www-form-urlencoded", "application/json"]
-    assert document("accuauth")["components"]["schemas"]["AddFace"]["properties"]["file"]["format"] == "binary"
+@pytest.mark.parametrize(
+    ("dialect", "path", "kinds", "body", "file"),
+    [
+        ("accuauth", "/add_face", ["multipart/form-data", "application/x-www-form-urlencoded"], "AddFace", "file"),
+        ("native", "/collections/{collection}/faces", ["multipart/form-data"], "EnrolForm", "image"),
+        ("native", "/compare", ["multipart/form-data"], "CompareForm", "target"),
+    ],
+)
+def test_uploads_are_files(dialect: str, path: str, kinds: list[str], body: str, file: str) -> None:
+    content = document(dialect)["paths"][path]["post"]["requestBody"]["content"]
+    assert set(content) == {"application/json", *kinds}
+    assert document(dialect)["components"]["schemas"][body]["properties"][file]["format"] == "binary"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -13,6 +13,7 @@ from types import new_class
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -25,7 +26,6 @@ from recognition import packs
 
 SCORE_DIGITS, _RATE_DIGITS = 3, 3
 LONGEST = 255
-MULTIPART = "multipart/form-data"
 
 
 @extend_schema_field(BASE64 | {"description": "base64, bare or as a data URI"})
@@ -42,6 +42,11 @@ class Image(serializers.Field[Any, Any, Any, Any]):
             return image_bytes(data)
         except (ValueError, AttributeError):
             return self.fail("invalid")
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class ImageFile(Image):
+    """An image as a form sends it."""
 
 
 class Percent(serializers.FloatField):
@@ -137,11 +142,9 @@ def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
 @cache
 def either_form(body: Body) -> Mapping[str, Body]:
     """Return the body as JSON has it, and as a form has it, in which images are files; both by media type."""
-    files = {
-        name: serializers.FileField(required=False) for name, field in body().fields.items() if isinstance(field, Image)
-    }
+    files = {name: ImageFile(required=False) for name, field in body().fields.items() if isinstance(field, Image)}
     form = new_class(f"{body.__name__}Form", (body,), exec_body=lambda space: space.update(files))
-    return {"application/json": body, MULTIPART: form}
+    return {"application/json": body, "multipart/form-data": form}
 
 
 def bar(given: Mapping[str, Any]) -> Threshold:
