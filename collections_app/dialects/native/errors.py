@@ -127,7 +127,6 @@ IMAGE: Group = (
 ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected)
 ENROLMENT: Group = (
     *ONE_FACE,
-    recognition.FaceTooSmall,
     recognition.LowQuality,
     collections.CollectionFull,
     collections.DuplicateFace,
