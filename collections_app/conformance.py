@@ -130,9 +130,9 @@ class Run:
             return answer.status, answer.data.decode(errors="replace")
 
     def _form(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a value under the key `file` as an upload, every other as text."""
+        """Send a value under the key `file` or `image` as an upload, every other as text."""
         return {
-            name: ("image.jpg", base64.b64decode(value), "image/jpeg") if name == "file" else str(value)
+            name: ("image.jpg", base64.b64decode(value), "image/jpeg") if name in {"file", "image"} else str(value)
             for name, value in form.items()
         }
 

@@ -120,6 +120,10 @@ class ReceiptNotFound(CollectionsError):
     """The caller has no such receipt within reach."""
 
 
+class JobNotFound(CollectionsError):
+    """The caller has no such job within reach."""
+
+
 class WebhookNotFound(CollectionsError):
     """The tenant has no such webhook."""
 

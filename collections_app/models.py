@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from recognition.results import Box, Pose, Quality
 from tenants.scope import TenantOwned, random_id
 
 
@@ -180,6 +181,21 @@ class Face(TenantOwned):
         """Name it by its uuid."""
         return self.uuid
 
+    @property
+    def box(self) -> Box:
+        """Where it was."""
+        return Box(self.box_x, self.box_y, self.box_width, self.box_height)
+
+    @property
+    def pose(self) -> Pose:
+        """Which way it looked."""
+        return Pose(self.yaw, self.pitch, self.roll)
+
+    @property
+    def quality(self) -> Quality:
+        """How well it showed, and what the standard gate has to say of it."""
+        return Quality(self.sharpness, self.brightness, self.box.side, tuple(self.quality_reasons))
+
 
 class SearchRecord(TenantOwned):
     """One search: who asked, what was compared with which threshold, and what was answered. Never the probe itself.
@@ -311,6 +327,7 @@ class HealthReport(TenantOwned):
     state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
     progress = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
+    began_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     findings = models.JSONField(default=dict)
 

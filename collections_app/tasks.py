@@ -159,7 +159,7 @@ def examine_collection(report_id: int) -> None:
     report = HealthReport.everywhere.select_related("collection__gallery__tenant").filter(pk=report_id).first()
     if report is None or report.state == HealthReport.State.DONE:
         return
-    _tell(report, state=HealthReport.State.RUNNING, progress=0)
+    _tell(report, state=HealthReport.State.RUNNING, progress=0, began_at=timezone.now())
     try:
         findings = _examine(report)
     except Exception:

@@ -13,18 +13,25 @@ _BASIC = {"Basic": {"type": "http", "scheme": "basic"}}
 
 # By dialect: title, the prefix at which it is mounted, and how its clients say who they are.
 DIALECTS = {
+    "native": ("Faceplane", "/api/v1", _WHOLE_KEY),
     "argos": ("Argos Face ID", "/", _WHOLE_KEY),
     "nhn": ("NHN Cloud Face Recognition v1.0", "/nhn-face-reco/v1.0", _SECRET),
     "accuauth": ("AccuAuth faceset v2", "/faceset/v2", _ID_AND_SECRET),
     "facedb": ("NEXTK face database", "/v2/va", _BASIC),
 }
+_NATIVE = (
+    "Every operation of the platform in plain REST. The key goes into `x-api-key`, or behind `Authorization: Bearer`. "
+    "A list goes on at its `next_cursor`. Scores run from 0 to 100; `false_match_rate` says which share of strangers "
+    "reaches one. What is erased is unsearchable at once; the receipt says when nothing of it is left."
+)
 
 
 def _pages(dialect: str) -> list[URLPattern]:
     title, prefix, schemes = DIALECTS[dialect]
+    vendors = f"The {title} contract, as Faceplane speaks it. Change the base URL and the keys, nothing else."
     document = {
         "TITLE": title,
-        "DESCRIPTION": f"The {title} contract, as Faceplane speaks it. Change the base URL and the keys, nothing else.",
+        "DESCRIPTION": _NATIVE if dialect == "native" else vendors,
         "VERSION": "1.0",
         "SERVERS": [{"url": prefix}],
         "APPEND_COMPONENTS": {"securitySchemes": schemes},

@@ -132,6 +132,7 @@ class Compaction(TenantOwned):
     gallery = models.OneToOneField(Gallery, on_delete=models.CASCADE, primary_key=True, related_name="compaction")
     token = models.PositiveBigIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
+    began_at = models.DateTimeField(null=True)
     stage = models.CharField(max_length=16, blank=True)
     done = models.PositiveBigIntegerField(default=0)
     total = models.PositiveBigIntegerField(default=0)

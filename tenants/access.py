@@ -18,6 +18,7 @@ from tenants.errors import (
     AddressRefused,
     ExpiredKey,
     InvitationUnusable,
+    ReachTooNarrow,
     RevokedKey,
     ScopeMissing,
     TenantSuspended,
@@ -91,6 +92,15 @@ class Caller:
         """
         if scope not in self.scopes:
             raise ScopeMissing(scope)
+
+    def require_whole_tenant(self) -> None:
+        """Refuse unless every collection is within reach, those of the future too.
+
+        Raises:
+            ReachTooNarrow: some are only.
+        """
+        if self.collections is not None:
+            raise ReachTooNarrow
 
     def reaches(self, collection_id: int) -> bool:
         """Tell whether the collection is within reach."""

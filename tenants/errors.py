@@ -52,6 +52,10 @@ class ScopeMissing(TenantsError):
         self.scope = scope
 
 
+class ReachTooNarrow(TenantsError):
+    """What is asked for concerns the whole tenant, and the caller reaches some of its collections only."""
+
+
 class QuotaExceeded(TenantsError):
     """A quota of the tenant is used up."""
 

@@ -8,6 +8,7 @@ from types import new_class
 from typing import Any, TypeVar
 
 from drf_spectacular.drainage import get_override, set_override
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -78,7 +79,7 @@ def example(value: Mapping[str, Any]) -> Callable[[S], S]:
     return extend_schema_serializer(examples=[OpenApiExample(_NAME, value=value)])
 
 
-def example_of(body: Body) -> Any:  # noqa: ANN401 -- JSON
+def example_of(body: object) -> Any:  # noqa: ANN401 -- JSON
     """Return the body's example; None: it has none."""
     found = get_override(body, "examples", [])
     return found[0].value if found else None
@@ -93,30 +94,39 @@ def possible(answers: Mapping[type[Exception], Any], key: str = "") -> list[Answ
 def described(
     operation: str,
     *,
-    answer: Body,
+    answer: Body | OpenApiTypes | None,
     refusal: Body,
     refused: Iterable[Answer],
-    body: Body | None = None,
-    query: Body | OpenApiParameter | None = None,
+    status: int = _OK,
+    body: Body | Mapping[str, Body] | None = None,
+    parameters: Iterable[Body | OpenApiParameter] = (),
     path: Mapping[str, str] | None = None,
+    media_types: tuple[str, ...] = (),
+    refusal_type: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Describe a view's method: its operation id, what it takes, and every status that it answers with."""
+    """Describe a view's method: its operation id, what it takes, and every status that it answers with.
+
+    `body` is by media type where its shape depends on it; `media_types` and `refusal_type` are given where an answer or
+    a refusal is no application/json.
+    """
     by_status: dict[int, dict[str, None]] = {}
     for one in refused:
         by_status.setdefault(one.status, {})[f"- `{one.code}` {one.text}"] = None
-    responses: dict[int, Any] = {_OK: OpenApiResponse(answer, "It was done.", _examples(answer))}
-    for status, lines in sorted(by_status.items()):
+    done = OpenApiResponse(answer, "It was done.", _examples(answer))
+    responses: dict[Any, Any] = {(status, *media_types) if media_types else status: done}
+    for refused_with, lines in sorted(by_status.items()):
         text = "\n".join(["It was refused:", "", *lines])
-        if status == _OK:  # the contract answers everything with 200; the body tells which it is
-            either = PolymorphicProxySerializer(f"{operation}Answer", [answer, refusal], None)
+        if refused_with == status:  # the contract answers everything with 200; the body tells which it is
+            either = PolymorphicProxySerializer(f"{operation}Answer", [answer, refusal], None)  # type: ignore[list-item]
             shown = [*_examples(answer), *_examples(refusal, "A refusal")]
-            responses[_OK] = OpenApiResponse(either, f"It was done. Or: {text}", shown)
+            responses[status] = OpenApiResponse(either, f"It was done. Or: {text}", shown)
         else:
-            responses[status] = OpenApiResponse(refusal, text, _examples(refusal, "A refusal"))
+            key = (refused_with, *refusal_type) if refusal_type else refused_with
+            responses[key] = OpenApiResponse(refusal, text, _examples(refusal, "A refusal"))
     places = [OpenApiParameter(name, str, "path", description=text) for name, text in (path or {}).items()]
     return extend_schema(
         operation_id=operation,
-        parameters=[*places, *([query] if query else [])],
+        parameters=[*places, *parameters],
         request=body,
         responses=responses,
     )
@@ -128,6 +138,6 @@ def alias(view: type[APIView], **operations: str) -> type[APIView]:
     return extend_schema_view(**named)(new_class(view.__name__, (view,)))
 
 
-def _examples(body: Body, name: str = _NAME) -> list[OpenApiExample]:
+def _examples(body: object, name: str = _NAME) -> list[OpenApiExample]:
     value = example_of(body)
     return [] if value is None else [OpenApiExample(name, value=value)]

@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='queued', max_length=8)),
                 ('progress', models.PositiveSmallIntegerField(default=0)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('began_at', models.DateTimeField(null=True)),
                 ('finished_at', models.DateTimeField(null=True)),
                 ('findings', models.JSONField(default=dict)),
                 ('collection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='health_reports', to='collections_app.collection')),

@@ -1,4 +1,8 @@
-"""The audit log, as its tenant reads it: page by page, checked, and as a signed file."""
+"""The audit log, as its tenant reads it: page by page, checked, and as a signed file.
+
+The log is the tenant's as a whole: it tells of keys, members and every collection, and its chain can only be checked
+from end to end. So whoever reaches some collections only is refused.
+"""
 
 import csv
 import hashlib
@@ -72,6 +76,7 @@ class Export:
 def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None = None, limit: int = 50) -> AuditPage:
     """List entries, newest first; `before` is the number that the page before ended with."""
     caller.require(Scope.AUDIT)
+    caller.require_whole_tenant()
     entries = _filtered(caller, filters)
     if before is not None:
         entries = entries.filter(number__lt=before)
@@ -82,12 +87,14 @@ def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None
 def verify_chain(caller: Caller) -> Verification:
     """Recompute the tenant's whole chain and compare."""
     caller.require(Scope.AUDIT)
+    caller.require_whole_tenant()
     return audit.verify(caller.tenant)
 
 
 def export(caller: Caller, *, form: Literal["csv", "json"], filters: Filters = EVERY) -> Export:
     """Write entries to a file, signed by the installation; that it was taken is an entry itself."""
     caller.require(Scope.AUDIT)
+    caller.require_whole_tenant()
     entries = _filtered(caller, filters).order_by("number").iterator(chunk_size=2000)
     write, media_type = {"csv": (_csv, "text/csv"), "json": (_json, "application/json")}[form]
     content, count = write(entries)

@@ -1,12 +1,13 @@
 """Erase what was enrolled: unsearchable everywhere when the operation returns, with a receipt of what became of it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from collections_app import erasure, tasks
-from collections_app.errors import ReceiptNotFound
+from collections_app.errors import ReceiptNotFound, UnknownCursor
 from collections_app.models import Receipt
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
@@ -21,23 +22,50 @@ def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt
         FaceNotFound: the collection holds no such face.
     """
     caller.require(Scope.DELETE)
-    home = find(caller, collection)
-    with transaction.atomic():
-        lock(home)
-        found = find_face(home, face)
-        receipt, probes = erasure.erase_faces(caller, home, [found], kind=Receipt.Kind.FACE, subject=found.uuid)
-        audit.record(caller, "face.deleted", home, faces=[found.uuid], receipt=receipt.uuid)
-        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
-    erasure.search_again(home, receipt, probes)
+    (receipt,) = delete_faces(caller, collection=collection, faces=[face])
     return receipt
 
 
+def delete_faces(
+    caller: Caller, *, collection: str | Node, faces: Sequence[str], reason: str = ""
+) -> tuple[Receipt, ...]:
+    """Erase several faces at once, all or none.
+
+    Each has a receipt of its own: it may be shown to the person whose face it was, and names nobody else's.
+
+    Raises:
+        FaceNotFound: one of them is not in the collection.
+    """
+    caller.require(Scope.DELETE)
+    home = find(caller, collection)
+    facts = {"reason": reason} if reason else {}
+    with transaction.atomic():
+        lock(home)
+        found = [find_face(home, face) for face in dict.fromkeys(faces)]
+        erased = [
+            erasure.erase_faces(caller, home, [face], kind=Receipt.Kind.FACE, subject=face.uuid) for face in found
+        ]
+        for face, (receipt, _) in zip(found, erased, strict=True):
+            audit.record(caller, "face.deleted", home, faces=[face.uuid], receipt=receipt.uuid, **facts)
+            transaction.on_commit(partial(tasks.soon, tasks.finish_erasure, receipt.pk))
+    for receipt, probes in erased:
+        erasure.search_again(home, receipt, probes)
+    return tuple(receipt for receipt, _ in erased)
+
+
 def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50) -> QuerySet[Receipt]:
-    """List the receipts of erasures within reach, newest first; `before` is the id that the page before ended with."""
+    """List the receipts of erasures within reach, newest first; `before` is the id that the page before ended with.
+
+    Raises:
+        UnknownCursor: none within reach has that id.
+    """
     caller.require(Scope.READ)
-    receipts = _reachable(caller)
+    receipts = reachable_receipts(caller)
     if before is not None:
-        receipts = receipts.filter(requested_at__lt=_get(receipts, pk=before).requested_at)
+        last = receipts.filter(pk=before).first()
+        if last is None:
+            raise UnknownCursor
+        receipts = receipts.filter(requested_at__lt=last.requested_at)
     return receipts.order_by("-requested_at")[:limit]
 
 
@@ -48,35 +76,13 @@ def get_receipt(caller: Caller, *, receipt: str) -> Receipt:
         ReceiptNotFound: none within reach has it.
     """
     caller.require(Scope.READ)
-    return _get(_reachable(caller), uuid=receipt)
-
-
-def _reachable(caller: Caller) -> QuerySet[Receipt]:
-    receipts = Receipt.objects.of(caller.tenant)
-    return receipts if caller.collections is None else receipts.filter(collection_id__in=caller.collections)
-
-
-def _get(receipts: QuerySet[Receipt], **which: object) -> Receipt:
-    found = receipts.filter(**which).first()
+    found = reachable_receipts(caller).filter(uuid=receipt).first()
     if found is None:
         raise ReceiptNotFound
     return found
 
 
-def delete_faces(caller: Caller, *, collection: str, faces: Sequence[str], reason: str = "") -> Receipt:
-    """Erase several faces at once, all or none.
-
-    Raises:
-        FaceNotFound: one of them is not in the collection.
-    """
-    caller.require(Scope.DELETE)
-    home = find(caller, collection)
-    with transaction.atomic():
-        lock(home)
-        found = [find_face(home, face) for face in dict.fromkeys(faces)]
-        uuids = [face.uuid for face in found]
-        receipt, probes = erasure.erase_faces(caller, home, found, kind=Receipt.Kind.FACE, subject=uuids[0])
-        audit.record(caller, "face.deleted", home, faces=uuids, reason=reason, receipt=receipt.uuid)
-        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
-    erasure.search_again(home, receipt, probes)
-    return receipt
+def reachable_receipts(caller: Caller) -> QuerySet[Receipt]:
+    """Return the receipts within reach. Not an operation of its own: each operation says its scope first."""
+    receipts = Receipt.objects.of(caller.tenant)
+    return receipts if caller.collections is None else receipts.filter(collection_id__in=caller.collections)

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from collections_app.models import Collection
 from collections_app.operations.collections import find
+from collections_app.operations.jobs import Job, index_job, seconds_left
 from collections_app.tasks import soon
 from recognition import tasks
 from recognition.index import compaction
@@ -61,13 +61,13 @@ def index_state(caller: Caller, *, collection: str) -> IndexState:
         stage=work.stage,
         rows_done=work.done,
         rows_total=work.total,
-        seconds_left=_seconds_left(work),
+        seconds_left=seconds_left(work.stage_began_at, work.done, work.total) if work.stage else None,
         finished_at=work.finished_at,
         fault=work.fault,
     )
 
 
-def rebuild(caller: Caller, *, collection: str) -> IndexState:
+def rebuild(caller: Caller, *, collection: str) -> Job:
     """Have every segment made again from the stored templates; searches go on with the old ones meanwhile."""
     caller.require(Scope.ADMIN)
     home = find(caller, collection)
@@ -75,10 +75,4 @@ def rebuild(caller: Caller, *, collection: str) -> IndexState:
         compaction.outdate(home.gallery)
         audit.record(caller, "index.rebuild_asked", home)
         transaction.on_commit(lambda: soon(tasks.compact_gallery, home.pk))
-    return index_state(caller, collection=collection)
-
-
-def _seconds_left(work: Compaction) -> float | None:
-    if not work.stage or not work.done or work.stage_began_at is None:
-        return None
-    return (timezone.now() - work.stage_began_at).total_seconds() / work.done * (work.total - work.done)
+    return index_job(home)

@@ -1,4 +1,7 @@
-"""Webhooks: where a tenant wants to be told of events, and how the deliveries went."""
+"""Webhooks: where a tenant wants to be told of events, and how the deliveries went.
+
+A webhook hears of every collection, so who reaches some only has no say in it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,6 @@ from collections_app.errors import WebhookNotFound
 from collections_app.fetch import PORTS
 from tenants import audit, events
 from tenants.access import Caller, Scope
-from tenants.errors import ScopeMissing
 from tenants.models import Delivery, Webhook
 from tenants.scope import random_id
 
@@ -33,7 +35,7 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
         ImageUrlRefused: the URL is malformed or not allowed.
     """
     caller.require(Scope.ADMIN)
-    _check_reach(caller)
+    caller.require_whole_tenant()
     fetch.check(url, PORTS)
     secret = events.new_secret()
     hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))
@@ -47,7 +49,7 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
 def list_webhooks(caller: Caller) -> QuerySet[Webhook]:
     """Return the tenant's webhooks, oldest first."""
     caller.require(Scope.ADMIN)
-    _check_reach(caller)
+    caller.require_whole_tenant()
     return Webhook.objects.of(caller.tenant).order_by("created_at", "pk")
 
 
@@ -58,7 +60,7 @@ def get_webhook(caller: Caller, *, webhook: str) -> Webhook:
         WebhookNotFound: the tenant has none of this id.
     """
     caller.require(Scope.ADMIN)
-    _check_reach(caller)
+    caller.require_whole_tenant()
     return _find(caller, webhook)
 
 
@@ -69,7 +71,7 @@ def delete_webhook(caller: Caller, *, webhook: str) -> None:
         WebhookNotFound: the tenant has none of this id.
     """
     caller.require(Scope.ADMIN)
-    _check_reach(caller)
+    caller.require_whole_tenant()
     with transaction.atomic():
         hook = _find(caller, webhook)
         audit.record(caller, "webhook.deleted", hook)
@@ -83,14 +85,8 @@ def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Del
         WebhookNotFound: the tenant has none of this id.
     """
     caller.require(Scope.ADMIN)
-    _check_reach(caller)
+    caller.require_whole_tenant()
     return _find(caller, webhook).deliveries.select_related("event").order_by("-event__at")[:limit]
-
-
-def _check_reach(caller: Caller) -> None:
-    """A webhook hears of every collection, so who reaches some only has no say in it."""
-    if caller.collections is not None:
-        raise ScopeMissing(Scope.ADMIN)
 
 
 def _find(caller: Caller, webhook: str) -> Webhook:

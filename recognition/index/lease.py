@@ -39,7 +39,8 @@ class Lease:
             Compaction.everywhere.bulk_create([fresh], ignore_conflicts=True)
         now = timezone.now()
         free = mine.filter(Q(leased_until=None) | Q(leased_until__lt=now))
-        if not free.update(token=F("token") + 1, leased_until=now + timedelta(seconds=SECONDS)):
+        until = now + timedelta(seconds=SECONDS)
+        if not free.update(token=F("token") + 1, leased_until=until, began_at=now, fault=""):
             return None
         return cls(gallery, mine.values_list("token", flat=True).get())
 

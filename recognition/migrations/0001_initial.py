@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 ('gallery', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='compaction', serialize=False, to='recognition.gallery')),
                 ('token', models.PositiveBigIntegerField(default=0)),
                 ('leased_until', models.DateTimeField(null=True)),
+                ('began_at', models.DateTimeField(null=True)),
                 ('stage', models.CharField(blank=True, max_length=16)),
                 ('done', models.PositiveBigIntegerField(default=0)),
                 ('total', models.PositiveBigIntegerField(default=0)),

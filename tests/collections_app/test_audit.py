@@ -9,9 +9,9 @@ import pytest
 
 from collections_app.operations import audit as operations
 from collections_app.operations.audit import Filters
-from tenants import audit, signing
-from tenants.access import Scope, system
-from tenants.errors import ScopeMissing, SignatureBroken
+from tenants import audit, keys, signing
+from tenants.access import Scope, caller_for_key, system
+from tenants.errors import ReachTooNarrow, ScopeMissing, SignatureBroken
 from tests.conftest import Customer
 
 
@@ -76,3 +76,16 @@ def test_reading_needs_the_scope(acme: Customer) -> None:
         with pytest.raises(ScopeMissing):
             read(clerk)
     assert operations.verify_chain(acme.caller).sound
+
+
+def test_who_reaches_some_collections_only_does_not_read_it(acme: Customer) -> None:
+    """Check 24: the log tells of every collection, key and member, so a key for one collection is refused all of it."""
+    issued = keys.issue(acme.tenant, name="one", scopes=list(Scope), collections=[acme.people.pk])
+    narrow = caller_for_key(issued.key.pk, issued.secret, via="tests")
+    for read in (
+        operations.list_entries,
+        operations.verify_chain,
+        lambda caller: operations.export(caller, form="json"),
+    ):
+        with pytest.raises(ReachTooNarrow):
+            read(narrow)

@@ -14,7 +14,7 @@ from collections_app.errors import FaceNotFound
 from collections_app.models import Collection, Face, Person, Receipt
 from collections_app.operations.collections import create_collection, delete_collection, update_policy
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.erase import delete_face, get_receipt
+from collections_app.operations.erase import delete_face, delete_faces, get_receipt, list_receipts
 from collections_app.operations.faces import get_face
 from collections_app.operations.people import PersonDetails, delete_person
 from collections_app.operations.search import search_by_image
@@ -96,6 +96,28 @@ def test_a_person_goes_with_every_face_and_image(acme: Customer, stored: Path) -
     tasks.finish_erasure(receipt.pk)
     receipt.refresh_from_db()
     assert receipt.document["erased"]["faces"] == receipt.document["searched_again"]["searches"] == 2
+    assert _files(stored) == 0
+
+
+def test_faces_that_go_together_have_a_receipt_each(acme: Customer, stored: Path) -> None:
+    """Check 23: what was erased is named, every face of it, and no receipt tells of anybody else."""
+    faces = [_enrol(acme, image, image) for image in ("macron_2025", "obama", "sunak")]
+    uuids = [face.uuid for face in faces]
+    with pytest.raises(FaceNotFound):
+        delete_faces(acme.caller, collection="people", faces=[*uuids, "00000000-0000-0000-0000-000000000000"])
+    assert not list_receipts(acme.caller)
+    receipts = delete_faces(acme.caller, collection="people", faces=[*uuids, uuids[0]], reason="asked to")
+    tasks.purge_due()
+    documents = [get_receipt(acme.caller, receipt=receipt.uuid).document for receipt in receipts]
+    assert [document["erased"]["id"] for document in documents] == uuids
+    for document in documents:
+        signing.check(document)
+        assert (document["erased"]["faces"], document["searched_again"]["searches"]) == (1, 1)
+        assert sum(uuid in json.dumps(document) for uuid in uuids) == 1
+    entries = AuditEntry.objects.of(acme.tenant).filter(action="face.deleted").order_by("number")
+    assert [(entry.facts["faces"], entry.facts["receipt"], entry.facts["reason"]) for entry in entries] == [
+        ([uuid], receipt.uuid, "asked to") for uuid, receipt in zip(uuids, receipts, strict=True)
+    ]
     assert _files(stored) == 0
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from tests.dialects.documents import hold_to_document
 from tests.make import base64_of, portrait
 
 MULTIPART, FORM, JSON = "multipart/form-data", "application/x-www-form-urlencoded", "application/json"
@@ -107,7 +108,7 @@ def kept(folder: Path) -> list[Path]:
 
 
 class NativeClient:
-    """A client of the native API."""
+    """A client of the native API, to which no answer may come that its document does not promise."""
 
     def __init__(self, token: str) -> None:
         """Keep the whole key."""
@@ -118,13 +119,17 @@ class NativeClient:
         """Send a JSON body; in a header's name an underscore stands for a hyphen."""
         said = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
         content = "" if body is None else json.dumps(body)
-        return self._http.generic(method, f"/api/v1{path}", content, JSON, headers=said)
+        return self._held(method, self._http.generic(method, f"/api/v1{path}", content, JSON, headers=said))
 
     def upload(self, path: str, body: dict[str, Any], **headers: str) -> Any:
         """Send a form."""
-        return self._http.post(f"/api/v1{path}", body, headers=self._headers | headers)
+        return self._held("POST", self._http.post(f"/api/v1{path}", body, headers=self._headers | headers))
 
     def enrol(self, image: str = "macron_2025", collection: str = "people", **more: object) -> Any:
         """Enrol a portrait of tests/images."""
         body = {"image": base64_of(portrait(image)), **more}
         return self("POST", f"/collections/{collection}/faces", body)
+
+    def _held(self, method: str, answer: Any) -> Any:
+        hold_to_document(method, answer)
+        return answer

@@ -4,10 +4,11 @@ from functools import cache
 from typing import Any
 
 from django.test import Client
+from jsonschema import Draft202012Validator
 
 from config.docs import DIALECTS
 
-__all__ = ["DIALECTS", "document"]
+__all__ = ["DIALECTS", "document", "hold_to_document"]
 
 
 @cache
@@ -16,3 +17,23 @@ def document(dialect: str) -> Any:
     answer = Client().get(f"/docs/{dialect}/openapi.json", headers={"host": "localhost"})
     assert answer.status_code == 200
     return answer.json()
+
+
+def hold_to_document(method: str, answer: Any) -> None:
+    """Check an answer of the native API against its document: the status, the shape, and a refusal's code."""
+    path = answer.resolver_match.route.removeprefix("api/v1").replace("<str:", "{").replace(">", "}")
+    operation = document("native")["paths"].get(path, {}).get(method.lower())
+    if operation is None:
+        assert answer.status_code in {404, 405}, path
+        return
+    said = operation["responses"][str(answer.status_code)]
+    if answer.status_code == 204:
+        assert not answer.content
+        return
+    content = said["content"][answer["Content-Type"]]
+    if answer["Content-Type"].startswith("image/"):
+        return
+    judge = Draft202012Validator(content["schema"] | {"components": document("native")["components"]})
+    judge.validate(answer.json())
+    if answer.status_code >= 400:
+        assert f"`{answer.json()['code']}`" in said["description"], (method, path)

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from collections_app import conformance
+from collections_app.dialects.native import errors
+from collections_app.management.commands.conformance import endpoints
+from tests.dialects.documents import document
 from tests.make import IMAGES
 from tests.processes import environment, manage, web_server
 
@@ -41,7 +44,7 @@ def key(tenant, scopes=tuple(Scope), **more):
     issued = keys.issue(tenant, name="conformance", scopes=list(scopes), **more)
     return {"key": issued.token, "id": issued.key.pk, "secret": issued.secret}
 
-acme, today, full = (create_tenant(slug, slug) for slug in ("acme", "today", "full"))
+acme, today, full, shut = (create_tenant(slug, slug) for slug in ("acme", "today", "full", "shut"))
 today.profiles, full.collection_quota = {"nhn": "current"}, 0
 today.save(), full.save()
 caller = system(acme, "tests")
@@ -55,11 +58,14 @@ others = {
     "full": key(full),
     "expired": key(acme, expires_at=past),
     "reader": key(acme, ["read"]),
+    "suspended": key(shut),
 }
+shut.state = shut.State.SUSPENDED
+shut.save()
 cast = key(acme) | {"collection": "people", "deleted": "gone", "node": gate.node}
 for name, other in others.items():
     basic = base64.b64encode((other["id"] + ":" + other["secret"]).encode()).decode()
-    cast |= {name + "_id": other["id"], name + "_secret": other["secret"], name + "_basic": basic}
+    cast |= {name + "_" + part: value for part, value in (other | {"basic": basic}).items()}
 print(json.dumps(cast))
 """
 
@@ -107,6 +113,35 @@ def test_our_server_keeps_the_contract(server: Server, dialect: str, case: confo
     run = conformance.Run(conformance.load(CONTRACTS / dialect), server.url, server.credentials, IMAGES)
     assert case.needs <= server.credentials.keys()
     assert run.differences(case) == []
+
+
+# What no request can bring about on a server that is well, or only by chance.
+NOT_PROVOKED = {
+    "busy",
+    "face_too_small",
+    "idempotency_key_in_use",
+    "image_too_small",
+    "internal_error",
+    "invitation_unusable",
+    "member_not_found",
+    "model_unavailable",
+    "owner_needed",
+    "signature_broken",
+    "unavailable",
+    "unknown_pack",
+}
+
+
+def test_every_operation_and_every_code_of_our_own_api_is_recorded() -> None:
+    cases = conformance.load(CONTRACTS / "native").cases
+    sent = {endpoint.replace("/api/v1", "", 1) for case in cases for endpoint in endpoints(case)}
+    documented = {
+        f"{method.upper()} {path}" for path, methods in document("native")["paths"].items() for method in methods
+    }
+    assert sent == documented
+    expected = [step["expect"]["json"] for case in cases for step in case.steps]
+    provoked = {body["code"] for body in expected if isinstance(body, dict) and "code" in body}
+    assert provoked == {answer.code for answer in errors.ANSWERS.values()} - NOT_PROVOKED
 
 
 class _Deviant(BaseHTTPRequestHandler):

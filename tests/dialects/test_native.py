@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
+from collections_app import tasks
 from collections_app.operations.collections import update_policy
 from tenants import keys, signing
 from tests.conftest import Customer
@@ -241,3 +242,55 @@ def test_receipts_are_listed_page_by_page(native: NativeClient) -> None:
     assert [one["id"] for one in (*first["receipts"], *rest["receipts"])] == [one["id"] for one in erased[::-1]]
     assert rest["next_cursor"] is None
     assert native("GET", f"/receipts/{erased[0]['id']}").json() == rest["receipts"][-1]
+    problem(native("GET", "/receipts?cursor=MQ=="), 422, "unknown_cursor")
+
+
+def test_work_behind_the_requests_is_answered_with_its_job(native: NativeClient, acme: Customer) -> None:
+    face = native.enrol().json()
+    asked = native("POST", "/collections/people/index/rebuild")
+    assert (asked.status_code, asked["Location"]) == (202, f"/api/v1/jobs/index-{acme.people.pk}")
+    looked = native("POST", "/collections/people/health")
+    erased = native("DELETE", f"/collections/people/faces/{face['id']}")
+    assert erased["Location"] == f"/api/v1/receipts/{erased.json()['id']}"
+    for answer in (asked, looked):
+        assert native("GET", answer["Location"].removeprefix("/api/v1")).json() == answer.json()
+    listed = native("GET", "/jobs").json()["jobs"]
+    assert [job["id"] for job in listed] == [f"erasure-{erased.json()['id']}", looked.json()["id"]]
+    assert {job["collection"] for job in listed} == {"people"}
+    first = native("GET", "/jobs?limit=1").json()
+    rest = native("GET", f"/jobs?cursor={first['next_cursor']}").json()
+    assert [*first["jobs"], *rest["jobs"]] == listed
+    assert rest["next_cursor"] is None
+    for cursor in ("MQ", "IngiCg==", "OTIyMzM3MjAzNjg1NDc3NTgwNw=="):  # no base64, text, a time that no calendar has
+        problem(native("GET", f"/jobs?cursor={cursor}"), 422, "unknown_cursor")
+    for nobody in ("index-0", "index-" + "9" * 19, "index-" + "9" * 5000, "health-1", "erasure-x", "index", "x-1"):
+        problem(native("GET", f"/jobs/{nobody}"), 404, "job_not_found")
+
+
+def test_a_collection_tells_of_its_index_and_its_health(native: NativeClient) -> None:
+    for image, reference in (("obama", "a"), ("obama", "b"), ("sunak", "c")):
+        native.enrol(image, person={"reference": reference})
+    index = native("GET", "/collections/people/index").json()
+    assert (index["sound"], index["faces"], index["waiting"], index["segments"]) == (True, 3, 3, [])
+    before = native("GET", "/collections/people/health").json()
+    assert (before["examined_at"], before["faces_compared"], before["duplicates"]) == (None, 0, [])
+    job = native("POST", "/collections/people/health").json()
+    assert (job["kind"], job["state"], job["progress"]) == ("health", "waiting", 0)
+    tasks.examine_collection.run(int(job["id"].removeprefix("health-")))
+    done = native("GET", f"/jobs/{job['id']}").json()
+    assert (done["state"], done["progress"], done["seconds_left"]) == ("done", 100, None)
+    found = native("GET", "/collections/people/health").json()
+    assert found["faces_compared"] == 3
+    (pair,) = found["duplicates"]
+    assert {pair["first"]["person"]["reference"], pair["second"]["person"]["reference"]} == {"a", "b"}
+    assert pair["score"] == 100
+
+
+def test_a_key_for_some_collections_is_told_that_the_audit_log_and_webhooks_are_of_all(
+    native: NativeClient,
+) -> None:
+    body = {"name": "one", "scopes": ["read", "audit", "admin"], "collections": ["people"]}
+    narrow = NativeClient(native("POST", "/keys", body).json()["token"])
+    for path in ("/audit", "/audit/verification", "/audit/export", "/webhooks", "/webhooks/1"):
+        problem(narrow("GET", path), 403, "reach_too_narrow")
+    assert narrow("GET", "/receipts").status_code == 200

@@ -49,7 +49,8 @@ def test_a_rebuild_makes_every_segment_again(acme: Customer) -> None:
     filled(acme)
     tasks.compact_due.run()
     before = IndexSegment.objects.of(acme.tenant).get()
-    assert not rebuild(acme.caller, collection="people").sound
+    assert rebuild(acme.caller, collection="people").state == "waiting"
+    assert not index_state(acme.caller, collection="people").sound
     tasks.compact_due.run()
     assert index_state(acme.caller, collection="people").sound
     assert IndexSegment.objects.of(acme.tenant).get().name != before.name

@@ -37,6 +37,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.OwnerNeeded: _invalid("owner needed"),
     tenants.TenantSuspended: Answer(403, "NO_PERMISSION", "the account is suspended"),
     tenants.ScopeMissing: Answer(403, "NO_PERMISSION", "the API ID lacks the permission {scope}"),
+    tenants.ReachTooNarrow: Answer(403, "NO_PERMISSION", "the API ID reaches some sets only"),
     tenants.QuotaExceeded: Answer(403, "OUT_OF_QUOTA", "quota exceeded: at most {limit} {quota}"),
     tenants.TooManyRequests: _RATE,
     tenants.SealBroken: _INTERNAL,
@@ -56,6 +57,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _DOWNLOAD,
     collections.ConsentRequired: _invalid("consent is required"),
     # What only the native API asks for.
+    collections.JobNotFound: _invalid("unsupported operation"),
     collections.ReceiptNotFound: _invalid("unsupported operation"),
     collections.WebhookNotFound: _invalid("unsupported operation"),
     collections.ImageNotKept: _invalid("unsupported operation"),

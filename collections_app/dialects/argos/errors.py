@@ -69,6 +69,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.OwnerNeeded: _UNSPECIFIED,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,
+    tenants.ReachTooNarrow: _NO_ACCESS,
     tenants.QuotaExceeded: _UNSPECIFIED,
     tenants.TooManyRequests: _UNSPECIFIED,
     tenants.SealBroken: _BROKEN,
@@ -88,6 +89,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.ImageUrlTimeout: _UNSPECIFIED,
     collections.ConsentRequired: _UNSPECIFIED,
     # What only the native API asks for.
+    collections.JobNotFound: _UNSPECIFIED,
     collections.ReceiptNotFound: _UNSPECIFIED,
     collections.WebhookNotFound: _UNSPECIFIED,
     collections.ImageNotKept: _UNSPECIFIED,

@@ -68,7 +68,7 @@ class FacesView(ArgosView):
         )
         return Response(wire.AddedFace(done).data)
 
-    @_described("listFaces", "list", query=wire.ListFaces, answer=wire.FaceList)
+    @_described("listFaces", "list", parameters=[wire.ListFaces], answer=wire.FaceList)
     def get(self, request: Request) -> Response:
         """List a collection's faces, 50 a page."""
         given = self.parse(wire.ListFaces)
@@ -78,7 +78,7 @@ class FacesView(ArgosView):
         )
         return Response(wire.FaceList(page).data)
 
-    @_described("deleteFace", "delete", query=wire.DeleteFace, answer=wire.DeletedFace)
+    @_described("deleteFace", "delete", parameters=[wire.DeleteFace], answer=wire.DeletedFace)
     def delete(self, request: Request) -> Response:
         """Delete a face from a collection."""
         given = self.parse(wire.DeleteFace)

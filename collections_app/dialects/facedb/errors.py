@@ -35,6 +35,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.OwnerNeeded: _BAD_REQUEST,
     tenants.TenantSuspended: _INVALID_LICENSE,
     tenants.ScopeMissing: _NOT_SUPPORTED,
+    tenants.ReachTooNarrow: _NOT_SUPPORTED,
     tenants.QuotaExceeded: _USED_UP,
     tenants.TooManyRequests: _TIMEOUT,
     tenants.SealBroken: _TIMEOUT,
@@ -54,6 +55,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _BAD_REQUEST,
     # What only the native API asks for.
+    collections.JobNotFound: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
     collections.WebhookNotFound: _BAD_REQUEST,
     collections.ImageNotKept: _BAD_REQUEST,

@@ -1,7 +1,7 @@
 """The native API's refusals: problem details after RFC 9457, each with a code that stays what it is."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
@@ -28,6 +28,9 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.OwnerNeeded: Answer(403, "owner_needed", "Only an owner appoints or removes owners, and one has to stay."),
     tenants.TenantSuspended: Answer(403, "tenant_suspended", "The tenant is suspended."),
     tenants.ScopeMissing: _NOT_ALLOWED,
+    tenants.ReachTooNarrow: Answer(
+        403, "reach_too_narrow", "The key reaches some collections only, and this concerns the whole tenant."
+    ),
     tenants.QuotaExceeded: Answer(403, "quota_exceeded", "A quota of the tenant is used up."),
     tenants.TooManyRequests: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
     tenants.SealBroken: _BROKEN,
@@ -39,6 +42,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.CollectionFull: Answer(409, "collection_full", "The collection holds as many faces as it may."),
     collections.FaceNotFound: Answer(404, "face_not_found", "There is no such face."),
     collections.PersonNotFound: Answer(404, "person_not_found", "There is no such person."),
+    collections.JobNotFound: Answer(404, "job_not_found", "There is no such job."),
     collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
     collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
     collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
@@ -89,6 +93,62 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
 }
+
+Group: TypeAlias = tuple[type[Exception], ...]
+
+# What operations may be refused with, by what they do; each one's document names its own.
+EVERYWHERE: Group = (
+    tenants.MissingKey,
+    tenants.UnknownKey,
+    tenants.RevokedKey,
+    tenants.ExpiredKey,
+    tenants.AddressRefused,
+    tenants.TenantSuspended,
+    tenants.ScopeMissing,
+    tenants.QuotaExceeded,
+    tenants.TooManyRequests,
+    tenants.SealBroken,
+    collections.Unavailable,
+    recognition.ImageTooLarge,
+)
+WHOLE_TENANT: Group = (tenants.ReachTooNarrow,)
+QUERY: Group = (collections.InvalidRequest, collections.UnknownCursor)
+BODY: Group = (collections.InvalidRequest, drf.ParseError, drf.UnsupportedMediaType)
+IMAGE: Group = (
+    collections.ImageUrlRefused,
+    collections.ImageUrlTimeout,
+    recognition.ImageTooSmall,
+    recognition.UndecodableImage,
+    recognition.UnsupportedFormat,
+    recognition.NoFace,
+    recognition.Busy,
+    recognition.ModelUnavailable,
+)
+ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected)
+ENROLMENT: Group = (
+    *ONE_FACE,
+    recognition.LowQuality,
+    collections.CollectionFull,
+    collections.DuplicateFace,
+    collections.ConsentRequired,
+    collections.KeyReused,
+    collections.KeyInUse,
+)
+# By what stands in an operation's path.
+NAMED: Mapping[str, Group] = {
+    "collection": (drf.NotFound, collections.CollectionNotFound, collections.CollectionDeleted),
+    "person": (collections.PersonNotFound,),
+    "face": (collections.FaceNotFound,),
+    "key": (drf.NotFound, tenants.KeyNotFound),
+    "job": (drf.NotFound, collections.JobNotFound),
+    "receipt": (drf.NotFound, collections.ReceiptNotFound),
+    "webhook": (drf.NotFound, collections.WebhookNotFound),
+}
+
+
+def possible(*groups: Group) -> list[Answer]:
+    """Return the answers of an operation that may be refused for any of these."""
+    return [ANSWERS[error] for group in (EVERYWHERE, *groups) for error in group]
 
 
 def answer(error: Exception) -> Answer | None:

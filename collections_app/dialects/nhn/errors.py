@@ -53,6 +53,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     tenants.OwnerNeeded: _INVALID,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,
+    tenants.ReachTooNarrow: _NO_ACCESS,
     tenants.QuotaExceeded: _QUOTA,
     tenants.TooManyRequests: _INTERNAL,  # no code says "later"; this is the one that clients try again after
     tenants.SealBroken: _INTERNAL,
@@ -72,6 +73,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _INVALID,
     # What only the native API asks for.
+    collections.JobNotFound: _INVALID,
     collections.ReceiptNotFound: _INVALID,
     collections.WebhookNotFound: _INVALID,
     collections.ImageNotKept: _INVALID,

@@ -105,7 +105,7 @@ class GroupsView(NhnView):
         collections.create_collection(self.caller, name=given["groupId"], images="none")
         return self.reply()
 
-    @_described("listGroups", "", wire.Groups, query=wire.Page)
+    @_described("listGroups", "", wire.Groups, parameters=[wire.Page])
     def get(self, request: Request, **_: str) -> Response:
         """List the groups, by id."""
         limit, after = wire.cursor(self.parse(wire.Page), self.caller.tenant)
@@ -145,7 +145,7 @@ class GroupView(NhnView):
 class FacesView(NhnView):
     """/groups/{group-id}/faces."""
 
-    @_described("listFaces", "group", wire.Faces, query=wire.Page)
+    @_described("listFaces", "group", wire.Faces, parameters=[wire.Page])
     def get(self, request: Request, group: str, **_: str) -> Response:
         """List a group's faces, newest first."""
         limit, before = wire.cursor(self.parse(wire.Page), self.caller.tenant, group)
@@ -156,7 +156,7 @@ class FacesView(NhnView):
 class FaceView(NhnView):
     """/groups/{group-id}/faces/{face-id}."""
 
-    @_described("searchByFace", "group face", wire.Found, query=wire.Search)
+    @_described("searchByFace", "group face", wire.Found, parameters=[wire.Search])
     def get(self, request: Request, group: str, face: str, **_: str) -> Response:
         """Find the faces most similar to a registered one."""
         given = self.parse(wire.Search)
@@ -179,7 +179,7 @@ class FaceView(NhnView):
 class SearchView(NhnView):
     """/groups/{group-id}/search."""
 
-    @_described("searchByImage", "group", wire.FoundByImage, query=wire.Search, body=wire.Picture)
+    @_described("searchByImage", "group", wire.FoundByImage, parameters=[wire.Search], body=wire.Picture)
     def post(self, request: Request, group: str, **_: str) -> Response:
         """Find the faces most similar to the largest face of an image."""
         asked, given = self.query(wire.Search), self.parse(wire.Picture)
@@ -209,7 +209,7 @@ class DetectView(NhnView):
 class CompareView(NhnView):
     """/compare."""
 
-    @_described("compare", "", wire.Compared, query=_THRESHOLD, body=wire.Compare)
+    @_described("compare", "", wire.Compared, parameters=[_THRESHOLD], body=wire.Compare)
     def post(self, request: Request, **_: str) -> Response:
         """Compare the largest face of one image with every face of another; the body's threshold wins (decision H5)."""
         given = self.parse(wire.Compare)

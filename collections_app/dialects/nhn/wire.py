@@ -394,8 +394,7 @@ class RegisteredFace(serializers.Serializer[Any]):
 
     def to_representation(self, face: Face) -> Json:
         """Leave out a label that was not given."""
-        box = Box(face.box_x, face.box_y, face.box_width, face.box_height)
-        shown = {"uuid": face.uuid, "image": face.image, "bbox": _bbox(box, face.image_width, face.image_height)}
+        shown = {"uuid": face.uuid, "image": face.image, "bbox": _bbox(face.box, face.image_width, face.image_height)}
         label = {"label": face.label} if face.label else {}
         return super().to_representation(shown | label | {"confidence": _percent(face.confidence)})
 

@@ -1,14 +1,17 @@
 """manage.py conformance DIALECT --base-url URL --credentials name=value …: hold a live server against a contract.
 
 manage.py conformance --count: how many cases there are.
+manage.py conformance --table: which of our endpoints they send to, and what each is about, as the README has it.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import resolve
 
 from collections_app import conformance
 
@@ -31,11 +34,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--credentials", nargs="+", default=[], metavar="NAME=VALUE")
         parser.add_argument("--count", action="store_true", help="print how many cases there are, and run none")
+        parser.add_argument("--table", action="store_true", help="print what the cases are about, and run none")
 
-    def handle(self, *, dialect: str, base_url: str, credentials: list[str], count: bool, **_: Any) -> None:
+    def handle(
+        self, *, dialect: str, base_url: str, credentials: list[str], count: bool, table: bool, **_: Any
+    ) -> None:
         """Print a line a case, and under it where the answer differs."""
-        if count:
-            self._count()
+        if count or table:
+            self._count() if count else self._table()
             return
         if not dialect or not base_url:
             message = "Name a dialect and --base-url, or ask for --count."
@@ -68,6 +74,21 @@ class Command(BaseCommand):
             self.stdout.write(f"{dialect:<10}{cases:>4}")
         self.stdout.write(f"{'together':<10}{counted.total():>4}")
 
+    def _table(self) -> None:
+        contracts = {
+            folder.parent.name: conformance.load(folder.parent) for folder in sorted(CONTRACTS.glob("*/contract.json"))
+        }
+        self.stdout.write("| dialect | endpoint | cases that send to it |\n|---|---|---|")
+        for dialect, contract in contracts.items():
+            sent = Counter(endpoint for case in contract.cases for endpoint in endpoints(case))
+            for endpoint, cases in sorted(sent.items()):
+                self.stdout.write(f"| {dialect} | `{endpoint}` | {cases} |")
+        self.stdout.write("\n| case | about |\n|---|---|")
+        for dialect, contract in contracts.items():
+            for case in contract.cases:
+                place = (CONTRACTS / dialect / f"{case.name}.json").relative_to(settings.BASE_DIR)
+                self.stdout.write(f"| [{dialect} {case.name}]({place}) | {case.about} |")
+
     def _printed(self, case: conformance.Case, differences: list[conformance.Difference]) -> bool:
         self.stdout.write(f"{'differs' if differences else 'agrees':<10}{case.name:<34}{case.about}")
         for found in differences:
@@ -75,3 +96,16 @@ class Command(BaseCommand):
                 f"        step {found.step}, {found.where}: expected {found.expected!r}, found {found.found!r}"
             )
         return not differences
+
+
+def endpoints(case: conformance.Case) -> set[str]:
+    """Return the endpoints of our own that a case sends to, as the URL configuration writes them."""
+    return set(_endpoints(case))
+
+
+def _endpoints(case: conformance.Case) -> Iterator[str]:
+    for step in case.steps:
+        method, path = step["send"].split(" ", 1)
+        found = resolve(path.partition("?")[0])
+        if hasattr(found.func.view_class, method.lower()):  # type: ignore[attr-defined]  # every dialect's view is one
+            yield f"{method} /{found.route}".replace("<str:", "{").replace(">", "}")

@@ -1,0 +1,124 @@
+"""What every endpoint of the native API does alike: key -> caller, error -> problem document, and its description."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import NotFound
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects import openapi
+from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.native import errors
+from collections_app.dialects.native.wire.base import Problem
+from collections_app.dialects.openapi import Body
+from tenants import keys
+from tenants.errors import MissingKey
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ROOT = "/api/v1"
+_UNAUTHORIZED, _ACCEPTED = 401, 202
+_PLACES = {
+    "collection": "A collection's name.",
+    "person": "Your reference to a person, or our id.",
+    "face": "A face's id.",
+    "job": "A job's id.",
+    "key": "A key's id.",
+    "receipt": "A receipt's id.",
+    "webhook": "A webhook's id.",
+}
+_RETRY_AFTER = OpenApiParameter(
+    "Retry-After", int, "header", response=[429, 503], description="The seconds after which to try again."
+)
+_LOCATION = OpenApiParameter("Location", str, "header", response=[_ACCEPTED], description="Where to ask how far it is.")
+
+
+class ProblemRenderer(JSONRenderer):
+    """JSON under the media type of problem details."""
+
+    media_type = "application/problem+json"
+
+
+class NativeView(DialectView):
+    """An endpoint of the native API."""
+
+    via = "native"
+    parser_classes = [JSONParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Find the caller; nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked."""
+        super().initial(request, *args, **kwargs)
+        if any("\0" in name for name in kwargs.values()):
+            raise NotFound
+
+    def credentials(self, request: Request) -> tuple[str, str]:
+        """Read x-api-key, or a bearer token."""
+        kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        token = request.headers.get("x-api-key", "") or (bearer.strip() if kind.lower() == "bearer" else "")
+        if not token:
+            raise MissingKey
+        return keys.split(token)
+
+    def answer(self, error: Exception) -> Answer | None:
+        """Look the error up."""
+        return errors.answer(error)
+
+    def internal_error(self) -> Answer:
+        """Answer internal_error."""
+        return errors.internal()
+
+    def refuse(self, answer: Answer, error: Exception) -> Response:
+        """Render a problem document."""
+        problem = {
+            "type": f"{_ROOT}/problems#{answer.code}",
+            "title": answer.text,
+            "status": answer.status,
+            "code": answer.code,
+            "request_id": self.request.META.get("faceplane.request_id", ""),
+        }
+        self.request.accepted_renderer = ProblemRenderer()
+        self.request.accepted_media_type = ProblemRenderer.media_type
+        headers = {"WWW-Authenticate": 'Bearer realm="faceplane"'} if answer.status == _UNAUTHORIZED else None
+        return Response(Problem(problem | errors.facts(error)).data, status=answer.status, headers=headers)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Keep answers out of caches: they tell of people."""
+        done = super().finalize_response(request, response, *args, **kwargs)
+        done["Cache-Control"] = "no-store"
+        return done
+
+
+def accepted(answer: Any, place: str) -> Response:  # noqa: ANN401 -- a body
+    """Answer that the rest is done behind the request, and where to ask how far it is."""
+    return Response(answer, status=_ACCEPTED, headers={"Location": f"{_ROOT}/{place}"})
+
+
+def described(
+    operation: str,
+    at: str = "",
+    *refused: errors.Group,
+    query: Body | None = None,
+    headers: Iterable[OpenApiParameter] = (),
+    status: int = 200,
+    **shapes: Any,  # noqa: ANN401 -- as openapi.described() has them
+) -> Callable[[F], F]:
+    """Describe a method; `at` names what stands in its path, `refused` what it may be refused with beside the usual."""
+    named = at.split()
+    usual = [errors.NAMED[name] for name in named]
+    usual += [errors.QUERY] if query else []
+    usual += [errors.BODY] if "body" in shapes else []
+    own = [query] if query else []
+    return openapi.described(
+        operation,
+        refusal=Problem,
+        refusal_type=(ProblemRenderer.media_type,),
+        refused=errors.possible(*usual, *refused),
+        path={name: _PLACES[name] for name in named},
+        parameters=[*own, _RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])],
+        status=status,
+        **shapes,
+    )

@@ -1,0 +1,55 @@
+"""Collections."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native.views.base import NativeView, accepted, described
+from collections_app.dialects.native.wire import collections as wire
+from collections_app.dialects.native.wire.base import Page, cursor, from_cursor
+from collections_app.dialects.native.wire.receipts import Receipt
+from collections_app.errors import CollectionExists
+from collections_app.operations import collections
+
+
+class CollectionsView(NativeView):
+    """/collections."""
+
+    @described("listCollections", query=Page, answer=wire.Collections)
+    def get(self, request: Request) -> Response:
+        """List collections by name."""
+        given = self.parse(Page)
+        after = from_cursor(given["cursor"], str) or ""
+        page = collections.page_collections(self.caller, limit=given["limit"], after=after)
+        following = cursor(page.collections[-1].name) if page.more else None
+        return Response(wire.Collections({"collections": page.collections, "next_cursor": following}).data)
+
+    @described("createCollection", "", (CollectionExists,), body=wire.NewCollection, status=201, answer=wire.Collection)
+    def post(self, request: Request) -> Response:
+        """Make a collection."""
+        given = self.parse(wire.NewCollection)
+        name, pack = given.pop("name"), given.pop("pack")
+        made = collections.create_collection(self.caller, name=name, pack=pack, **wire.policy(given, pack))
+        return Response(wire.Collection(made).data, status=201)
+
+
+class CollectionView(NativeView):
+    """/collections/{collection}."""
+
+    @described("getCollection", "collection", answer=wire.Collection)
+    def get(self, request: Request, collection: str) -> Response:
+        """Return a collection with its policy."""
+        return Response(wire.Collection(collections.get_collection(self.caller, name=collection)).data)
+
+    @described("changePolicy", "collection", body=wire.Policy, answer=wire.Collection)
+    def patch(self, request: Request, collection: str) -> Response:
+        """Change its policy."""
+        given = self.parse(wire.Policy)
+        pack = collections.get_collection(self.caller, name=collection).pack
+        changed = collections.update_policy(self.caller, name=collection, **wire.policy(given, pack))
+        return Response(wire.Collection(changed).data)
+
+    @described("deleteCollection", "collection", status=202, answer=Receipt)
+    def delete(self, request: Request, collection: str) -> Response:
+        """Erase it with everybody in it."""
+        receipt = collections.delete_collection(self.caller, name=collection)
+        return accepted(Receipt(receipt).data, f"receipts/{receipt.uuid}")

@@ -1,0 +1,100 @@
+"""Enrolled faces."""
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native import errors
+from collections_app.dialects.native.views.base import NativeView, accepted, described
+from collections_app.dialects.native.wire import faces as wire
+from collections_app.dialects.native.wire.base import Page, cursor, either_form, from_cursor
+from collections_app.dialects.native.wire.receipts import Receipt
+from collections_app.errors import ImageNotKept, InvalidRequest
+from collections_app.operations import enrol, erase, faces, idempotency, subjects
+
+_LONGEST_KEY = 200
+_HEADERS = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "maxLength": _LONGEST_KEY},
+        "header",
+        description="Repeat the request with the same key for 24 hours: the face is enrolled once.",
+    ),
+    OpenApiParameter(
+        "Idempotent-Replayed", str, "header", response=[201], description="`true`: the answer was given before."
+    ),
+]
+
+
+class FacesView(NativeView):
+    """/collections/{collection}/faces."""
+
+    parser_classes = [JSONParser, MultiPartParser]
+
+    @described("listFaces", "collection", query=Page, answer=wire.Faces)
+    def get(self, request: Request, collection: str) -> Response:
+        """List faces, newest first."""
+        given = self.parse(Page)
+        before = from_cursor(given["cursor"], int)
+        page = faces.list_faces(self.caller, collection=collection, limit=given["limit"], before=before)
+        following = cursor(page.faces[-1].number) if page.more else None
+        return Response(wire.Faces({"faces": page.faces, "total": page.total, "next_cursor": following}).data)
+
+    @described(
+        "enrolFace",
+        "collection",
+        errors.ENROLMENT,
+        body=either_form(wire.Enrol),
+        headers=_HEADERS,
+        status=201,
+        answer=wire.Face,
+    )
+    def post(self, request: Request, collection: str) -> Response:
+        """Enrol a face, once for each Idempotency-Key."""
+        key = request.headers.get("Idempotency-Key", "")
+        if len(key) > _LONGEST_KEY or not key.isprintable():
+            raise InvalidRequest("Idempotency-Key", f"must have at most {_LONGEST_KEY} printable characters")
+        given = self.parse(wire.Enrol)
+        done = idempotency.once(
+            self.caller,
+            key=key,
+            fingerprint=wire.fingerprint(request.path, given),
+            work=lambda settle: enrol.enrol_face(self.caller, collection=collection, settle=settle, **given),
+            render=lambda enrolled: wire.Face(enrolled.faces[0]).data,
+        )
+        headers = {"Idempotent-Replayed": "true"} if done.replayed else None
+        return Response(done.answer, status=201, headers=headers)
+
+
+class FaceView(NativeView):
+    """/collections/{collection}/faces/{face}."""
+
+    @described("getFace", "collection face", answer=wire.Face)
+    def get(self, request: Request, collection: str, face: str) -> Response:
+        """Return a face."""
+        return Response(wire.Face(faces.get_face(self.caller, collection=collection, face=face)).data)
+
+    @described("deleteFace", "collection face", status=202, answer=Receipt)
+    def delete(self, request: Request, collection: str, face: str) -> Response:
+        """Erase it."""
+        receipt = erase.delete_face(self.caller, collection=collection, face=face)
+        return accepted(Receipt(receipt).data, f"receipts/{receipt.uuid}")
+
+
+class FaceImageView(NativeView):
+    """/collections/{collection}/faces/{face}/image."""
+
+    @described(
+        "getFaceImage",
+        "collection face",
+        (ImageNotKept,),
+        answer=OpenApiTypes.BINARY,
+        media_types=("image/jpeg", "image/png"),
+    )
+    def get(self, request: Request, collection: str, face: str) -> HttpResponse:
+        """Return what was kept of its image."""
+        content = subjects.kept_image(self.caller, collection=collection, face=face)
+        return HttpResponse(content, content_type=wire.media_type(content))

@@ -1,0 +1,27 @@
+"""A collection's health."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native.views.base import NativeView, accepted, described
+from collections_app.dialects.native.wire import health as wire
+from collections_app.dialects.native.wire.jobs import Job
+from collections_app.operations import collections, health
+from collections_app.operations.jobs import health_job
+
+
+class HealthView(NativeView):
+    """/collections/{collection}/health."""
+
+    @described("getHealth", "collection", answer=wire.Report)
+    def get(self, request: Request, collection: str) -> Response:
+        """Return what the newest look at the collection found."""
+        found = health.health(self.caller, collection=collection)
+        pack = collections.get_collection(self.caller, name=collection).pack
+        return Response(wire.Report(found, context={"pack": pack}).data)
+
+    @described("examineCollection", "collection", status=202, answer=Job)
+    def post(self, request: Request, collection: str) -> Response:
+        """Compare all templates with one another, behind the request; one look that is under way is as good."""
+        job = health_job(health.examine(self.caller, collection=collection))
+        return accepted(Job(job).data, f"jobs/{job.id}")

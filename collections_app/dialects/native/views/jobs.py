@@ -1,0 +1,30 @@
+"""The work behind the requests."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native.views.base import NativeView, described
+from collections_app.dialects.native.wire import jobs as wire
+from collections_app.dialects.native.wire.base import Page
+from collections_app.operations import jobs
+
+
+class JobsView(NativeView):
+    """/jobs."""
+
+    @described("listJobs", query=Page, answer=wire.Jobs)
+    def get(self, request: Request) -> Response:
+        """List what is waited for or worked on, newest first."""
+        given = self.parse(Page)
+        page = jobs.list_jobs(self.caller, limit=given["limit"], before=wire.from_place(given["cursor"]))
+        following = wire.place(page.jobs[-1].since) if page.more else None
+        return Response(wire.Jobs({"jobs": page.jobs, "next_cursor": following}).data)
+
+
+class JobView(NativeView):
+    """/jobs/{job}."""
+
+    @described("getJob", "job", answer=wire.Job)
+    def get(self, request: Request, job: str) -> Response:
+        """Return a job, over or not."""
+        return Response(wire.Job(jobs.get_job(self.caller, job=job)).data)

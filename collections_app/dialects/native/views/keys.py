@@ -1,0 +1,49 @@
+"""API keys."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native.views.base import NativeView, described
+from collections_app.dialects.native.wire import keys as wire
+from collections_app.errors import CollectionDeleted, CollectionNotFound
+from collections_app.operations import keys
+
+
+class KeysView(NativeView):
+    """/keys."""
+
+    @described("listKeys", answer=wire.Keys)
+    def get(self, request: Request) -> Response:
+        """List the keys within reach, the revoked ones too."""
+        return Response(wire.Keys({"keys": keys.list_keys(self.caller)}).data)
+
+    @described(
+        "issueKey", "", (CollectionNotFound, CollectionDeleted), body=wire.NewKey, status=201, answer=wire.Issued
+    )
+    def post(self, request: Request) -> Response:
+        """Issue a key; the answer is the only one that shows its secret."""
+        return Response(wire.Issued(keys.issue_key(self.caller, **self.parse(wire.NewKey))).data, status=201)
+
+
+class KeyView(NativeView):
+    """/keys/{key}."""
+
+    @described("getKey", "key", answer=wire.Key)
+    def get(self, request: Request, key: str) -> Response:
+        """Return a key."""
+        return Response(wire.Key(keys.get_key(self.caller, key=key)).data)
+
+    @described("revokeKey", "key", answer=wire.Key)
+    def delete(self, request: Request, key: str) -> Response:
+        """Revoke it."""
+        return Response(wire.Key(keys.revoke_key(self.caller, key=key)).data)
+
+
+class KeyRotationView(NativeView):
+    """/keys/{key}/rotation."""
+
+    @described("rotateKey", "key", body=wire.Rotation, status=201, answer=wire.Issued)
+    def post(self, request: Request, key: str) -> Response:
+        """Give it a new secret."""
+        keep_until = self.parse(wire.Rotation)["keep_until"]
+        return Response(wire.Issued(keys.rotate_key(self.caller, key=key, keep_until=keep_until)).data, status=201)

@@ -1,0 +1,18 @@
+"""Everything that is kept about one person, for the person."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native.views.base import NativeView, described
+from collections_app.dialects.native.wire import subjects as wire
+from collections_app.operations import subjects
+
+
+class PersonExportView(NativeView):
+    """/collections/{collection}/people/{person}/export."""
+
+    @described("exportPerson", "collection person", answer=wire.Subject)
+    def get(self, request: Request, collection: str, person: str) -> Response:
+        """Return everything about them."""
+        record = subjects.export_person(self.caller, collection=collection, person=person)
+        return Response(wire.Subject(record).data)

@@ -1,0 +1,53 @@
+"""Webhooks and their delivery log."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.native import errors
+from collections_app.dialects.native.views.base import NativeView, described
+from collections_app.dialects.native.wire import webhooks as wire
+from collections_app.errors import ImageUrlRefused
+from collections_app.operations import webhooks
+
+_DELIVERIES = 100
+
+
+class WebhooksView(NativeView):
+    """/webhooks."""
+
+    @described("listWebhooks", "", errors.WHOLE_TENANT, answer=wire.Webhooks)
+    def get(self, request: Request) -> Response:
+        """List webhooks."""
+        return Response(wire.Webhooks({"webhooks": webhooks.list_webhooks(self.caller)}).data)
+
+    @described(
+        "createWebhook",
+        "",
+        errors.WHOLE_TENANT,
+        (ImageUrlRefused,),
+        body=wire.NewWebhook,
+        status=201,
+        answer=wire.MadeWebhook,
+    )
+    def post(self, request: Request) -> Response:
+        """Make a webhook; the answer is the only one that shows its secret."""
+        given = self.parse(wire.NewWebhook)
+        made = webhooks.create_webhook(self.caller, url=given["url"], kinds=given["events"])
+        return Response(wire.MadeWebhook(made.webhook, context={"secret": made.secret}).data, status=201)
+
+
+class WebhookView(NativeView):
+    """/webhooks/{webhook}."""
+
+    @described("getWebhook", "webhook", errors.WHOLE_TENANT, answer=wire.WatchedWebhook)
+    def get(self, request: Request, webhook: str) -> Response:
+        """Return a webhook with its newest deliveries."""
+        found = webhooks.get_webhook(self.caller, webhook=webhook)
+        log = webhooks.list_deliveries(self.caller, webhook=webhook, limit=_DELIVERIES)
+        return Response(wire.WatchedWebhook(found, context={"deliveries": log}).data)
+
+    @described("deleteWebhook", "webhook", errors.WHOLE_TENANT, status=204, answer=None)
+    def delete(self, request: Request, webhook: str) -> Response:
+        """Stop sending to it."""
+        webhooks.delete_webhook(self.caller, webhook=webhook)
+        return Response(status=204)

@@ -1,0 +1,189 @@
+"""What the native API's bodies share: images, pages of a list, the scale of scores, and the problem document.
+
+snake_case, ids as text, pixels of the upright image, scores of 0 to 100 with 3 digits. A score of 80 means a false
+match rate of 1e-3 with every model pack; `false_match_rate` says the rate itself.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from functools import cache
+from types import new_class
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from collections_app.dialects.base import image_bytes
+from collections_app.dialects.openapi import BASE64, Body, example
+from collections_app.errors import UnknownCursor
+from collections_app.fetch import PORTS, ImageUrl
+from collections_app.operations.search import Threshold
+from recognition import packs
+
+SCORE_DIGITS, _RATE_DIGITS = 3, 3
+LONGEST = 255
+
+
+@extend_schema_field(BASE64 | {"description": "base64, bare or as a data URI"})
+class Image(serializers.Field[Any, Any, Any, Any]):
+    """An image: an uploaded file, or base64 with or without a data URI before it."""
+
+    default_error_messages = {"invalid": "Send a file, or base64."}
+
+    def to_internal_value(self, data: Any) -> bytes:  # noqa: ANN401
+        """Read it."""
+        if isinstance(data, UploadedFile):
+            return bytes(data.read())
+        try:
+            return image_bytes(data)
+        except (ValueError, AttributeError):
+            return self.fail("invalid")
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class ImageFile(Image):
+    """An image as a form sends it."""
+
+
+class Percent(serializers.FloatField):
+    """A share of 0 to 1, told as 0 to 100."""
+
+    def to_representation(self, value: Any) -> Any:  # noqa: ANN401
+        """Tell it."""
+        return round(100 * value, SCORE_DIGITS)
+
+
+@example({"image_url": "https://example.com/face.jpg"})
+class WithImage(serializers.Serializer[Any]):
+    """A body with one image, sent along or named by URL."""
+
+    image = Image(required=False)
+    image_url = serializers.CharField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take the one that is there."""
+        return one_image(attrs, "image")
+
+
+class Bar(serializers.Serializer[Any]):
+    """What a match must reach: a score, or a false match rate; neither: the collection's own."""
+
+    threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
+    false_match_rate = serializers.FloatField(required=False, min_value=1e-6, max_value=1)
+
+
+class Page(serializers.Serializer[Any]):
+    """A list's query."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
+    cursor = serializers.CharField(allow_blank=True, default="", help_text="The `next_cursor` of the page before.")
+
+
+class Listing(serializers.Serializer[Any]):
+    """A part of a list."""
+
+    next_cursor = serializers.CharField(allow_null=True, help_text="Where the list goes on; null: it is over.")
+
+
+class Likeness(serializers.Serializer[Any]):
+    """How alike two faces are, and which share of strangers is as much alike."""
+
+    score = serializers.FloatField(min_value=0, max_value=100)
+    false_match_rate = serializers.FloatField()
+
+
+class Verdict(Likeness):
+    """How alike two faces are, and whether that is enough."""
+
+    decision = serializers.ChoiceField(["match", "no_match"])
+
+
+@example(
+    {
+        "type": "/api/v1/problems#several_faces",
+        "title": "The image shows several faces.",
+        "status": 422,
+        "code": "several_faces",
+        "request_id": "5f0c6d8e9a1b4c2d",
+        "count": 2,
+    }
+)
+class Problem(serializers.Serializer[Any]):
+    """Why it was not done, after RFC 9457. `code` stays what it is; the facts after it belong to some codes."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    request_id = serializers.CharField()
+    errors = serializers.DictField(required=False, help_text="By field, what is wrong with it.")  # type: ignore[assignment]
+    scope = serializers.CharField(required=False)
+    quota = serializers.CharField(required=False)
+    limit = serializers.IntegerField(required=False)
+    count = serializers.IntegerField(required=False)
+    face = serializers.CharField(required=False)
+    image = serializers.CharField(required=False, help_text="Which image of several.")
+    reason = serializers.CharField(required=False)
+    reasons = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
+    """Put the image or its URL under the image's name."""
+    url = attrs.pop(f"{name}_url", None)
+    if (url is None) == (name not in attrs):
+        raise serializers.ValidationError({name: f"Send {name} or {name}_url."})
+    return attrs if url is None else {**attrs, name: ImageUrl(url, PORTS)}
+
+
+@cache
+def either_form(body: Body) -> Mapping[str, Body]:
+    """Return the body as JSON has it, and as a form has it, in which images are files; both by media type."""
+    files = {name: ImageFile(required=False) for name, field in body().fields.items() if isinstance(field, Image)}
+    form = new_class(f"{body.__name__}Form", (body,), exec_body=lambda space: space.update(files))
+    return {"application/json": body, "multipart/form-data": form}
+
+
+def bar(given: Mapping[str, Any]) -> Threshold:
+    """Return what a match must reach, as a cosine of whichever pack it is."""
+    if "threshold" in given:
+        return lambda pack: float(packs.get(pack).similarity.cosine(given["threshold"]))
+    if "false_match_rate" in given:
+        return lambda pack: packs.get(pack).similarity.threshold_for(given["false_match_rate"])
+    return None
+
+
+def likeness(pack: str, cosine: float, threshold: float | None = None) -> dict[str, Any]:
+    """Say how alike: score, false match rate and, against a threshold, the decision."""
+    scale = packs.get(pack).similarity
+    said: dict[str, Any] = {
+        "score": round(float(scale.score(cosine)), SCORE_DIGITS),
+        "false_match_rate": float(f"{float(scale.false_match_rate(cosine)):.{_RATE_DIGITS}g}"),
+    }
+    return said if threshold is None else said | {"decision": "match" if cosine >= threshold else "no_match"}
+
+
+def cursor(value: object) -> str:
+    """Give out where a list goes on."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+
+
+def from_cursor(text: str, kind: type) -> Any:  # noqa: ANN401 -- a value of `kind`, or None
+    """Take it back.
+
+    Raises:
+        UnknownCursor: it is none of ours.
+    """
+    if not text:
+        return None
+    try:
+        value = json.loads(base64.urlsafe_b64decode(text.encode()))
+    except (ValueError, binascii.Error):
+        raise UnknownCursor from None
+    usable = 0 <= value < 2**63 if type(value) is int else isinstance(value, str) and "\0" not in value
+    if type(value) is not kind or not usable:
+        raise UnknownCursor
+    return value

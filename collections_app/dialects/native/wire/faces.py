@@ -1,0 +1,123 @@
+"""Faces: those that are enrolled, and those that an image shows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage
+from collections_app.dialects.native.wire.people import PersonFields
+from collections_app.dialects.openapi import example
+from recognition.results import QualityReason
+
+
+@extend_schema_field(PersonFields)
+class PersonField(serializers.JSONField):
+    """Whose face it is; a form carries it as text."""
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+        """Look into it."""
+        if isinstance(data, str):
+            try:
+                data = json.loads(data)
+            except ValueError:
+                raise serializers.ValidationError("It must be JSON.") from None
+        form = PersonFields(data=data)
+        form.is_valid(raise_exception=True)
+        return form.validated_data["details"]
+
+
+@example({"image_url": "https://example.com/face.jpg", "person": {"reference": "4711"}, "consent": "form 7"})
+class Enrol(WithImage):
+    """POST …/faces. In a form `person` is JSON."""
+
+    person = PersonField(default=dict)
+    consent = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
+    largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
+
+
+class Whose(serializers.Serializer[Any]):
+    """The person to whom a face belongs."""
+
+    id = serializers.CharField(source="pk")
+    reference = serializers.CharField()
+    name = serializers.CharField()
+
+
+class EnrolledImage(serializers.Serializer[Any]):
+    """The image from which a face was enrolled."""
+
+    id = serializers.CharField(source="image")
+    width = serializers.IntegerField(source="image_width")
+    height = serializers.IntegerField(source="image_height")
+    kept = serializers.BooleanField(source="stored_image")
+
+
+class Box(serializers.Serializer[Any]):
+    """A face's place, in pixels of the upright image."""
+
+    x = serializers.FloatField()
+    y = serializers.FloatField()
+    width = serializers.FloatField()
+    height = serializers.FloatField()
+
+
+class Pose(serializers.Serializer[Any]):
+    """Which way a face looks, in degrees: to the image's right, up and clockwise are positive."""
+
+    yaw = serializers.FloatField()
+    pitch = serializers.FloatField()
+    roll = serializers.FloatField()
+
+
+class Quality(serializers.Serializer[Any]):
+    """How well a face shows, and what the standard gate has to say of it."""
+
+    sharpness = serializers.FloatField()
+    brightness = serializers.FloatField()
+    reasons = serializers.ListField(child=serializers.ChoiceField([str(reason) for reason in QualityReason]))
+
+
+class SeenFace(serializers.Serializer[Any]):
+    """A face that an image shows."""
+
+    box = Box()
+    landmarks = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField(), min_length=2, max_length=2),
+        help_text="The eye at the image's left, the eye at its right, nose, mouth corner at its left, at its right.",
+    )
+    confidence = Percent()
+    pose = Pose()
+    quality = Quality()
+
+
+class Face(SeenFace):
+    """An enrolled face."""
+
+    id = serializers.CharField(source="uuid")
+    person = Whose()
+    created_at = serializers.DateTimeField()
+    image = EnrolledImage(source="*")
+    liveness = Percent(allow_null=True)
+    consent = serializers.CharField()
+
+
+class Faces(Listing):
+    """The answer to GET …/faces; the total is the whole list's."""
+
+    faces = Face(many=True)
+    total = serializers.IntegerField()
+
+
+def fingerprint(path: str, given: Mapping[str, Any]) -> str:
+    """Tell one request from another: its path and every field of it."""
+    plain = [path, *(f"{name}={value!r}" for name, value in sorted(given.items()))]
+    return hashlib.sha256("\n".join(plain).encode()).hexdigest()
+
+
+def media_type(content: bytes) -> str:
+    """Name what a kept image is; only JPEG and PNG are ever kept."""
+    return "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"

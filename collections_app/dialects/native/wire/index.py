@@ -1,0 +1,29 @@
+"""A collection's index."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class Segment(serializers.Serializer[Any]):
+    """A file of templates; `rank1` and `recall` were measured against exact search before it was published."""
+
+    kind = serializers.CharField()
+    condition = serializers.CharField()
+    rows = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    rank1 = serializers.FloatField()
+    recall = serializers.FloatField()
+    made_at = serializers.DateTimeField()
+
+
+class Index(serializers.Serializer[Any]):
+    """The answer to GET …/index; while it is not sound, the collection is searched exactly from the database."""
+
+    engine = serializers.CharField()
+    sound = serializers.BooleanField()
+    faces = serializers.IntegerField()
+    waiting = serializers.IntegerField(help_text="Changes since the last segment, which are searched exactly.")
+    buried = serializers.IntegerField(help_text="Erased templates that a segment still holds and no search finds.")
+    segments = Segment(many=True)
+    finished_at = serializers.DateTimeField(allow_null=True)

@@ -1,0 +1,72 @@
+"""People, and what callers say of them."""
+
+from typing import Any
+
+from django.db.models import IntegerChoices
+from rest_framework import serializers
+
+from collections_app import models
+from collections_app.dialects.native.wire.base import LONGEST, Listing
+from collections_app.dialects.openapi import example
+from collections_app.operations.people import PersonDetails
+
+
+class Named(serializers.ChoiceField):
+    """One of the model's choices, by its name in small letters."""
+
+    def __init__(self, kind: type[IntegerChoices], **more: Any) -> None:  # noqa: ANN401 -- a field's own options
+        """Offer the names."""
+        self._kind = kind
+        super().__init__([name.lower() for name in kind.names], **more)
+
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+        """Take the name for its number."""
+        return self._kind[super().to_internal_value(data).upper()].value
+
+    def to_representation(self, value: Any) -> str:  # noqa: ANN401
+        """Tell the number's name."""
+        return self._kind(value).name.lower()
+
+
+@example({"name": "Jacinda Ardern", "listing": "authorised"})
+class PersonFields(serializers.Serializer[Any]):
+    """What is said of a person; what nothing is said of stays."""
+
+    reference = serializers.CharField(required=False, max_length=LONGEST, help_text="Your own id for the person.")
+    external_id = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
+    name = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
+    age = serializers.IntegerField(required=False, min_value=0, max_value=150)
+    gender = Named(models.Person.Gender, required=False)
+    listing = Named(models.Person.Listing, required=False)
+    note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Say it in the platform's terms."""
+        return {"details": PersonDetails(**attrs)}
+
+
+@example({"other": "7046029254386353131"})
+class Merge(serializers.Serializer[Any]):
+    """POST …/people/{person}/merge."""
+
+    other = serializers.CharField(max_length=LONGEST)
+
+
+class Person(serializers.Serializer[models.Person]):
+    """A person."""
+
+    id = serializers.CharField(source="pk")
+    reference = serializers.CharField()
+    external_id = serializers.CharField()
+    name = serializers.CharField()
+    age = serializers.IntegerField(allow_null=True)
+    note = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    gender = Named(models.Person.Gender)
+    listing = Named(models.Person.Listing)
+
+
+class People(Listing):
+    """The answer to GET …/people."""
+
+    people = Person(many=True)

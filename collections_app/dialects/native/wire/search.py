@@ -1,0 +1,148 @@
+"""Whose face is it, is it theirs, are these two one, and what does an image show."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from collections_app import models
+from collections_app.dialects.native.wire.base import (
+    LONGEST,
+    Bar,
+    Image,
+    Likeness,
+    Percent,
+    Verdict,
+    WithImage,
+    likeness,
+    one_image,
+)
+from collections_app.dialects.native.wire.faces import Face, SeenFace
+from collections_app.dialects.openapi import example
+from collections_app.operations.collections import DEFAULT_FALSE_MATCH_RATE
+from collections_app.operations.compare import Comparison
+from collections_app.operations.search import SearchResult, Threshold
+from recognition import packs
+
+MOST_MATCHES = 100
+_FACE = "87db50d4-f2c6-48ea-85ed-9f201309fd92"
+
+
+@example({"image_url": "https://example.com/face.jpg", "false_match_rate": 1e-5})
+class Search(WithImage, Bar):
+    """POST …/search: by image, or by an enrolled face."""
+
+    face = serializers.CharField(required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=MOST_MATCHES, default=5)
+    largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
+    name = serializers.CharField(
+        allow_blank=True, default="", max_length=LONGEST, help_text="What the search log is to call it."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """An image or a face."""
+        return attrs if "face" in attrs and not {"image", "image_url"} & attrs.keys() else one_image(attrs, "image")
+
+
+@example({"image_url": "https://example.com/face.jpg", "face": _FACE})
+class Verify(WithImage, Bar):
+    """POST …/verify: against a face or a person."""
+
+    face = serializers.CharField(required=False)
+    person = serializers.CharField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the two, and an image."""
+        if ("face" in attrs) == ("person" in attrs):
+            raise serializers.ValidationError({"face": "Name a face or a person."})
+        return one_image(attrs, "image")
+
+
+@example({"source_url": "https://example.com/face.jpg", "target_url": "https://example.com/group.jpg"})
+class Compare(Bar):
+    """POST /compare."""
+
+    source = Image(required=False)  # type: ignore[assignment]
+    source_url = serializers.CharField(required=False)
+    target = Image(required=False)
+    target_url = serializers.CharField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Two images."""
+        return one_image(one_image(attrs, "source"), "target")
+
+
+class Match(Likeness):
+    """An enrolled face that reaches the threshold."""
+
+    face = Face()
+
+
+class Found(serializers.Serializer[Any]):
+    """The answer to POST …/search: the faces that match, best first."""
+
+    id = serializers.CharField()
+    threshold = Likeness()
+    decision = serializers.ChoiceField(["match", "no_match"])
+    matches = Match(many=True)
+    liveness = Percent(allow_null=True)
+    probe = SeenFace(allow_null=True, help_text="The face of the image that was sent.")
+    gallery_size = serializers.IntegerField()
+
+    def to_representation(self, result: SearchResult) -> dict[str, Any]:
+        """Put every cosine on the public scale."""
+        record = result.record
+        matches = [{"face": one.face, **likeness(record.pack, one.cosine)} for one in result.matches]
+        return super().to_representation(
+            {
+                "id": record.uuid,
+                "threshold": likeness(record.pack, record.threshold),
+                "decision": "match" if matches else "no_match",
+                "matches": matches,
+                "liveness": record.liveness,
+                "probe": result.source,
+                "gallery_size": record.gallery_size,
+            }
+        )
+
+
+class Verified(Verdict):
+    """The answer to POST …/verify: the enrolled face, of a person the most similar, and how alike it is."""
+
+    face = Face()
+    threshold = Likeness()
+
+
+class ComparedFace(Verdict):
+    """A face of the target."""
+
+    face = SeenFace()
+
+
+class Compared(serializers.Serializer[Any]):
+    """The answer to POST /compare: the largest face of the source, and every face of the target, best first."""
+
+    source = SeenFace()  # type: ignore[assignment]
+    threshold = Likeness()
+    faces = ComparedFace(many=True)
+
+
+class Detected(serializers.Serializer[Any]):
+    """The answer to POST /detect: the faces of the image, largest first."""
+
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    faces = SeenFace(many=True)
+
+
+def verified(face: models.Face, home: models.Collection, cosine: float, threshold: Threshold) -> dict[str, Any]:
+    """Hold a face against the threshold, for Verified."""
+    least = threshold(home.pack) if callable(threshold) else home.similarity_threshold
+    return {"face": face, "threshold": likeness(home.pack, least), **likeness(home.pack, cosine, least)}
+
+
+def compared(done: Comparison, threshold: Threshold) -> dict[str, Any]:
+    """Hold every face of the target against the threshold, for Compared."""
+    standard = packs.get(done.pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE)
+    least = threshold(done.pack) if callable(threshold) else standard
+    faces = [{"face": one, **likeness(done.pack, cosine, least)} for one, cosine in done.cosines]
+    return {"source": done.source.faces[0], "threshold": likeness(done.pack, least), "faces": faces}

@@ -1,0 +1,201 @@
+"""Jobs: the work behind the requests, in one shape wherever it is written down.
+
+The work on an index is told by its compaction, a look at a collection's health by its report, an erasure by its
+receipt. There is no table of jobs, so none can say otherwise than what it is about. A collection has one index, so the
+work on it is one job, which is done, waits and runs again.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from collections_app.errors import JobNotFound
+from collections_app.models import Collection, HealthReport, Receipt
+from collections_app.operations.collections import list_collections
+from collections_app.operations.erase import reachable_receipts
+from recognition.models import Compaction, IndexSegment
+from tenants.access import Caller, Scope
+from tenants.models import Tenant
+
+_NUMBER = re.compile("[0-9]{1,19}")
+_LARGEST_ID = 2**63 - 1
+R = TypeVar("R", bound=Model)
+
+
+class Kind(StrEnum):
+    """What is worked on."""
+
+    INDEX = "index"
+    HEALTH = "health"
+    ERASURE = "erasure"
+
+
+class State(StrEnum):
+    """How far it is. What failed and is tried again by itself waits."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of work, told as of now. `since` is where it stands in the list.
+
+    Rows, progress (0 to 1) and seconds are of the present stage, and None where they cannot be known. `fault` is what
+    stopped the last attempt.
+    """
+
+    id: str
+    kind: Kind
+    collection: Collection | None
+    state: State
+    since: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    stage: str = ""
+    rows_done: int | None = None
+    rows_total: int | None = None
+    progress: float | None = None
+    seconds_left: float | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, and whether the list goes on after these."""
+
+    jobs: tuple[Job, ...]
+    more: bool
+
+
+def list_jobs(caller: Caller, *, limit: int, before: datetime | None = None) -> JobPage:
+    """List the jobs within reach that are not over, newest first; `before` is where the page before ended."""
+    caller.require(Scope.READ)
+    found = sorted(_under_way(caller, before, limit + 1), key=lambda job: job.since, reverse=True)
+    return JobPage(tuple(found[:limit]), more=len(found) > limit)
+
+
+def get_job(caller: Caller, *, job: str) -> Job:
+    """Return a job by its id, over or not.
+
+    Raises:
+        JobNotFound: none within reach has it.
+    """
+    caller.require(Scope.READ)
+    kind, _, which = job.partition("-")
+    number = min(int(which), _LARGEST_ID) if _NUMBER.fullmatch(which) else 0
+    if kind == Kind.ERASURE and (receipt := reachable_receipts(caller).filter(uuid=which).first()):
+        return erasure_job(receipt)
+    if kind == Kind.HEALTH and (report := _reports(caller).filter(pk=number).first()):
+        return health_job(report)
+    living = list_collections(caller).select_related("tenant")
+    if kind == Kind.INDEX and (home := living.filter(pk=number).first()):
+        return index_job(home)
+    raise JobNotFound
+
+
+def index_job(home: Collection) -> Job:
+    """Tell how far the work on a collection's index is."""
+    work = _compactions(home.tenant).filter(gallery_id=home.pk).first()
+    return _index_job(work) if work else Job(f"{Kind.INDEX}-{home.pk}", Kind.INDEX, home, State.DONE, home.created_at)
+
+
+def health_job(report: HealthReport) -> Job:
+    """Tell how far a look at a collection's health is."""
+    state = State.WAITING if report.state == HealthReport.State.QUEUED else State(report.state)
+    running = state == State.RUNNING
+    return Job(
+        id=f"{Kind.HEALTH}-{report.pk}",
+        kind=Kind.HEALTH,
+        collection=report.collection,
+        state=state,
+        since=report.created_at,
+        started_at=report.began_at,
+        finished_at=report.finished_at,
+        progress=report.progress / 100,
+        seconds_left=seconds_left(report.began_at, report.progress, 100) if running else None,
+    )
+
+
+def erasure_job(receipt: Receipt) -> Job:
+    """Tell whether an erasure is complete."""
+    return Job(
+        id=f"{Kind.ERASURE}-{receipt.uuid}",
+        kind=Kind.ERASURE,
+        collection=receipt.collection,
+        state=State.DONE if receipt.completed_at else State.WAITING,
+        since=receipt.requested_at,
+        started_at=receipt.requested_at,
+        finished_at=receipt.completed_at,
+    )
+
+
+def seconds_left(began_at: datetime | None, done: int, total: int) -> float | None:
+    """Return how long the rest takes if it goes on as it went; None: it cannot be known yet."""
+    if began_at is None or not done:
+        return None
+    return (timezone.now() - began_at).total_seconds() / done * (total - done)
+
+
+def _index_job(work: Compaction) -> Job:
+    now = timezone.now()
+    home: Collection = work.gallery.collection
+    held = work.leased_until is not None and work.leased_until > now and not work.fault
+    unfinished = work.unsound or work.stage or work.fault  # type: ignore[attr-defined]  # _compactions() annotates it
+    state = State.RUNNING if held else State.WAITING if unfinished else State.DONE
+    running = state == State.RUNNING and work.stage
+    return Job(
+        id=f"{Kind.INDEX}-{home.pk}",
+        kind=Kind.INDEX,
+        collection=home,
+        state=state,
+        since=work.began_at or home.created_at,
+        started_at=None if state == State.WAITING else work.began_at,
+        finished_at=work.finished_at if state == State.DONE else None,
+        stage=work.stage if running else "",
+        rows_done=work.done if running else None,
+        rows_total=work.total if running else None,
+        progress=work.done / work.total if running and work.total else None,
+        seconds_left=seconds_left(work.stage_began_at, work.done, work.total) if running else None,
+        fault=work.fault,
+    )
+
+
+def _under_way(caller: Caller, before: datetime | None, most: int) -> Iterator[Job]:
+    """Give up to so many jobs of each kind that are not over, newest first."""
+    active = Q(leased_until__gt=timezone.now()) | ~Q(stage="") | ~Q(fault="") | Q(unsound=True)
+    works = _compactions(caller.tenant).filter(active, gallery__collection__state=Collection.State.ACTIVE)
+    if caller.collections is not None:
+        works = works.filter(gallery__in=caller.collections)
+    open_reports = _reports(caller).filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
+    pending = reachable_receipts(caller).filter(completed_at=None).select_related("collection")
+    yield from map(_index_job, _newest(works, "began_at", before, most))
+    yield from map(health_job, _newest(open_reports, "created_at", before, most))
+    yield from map(erasure_job, _newest(pending, "requested_at", before, most))
+
+
+def _newest(rows: QuerySet[R], time: str, before: datetime | None, most: int) -> QuerySet[R]:
+    older = rows.filter(**{f"{time}__lt": before}) if before else rows.filter(**{f"{time}__isnull": False})
+    return older.order_by(f"-{time}")[:most]
+
+
+def _compactions(tenant: Tenant) -> QuerySet[Compaction]:
+    segments = IndexSegment.objects.of(tenant).filter(gallery=OuterRef("gallery"))
+    unsound = Exists(segments.exclude(condition=IndexSegment.Condition.SOUND))
+    works: QuerySet[Compaction] = Compaction.objects.of(tenant).select_related("gallery__collection")
+    return works.annotate(unsound=unsound)
+
+
+def _reports(caller: Caller) -> QuerySet[HealthReport]:
+    reports = HealthReport.objects.of(caller.tenant).filter(collection__state=Collection.State.ACTIVE)
+    if caller.collections is not None:
+        reports = reports.filter(collection__in=caller.collections)
+    return reports.select_related("collection")
