@@ -189,6 +189,32 @@ def test_a_queue_that_is_away_delays_and_loses_nothing(installation: Installatio
         assert time.monotonic() < deadline
 
 
+def test_a_silent_queue_is_asked_once_and_then_left_alone_for_a_while(tmp_path: Path) -> None:
+    """Check 16: of six events for a webhook, one after another, only the first waits for a queue that says nothing."""
+    script = """
+import time
+from django.db import transaction
+from collections_app.operations.webhooks import create_webhook
+from tenants import audit, lifecycle
+from tenants.access import system
+caller = system(lifecycle.create_tenant("acme", "Acme"), "tests")
+create_webhook(caller, url="https://example.com/hook", kinds=["audit.alert"])
+for number in range(6):
+    began = time.monotonic()
+    with transaction.atomic():
+        audit.alert(caller, "probing", number=number)
+    print("took", time.monotonic() - began)
+"""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        env = environment(tmp_path, CELERY_BROKER_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        manage(env, "migrate", "--verbosity", "0")
+        shown = manage(env, "shell", "--verbosity", "0", "-c", script).split()
+    first, *others = [float(word) for word in shown if word[0].isdigit()]
+    assert len(others) == 5
+    assert first > 1.5  # else it was not silent
+    assert max(others) < 1
+
+
 def test_sigterm_lets_requests_under_way_finish(tmp_path: Path) -> None:
     """Check 16: the server is told to stop amid eight enrolments; each is answered 200 and is there afterwards."""
     env = environment(tmp_path)

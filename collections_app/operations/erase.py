@@ -12,6 +12,7 @@ from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
 from tenants import audit
 from tenants.access import Caller, Scope
+from tenants.queue import soon
 
 
 def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt:
@@ -27,7 +28,7 @@ def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt
         found = find_face(home, face)
         receipt, probes = erasure.erase_faces(caller, home, [found], kind=Receipt.Kind.FACE, subject=found.uuid)
         audit.record(caller, "face.deleted", home, faces=[found.uuid], receipt=receipt.uuid)
-        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
+        transaction.on_commit(lambda: soon(tasks.finish_erasure.name, receipt.pk))
     erasure.search_again(home, receipt, probes)
     return receipt
 
@@ -77,6 +78,6 @@ def delete_faces(caller: Caller, *, collection: str, faces: Sequence[str], reaso
         uuids = [face.uuid for face in found]
         receipt, probes = erasure.erase_faces(caller, home, found, kind=Receipt.Kind.FACE, subject=uuids[0])
         audit.record(caller, "face.deleted", home, faces=uuids, reason=reason, receipt=receipt.uuid)
-        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
+        transaction.on_commit(lambda: soon(tasks.finish_erasure.name, receipt.pk))
     erasure.search_again(home, receipt, probes)
     return receipt
