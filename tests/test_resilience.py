@@ -1,8 +1,6 @@
 """Check 16: the database or the queue slow, silent, gone and back: every request ends in time, and nothing is lost."""
 
 import json
-import os
-import secrets
 import socket
 import sqlite3
 import time
@@ -15,28 +13,20 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-import psycopg
 import pytest
 
 from tests.faults import Line, line_to
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, web_server
+from tests.services import POSTGRES_PORT, REDIS_PORT, answers, database
 
-POSTGRES = int(os.environ.get("PGPORT", "5432"))
-REDIS = 6379
 DEADLINE = 5
 RECOVERY = 10
 
 
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-needs_services = pytest.mark.skipif(not (_answers(POSTGRES) and _answers(REDIS)), reason="no PostgreSQL and Redis here")
+needs_services = pytest.mark.skipif(
+    not (answers(POSTGRES_PORT) and answers(REDIS_PORT)), reason="no PostgreSQL and Redis here"
+)
 
 
 @dataclass(frozen=True)
@@ -82,15 +72,9 @@ class Installation:
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Run one."""
-    folder, name = tmp_path_factory.mktemp("installation"), f"faceplane_{secrets.token_hex(4)}"
-    server = f"host=127.0.0.1 port={POSTGRES} user=postgres"
-    with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"'.encode())
-        try:
-            with line_to(POSTGRES) as database, line_to(REDIS) as broker:
-                yield from _run(folder, name, database, broker)
-        finally:
-            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+    folder = tmp_path_factory.mktemp("installation")
+    with database() as name, line_to(POSTGRES_PORT) as rows, line_to(REDIS_PORT) as broker:
+        yield from _run(folder, name, rows, broker)
 
 
 def _run(folder: Path, name: str, database: Line, broker: Line) -> Iterator[Installation]:
