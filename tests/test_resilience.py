@@ -17,7 +17,7 @@ import pytest
 
 from tests.faults import Line, line_to
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, manage, prepare, sqlite, web_server
 from tests.services import POSTGRES_PORT, REDIS_PORT, answers, database
 
 DEADLINE = 5
@@ -84,11 +84,7 @@ def _run(folder: Path, name: str, database: Line, broker: Line) -> Iterator[Inst
         CELERY_BROKER_URL=f"redis://127.0.0.1:{broker.port}/8",
         REQUEST_SECONDS=str(DEADLINE),
     )
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    shown = manage(env, "issue_key", "acme")
-    key = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+    key = prepare(env, acme="people")["acme"]
     with web_server(env, workers=1) as (url, _):
         yield Installation(url, key, database, broker)
 
@@ -201,12 +197,8 @@ for number in range(6):
 
 def test_sigterm_lets_requests_under_way_finish(tmp_path: Path) -> None:
     """Check 16: the server is told to stop amid eight enrolments; each is answered 200 and is there afterwards."""
-    env = environment(tmp_path)
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    shown = manage(env, "issue_key", "acme")
-    key = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+    env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path))  # whose one lock holds every writer up
+    key = prepare(env, acme="people")["acme"]
     body = {"collectionId": "people", "userName": "drained", "faceImage": base64_of(portrait("obama"))}
     with web_server(env, workers=1) as (url, process), ThreadPoolExecutor(8) as pool:
         with closing(sqlite3.connect(tmp_path / "data" / "faceplane.sqlite3", isolation_level=None)) as held:

@@ -27,7 +27,7 @@ from tenants.scope import TenantManager, TenantOwned
 from tests.conftest import ArgosClient, Customer
 from tests.dialects.clients import FacedbClient, details
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, manage, prepare, web_server
 from tests.services import POSTGRES_PORT, SUPERUSER, database, needs_postgres
 
 OWNED = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
@@ -205,22 +205,17 @@ def test_the_web_server_needs_no_table_of_its_own(roles: tuple[str, str], tmp_pa
     with database(owner) as name:
         urls = [f"postgresql://{role}@127.0.0.1:{POSTGRES_PORT}/{name}" for role in roles]
         env = environment(tmp_path, DATABASE_URL=urls[0])
-        manage(env, "migrate", "--verbosity", "0")
+        keys = prepare(env, acme="people", globex="people")
         with psycopg.connect(f"{SUPERUSER}/{name}", autocommit=True) as inside:
             granted = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
             inside.execute(f"GRANT {granted} TO {guest}".encode())
-        _serve(env, urls[1])
+        _serve(env | {"DATABASE_URL": urls[1]}, keys)
         _sql_sees_nothing(urls[1])
         _erase_for_good(env, urls[1])
 
 
-def _serve(env: dict[str, str], url: str) -> None:
-    keys = {}
-    for tenant in ("acme", "globex"):
-        manage(env, "create_tenant", tenant)
-        manage(env, "create_collection", tenant, "people")
-        keys[tenant] = manage(env, "issue_key", tenant).split()[4]
-    with web_server(env | {"DATABASE_URL": url}, workers=1) as (address, _):
+def _serve(env: dict[str, str], keys: dict[str, str]) -> None:
+    with web_server(env, workers=1) as (address, _):
         faces = {}
         for tenant, key in keys.items():
             body = {"collectionId": "people", "userName": "x", "faceImage": base64_of(portrait("obama"))}

@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.index.conftest import Stage
 from tests.make import base64_of, portrait
-from tests.processes import call, manage, web_server
+from tests.processes import call, web_server
 
 SOAK = bool(os.environ.get("SOAK"))
 SECONDS = 120 if SOAK else 6
@@ -81,7 +81,7 @@ def test_a_rebuild_under_load_is_not_noticed(stage: Stage) -> None:
 
     The load is what two processors can analyse, about 10 images a second; the bound leaves room for a busy machine.
     """
-    actor, key = stage.actor(), manage(stage.env, "issue_key", "a").split()[4]
+    actor, key = stage.actor(), stage.keys["a"]
     actor("enrol", name="a", seeds=list(range(3_000)))
     actor("compact", name="a")
     quiet: list[float] = []
@@ -113,11 +113,10 @@ def test_a_rebuild_under_load_is_not_noticed(stage: Stage) -> None:
 
 def test_a_killed_web_process_takes_nothing_acknowledged_with_it(stage: Stage) -> None:
     """Check 9: kill -9 of web processes under load; 24 (soak 1,000) acknowledged enrolments: lost 0, back in 30 s."""
-    key = manage(stage.env, "issue_key", "a").split()[4]
     acknowledged: set[str] = set()
     refused: list[int] = []
     with web_server(stage.env) as (url, process):
-        client = Client(url, key)
+        client = Client(url, stage.keys["a"])
 
         def enrol() -> None:
             try:
