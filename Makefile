@@ -29,11 +29,13 @@ setup: .venv/.runtime
 test: .venv/.dev setup check
 	$(BIN)/pytest
 
-# The whole suite on PostgreSQL and Redis at their standard ports, as user postgres without a password.
+# On PostgreSQL and Redis at their standard ports. The role owns its database and is no superuser, so that the whole
+# suite runs behind row-level security.
 test-services: .venv/.dev setup
-	DATABASE_URL=$${DATABASE_URL:-postgresql://postgres@127.0.0.1:5432/faceplane} \
+	psql -qh 127.0.0.1 -U postgres -c 'CREATE ROLE faceplane LOGIN CREATEDB' 2>/dev/null || true
+	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
-	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest
+	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(SERVICES)
 
 # The long proofs with the counts of the specification, and the comparisons of times: hours.
 soak: .venv/.dev setup

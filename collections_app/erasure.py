@@ -30,6 +30,7 @@ _SEARCHED = 20  # of the faces of one erasure so many are searched for again
 _NEAREST = 10
 _BATCH = 500
 _KEPT = (AuditHead, AuditEntry, Receipt)
+_OURS = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
 _TABLES = (Embedding, Tombstone, Gallery, Face, Person)
 
 
@@ -147,15 +148,21 @@ def remove_rows(rows: QuerySet[Any]) -> None:
 def scrub() -> str:
     """Have the database forget what was deleted; return what was done, empty when it has to be tried again.
 
-    SQLite overwrites deleted rows (secure_delete), and its log is emptied here. PostgreSQL's dead rows are vacuumed.
+    SQLite overwrites deleted rows (secure_delete), and its log is emptied here. PostgreSQL's dead rows are vacuumed,
+    for which the worker's role must own the tables: PostgreSQL skips the others without an error.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             busy, *_ = cursor.fetchone()
             return "" if busy else "deleted rows overwritten, write-ahead log truncated"
-        for model in _TABLES:
-            cursor.execute(f"VACUUM {connection.ops.quote_name(model._meta.db_table)}")
+        tables = [connection.ops.quote_name(model._meta.db_table) for model in _TABLES]
+        cursor.execute(_OURS, [tables])
+        if cursor.fetchone() != (True,):
+            logger.error("The role of DATABASE_URL must own the tables, or nothing can be erased for good.")
+            return ""
+        for table in tables:
+            cursor.execute(f"VACUUM {table}")
     return "dead rows vacuumed"
 
 

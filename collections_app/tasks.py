@@ -1,18 +1,16 @@
 """Work behind the requests. A task receives ids only."""
 
 import logging
-import time
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
-from celery import Task, shared_task
+from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
@@ -30,26 +28,6 @@ _LOG_KEPT = timedelta(days=30)  # events and how their delivery went; the last a
 _MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
 _LOST_AFTER = timedelta(minutes=5)
 _MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
-_PAUSE_SECONDS = 5.0
-_queue_down_until = 0.0
-
-
-def soon(task: "Task[..., None]", *ids: int) -> None:
-    """Queue a task; when the queue is down, leave it to the scheduled sweep that finds what is due.
-
-    The change that asks for the work is committed already, so its caller must not be told that it failed, nor wait for
-    a queue that has just been found silent.
-    """
-    global _queue_down_until  # noqa: PLW0603 -- one queue a process, and a lost update costs one more try
-    if time.monotonic() < _queue_down_until:
-        return
-    try:
-        task.delay(*ids)
-    except (OperationalError, OSError):
-        _queue_down_until = time.monotonic() + _PAUSE_SECONDS
-        logger.warning(
-            "The queue did not take a task; the scheduled sweep will do its work.", extra={"task": task.name}
-        )
 
 
 @shared_task

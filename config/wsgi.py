@@ -10,7 +10,9 @@ _django = get_wsgi_application()
 from django.conf import settings  # noqa: E402 -- Django is set up only now
 
 from config.deadlines import Bounded  # noqa: E402
+from tenants import wall  # noqa: E402
 from tenants.startup import require_master_key  # noqa: E402
 
 require_master_key()
+wall.shut()
 application = Bounded(_django, settings.REQUEST_SECONDS)

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
-from tenants import keys
+from tenants import keys, wall
 from tenants.errors import (
     AddressRefused,
     ExpiredKey,
@@ -107,6 +107,7 @@ class Caller:
         return self.collections is None or collection_id in self.collections
 
 
+@wall.everybody()
 def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", request_id: str = "") -> Caller:
     """Find the key and check its secret; unknown and wrong cannot be told apart, not even by the clock.
 
@@ -159,6 +160,7 @@ def _mark_used(key: ApiKey, now: datetime) -> None:
         ApiKey.everywhere.filter(unmarked, pk=key.pk).update(last_used_at=now)
 
 
+@wall.everybody()
 def caller_for_member(user: "User", slug: str, *, address: str = "", request_id: str = "") -> Caller | None:
     """Return the member's Caller in the tenant of that slug, or None: no such tenant and no membership look alike."""
     member = (
@@ -178,12 +180,14 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
     )
 
 
-def memberships(user: "User") -> QuerySet[Member]:
+@wall.everybody()
+def memberships(user: "User") -> list[Member]:
     """Return a person's places in the tenants that answer, by the tenant's name."""
     mine = Member.everywhere.filter(user=user, tenant__state=Tenant.State.ACTIVE)
-    return mine.select_related("tenant").order_by("tenant__name")
+    return list(mine.select_related("tenant").order_by("tenant__name"))
 
 
+@wall.everybody()
 def invitation_for(secret: str) -> Invitation:
     """Find the invitation of a link.
 

@@ -10,20 +10,17 @@ import base64
 import hashlib
 import hmac
 import json
-import logging
 import secrets
 from datetime import timedelta
 from enum import StrEnum
 
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
 from tenants.models import Delivery, Event, Tenant, Webhook
+from tenants.queue import soon
 from tenants.vault import Vault
 
-logger = logging.getLogger("faceplane.events")
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- the specification's prefix, not a secret
 _DELIVER = "collections_app.tasks.deliver_due"
 # After the first attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
@@ -49,7 +46,7 @@ def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     now = timezone.now()
     event = Event.everywhere.create(tenant=tenant, kind=kind, at=now, data=data)
     Delivery.everywhere.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
-    transaction.on_commit(_wake)
+    transaction.on_commit(lambda: soon(_DELIVER))
 
 
 def new_secret() -> str:
@@ -103,14 +100,6 @@ def settle(delivery: Delivery, *, status: int | None, problem: str = "") -> None
     else:
         delivery.next_at = timezone.now() + BACKOFF[delivery.attempts - 1]
     delivery.save(update_fields=["status", "problem", "state", "delivered_at", "next_at"])
-
-
-def _wake() -> None:
-    """Have what is due delivered now; when the queue is down, the scheduled sweep does it a little later."""
-    try:
-        current_app.send_task(_DELIVER)
-    except (OperationalError, OSError):
-        logger.warning("The queue did not take a task; the scheduled sweep will do its work.")
 
 
 def _context(hook: Webhook) -> str:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from tenants import wall
 from tenants.models import Tenant, UsageDay
 
 logger = logging.getLogger("faceplane.usage")
@@ -41,6 +42,7 @@ def count(tenant: Tenant, operation: str) -> None:
         _counts[_Row(tenant.pk, timezone.now().date(), operation)] += 1
 
 
+@wall.everybody()
 def flush() -> None:
     """Write down what was counted; what cannot be written now is kept for the next time."""
     with _lock:

@@ -1,5 +1,10 @@
-"""A server of one's own for a test: its own data, its own processes, on loopback."""
+"""A server of one's own for a test: its own data, its own processes, on loopback.
 
+Where DATABASE_URL names a PostgreSQL, its data lie in a database of its own on that server, which goes with the tests.
+"""
+
+import atexit
+import hashlib
 import json
 import os
 import socket
@@ -13,31 +18,89 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.conf import settings
 
 READY_SECONDS = 90
+SERVER = os.environ.get("DATABASE_URL", "").rpartition("/")[0]  # with the role that the tests run as
+_PREPARE = """
+import io, json, sys
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+keys = {}
+for tenant, collection in json.loads(sys.stdin.read()).items():
+    shown = io.StringIO()
+    call_command("create_tenant", tenant, stdout=io.StringIO())
+    call_command("create_collection", tenant, collection, stdout=io.StringIO())
+    call_command("issue_key", tenant, stdout=shown)
+    keys[tenant] = shown.getvalue().split()[4]
+print(json.dumps(keys))
+"""
 
 
-def environment(folder: Path, **changed: str) -> dict[str, str]:
-    """Return the environment of a product that keeps everything but its models in the folder."""
+def sqlite(folder: Path) -> str:
+    """Return the URL of the folder's SQLite database."""
+    return f"sqlite:///{folder / 'data' / 'faceplane.sqlite3'}"
+
+
+def _database(folder: Path, like: str | None) -> str:
+    """Return the URL of the database of this folder alone; on a server it is made, empty or as a copy."""
+    if not SERVER.startswith("postgres"):
+        return sqlite(folder)
+    url = f"{SERVER}/faceplane_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    if url not in _made:
+        _make_database(url, like or "template1")
+    return url
+
+
+_made: set[str] = set()
+
+
+def _make_database(url: str, like: str) -> None:
+    name, model = url.rpartition("/")[2], like.rpartition("/")[2]
+    with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{model}"'.encode())
+    _made.add(url)
+
+
+@atexit.register
+def _drop_databases() -> None:
+    for url in _made:
+        with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
+            server.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
+
+
+def environment(folder: Path, *, like: str | None = None, **changed: str) -> dict[str, str]:
+    """Return the environment of a product that keeps everything but its models in the folder, or beside it.
+
+    `like`: the URL of a database to copy where the folder's is on a server; nobody may be using it.
+    """
     own = {
         "DATA_DIR": str(folder / "data"),
         "SECRETS_DIR": str(folder / "secrets"),
         "MODELS_HOME": str(settings.MODELS_HOME),
-        "DATABASE_URL": f"sqlite:///{folder / 'data' / 'faceplane.sqlite3'}",
+        "DATABASE_URL": changed.get("DATABASE_URL") or _database(folder, like),
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
     return os.environ | own | changed
 
 
-def manage(env: dict[str, str], *arguments: str) -> str:
+def manage(env: dict[str, str], *arguments: str, given: str = "") -> str:
     """Run manage.py and return what it prints."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=settings.BASE_DIR, env=env, input=given, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def prepare(env: dict[str, str], **collections: str) -> dict[str, str]:
+    """Make the tables, and each tenant with its collection; return a key of each. In one process: a start is slow."""
+    made: dict[str, str] = json.loads(
+        manage(env, "shell", "--verbosity", "0", "-c", _PREPARE, given=json.dumps(collections))
+    )
+    return made
 
 
 def free_port() -> int:

@@ -16,17 +16,22 @@ from django.conf import settings
 
 from recognition import pipeline
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, manage, sqlite, web_server
 
 PEOPLE = ("macron_2025", "ardern_2018", "obama", "sunak")
 WINDOW = 24  # bytes of a vector or an image that do not repeat by chance
+
+
+def _environment(folder: Path, **changed: str) -> dict[str, str]:
+    """Everything in files, so that it can be read: SQLite, and a queue on the file system."""
+    return environment(folder, DATABASE_URL=sqlite(folder), CELERY_BROKER_URL="filesystem://", **changed)
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation that has been in use: server, enrolments with kept images, searches, a queue, logs."""
     folder = tmp_path_factory.mktemp("installation")
-    env = environment(folder, LOG_LEVEL="DEBUG", CELERY_BROKER_URL="filesystem://")
+    env = _environment(folder, LOG_LEVEL="DEBUG")
     manage(env, "migrate", "--verbosity", "0")
     manage(env, "create_tenant", "acme")
     manage(env, "create_collection", "acme", "people", "--images", "original")
@@ -48,7 +53,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = call(f"{url}/search", "POST", probe, **key)[1]
         assert [match["user_name"] for match in found["result"]] == ["macron_2025"]
         manage(env, "shell", "-c", "from collections_app.tasks import purge_due; purge_due.delay()")
-    with sqlite3.connect(folder / "data" / "faceplane.sqlite3") as live, sqlite3.connect(folder / "backup.db") as copy:
+    live, copy = sqlite3.connect(folder / "data" / "faceplane.sqlite3"), sqlite3.connect(folder / "backup.db")
+    with contextlib.closing(live), contextlib.closing(copy):
         live.backup(copy)
     return folder
 
@@ -96,7 +102,7 @@ def test_no_usable_key_lies_in_the_database_or_the_logs(installation: Path) -> N
 def test_with_the_wrong_master_key_it_refuses_to_start_and_says_why(installation: Path, start: str) -> None:
     """Check 22: web server and worker end at once with one clear sentence."""
     wrong = base64.urlsafe_b64encode(bytes(range(32))).decode()
-    env = environment(installation, MASTER_KEYS=wrong, BIND="127.0.0.1:0", WEB_WORKERS="1")
+    env = _environment(installation, MASTER_KEYS=wrong, BIND="127.0.0.1:0", WEB_WORKERS="1")
     arguments = {
         "web": ["gunicorn", "--config", "python:config.gunicorn", "config.wsgi"],
         "worker": ["celery", "--app", "config", "worker", "--pool", "solo"],
@@ -112,9 +118,13 @@ def test_with_the_wrong_master_key_it_refuses_to_start_and_says_why(installation
 def test_a_program_may_hand_over_the_master_key(installation: Path) -> None:
     """Check 22: a key management service's client can stand in for the file; one that fails stops the start."""
     secret = (installation / "secrets" / "master.key").read_text()
-    env = environment(installation, MASTER_KEYS_COMMAND=f"echo {secret}", SECRETS_DIR=str(installation / "elsewhere"))
+    env = _environment(
+        installation,
+        MASTER_KEYS_COMMAND=f"echo {secret}",
+        SECRETS_DIR=str(installation / "elsewhere"),
+    )
     assert "acme: whole" in manage(env, "verify_audit")
-    env = environment(installation, MASTER_KEYS_COMMAND="false")
+    env = _environment(installation, MASTER_KEYS_COMMAND="false")
     command = [sys.executable, "manage.py", "check"]
     done = subprocess.run(
         command, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.make import base64_of
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, prepare, web_server
 
 DATA = Path(os.environ.get("FACEPLANE_TEST_DATA") or "/nonexistent", "robustness")
 FILES = sorted(file for file in DATA.glob("*") if file.suffix != ".json")
@@ -29,10 +29,7 @@ def _resident_mb(process: subprocess.Popen[bytes]) -> float:
 @pytest.mark.skipif(not FILES, reason="FACEPLANE_TEST_DATA names no folder with robustness/")
 def test_every_file_is_answered(tmp_path: Path) -> None:
     env = environment(tmp_path)
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    key = manage(env, "issue_key", "acme").split()[4]
+    key = prepare(env, acme="people")["acme"]
     slow: dict[str, float] = {}
     with web_server(env, workers=1) as (url, process):
         before = _resident_mb(process)

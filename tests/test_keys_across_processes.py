@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, manage, prepare, web_server
 
 REVOKE = """
 from tenants.access import system; from tenants.models import Tenant; from collections_app.operations import keys
@@ -47,15 +47,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two processes, two tenants with a face each."""
     folder: Path = tmp_path_factory.mktemp("server")
     env = environment(folder)
-    manage(env, "migrate", "--verbosity", "0")
-    for tenant in ("acme", "globex"):
-        manage(env, "create_tenant", tenant)
-        manage(env, "create_collection", tenant, "people")
+    keys = prepare(env, acme="people", globex="people")
     with web_server(env, workers=2) as (url, _):
         made = Server(url, env)
-        for tenant in ("acme", "globex"):
+        for key in keys.values():
             body = {"collectionId": "people", "userName": "x", "faceImage": base64_of(portrait("macron_2025"))}
-            assert call(f"{url}/faces", "POST", body, **{"x-api-key": made.key(tenant)})[0] == 200
+            assert call(f"{url}/faces", "POST", body, **{"x-api-key": key})[0] == 200
         yield made
 
 

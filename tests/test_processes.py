@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, manage, prepare, web_server
 
 ROUNDS = 12
 
@@ -24,10 +24,7 @@ class Server(NamedTuple):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two worker processes on an empty store."""
     env = environment(tmp_path_factory.mktemp("server"))
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    key = manage(env, "issue_key", "acme").split()[4]
+    key = prepare(env, acme="people")["acme"]
     with web_server(env, workers=2) as (url, _):
         yield Server(url, key, env)
 

@@ -1,8 +1,6 @@
 """Check 16: the database or the queue slow, silent, gone and back: every request ends in time, and nothing is lost."""
 
 import json
-import os
-import secrets
 import socket
 import sqlite3
 import time
@@ -15,28 +13,20 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-import psycopg
 import pytest
 
 from tests.faults import Line, line_to
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, manage, prepare, sqlite, web_server
+from tests.services import POSTGRES_PORT, REDIS_PORT, answers, database
 
-POSTGRES = int(os.environ.get("PGPORT", "5432"))
-REDIS = 6379
 DEADLINE = 5
 RECOVERY = 10
 
 
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-needs_services = pytest.mark.skipif(not (_answers(POSTGRES) and _answers(REDIS)), reason="no PostgreSQL and Redis here")
+needs_services = pytest.mark.skipif(
+    not (answers(POSTGRES_PORT) and answers(REDIS_PORT)), reason="no PostgreSQL and Redis here"
+)
 
 
 @dataclass(frozen=True)
@@ -82,15 +72,9 @@ class Installation:
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Run one."""
-    folder, name = tmp_path_factory.mktemp("installation"), f"faceplane_{secrets.token_hex(4)}"
-    server = f"host=127.0.0.1 port={POSTGRES} user=postgres"
-    with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"'.encode())
-        try:
-            with line_to(POSTGRES) as database, line_to(REDIS) as broker:
-                yield from _run(folder, name, database, broker)
-        finally:
-            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+    folder = tmp_path_factory.mktemp("installation")
+    with database() as name, line_to(POSTGRES_PORT) as rows, line_to(REDIS_PORT) as broker:
+        yield from _run(folder, name, rows, broker)
 
 
 def _run(folder: Path, name: str, database: Line, broker: Line) -> Iterator[Installation]:
@@ -100,11 +84,7 @@ def _run(folder: Path, name: str, database: Line, broker: Line) -> Iterator[Inst
         CELERY_BROKER_URL=f"redis://127.0.0.1:{broker.port}/8",
         REQUEST_SECONDS=str(DEADLINE),
     )
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    shown = manage(env, "issue_key", "acme")
-    key = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+    key = prepare(env, acme="people")["acme"]
     with web_server(env, workers=1) as (url, _):
         yield Installation(url, key, database, broker)
 
@@ -189,14 +169,36 @@ def test_a_queue_that_is_away_delays_and_loses_nothing(installation: Installatio
         assert time.monotonic() < deadline
 
 
+def test_a_silent_queue_is_asked_once_and_then_left_alone_for_a_while(tmp_path: Path) -> None:
+    """Check 16: of six events for a webhook, one after another, only the first waits for a queue that says nothing."""
+    script = """
+import time
+from django.db import transaction
+from collections_app.operations.webhooks import create_webhook
+from tenants import audit, lifecycle
+from tenants.access import system
+caller = system(lifecycle.create_tenant("acme", "Acme"), "tests")
+create_webhook(caller, url="https://example.com/hook", kinds=["audit.alert"])
+for number in range(6):
+    began = time.monotonic()
+    with transaction.atomic():
+        audit.alert(caller, "probing", number=number)
+    print("took", time.monotonic() - began)
+"""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        env = environment(tmp_path, CELERY_BROKER_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        manage(env, "migrate", "--verbosity", "0")
+        shown = manage(env, "shell", "--verbosity", "0", "-c", script).split()
+    first, *others = [float(word) for word in shown if word[0].isdigit()]
+    assert len(others) == 5
+    assert first > 1.5  # else it was not silent
+    assert max(others) < 1
+
+
 def test_sigterm_lets_requests_under_way_finish(tmp_path: Path) -> None:
     """Check 16: the server is told to stop amid eight enrolments; each is answered 200 and is there afterwards."""
-    env = environment(tmp_path)
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    shown = manage(env, "issue_key", "acme")
-    key = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+    env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path))  # whose one lock holds every writer up
+    key = prepare(env, acme="people")["acme"]
     body = {"collectionId": "people", "userName": "drained", "faceImage": base64_of(portrait("obama"))}
     with web_server(env, workers=1) as (url, process), ThreadPoolExecutor(8) as pool:
         with closing(sqlite3.connect(tmp_path / "data" / "faceplane.sqlite3", isolation_level=None)) as held:

@@ -3,6 +3,7 @@
 The tenant is in the URL. Whoever is no member of it learns nothing, not even whether it is there.
 """
 
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -12,10 +13,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
-from tenants import access
+from tenants import access, wall
 from tenants.access import Caller, Scope
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,7 +45,8 @@ class ConsoleView(View):
         try:
             safe = request.method in SAFE
             caller.require(self.needs if safe else self.needs_to_change or self.needs)
-            return super().dispatch(request, *args, **kwargs)
+            with wall.only(caller.tenant):
+                return super().dispatch(request, *args, **kwargs)
         except FAMILIES as error:
             return self.refused(error)
         except Http404:
@@ -56,7 +59,7 @@ class ConsoleView(View):
             "caller": self.caller,
             "can": {scope.value: scope in self.caller.scopes for scope in Scope},
             "section": self.section,
-            "memberships": access.memberships(self.request.user),  # type: ignore[arg-type]  # signed in: see dispatch
+            "memberships": SimpleLazyObject(partial(access.memberships, self.request.user)),  # type: ignore[arg-type]  # signed in: see dispatch
         }
         answer = render(self.request, template or self.template, shared | context, status=status)
         answer["Cache-Control"] = "private, no-store"  # faces, names, now and then a secret

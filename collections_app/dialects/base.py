@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
-from tenants import access, limits, usage
+from tenants import access, limits, usage, wall
 from tenants.access import Caller
 
 logger = logging.getLogger("faceplane.dialects")
@@ -99,6 +99,7 @@ class DialectView(APIView):
             address=request.META.get("REMOTE_ADDR", ""),
             request_id=request.META.get("faceplane.request_id", ""),
         )
+        wall.narrow(caller.tenant)
         limits.admit(caller)
         usage.count(caller.tenant, f"{self.via} {request.method} {_route(request)}")
         self.caller = caller

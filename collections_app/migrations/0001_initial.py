@@ -6,6 +6,7 @@ import django.db.models.deletion
 import django.db.models.manager
 import tenants.scope
 from django.db import migrations, models
+from tenants import wall
 
 
 class Migration(migrations.Migration):
@@ -240,4 +241,5 @@ class Migration(migrations.Migration):
             model_name='searchrecord',
             index=models.Index(fields=['collection', 'at'], name='search_by_collection'),
         ),
+        wall.raised('collections_app'),
     ]

@@ -15,6 +15,7 @@ from recognition.models import Gallery
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
+from tenants.queue import soon
 
 DEFAULT_FALSE_MATCH_RATE = 1e-4
 _POLICY = frozenset(
@@ -188,7 +189,7 @@ def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
         receipt = erasure.begin(caller, kind=kind, subject=str(collection.pk), collection=collection, face_count=faces)
         facts = {"name": collection.name, "faces": faces, "receipt": receipt.uuid}
         audit.record(caller, "collection.deleted", collection, **facts)
-        transaction.on_commit(lambda: tasks.soon(tasks.purge_collection, collection.pk))
+        transaction.on_commit(lambda: soon(tasks.purge_collection.name, collection.pk))
     return receipt
 
 

@@ -47,7 +47,7 @@ def delete_faces(
         ]
         for face, (receipt, _) in zip(found, erased, strict=True):
             audit.record(caller, "face.deleted", home, faces=[face.uuid], receipt=receipt.uuid, **facts)
-            transaction.on_commit(partial(tasks.soon, tasks.finish_erasure, receipt.pk))
+            transaction.on_commit(partial(soon, tasks.finish_erasure.name, receipt.pk))
     for receipt, probes in erased:
         erasure.search_again(home, receipt, probes)
     return tuple(receipt for receipt, _ in erased)

@@ -10,6 +10,7 @@ from collections_app.models import Collection, Face, HealthReport
 from collections_app.operations.collections import find
 from tenants import audit
 from tenants.access import Caller, Scope
+from tenants.queue import soon
 
 _SHOWN = 24
 
@@ -49,7 +50,7 @@ def examine(caller: Caller, *, collection: str) -> HealthReport:
             report = HealthReport.everywhere.create(tenant=caller.tenant, collection=home)
             pk = report.pk
             audit.record(caller, "collection.examined", home)
-            transaction.on_commit(lambda: tasks.soon(tasks.examine_collection, pk))
+            transaction.on_commit(lambda: soon(tasks.examine_collection.name, pk))
     return report
 
 

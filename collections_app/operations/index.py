@@ -9,12 +9,12 @@ from django.db import transaction
 from collections_app.models import Collection
 from collections_app.operations.collections import find
 from collections_app.operations.jobs import Job, index_job, seconds_left
-from collections_app.tasks import soon
 from recognition import tasks
 from recognition.index import compaction
 from recognition.models import Compaction, Gallery, IndexSegment
 from tenants import audit
 from tenants.access import Caller, Scope
+from tenants.queue import soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +74,5 @@ def rebuild(caller: Caller, *, collection: str) -> Job:
     with transaction.atomic():
         compaction.outdate(home.gallery)
         audit.record(caller, "index.rebuild_asked", home)
-        transaction.on_commit(lambda: soon(tasks.compact_gallery, home.pk))
+        transaction.on_commit(lambda: soon(tasks.compact_gallery.name, home.pk))
     return index_job(home)

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from tenants import access, audit, invitations
+from tenants import access, audit, invitations, wall
 from tenants.access import Caller, Scope
 from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
 from tenants.models import Invitation, Member
@@ -102,7 +102,7 @@ def accept_invitation(secret: str, user: User) -> Member:
         InvitationUnusable: there is no such invitation that still waits.
     """
     invitation = access.invitation_for(secret)
-    with transaction.atomic():
+    with wall.only(invitation.tenant), transaction.atomic():
         member = invitations.accept(invitation, user)
         joined = access.caller_for_member(user, invitation.tenant.slug)
         if joined is None:

@@ -18,6 +18,7 @@ from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, RecognitionError, UnknownPack
 from tenants import audit
 from tenants.access import Caller, Scope
+from tenants.queue import soon
 from tenants.scope import random_id
 
 logger = logging.getLogger("faceplane.people")
@@ -133,7 +134,7 @@ def delete_person(caller: Caller, *, collection: str | Node, person: str) -> Rec
         home.people.filter(pk=found.pk).delete()
         facts = {"faces": [face.uuid for face in faces], "receipt": receipt.uuid}
         audit.record(caller, "person.deleted", found, collection=str(home.pk), **facts)
-        transaction.on_commit(lambda: tasks.soon(tasks.finish_erasure, receipt.pk))
+        transaction.on_commit(lambda: soon(tasks.finish_erasure.name, receipt.pk))
     erasure.search_again(home, receipt, probes)
     return receipt
 

@@ -3,6 +3,7 @@
 import django.db.models.deletion
 import django.db.models.manager
 from django.db import migrations, models
+from tenants import wall
 
 
 class Migration(migrations.Migration):
@@ -117,4 +118,5 @@ class Migration(migrations.Migration):
                 ('everywhere', django.db.models.manager.Manager()),
             ],
         ),
+        wall.raised('recognition'),
     ]

@@ -5,6 +5,7 @@ import django.db.models.manager
 import tenants.scope
 from django.conf import settings
 from django.db import migrations, models
+from tenants import wall
 
 
 class Migration(migrations.Migration):
@@ -259,4 +260,5 @@ class Migration(migrations.Migration):
             model_name='delivery',
             constraint=models.UniqueConstraint(fields=('webhook', 'event'), name='delivery_once'),
         ),
+        wall.raised('tenants'),
     ]

@@ -15,7 +15,7 @@ from collections_app.operations import idempotency
 from tests.conftest import Customer
 from tests.dialects.clients import NativeClient
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, web_server
+from tests.processes import call, environment, prepare, web_server
 
 PATH = "/api/v1/collections/people/faces"
 
@@ -23,10 +23,7 @@ PATH = "/api/v1/collections/people/faces"
 def test_ten_concurrent_posts_make_one_face(tmp_path: Path) -> None:
     """Check 14: 10 concurrent posts with one key to two processes: 1 face, 10 equal answers; 10 rounds."""
     env = environment(tmp_path)
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people")
-    token = manage(env, "issue_key", "acme").split()[4]
+    token = prepare(env, acme="people")["acme"]
     body = {"image": base64_of(portrait("obama"))}
     with web_server(env, workers=2) as (url, _), ThreadPoolExecutor(10) as pool:
         for turn in range(1, 11):

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from django.db import transaction
 from django.utils import timezone
@@ -20,10 +22,13 @@ from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from collections_app.operations.webhooks import create_webhook, list_deliveries
+from recognition.index.local import LocalIndex
+from recognition.tasks import compact_gallery
 from tenants import audit, events
 from tenants.models import Delivery, Event, Webhook
 from tests.conftest import Customer, make_customer
 from tests.dialects.clients import NativeClient
+from tests.index import gallery
 from tests.make import portrait
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +112,21 @@ def test_an_alert_is_told(acme: Customer, receiver: str) -> None:
         "entry": entry.number,
         "facts": {"face": "x", "probes": 51},
     }
+
+
+def test_a_published_index_is_told(acme: Customer, receiver: str, settings: Any, tmp_path: Path) -> None:
+    settings.INDEX_DIR, settings.INDEX_OPEN_DIR, settings.INDEX_DELTA_ROWS = tmp_path / "index", tmp_path / "open", 50
+    create_webhook(acme.caller, url=receiver, kinds=["collection.index_ready"])
+    index = LocalIndex(segmented=True)
+    gallery.enrol(index, acme.people, gallery.people(np.random.default_rng(1), 60, 1))
+    tasks.deliver_due()
+    assert Receiver.heard == []  # nothing is published yet
+    compact_gallery(acme.people.pk)
+    tasks.deliver_due()
+    ((_, content),) = Receiver.heard
+    told = json.loads(content)
+    assert told["type"] == "collection.index_ready"
+    assert told["data"] == {"collection_id": str(acme.people.pk), "faces": 60}
 
 
 def test_the_log_of_deliveries_is_kept_for_thirty_days(acme: Customer, receiver: str) -> None:

@@ -6,10 +6,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings as product
 from pytest_django.fixtures import Settings
@@ -72,21 +73,23 @@ class Actor:
 
 
 class Stage:
-    """A product of its own in a folder, with collections "a" and "b" of two tenants, and its actors."""
+    """A product of its own in a folder, with collections "a" and "b" of two tenants, a key of each, and its actors."""
 
-    def __init__(self, folder: Path) -> None:
-        """Find the database that `made` made, or a copy of it."""
+    def __init__(self, folder: Path, like: "Stage | None" = None) -> None:
+        """Make it, or copy one that nobody uses."""
         small = {name: str(value) for name, value in SMALL.items()}
         self.folder = folder
-        self.env = processes.environment(folder, INDEX_OPEN_DIR=str(folder / "open"), LOG_LEVEL="CRITICAL", **small)
+        small |= {"INDEX_OPEN_DIR": str(folder / "open"), "LOG_LEVEL": "CRITICAL"}
+        self.env: dict[str, str]
+        self.keys: dict[str, str]
+        if like:
+            shutil.copytree(like.folder, folder)
+            self.env = processes.environment(folder, like=like.env["DATABASE_URL"], **small)
+            self.keys = like.keys
+        else:
+            self.env = processes.environment(folder, **small)
+            self.keys = processes.prepare(self.env, a="a", b="b")
         self._actors: list[Actor] = []
-
-    def make(self) -> None:
-        """Make the database and the tenants."""
-        processes.manage(self.env, "migrate", "--verbosity", "0")
-        for tenant in ("a", "b"):
-            processes.manage(self.env, "create_tenant", tenant)
-            processes.manage(self.env, "create_collection", tenant, tenant)
 
     def actor(self) -> Actor:
         """Start a process."""
@@ -95,22 +98,26 @@ class Stage:
 
     def expire_leases(self) -> None:
         """Let the time pass after which a killed worker's lease is free again."""
-        with self._database() as database:
-            database.execute("UPDATE recognition_compaction SET leased_until = NULL")
+        self.rows("UPDATE recognition_compaction SET leased_until = NULL")
 
     def published(self) -> set[str]:
         """Return the names of the published segments."""
-        with self._database() as database:
-            return {name for (name,) in database.execute("SELECT name FROM recognition_indexsegment")}
+        return {name for (name,) in self.rows("SELECT name FROM recognition_indexsegment")}
 
     def sealed_files(self) -> set[str]:
         """Return the names of the files in the index's folder, whatever their ending."""
         return {path.stem for path in (self.folder / "data" / "index").glob("*/*")}
 
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.folder / "data" / "faceplane.sqlite3")) as database, database:
-            yield database
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the database behind the product's back."""
+        url = self.env["DATABASE_URL"]
+        file = self.folder / "data" / "faceplane.sqlite3"
+        opened: Any = sqlite3.connect(file) if url.startswith("sqlite") else psycopg.connect(url)
+        with closing(opened), opened:
+            if not url.startswith("sqlite"):
+                opened.execute("SET faceplane.tenant = '0'")
+            answer = opened.execute(query)
+            return list(answer.fetchall()) if answer.description else []
 
     def end(self) -> None:
         """End every process."""
@@ -119,18 +126,14 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a product that nobody has used."""
-    folder = tmp_path_factory.mktemp("made")
-    Stage(folder).make()
-    return folder
+def made(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """A product that nobody uses."""
+    return Stage(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
-def stage(made: Path, tmp_path: Path) -> Iterator[Stage]:
+def stage(made: Stage, tmp_path: Path) -> Iterator[Stage]:
     """A product of its own."""
-    folder = tmp_path / "stage"
-    shutil.copytree(made, folder)
-    mine = Stage(folder)
+    mine = Stage(tmp_path / "stage", made)
     yield mine
     mine.end()

@@ -16,7 +16,7 @@ import numpy as np
 
 from tests.index.conftest import Stage
 from tests.make import base64_of, portrait
-from tests.processes import call, manage, web_server
+from tests.processes import call, web_server
 
 SOAK = bool(os.environ.get("SOAK"))
 SECONDS = 120 if SOAK else 6
@@ -79,7 +79,7 @@ def test_a_rebuild_under_load_is_not_noticed(stage: Stage) -> None:
     They search by an enrolled face, as NHN's contract has it: 50 images a second are more than two processors analyse.
     With SOAK=1 the times are compared too: p95 at most twice that without rebuilding.
     """
-    actor, (name, key) = stage.actor(), manage(stage.env, "issue_key", "a").split()[4].split(".")
+    actor, (name, key) = stage.actor(), stage.keys["a"].split(".")
     actor("enrol", name="a", seeds=list(range(3_000)))
     actor("compact", name="a")
     times: dict[bool, list[float]] = {False: [], True: []}
@@ -115,11 +115,10 @@ def test_a_rebuild_under_load_is_not_noticed(stage: Stage) -> None:
 
 def test_a_killed_web_process_takes_nothing_acknowledged_with_it(stage: Stage) -> None:
     """Check 9: kill -9 of web processes under load; 24 (soak 1,000) acknowledged enrolments: lost 0, back in 30 s."""
-    key = manage(stage.env, "issue_key", "a").split()[4]
     acknowledged: set[str] = set()
     refused: list[int] = []
     with web_server(stage.env) as (url, process):
-        client = Client(url, key)
+        client = Client(url, stage.keys["a"])
 
         def enrol() -> None:
             try:

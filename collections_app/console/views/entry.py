@@ -71,7 +71,7 @@ class HomeView(LoginRequiredMixin, View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Go to the only tenant; offer several; say so where there is none."""
-        memberships = list(access.memberships(request.user))  # type: ignore[arg-type]  # signed in: the mixin
+        memberships = access.memberships(request.user)  # type: ignore[arg-type]  # signed in: the mixin
         if len(memberships) == 1:
             return redirect("console:overview", tenant=memberships[0].tenant.slug)
         return render(request, "console/account/home.html", {"memberships": memberships})
