@@ -59,7 +59,8 @@ def health(caller: Caller, *, collection: str) -> Health:
     home = find(caller, collection)
     report = home.health_reports.order_by("-created_at").first()
     findings = report.findings if report else {}
-    poor = home.faces.exclude(quality_reasons=[]).select_related("person")
+    poor = home.faces.exclude(quality_reasons=[])
+    newest = list(poor.order_by("-number").values_list("number", flat=True)[:_SHOWN])
     return Health(
         report,
         tuple(
@@ -70,7 +71,7 @@ def health(caller: Caller, *, collection: str) -> Health:
         tuple(
             pair for pair in _pairs(home, findings.get("mixed", ())) if pair.first.person_id == pair.second.person_id
         ),
-        tuple(poor.order_by("-number")[:_SHOWN]),
+        tuple(home.faces.filter(number__in=newest).select_related("person").order_by("-number")),
         poor.count(),
     )
 

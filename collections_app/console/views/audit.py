@@ -1,12 +1,13 @@
 """The audit log: what was done, whether the log is whole, and its export."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView
+from collections_app.console.filters import midnight
 from collections_app.operations import audit
 from tenants.access import Scope
 
@@ -70,7 +71,7 @@ def _filters(form: AuditForm) -> audit.Filters:
     form.is_valid()  # what is wrong does not narrow
     said: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if value}
     if "since" in said:
-        said["since"] = datetime.combine(said["since"], time.min, UTC)
+        said["since"] = midnight(said["since"])
     if "until" in said:
-        said["until"] = datetime.combine(said["until"], time.min, UTC) + timedelta(days=1)
+        said["until"] = midnight(said["until"] + timedelta(days=1))
     return audit.Filters(**said)

@@ -27,10 +27,12 @@ class PeopleView(ConsoleView):
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Filter and show."""
         home = get_collection(self.caller, name=Node(node))
-        chosen = PersonFilter(request.GET, browse.browse_people(self.caller, collection=home.name))
-        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE)
+        everybody = browse.browse_people(self.caller, collection=home.name).only("collection", "created_at")
+        chosen = PersonFilter(request.GET, everybody)
+        oldest = request.GET.get("order") == "oldest"
+        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE, oldest=oldest)
         template = "console/_people.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        summed = browse.sum_up(self.caller, people=found.rows)
+        summed = browse.sum_up(self.caller, people=[person.pk for person in found.rows])
         return self.page(template=template, collection=home, filter=chosen, found=found, people=summed, tab="people")
 
 
