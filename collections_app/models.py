@@ -180,6 +180,7 @@ class Face(TenantOwned):
         indexes: ClassVar = [
             models.Index(fields=["collection", "created_at"], name="face_by_time"),
             models.Index(fields=["person", "number"], name="face_of_person"),
+            models.Index(fields=["stored_image"], name="face_by_file"),
             # Whatever a list is narrowed by is read from this index alone, in the list's own order.
             models.Index(
                 fields=[

@@ -221,6 +221,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='face',
+            index=models.Index(fields=['stored_image'], name='face_by_file'),
+        ),
+        migrations.AddIndex(
+            model_name='face',
             index=models.Index(fields=['collection', 'number', 'created_at', 'person', 'via', 'actor_id', 'liveness', 'quality_reasons'], name='face_listing'),
         ),
         migrations.AddConstraint(

@@ -79,7 +79,7 @@ def health(caller: Caller, *, collection: str) -> Health:
 def _pairs(home: Collection, found: Sequence[tuple[str, str, float]]) -> list[FacePair]:
     """Look the faces up; a pair whose face was erased meanwhile is settled."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
-    faces = {face.pk: face for face in home.faces.filter(pk__in=ids).select_related("person")}
+    faces = {face.pk: face for face in Face.objects.of(home.tenant).filter(pk__in=ids).select_related("person")}
     return [
         FacePair(faces[int(first)], faces[int(second)], cosine)
         for first, second, cosine in found

@@ -83,7 +83,7 @@ def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) ->
     probe = find_face(home, face)
     near = face_index().search(home.gallery, store.vector(home.gallery, probe.pk), limit=limit + 1, floor=-2.0)
     cosines = {found.face_id: found.cosine for found in near if found.face_id != probe.pk}
-    faces = home.faces.filter(pk__in=list(cosines)).select_related("person")
+    faces = Face.objects.of(home.tenant).filter(pk__in=list(cosines)).select_related("person")
     ranked = sorted((Neighbour(found, cosines[found.pk]) for found in faces), key=lambda found: -found.cosine)
     return tuple(ranked[:limit])
 
@@ -101,7 +101,8 @@ def move_faces(
     home = find(caller, collection)
     with transaction.atomic():
         _lock(home)
-        moved = list(home.faces.filter(uuid__in=faces).select_related("person"))
+        named = Face.objects.of(home.tenant).filter(uuid__in=faces).select_related("person")
+        moved = [face for face in named if face.collection_id == home.pk]
         missing = set(faces) - {face.uuid for face in moved}
         if missing or not moved:
             raise FaceNotFound(next(iter(missing), ""))
@@ -146,11 +147,11 @@ def rename_person(caller: Caller, *, collection: str, person: int, name: str, no
 
 def _give(caller: Caller, home: Collection, faces: list[Face], target: Person, reason: str) -> None:
     before = {face.person_id for face in faces} - {target.pk}
-    home.faces.filter(pk__in=[face.pk for face in faces]).update(person=target)
+    Face.objects.of(home.tenant).filter(pk__in=[face.pk for face in faces]).update(person=target)
     for face in faces:
         was = str(face.person_id)
         audit.record(caller, "face.moved", face, face=face.uuid, before=was, after=str(target.pk), reason=reason)
-    home.people.filter(pk__in=before, faces__isnull=True).delete()
+    Person.objects.of(home.tenant).filter(pk__in=before, faces__isnull=True).delete()
 
 
 def _new_person(home: Collection, name: str) -> Person:

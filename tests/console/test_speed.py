@@ -12,9 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from collections_app.console_benchmark import LISTS, fill
-from collections_app.models import Face
+from collections_app.models import Collection
+from collections_app.operations import erase, regroup
+from collections_app.operations.search import search_by_image
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
+from tests.make import portrait
 
 FACES = 600
 LONG = ("collections_app_face", "collections_app_person")
@@ -111,7 +114,19 @@ def _all_pages(client: Any, address: str, query: dict[str, str]) -> list[int]:
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL chooses by what it has counted")
-def test_a_few_faces_are_found_by_their_ids_and_not_among_all_of_the_tenants(acme: Customer) -> None:
-    """As every search does with its candidates."""
-    wanted = Face.objects.of(acme.tenant).filter(pk__in=range(100)).select_related("person")
-    assert all("(id=?)" in step for step in _plan(str(wanted.query)))
+def test_a_few_faces_are_found_by_their_ids_and_not_among_all_of_the_collection(
+    acme: Customer, crowd: Collection
+) -> None:
+    """By every search, and by whoever looks at, moves or erases a few."""
+    operator = acme.caller
+    first, second, third, *_ = [face.uuid for face in crowd.faces.order_by("number")]
+    with CaptureQueriesContext(connection) as captured:
+        search_by_image(operator, collection="people", image=portrait("obama"))
+        regroup.neighbours(operator, collection="people", face=first)
+        regroup.move_faces(operator, collection="people", faces=[first, second], person=None, name="Two")
+        erase.delete_faces(operator, collection="people", faces=[first, second, third])
+    queries = [one["sql"] for one in captured.captured_queries if one["sql"].startswith(("SELECT", "UPDATE", "DELETE"))]
+    some = [query for query in queries if " IN (" in query and re.search(r"_(face|person)\"", query)]
+    assert len(some) > 6
+    steps = [step for query in some for step in _plan(query)]
+    assert [step for step in steps if re.search(r"^SCAN|\((collection|tenant)_id=\?\)", step)] == []
