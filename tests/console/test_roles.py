@@ -8,8 +8,10 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from collections_app.console.urls import TENANT
 from collections_app.models import Collection, SearchRecord
+from collections_app.operations.collections import delete_collection
 from collections_app.operations.search import search_by_image
-from tenants.access import ROLE_SCOPES, Scope
+from tenants.access import ROLE_SCOPES, Scope, system
+from tenants.errors import ScopeMissing
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.make import portrait
@@ -110,6 +112,17 @@ def test_a_role_sees_and_changes_what_the_table_says(
                 if (status == 403) == (scope in scopes):
                     wrong.append((name, method, status))
     assert wrong == []
+
+
+@pytest.mark.parametrize("scopes", [ROLE_SCOPES["operator"], {Scope.DELETE}, {Scope.ADMIN}], ids=sorted)
+def test_a_collection_is_ended_by_an_administrator_who_may_erase_and_by_nobody_else(
+    acme: Customer, scopes: set[Scope]
+) -> None:
+    """Neither by an operator's rights nor by a key's, whatever page or dialect they come through."""
+    with pytest.raises(ScopeMissing):
+        delete_collection(system(acme.tenant, "tests", scopes), name="people")
+    acme.people.refresh_from_db()
+    assert acme.people.state == "active"
 
 
 def test_a_stranger_and_somebody_of_another_tenant_learn_nothing(
