@@ -20,6 +20,7 @@ from tenants.access import Caller, Scope
 from tenants.scope import random_id
 
 MOST_SHOWN = 60
+MOST_COMPARED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,15 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A person with the newest of their faces, newest first."""
+    """A person with the newest of their faces, newest first.
+
+    `mutual` are the cosines of the first MOST_COMPARED of these with one another; none for an only face.
+    """
 
     person: Person
     faces: tuple[Likeness, ...]
     total: int
+    mutual: tuple[tuple[float, ...], ...]
 
 
 def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
@@ -63,17 +68,19 @@ def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
     faces = list(found.faces.select_related("person").order_by("-number")[:MOST_SHOWN])
     vectors = store.vectors(home.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
+    mutual: tuple[tuple[float, ...], ...] = ()
     if len(faces) < 2:  # noqa: PLR2004 -- an only face has no others
         alike: list[float | None] = [None] * len(faces)
     else:
         matrix = np.stack([vectors[face.pk] for face in faces])
         cosines = matrix @ matrix.T
+        mutual = tuple(tuple(row) for row in cosines[:MOST_COMPARED, :MOST_COMPARED].tolist())
         alike = [float(mean) for mean in (cosines.sum(axis=1) - np.diag(cosines)) / (len(faces) - 1)]
     bar = home.similarity_threshold
     shown = [
         Likeness(face, cosine, cosine is not None and cosine < bar) for face, cosine in zip(faces, alike, strict=True)
     ]
-    return Portrait(found, tuple(shown), found.faces.count())
+    return Portrait(found, tuple(shown), found.faces.count(), mutual)
 
 
 def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) -> tuple[Neighbour, ...]:

@@ -9,7 +9,9 @@ from django.urls import URLPattern, URLResolver, reverse
 from collections_app.console.urls import TENANT
 from collections_app.models import Collection, SearchRecord
 from collections_app.operations.collections import delete_collection
+from collections_app.operations.erase import delete_face
 from collections_app.operations.search import search_by_image
+from collections_app.operations.webhooks import create_webhook
 from tenants.access import ROLE_SCOPES, Scope, system
 from tenants.errors import ScopeMissing
 from tests.conftest import Customer
@@ -38,7 +40,10 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "people": (Scope.READ, None),
     "person": (Scope.READ, Scope.ENROL),
     "person_merge": (None, Scope.ENROL),
+    "person_erase": (Scope.DELETE, Scope.DELETE),
+    "person_export": (None, Scope.ADMIN),
     "playground": (Scope.SEARCH, None),
+    "playground_picture": (None, Scope.SEARCH),
     "verdict": (Scope.SEARCH, None),
     "playground_try": (None, Scope.SEARCH),
     "searches": (Scope.AUDIT, None),
@@ -54,6 +59,14 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "member_remove": (None, Scope.ADMIN),
     "withdraw": (None, Scope.ADMIN),
     "settings": (Scope.READ, Scope.ADMIN),
+    "receipts": (Scope.READ, None),
+    "receipt": (Scope.READ, Scope.READ),
+    "receipt_document": (Scope.READ, None),
+    "webhooks": (Scope.ADMIN, Scope.ADMIN),
+    "webhook": (Scope.ADMIN, None),
+    "webhook_switch": (None, Scope.ADMIN),
+    "redeliver": (None, Scope.ADMIN),
+    "webhook_delete": (None, Scope.ADMIN),
 }
 
 
@@ -76,10 +89,12 @@ def _each(names: tuple[str, ...], place: dict[str, Any]) -> dict[str, dict[str, 
 @pytest.fixture
 def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     """Return what each page's address needs besides the tenant."""
-    face = crowd.faces.first()
+    face = crowd.faces.order_by("number").first()
     assert face
     search_by_image(acme.caller, collection="people", image=portrait("obama"))
     record = SearchRecord.objects.of(acme.tenant).get()
+    receipt = delete_face(acme.caller, collection="people", face=crowd.faces.order_by("-number")[0].uuid)
+    hook = create_webhook(acme.caller, url="https://example.com/", kinds=["audit.alert"]).webhook
     node = {"node": crowd.node}
     one = {**node, "face": face.uuid}
     person = {**node, "person": face.person_id}
@@ -88,7 +103,10 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     return {
         **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
         **_each(("face", "face_image", "face_thumbnail"), one),
-        **_each(("person", "person_merge"), person),
+        **_each(("person_export", "person", "person_merge", "person_erase"), person),
+        **_each(("receipt", "receipt_document"), {"receipt": receipt.uuid}),
+        **_each(("webhook", "webhook_switch", "webhook_delete"), {"webhook": hook.pk}),
+        "redeliver": {"webhook": hook.pk, "delivery": 0},
         **_each(("key_rotate", "key_revoke"), key),
         **_each(("member", "member_remove"), {"member": 0}),
         "playground_try": {"action": "detect"},
