@@ -38,8 +38,8 @@ def remove_faces(home: Collection, faces: Sequence[Face]) -> None:
     """Remove faces and the people who have none left, in the caller's transaction; their files go on commit."""
     face_index().remove(home.gallery, [face.pk for face in faces])
     people = {face.person_id for face in faces}
-    home.faces.filter(pk__in=[face.pk for face in faces]).delete()
-    home.people.filter(pk__in=people, faces__isnull=True).delete()
+    Face.objects.of(home.tenant).filter(pk__in=[face.pk for face in faces]).delete()
+    Person.objects.of(home.tenant).filter(pk__in=people, faces__isnull=True).delete()
     for stored in _own_files(home, faces):
         transaction.on_commit(lambda stored=stored: storage.erase(stored))  # type: ignore[misc]
     events.emit(home.tenant, events.Kind.FACE_DELETED, collection=home.name, faces=[face.uuid for face in faces])
@@ -170,7 +170,8 @@ def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:
     """Return the kept images that no other face shares."""
     faces = list(faces)
     names = {face.stored_image for face in faces if face.stored_image}
-    shared = home.faces.exclude(pk__in=[face.pk for face in faces]).filter(stored_image__in=names)
+    showing = Face.objects.of(home.tenant).filter(stored_image__in=names)
+    shared = showing.exclude(pk__in=[face.pk for face in faces])
     return names - set(shared.values_list("stored_image", flat=True))
 
 

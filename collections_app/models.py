@@ -124,7 +124,9 @@ class Person(TenantOwned):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["collection", "reference"], name="person_reference"),
         ]
-        indexes: ClassVar = [models.Index(fields=["collection", "created_at"], name="person_by_time")]
+        indexes: ClassVar = [  # a list of people is read from its index alone, whatever part of a name is looked for
+            models.Index(fields=["collection", "created_at", "id", "name", "reference"], name="person_listing"),
+        ]
 
     def __str__(self) -> str:
         """Name the person."""
@@ -142,7 +144,7 @@ class Face(TenantOwned):
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="faces", db_index=False)
-    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="faces")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="faces", db_index=False)
     number = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -175,7 +177,26 @@ class Face(TenantOwned):
         """Listed newest first within its collection."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["collection", "number"], name="face_number")]
-        indexes: ClassVar = [models.Index(fields=["tenant", "created_at"], name="face_by_time")]
+        # None begins with the tenant: SQLite would take it, and read all faces of the tenant to find five by their ids.
+        indexes: ClassVar = [
+            models.Index(fields=["collection", "created_at"], name="face_by_time"),
+            models.Index(fields=["person", "number"], name="face_of_person"),
+            models.Index(fields=["stored_image"], name="face_by_file"),
+            # Whatever a list is narrowed by is read from this index alone, in the list's own order.
+            models.Index(
+                fields=[
+                    "collection",
+                    "number",
+                    "created_at",
+                    "person",
+                    "via",
+                    "actor_id",
+                    "liveness",
+                    "quality_reasons",
+                ],
+                name="face_listing",
+            ),
+        ]
 
     def __str__(self) -> str:
         """Name it by its uuid."""
@@ -233,7 +254,7 @@ class SearchRecord(TenantOwned):
         """Read by time."""
 
         indexes: ClassVar = [
-            models.Index(fields=["tenant", "at"], name="search_by_time"),
+            models.Index(fields=["tenant", "at", "id", "outcome", "milliseconds"], name="search_by_time"),
             models.Index(fields=["actor_id", "best", "at"], name="search_by_actor_and_face"),
             models.Index(fields=["collection", "at"], name="search_by_collection"),
         ]

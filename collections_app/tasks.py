@@ -110,7 +110,7 @@ def deliver_due() -> None:
         try:
             status = fetch.post(hook.url, content, headers=events.headers(hook, event, content), ports=fetch.PORTS)
         except (ImageUrlRefused, ImageUrlTimeout) as error:
-            events.settle(delivery, status=None, problem=str(error) or type(error).__name__)
+            events.settle(delivery, status=None, problem=str(error) or "took too long")
         else:
             accepted = 200 <= status < 300  # noqa: PLR2004 -- the range of success
             events.settle(delivery, status=status, problem="" if accepted else f"answered {status}")
@@ -119,7 +119,8 @@ def deliver_due() -> None:
 def _claimed_delivery() -> Delivery | None:
     """Take one due delivery: whoever raises its count of attempts first has it, until the lease is over."""
     now = timezone.now()
-    waiting = Delivery.everywhere.filter(state=Delivery.State.PENDING, next_at__lte=now).order_by("next_at")
+    due = Delivery.everywhere.filter(state=Delivery.State.PENDING, next_at__lte=now)
+    waiting = due.filter(webhook__active=True).order_by("next_at")
     for delivery in waiting.select_related("webhook__tenant", "event__tenant")[:_BATCH]:
         mine = Delivery.everywhere.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
         if mine.update(attempts=F("attempts") + 1, next_at=now + events.LEASE):

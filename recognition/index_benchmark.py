@@ -39,27 +39,13 @@ def number(word: str) -> int:
     return int(float(word.rstrip("kKmM")) * scale)
 
 
-def measure(size: int, dimension: int, faces: int, kind: str, manage: Path) -> dict[str, Any]:
+def measure(size: int, dimension: int, faces: int, kind: str) -> dict[str, Any]:
     """Fill and search an index of `size` faces, `faces` of each person; return the figures."""
     with tempfile.TemporaryDirectory(prefix="faceplane-benchmark-") as folder:
-        own = {
-            "DATA_DIR": folder,
-            "SECRETS_DIR": f"{folder}/secrets",
-            "DATABASE_URL": f"sqlite:///{folder}/benchmark.sqlite3",
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "INDEX_OPEN_DIR": _open_folder(folder),
-            "OPENBLAS_NUM_THREADS": "1",
-            "LOG_LEVEL": "WARNING",
-        }
         figures: dict[str, Any] = {"faces": size, "dimension": dimension, "faces_a_person": faces, "asked": kind}
         for step in ("fill", "search"):
-            command = [sys.executable, "-m", "recognition.index_benchmark", step, str(size), str(dimension), str(faces)]
-            env = os.environ | own | KINDS[kind]
-            done = subprocess.run(  # noqa: S603 -- this module, in a process of its own
-                command, cwd=manage.parent, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
-            )
-            figures |= json.loads(done.stdout.splitlines()[-1])
-        for left in Path(own["INDEX_OPEN_DIR"]).glob("*"):
+            figures |= run_in(folder, __name__, step, size, dimension, faces, **KINDS[kind])
+        for left in Path(_open_folder(folder)).glob("*"):
             left.unlink()
         return figures
 
@@ -78,6 +64,28 @@ def plotted(measured: list[dict[str, Any]]) -> bytes:
     chart.x_value_formatter = lambda power: f"{10**power:,.0f}"
     svg: bytes = chart.render()
     return svg
+
+
+def run_in(folder: str, module: str, *arguments: object, **settings: str) -> Any:  # noqa: ANN401 -- what the child prints, JSON
+    """Run a module in a process of its own, on a product that lies in the folder; return what it answered."""
+    own = {
+        "DATA_DIR": folder,
+        "SECRETS_DIR": f"{folder}/secrets",
+        "DATABASE_URL": f"sqlite:///{folder}/benchmark.sqlite3",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "INDEX_OPEN_DIR": _open_folder(folder),
+        "OPENBLAS_NUM_THREADS": "1",
+        "LOG_LEVEL": "WARNING",
+    }
+    done = subprocess.run(  # noqa: S603 -- a module of ours
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        env=os.environ | own | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def people(size: int, dimension: int, faces: int) -> Iterator[np.ndarray]:

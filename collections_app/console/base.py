@@ -124,6 +124,12 @@ class FormView(ConsoleView):
         return self.show(form, status=400, **where)
 
 
+def download(content: str | bytes, name: str, kind: str = "application/json") -> HttpResponse:
+    """Answer with a file to keep, which no cache does."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    return HttpResponse(content, content_type=kind, headers=headers)
+
+
 def not_found(request: HttpRequest, **anything: Any) -> HttpResponse:  # noqa: ANN401
     """Answer 404: no such page, no such tenant and no membership look alike."""
     del anything

@@ -10,16 +10,39 @@ from django.utils.translation import gettext_lazy as _
 from collections_app.console.errors import REASONS
 
 OUTCOMES = [("match", _("match")), ("no_match", _("no match")), ("spoof", _("refused: liveness"))]
+KINDS = [
+    ("face.enrolled", _("a face is enrolled")),
+    ("face.deleted", _("faces are erased")),
+    ("search.matched", _("a search finds somebody")),
+    ("collection.index_ready", _("an index is made")),
+    ("audit.alert", _("an alert is raised")),
+]
 ROLES = [("owner", _("Owner")), ("admin", _("Administrator")), ("operator", _("Operator")), ("auditor", _("Auditor"))]
 DIALECTS = [
     ("argos", "Argos Face ID"),
     ("nhn", "NHN Face Recognition"),
     ("accuauth", "AccuAuth"),
     ("facedb", "NEXTK facedb"),
+    ("native", "Faceplane"),
     ("console", _("this console")),
     ("system", _("the platform itself")),
 ]
 QUALITIES = [("none", _("nothing wrong")), *REASONS.items()]
+ERASURES = [
+    ("face", _("face")),
+    ("person", _("person")),
+    ("collection", _("collection")),
+    ("tenant", _("tenant")),
+    ("retention", _("faces past their time")),
+]
+STORES = [
+    ("face records", _("face records")),
+    ("people", _("people")),
+    ("templates", _("templates")),
+    ("kept images", _("kept images")),
+    ("index files", _("index files")),
+    ("data keys", _("data keys")),
+]
 IMAGES = [("none", _("Nothing")), ("crop", _("The face, cut out")), ("original", _("The whole image"))]
 _LONGEST = 255
 
@@ -87,6 +110,7 @@ class PolicyForm(ConsoleForm):
         choices=IMAGES,
         help_text=_("Encrypted with the tenant's own key. Without an image a face shows here as its outline."),
     )
+    consent_required = forms.BooleanField(label=_("Ask for a reference to the person's consent"), required=False)
     retention_days = forms.IntegerField(
         label=_("Erase faces after so many days"), min_value=1, required=False, help_text=_("Empty: keep them.")
     )
@@ -126,6 +150,14 @@ class TypedNameForm(ConsoleForm):
         if typed != self._name:
             raise forms.ValidationError(_("This is not the name."))
         return typed
+
+
+class EraseForm(TypedNameForm):
+    """The confirmation of an erasure, and why."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=_LONGEST, required=False, help_text=_("It stands in the audit log.")
+    )
 
 
 class PersonForm(ConsoleForm):
@@ -187,3 +219,15 @@ class TenantForm(ConsoleForm):
         ],
         help_text=_("Choose the one that your clients were written for."),
     )
+
+
+class WebhookForm(ConsoleForm):
+    """Where to tell of what."""
+
+    url = forms.CharField(
+        label=_("URL"),
+        max_length=2000,
+        widget=forms.URLInput(attrs={"placeholder": "https://"}),
+        help_text=_("Ours is a POST with JSON, signed as the Standard Webhooks specification says."),
+    )
+    kinds = forms.MultipleChoiceField(label=_("Tell when"), choices=KINDS, widget=forms.CheckboxSelectMultiple)

@@ -12,7 +12,7 @@ SCOPES = {
     "read": _("Read: list and look at faces and people"),
     "search": _("Search: detect, compare, search"),
     "enrol": _("Enrol: add faces, change people"),
-    "delete": _("Delete: erase faces, people, collections"),
+    "delete": _("Delete: erase faces and people; with Administer, collections too"),
     "admin": _("Administer: collections, policies, keys"),
     "audit": _("Audit: read the search log and the audit log"),
 }

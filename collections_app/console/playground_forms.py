@@ -51,6 +51,7 @@ class EnrolForm(SearchForm):
     """One image, a collection and a name."""
 
     name = forms.CharField(label=_("Name of the person"), max_length=_LONGEST)
+    consent = forms.CharField(label=_("Reference to their consent"), max_length=_LONGEST, required=False)
 
 
 class VerdictForm(ConsoleForm):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from collections_app.console.account_forms import dressed
 from collections_app.console.errors import REASONS
-from collections_app.console.forms import ROLES
+from collections_app.console.forms import ERASURES, ROLES, STORES
 
 register = template.Library()
 _FEW = 0.05
@@ -128,6 +128,18 @@ def as_list(value: Any) -> list[Any]:  # noqa: ANN401
 def role(name: str) -> str:
     """Say in words what a member is."""
     return str(dict(ROLES)[name])
+
+
+@register.filter
+def erased(kind: str) -> str:
+    """Say in words what an erasure was of."""
+    return str(dict(ERASURES).get(kind, kind))
+
+
+@register.filter
+def store(name: str) -> str:
+    """Say in words where something was kept."""
+    return str(dict(STORES).get(name, name))
 
 
 @register.filter

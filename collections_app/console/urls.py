@@ -1,7 +1,9 @@
 """The console's pages. A tenant's pages lie under its name; a person's own lie under /account/."""
 
+from typing import Any
+
 from django.contrib.auth import views as auth
-from django.urls import URLPattern, URLResolver, include, path, re_path, reverse_lazy
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
@@ -19,85 +21,106 @@ from collections_app.console.views import (
     overview,
     people,
     playground,
+    receipts,
     settings,
+    webhooks,
 )
 
 app_name = "console"
 
-_ACCOUNT: list[URLPattern | URLResolver] = [
-    path("", account.AccountView.as_view(), name="account"),
-    path("login/", entry.Login.as_view(), name="login"),
-    path("code/", entry.CodeView.as_view(), name="code"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path("language/", set_language, name="language"),
-    path("authenticator/", account.AuthenticatorView.as_view(), name="authenticator"),
-    path("authenticator/remove/", account.RemoveAuthenticatorView.as_view(), name="authenticator_remove"),
-    path("invitation/<str:secret>/", entry.InvitationView.as_view(), name="invitation"),
-    path(
-        "password/",
-        auth.PasswordChangeView.as_view(
-            template_name="console/account/password.html", success_url=reverse_lazy("console:account")
-        ),
-        name="password",
-    ),
-    path("forgotten/", entry.Forgotten.as_view(), name="forgotten"),
-    path(
-        "forgotten/sent/",
-        auth.PasswordResetDoneView.as_view(template_name="console/account/forgotten_sent.html"),
-        name="forgotten_sent",
-    ),
-    path("forgotten/<uidb64>/<token>/", entry.Renew.as_view(), name="renew"),
-]
 
-_FACES: list[URLPattern | URLResolver] = [
-    path("", faces.FacesView.as_view(), name="faces"),
-    path("delete/", faces.DeleteFacesView.as_view(), name="faces_delete"),
-    path("move/", people.MoveFacesView.as_view(), name="faces_move"),
-    path("<uuid:face>/", faces.FaceView.as_view(), name="face"),
-    path("<uuid:face>/image/", faces.ImageView.as_view(), name="face_image"),
-    path("<uuid:face>/thumbnail/", faces.ThumbnailView.as_view(), name="face_thumbnail"),
-]
+def _pages(*pages: tuple[str, type[Any], str]) -> list[URLPattern | URLResolver]:
+    """Name each page where it lies."""
+    return [path(place, view.as_view(), name=name) for place, view, name in pages]
 
-_COLLECTION: list[URLPattern | URLResolver] = [
-    path("", collections.CollectionView.as_view(), name="collection"),
-    path("threshold/", collections.ThresholdView.as_view(), name="threshold"),
-    path("index/", collections.IndexView.as_view(), name="index"),
-    path("delete/", collections.DeleteView.as_view(), name="collection_delete"),
-    path("health/", health.HealthView.as_view(), name="health"),
-    path("health/progress/", health.ProgressView.as_view(), name="health_progress"),
+
+_ACCOUNT = _pages(
+    ("", account.AccountView, "account"),
+    ("login/", entry.Login, "login"),
+    ("code/", entry.CodeView, "code"),
+    ("logout/", auth.LogoutView, "logout"),
+    ("authenticator/", account.AuthenticatorView, "authenticator"),
+    ("authenticator/remove/", account.RemoveAuthenticatorView, "authenticator_remove"),
+    ("invitation/<str:secret>/", entry.InvitationView, "invitation"),
+    ("password/", entry.Password, "password"),
+    ("forgotten/", entry.Forgotten, "forgotten"),
+    ("forgotten/sent/", entry.ForgottenSent, "forgotten_sent"),
+    ("forgotten/<uidb64>/<token>/", entry.Renew, "renew"),
+)
+
+_FACES = _pages(
+    ("", faces.FacesView, "faces"),
+    ("delete/", faces.DeleteFacesView, "faces_delete"),
+    ("move/", people.MoveFacesView, "faces_move"),
+    ("<uuid:face>/", faces.FaceView, "face"),
+    ("<uuid:face>/image/", faces.ImageView, "face_image"),
+    ("<uuid:face>/thumbnail/", faces.ThumbnailView, "face_thumbnail"),
+)
+
+_PEOPLE = _pages(
+    ("", people.PeopleView, "people"),
+    ("<int:person>/", people.PersonView, "person"),
+    ("<int:person>/erase/", people.EraseView, "person_erase"),
+    ("<int:person>/export/", people.ExportView, "person_export"),
+    ("<int:person>/merge/", people.MergeView, "person_merge"),
+)
+
+_COLLECTION = [
+    *_pages(
+        ("", collections.CollectionView, "collection"),
+        ("threshold/", collections.ThresholdView, "threshold"),
+        ("index/", collections.IndexView, "index"),
+        ("delete/", collections.DeleteView, "collection_delete"),
+        ("health/", health.HealthView, "health"),
+        ("health/progress/", health.ProgressView, "health_progress"),
+    ),
     path("faces/", include(_FACES)),
-    path("people/", people.PeopleView.as_view(), name="people"),
-    path("people/<int:person>/", people.PersonView.as_view(), name="person"),
-    path("people/<int:person>/merge/", people.MergeView.as_view(), name="person_merge"),
+    path("people/", include(_PEOPLE)),
 ]
+
+_WEBHOOKS = _pages(
+    ("", webhooks.WebhooksView, "webhooks"),
+    ("<str:webhook>/", webhooks.WebhookView, "webhook"),
+    ("<str:webhook>/switch/", webhooks.SwitchView, "webhook_switch"),
+    ("<str:webhook>/delete/", webhooks.DeleteView, "webhook_delete"),
+    ("<str:webhook>/deliveries/<str:delivery>/", webhooks.RedeliverView, "redeliver"),
+)
 
 TENANT: list[URLPattern | URLResolver] = [
-    path("", overview.OverviewView.as_view(), name="overview"),
-    path("collections/", collections.CollectionsView.as_view(), name="collections"),
-    path("collections/new/", collections.NewView.as_view(), name="collection_new"),
+    *_pages(
+        ("", overview.OverviewView, "overview"),
+        ("collections/", collections.CollectionsView, "collections"),
+        ("collections/new/", collections.NewView, "collection_new"),
+        ("playground/", playground.PlaygroundView, "playground"),
+        ("playground/picture/", playground.PictureView, "playground_picture"),
+        ("playground/verdict/", playground.VerdictView, "verdict"),
+        ("playground/<str:action>/", playground.TryView, "playground_try"),
+        ("searches/", log.SearchesView, "searches"),
+        ("searches/<uuid:search>/", log.SearchView, "search"),
+        ("audit/", audit.AuditView, "audit"),
+        ("audit/verify/", audit.VerifyView, "audit_verify"),
+        ("audit/export/<str:form>/", audit.ExportView, "audit_export"),
+        ("receipts/", receipts.ReceiptsView, "receipts"),
+        ("receipts/<uuid:receipt>/", receipts.ReceiptView, "receipt"),
+        ("receipts/<uuid:receipt>/document/", receipts.DocumentView, "receipt_document"),
+        ("keys/", keys.KeysView, "keys"),
+        ("keys/<str:key>/rotate/", keys.RotateView, "key_rotate"),
+        ("keys/<str:key>/revoke/", keys.RevokeView, "key_revoke"),
+        ("members/", members.MembersView, "members"),
+        ("members/<int:member>/", members.MemberView, "member"),
+        ("members/<int:member>/remove/", members.RemoveView, "member_remove"),
+        ("members/invitations/<int:invitation>/withdraw/", members.WithdrawView, "withdraw"),
+        ("settings/", settings.SettingsView, "settings"),
+    ),
     path("collections/<str:node>/", include(_COLLECTION)),
-    path("playground/", playground.PlaygroundView.as_view(), name="playground"),
-    path("playground/verdict/", playground.VerdictView.as_view(), name="verdict"),
-    path("playground/<str:action>/", playground.TryView.as_view(), name="playground_try"),
-    path("searches/", log.SearchesView.as_view(), name="searches"),
-    path("searches/<uuid:search>/", log.SearchView.as_view(), name="search"),
-    path("audit/", audit.AuditView.as_view(), name="audit"),
-    path("audit/verify/", audit.VerifyView.as_view(), name="audit_verify"),
-    re_path("^audit/export/(?P<form>csv|json)/$", audit.ExportView.as_view(), name="audit_export"),
-    path("keys/", keys.KeysView.as_view(), name="keys"),
-    path("keys/<str:key>/rotate/", keys.RotateView.as_view(), name="key_rotate"),
-    path("keys/<str:key>/revoke/", keys.RevokeView.as_view(), name="key_revoke"),
-    path("members/", members.MembersView.as_view(), name="members"),
-    path("members/<int:member>/", members.MemberView.as_view(), name="member"),
-    path("members/<int:member>/remove/", members.RemoveView.as_view(), name="member_remove"),
-    path("members/invitations/<int:invitation>/withdraw/", members.WithdrawView.as_view(), name="withdraw"),
-    path("settings/", settings.SettingsView.as_view(), name="settings"),
+    path("settings/webhooks/", include(_WEBHOOKS)),
 ]
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:home")),
     path("console", RedirectView.as_view(pattern_name="console:home")),
     path("console/", entry.HomeView.as_view(), name="home"),
+    path("account/language/", set_language, name="language"),
     path("account/", include(_ACCOUNT)),
     path("console/<slug:tenant>/", include(TENANT)),
     re_path("^(?:console|account)/", not_found),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -37,6 +37,7 @@ _COLUMNS = (
     "facts",
     "digest",
 )
+Form: TypeAlias = Literal["csv", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def verify_chain(caller: Caller) -> Verification:
     return audit.verify(caller.tenant)
 
 
-def export(caller: Caller, *, form: Literal["csv", "json"], filters: Filters = EVERY) -> Export:
+def export(caller: Caller, *, form: Form, filters: Filters = EVERY) -> Export:
     """Write entries to a file, signed by the installation; that it was taken is an entry itself."""
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()

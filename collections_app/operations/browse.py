@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from collections_app.models import Face, Person, SearchRecord
 from collections_app.operations.collections import find
@@ -38,33 +38,37 @@ class Explained:
 
 
 def browse_faces(caller: Caller, *, collection: str) -> QuerySet[Face]:
-    """Return a collection's faces with their people, newest first."""
+    """Return a collection's faces with their people."""
     caller.require(Scope.READ)
-    return find(caller, collection).faces.select_related("person").order_by("-number")
+    return find(caller, collection).faces.select_related("person")
 
 
 def browse_people(caller: Caller, *, collection: str) -> QuerySet[Person]:
-    """Return a collection's people, the newest first."""
+    """Return a collection's people."""
     caller.require(Scope.READ)
-    return find(caller, collection).people.order_by("-created_at", "-pk")
+    return find(caller, collection).people.all()
 
 
-def sum_up(caller: Caller, *, people: Sequence[Person]) -> tuple[PersonSummary, ...]:
-    """Return people with how many faces they have, and their newest face: one query for all of them."""
+def sum_up(caller: Caller, *, people: Sequence[int]) -> tuple[PersonSummary, ...]:
+    """Return people by their ids, with how many faces they have and their newest face: two queries for all of them."""
     caller.require(Scope.READ)
-    faces: dict[int, list[Face]] = {person.pk: [] for person in people}
-    for face in Face.objects.of(caller.tenant).filter(person__in=list(faces)).order_by("person", "-number"):
-        faces[face.person_id].append(face)
-    return tuple(PersonSummary(person, len(faces[person.pk]), next(iter(faces[person.pk]), None)) for person in people)
+    faces = Face.objects.of(caller.tenant)
+    newest = faces.filter(person=OuterRef("pk")).order_by("-number").values("pk")[:1]
+    theirs = (
+        Person.objects.of(caller.tenant).annotate(face_count=Count("faces"), cover=Subquery(newest)).in_bulk(people)
+    )
+    covers = faces.in_bulk([person.cover for person in theirs.values()])
+    summed = (theirs[pk] for pk in people if pk in theirs and caller.reaches(theirs[pk].collection_id))
+    return tuple(PersonSummary(person, person.face_count, covers.get(person.cover)) for person in summed)
 
 
 def browse_searches(caller: Caller) -> QuerySet[SearchRecord]:
-    """Return the tenant's searches, newest first."""
+    """Return the tenant's searches."""
     caller.require(Scope.AUDIT)
     records = SearchRecord.objects.of(caller.tenant).select_related("collection")
     if caller.collections is not None:
         records = records.filter(collection__in=caller.collections)
-    return records.order_by("-at", "-pk")
+    return records
 
 
 def explain_search(caller: Caller, *, search: str) -> Explained | None:

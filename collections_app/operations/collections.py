@@ -180,6 +180,7 @@ def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  #
 def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
     """Delete a collection: unsearchable when this returns, its templates and images erased by the worker soon after."""
     caller.require(Scope.DELETE)
+    caller.require(Scope.ADMIN)  # to make a collection and to end one is the administrators' matter
     collection = find(caller, name)
     with transaction.atomic():
         gallery = Gallery.objects.of(caller.tenant).select_for_update(no_key=True).get(collection=collection)

@@ -13,6 +13,7 @@ from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
 from tenants import audit
 from tenants.access import Caller, Scope
+from tenants.queue import soon
 
 
 def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt:

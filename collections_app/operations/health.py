@@ -60,7 +60,8 @@ def health(caller: Caller, *, collection: str) -> Health:
     home = find(caller, collection)
     report = home.health_reports.order_by("-created_at").first()
     findings = report.findings if report else {}
-    poor = home.faces.exclude(quality_reasons=[]).select_related("person")
+    poor = home.faces.exclude(quality_reasons=[])
+    newest = list(poor.order_by("-number").values_list("number", flat=True)[:_SHOWN])
     return Health(
         report,
         tuple(
@@ -71,7 +72,7 @@ def health(caller: Caller, *, collection: str) -> Health:
         tuple(
             pair for pair in _pairs(home, findings.get("mixed", ())) if pair.first.person_id == pair.second.person_id
         ),
-        tuple(poor.order_by("-number")[:_SHOWN]),
+        tuple(home.faces.filter(number__in=newest).select_related("person").order_by("-number")),
         poor.count(),
     )
 
@@ -79,7 +80,7 @@ def health(caller: Caller, *, collection: str) -> Health:
 def _pairs(home: Collection, found: Sequence[tuple[str, str, float]]) -> list[FacePair]:
     """Look the faces up; a pair whose face was erased meanwhile is settled."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
-    faces = {face.pk: face for face in home.faces.filter(pk__in=ids).select_related("person")}
+    faces = {face.pk: face for face in Face.objects.of(home.tenant).filter(pk__in=ids).select_related("person")}
     return [
         FacePair(faces[int(first)], faces[int(second)], cosine)
         for first, second, cosine in found

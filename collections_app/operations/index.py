@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
 
 from collections_app.models import Collection
-from collections_app.operations.collections import find
+from collections_app.operations.collections import find, list_collections
 from collections_app.operations.jobs import Job, index_job, seconds_left
 from recognition import tasks
 from recognition.index import compaction
@@ -44,6 +45,14 @@ class IndexState:
         return all(segment.condition == IndexSegment.Condition.SOUND for segment in self.segments)
 
 
+class IndexCondition(StrEnum):
+    """How an index is, in a word."""
+
+    SOUND = "sound"
+    DAMAGED = "damaged"
+    BEING_MADE = "being_made"
+
+
 def index_state(caller: Caller, *, collection: str) -> IndexState:
     """Say how a collection's index is."""
     caller.require(Scope.READ)
@@ -65,6 +74,21 @@ def index_state(caller: Caller, *, collection: str) -> IndexState:
         finished_at=work.finished_at,
         fault=work.fault,
     )
+
+
+def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
+    """Say of each collection within reach, by its id, whether its index can be used or is being made: three queries."""
+    caller.require(Scope.READ)
+    homes = list_collections(caller).values_list("pk", flat=True)
+    made = Compaction.objects.of(caller.tenant).exclude(stage="").values_list("gallery_id", flat=True)
+    unsound = IndexSegment.objects.of(caller.tenant).exclude(condition=IndexSegment.Condition.SOUND)
+    conditions = dict.fromkeys(homes, IndexCondition.SOUND)
+    for condition, those in (
+        (IndexCondition.DAMAGED, unsound.values_list("gallery_id", flat=True)),
+        (IndexCondition.BEING_MADE, made),
+    ):
+        conditions |= {home: condition for home in those if home in conditions}
+    return conditions
 
 
 def rebuild(caller: Caller, *, collection: str) -> Job:

@@ -116,8 +116,8 @@ def match_person(
     return PersonMatch(record, match.cosine) if record else None
 
 
-def delete_person(caller: Caller, *, collection: str | Node, person: str) -> Receipt:
-    """Erase somebody with every face, template and kept image of theirs.
+def delete_person(caller: Caller, *, collection: str | Node, person: str, reason: str = "") -> Receipt:
+    """Erase somebody with every face, template and kept image of theirs; the reason stands in the audit log.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -132,7 +132,7 @@ def delete_person(caller: Caller, *, collection: str | Node, person: str) -> Rec
         pk, faces = str(found.pk), list(found.faces.all())
         receipt, probes = erasure.erase_faces(caller, home, faces, kind=Receipt.Kind.PERSON, subject=pk)
         home.people.filter(pk=found.pk).delete()
-        facts = {"faces": [face.uuid for face in faces], "receipt": receipt.uuid}
+        facts = {"faces": [face.uuid for face in faces], "receipt": receipt.uuid, "reason": reason}
         audit.record(caller, "person.deleted", found, collection=str(home.pk), **facts)
         transaction.on_commit(lambda: soon(tasks.finish_erasure.name, receipt.pk))
     erasure.search_again(home, receipt, probes)

@@ -6,9 +6,11 @@ import cv2
 
 from collections_app import storage
 from collections_app.errors import FaceNotFound
+from collections_app.fetch import PORTS, ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.faces import get_face
 from recognition import decode
+from recognition.turns import turn
 from tenants.access import Caller, Scope
 
 _SIDE = 160
@@ -58,6 +60,20 @@ def face_thumbnail(caller: Caller, *, collection: str, face: str) -> Picture:
     small = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return Picture(jpeg.tobytes())
+
+
+def picture_at(caller: Caller, *, url: str) -> Picture:
+    """Fetch an image for whoever is about to try it; nothing is kept.
+
+    Raises:
+        ImageUrlRefused, ImageUrlTimeout: the URL is not allowed, or there is nothing at it.
+        RecognitionError: there is something at it, and it is no image that could be used.
+    """
+    caller.require(Scope.SEARCH)
+    content = load(ImageUrl(url, PORTS), max_bytes=decode.DEFAULT_LIMITS.max_bytes)
+    with turn(caller.tenant.pk):
+        decode.decode(content, decode.DEFAULT_LIMITS)
+    return Picture(content)
 
 
 def _kept(caller: Caller, face: Face) -> bytes:

@@ -20,6 +20,7 @@ from tenants.access import Caller, Scope
 from tenants.scope import random_id
 
 MOST_SHOWN = 60
+MOST_COMPARED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,15 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A person with the newest of their faces, newest first."""
+    """A person with the newest of their faces, newest first.
+
+    `mutual` are the cosines of the first MOST_COMPARED of these with one another; none for an only face.
+    """
 
     person: Person
     faces: tuple[Likeness, ...]
     total: int
+    mutual: tuple[tuple[float, ...], ...]
 
 
 def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
@@ -63,17 +68,19 @@ def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
     faces = list(found.faces.select_related("person").order_by("-number")[:MOST_SHOWN])
     vectors = store.vectors(home.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
+    mutual: tuple[tuple[float, ...], ...] = ()
     if len(faces) < 2:  # noqa: PLR2004 -- an only face has no others
         alike: list[float | None] = [None] * len(faces)
     else:
         matrix = np.stack([vectors[face.pk] for face in faces])
         cosines = matrix @ matrix.T
+        mutual = tuple(tuple(row) for row in cosines[:MOST_COMPARED, :MOST_COMPARED].tolist())
         alike = [float(mean) for mean in (cosines.sum(axis=1) - np.diag(cosines)) / (len(faces) - 1)]
     bar = home.similarity_threshold
     shown = [
         Likeness(face, cosine, cosine is not None and cosine < bar) for face, cosine in zip(faces, alike, strict=True)
     ]
-    return Portrait(found, tuple(shown), found.faces.count())
+    return Portrait(found, tuple(shown), found.faces.count(), mutual)
 
 
 def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) -> tuple[Neighbour, ...]:
@@ -83,7 +90,7 @@ def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) ->
     probe = find_face(home, face)
     near = face_index().search(home.gallery, store.vector(home.gallery, probe.pk), limit=limit + 1, floor=-2.0)
     cosines = {found.face_id: found.cosine for found in near if found.face_id != probe.pk}
-    faces = home.faces.filter(pk__in=list(cosines)).select_related("person")
+    faces = Face.objects.of(home.tenant).filter(pk__in=list(cosines)).select_related("person")
     ranked = sorted((Neighbour(found, cosines[found.pk]) for found in faces), key=lambda found: -found.cosine)
     return tuple(ranked[:limit])
 
@@ -101,7 +108,8 @@ def move_faces(
     home = find(caller, collection)
     with transaction.atomic():
         _lock(home)
-        moved = list(home.faces.filter(uuid__in=faces).select_related("person"))
+        named = Face.objects.of(home.tenant).filter(uuid__in=faces).select_related("person")
+        moved = [face for face in named if face.collection_id == home.pk]
         missing = set(faces) - {face.uuid for face in moved}
         if missing or not moved:
             raise FaceNotFound(next(iter(missing), ""))
@@ -146,11 +154,11 @@ def rename_person(caller: Caller, *, collection: str, person: int, name: str, no
 
 def _give(caller: Caller, home: Collection, faces: list[Face], target: Person, reason: str) -> None:
     before = {face.person_id for face in faces} - {target.pk}
-    home.faces.filter(pk__in=[face.pk for face in faces]).update(person=target)
+    Face.objects.of(home.tenant).filter(pk__in=[face.pk for face in faces]).update(person=target)
     for face in faces:
         was = str(face.person_id)
         audit.record(caller, "face.moved", face, face=face.uuid, before=was, after=str(target.pk), reason=reason)
-    home.people.filter(pk__in=before, faces__isnull=True).delete()
+    Person.objects.of(home.tenant).filter(pk__in=before, faces__isnull=True).delete()
 
 
 def _new_person(home: Collection, name: str) -> Person:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from collections_app import fetch
+from collections_app import fetch, tasks
 from collections_app.errors import WebhookNotFound
 from collections_app.fetch import PORTS
 from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.models import Delivery, Webhook
+from tenants.queue import soon
 from tenants.scope import random_id
 
 _LARGEST_ID = 2**63 - 1
@@ -64,6 +66,23 @@ def get_webhook(caller: Caller, *, webhook: str) -> Webhook:
     return _find(caller, webhook)
 
 
+def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
+    """Stop telling a webhook of events for a while, or go on; what happens while it is off is not told later.
+
+    Raises:
+        WebhookNotFound: the tenant has none of this id.
+    """
+    caller.require(Scope.ADMIN)
+    caller.require_whole_tenant()
+    with transaction.atomic():
+        hook = _find(caller, webhook)
+        hook.active = active
+        hook.save(update_fields=["active"])
+        audit.record(caller, "webhook.switched", hook, active=active)
+        transaction.on_commit(lambda: soon(tasks.deliver_due.name))
+    return hook
+
+
 def delete_webhook(caller: Caller, *, webhook: str) -> None:
     """Stop sending to a webhook; what was not delivered is dropped.
 
@@ -89,10 +108,35 @@ def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Del
     return _find(caller, webhook).deliveries.select_related("event").order_by("-event__at")[:limit]
 
 
+def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
+    """Send an event to a webhook once more, with all its attempts before it.
+
+    Raises:
+        WebhookNotFound: the tenant has no such webhook, or the webhook no such delivery.
+    """
+    caller.require(Scope.ADMIN)
+    caller.require_whole_tenant()
+    with transaction.atomic():
+        hook = _find(caller, webhook)
+        found: Delivery | None = hook.deliveries.select_for_update().filter(pk=_number(delivery)).first()
+        if found is None:
+            raise WebhookNotFound
+        found.state, found.attempts, found.next_at = Delivery.State.PENDING, 0, timezone.now()
+        found.save(update_fields=["state", "attempts", "next_at"])
+        audit.record(caller, "webhook.redelivered", hook, event=str(found.event_id))
+        transaction.on_commit(lambda: soon(tasks.deliver_due.name))
+    return found
+
+
 def _find(caller: Caller, webhook: str) -> Webhook:
-    if not (webhook.isascii() and webhook.isdecimal() and len(webhook) < len(str(_LARGEST_ID)) + 1):
-        raise WebhookNotFound
-    found: Webhook | None = Webhook.objects.of(caller.tenant).filter(pk=min(int(webhook), _LARGEST_ID)).first()
+    found: Webhook | None = Webhook.objects.of(caller.tenant).filter(pk=_number(webhook)).first()
     if found is None:
         raise WebhookNotFound
     return found
+
+
+def _number(text: str) -> int:
+    """Return the id that the text may be."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_ID))):
+        raise WebhookNotFound
+    return min(int(text), _LARGEST_ID)

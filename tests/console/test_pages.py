@@ -139,9 +139,9 @@ def test_a_list_of_faces_takes_the_same_queries_at_any_length(
     acme: Customer, crowd: Collection, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = signed_in(member(acme, "auditor"))
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         client.get(_address("faces", node=crowd.node))
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         client.get(_address("faces", node=crowd.node), {"person": "obama", "quality": "none", "before": "5"})
 
 

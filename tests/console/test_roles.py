@@ -8,8 +8,12 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from collections_app.console.urls import TENANT
 from collections_app.models import Collection, SearchRecord
+from collections_app.operations.collections import delete_collection
+from collections_app.operations.erase import delete_face
 from collections_app.operations.search import search_by_image
-from tenants.access import ROLE_SCOPES, Scope
+from collections_app.operations.webhooks import create_webhook
+from tenants.access import ROLE_SCOPES, Scope, system
+from tenants.errors import ScopeMissing
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.make import portrait
@@ -36,7 +40,10 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "people": (Scope.READ, None),
     "person": (Scope.READ, Scope.ENROL),
     "person_merge": (None, Scope.ENROL),
+    "person_erase": (Scope.DELETE, Scope.DELETE),
+    "person_export": (None, Scope.ADMIN),
     "playground": (Scope.SEARCH, None),
+    "playground_picture": (None, Scope.SEARCH),
     "verdict": (Scope.SEARCH, None),
     "playground_try": (None, Scope.SEARCH),
     "searches": (Scope.AUDIT, None),
@@ -52,6 +59,14 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "member_remove": (None, Scope.ADMIN),
     "withdraw": (None, Scope.ADMIN),
     "settings": (Scope.READ, Scope.ADMIN),
+    "receipts": (Scope.READ, None),
+    "receipt": (Scope.READ, Scope.READ),
+    "receipt_document": (Scope.READ, None),
+    "webhooks": (Scope.ADMIN, Scope.ADMIN),
+    "webhook": (Scope.ADMIN, None),
+    "webhook_switch": (None, Scope.ADMIN),
+    "redeliver": (None, Scope.ADMIN),
+    "webhook_delete": (None, Scope.ADMIN),
 }
 
 
@@ -74,10 +89,12 @@ def _each(names: tuple[str, ...], place: dict[str, Any]) -> dict[str, dict[str, 
 @pytest.fixture
 def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     """Return what each page's address needs besides the tenant."""
-    face = crowd.faces.first()
+    face = crowd.faces.order_by("number").first()
     assert face
     search_by_image(acme.caller, collection="people", image=portrait("obama"))
     record = SearchRecord.objects.of(acme.tenant).get()
+    receipt = delete_face(acme.caller, collection="people", face=crowd.faces.order_by("-number")[0].uuid)
+    hook = create_webhook(acme.caller, url="https://example.com/", kinds=["audit.alert"]).webhook
     node = {"node": crowd.node}
     one = {**node, "face": face.uuid}
     person = {**node, "person": face.person_id}
@@ -86,7 +103,10 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     return {
         **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
         **_each(("face", "face_image", "face_thumbnail"), one),
-        **_each(("person", "person_merge"), person),
+        **_each(("person_export", "person", "person_merge", "person_erase"), person),
+        **_each(("receipt", "receipt_document"), {"receipt": receipt.uuid}),
+        **_each(("webhook", "webhook_switch", "webhook_delete"), {"webhook": hook.pk}),
+        "redeliver": {"webhook": hook.pk, "delivery": 0},
         **_each(("key_rotate", "key_revoke"), key),
         **_each(("member", "member_remove"), {"member": 0}),
         "playground_try": {"action": "detect"},
@@ -110,6 +130,17 @@ def test_a_role_sees_and_changes_what_the_table_says(
                 if (status == 403) == (scope in scopes):
                     wrong.append((name, method, status))
     assert wrong == []
+
+
+@pytest.mark.parametrize("scopes", [ROLE_SCOPES["operator"], {Scope.DELETE}, {Scope.ADMIN}], ids=sorted)
+def test_a_collection_is_ended_by_an_administrator_who_may_erase_and_by_nobody_else(
+    acme: Customer, scopes: set[Scope]
+) -> None:
+    """Neither by an operator's rights nor by a key's, whatever page or dialect they come through."""
+    with pytest.raises(ScopeMissing):
+        delete_collection(system(acme.tenant, "tests", scopes), name="people")
+    acme.people.refresh_from_db()
+    assert acme.people.state == "active"
 
 
 def test_a_stranger_and_somebody_of_another_tenant_learn_nothing(

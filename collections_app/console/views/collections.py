@@ -147,8 +147,9 @@ class DeleteView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
         """Delete it."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        collections.delete_collection(self.caller, name=form.cleaned_data["typed"])
-        return self.done(_("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}, "collections")
+        receipt = collections.delete_collection(self.caller, name=form.cleaned_data["typed"])
+        said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}
+        return self.done(said, "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
         """Say what will be gone."""

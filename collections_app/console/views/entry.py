@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views import View
 from django_otp import devices_for_user
 from django_otp import login as otp_login
@@ -21,6 +22,7 @@ from collections_app.operations.members import accept_invitation
 from tenants import access
 from tenants.errors import InvitationUnusable
 
+_FORM = "console/account/of_form.html"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -53,16 +55,36 @@ class CodeView(LoginRequiredMixin, View):
 class Forgotten(auth.PasswordResetView):
     """Send a link for a new password; the answer is the same whether the address is known or not."""
 
-    template_name = "console/account/forgotten.html"
+    template_name = _FORM
+    extra_context = {
+        "heading": gettext_lazy("Forgotten your password?"),
+        "lead": gettext_lazy("We send a link to the address that you signed up with."),
+        "button": gettext_lazy("Send a link"),
+    }
     email_template_name = "console/account/forgotten_mail.txt"
     subject_template_name = "console/account/forgotten_subject.txt"
     success_url = reverse_lazy("console:forgotten_sent")
 
 
+class ForgottenSent(auth.PasswordResetDoneView):
+    """Say that it is on its way, if there was anybody to send it to."""
+
+    template_name = "console/account/forgotten_sent.html"
+
+
+class Password(auth.PasswordChangeView):
+    """Change one's password."""
+
+    template_name = _FORM
+    extra_context = {"heading": gettext_lazy("Change your password"), "button": gettext_lazy("Save")}
+    success_url = reverse_lazy("console:account")
+
+
 class Renew(auth.PasswordResetConfirmView):
     """Choose a new password."""
 
-    template_name = "console/account/renew.html"
+    template_name = _FORM
+    extra_context = {"heading": gettext_lazy("Choose a new password"), "button": gettext_lazy("Save")}
     success_url = reverse_lazy("console:login")
 
 

@@ -27,8 +27,10 @@ class FacesView(ConsoleView):
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Filter and show."""
         home = get_collection(self.caller, name=Node(node))
-        chosen = FaceFilter(request.GET, browse.browse_faces(self.caller, collection=home.name))
-        found = page_by_number(chosen.qs, request.GET.get("before", ""), size=_PAGE)
+        faces = browse.browse_faces(self.caller, collection=home.name)
+        chosen = FaceFilter(request.GET, faces, people=browse.browse_people(self.caller, collection=home.name))
+        oldest = request.GET.get("order") == "oldest"
+        found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
         total = home.gallery.size if not chosen.in_use else None
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(template=template, collection=home, filter=chosen, found=found, total=total, tab="faces")

@@ -7,7 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView
 from collections_app.operations.collections import list_collections
+from collections_app.operations.index import index_conditions
 from collections_app.operations.overview import Overview, overview
+
+_SHOWN = 60
 
 
 class OverviewView(ConsoleView):
@@ -21,10 +24,11 @@ class OverviewView(ConsoleView):
         del request
         found = overview(self.caller)
         steps = _steps(found)
+        conditions = index_conditions(self.caller)
         return self.page(
             overview=found,
             activity=charts.activity(found),
-            collections=list_collections(self.caller),
+            collections=[(home, conditions[home.pk]) for home in list_collections(self.caller)[:_SHOWN]],
             steps=steps,
             steps_done=sum(steps.values()),
         )

@@ -1,4 +1,4 @@
-"""People: their list, one person with their faces, and moving faces between people."""
+"""People: their list, one person with their faces, moving faces between people, and a person's end."""
 
 from typing import Any
 
@@ -6,12 +6,13 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from collections_app.console.base import ConsoleView, FormView
+from collections_app.console import previews
+from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter
-from collections_app.console.forms import MergeForm, MoveFacesForm, PersonForm
+from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
 from collections_app.console.paging import page_by_time
 from collections_app.errors import FaceNotFound, PersonNotFound
-from collections_app.operations import browse, regroup
+from collections_app.operations import browse, people, regroup, subjects
 from collections_app.operations.collections import Node, get_collection
 from tenants.access import Scope
 
@@ -27,10 +28,12 @@ class PeopleView(ConsoleView):
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Filter and show."""
         home = get_collection(self.caller, name=Node(node))
-        chosen = PersonFilter(request.GET, browse.browse_people(self.caller, collection=home.name))
-        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE)
+        everybody = browse.browse_people(self.caller, collection=home.name).only("collection", "created_at")
+        chosen = PersonFilter(request.GET, everybody)
+        oldest = request.GET.get("order") == "oldest"
+        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE, oldest=oldest)
         template = "console/_people.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        summed = browse.sum_up(self.caller, people=found.rows)
+        summed = browse.sum_up(self.caller, people=[person.pk for person in found.rows])
         return self.page(template=template, collection=home, filter=chosen, found=found, people=summed, tab="people")
 
 
@@ -59,6 +62,51 @@ class PersonView(FormView):
         home = get_collection(self.caller, name=Node(where["node"]))
         found = regroup.portrait(self.caller, collection=home.name, person=where["person"])
         return self.page(status, collection=home, form=form, portrait=found, tab="people")
+
+
+class EraseView(FormView):
+    """Erase a person with all their faces: their name has to be typed."""
+
+    needs = Scope.DELETE
+    template = "console/person_erase.html"
+    section = "collections"
+
+    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+        """Ask for the name."""
+        return EraseForm(name=str(self._portrait(**where).person))
+
+    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+        """Compare with the name."""
+        return EraseForm(self.request.POST, name=str(self._portrait(**where).person))
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Erase them and show the receipt."""
+        home = get_collection(self.caller, name=Node(where["node"]))
+        reason, person = form.cleaned_data["reason"], str(self._portrait(**where).person.pk)
+        receipt = people.delete_person(self.caller, collection=home.name, person=person, reason=reason)
+        return self.done(_("The person is erased. This is the receipt."), "receipt", receipt=receipt.uuid)
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+        """Say what will be gone."""
+        home = get_collection(self.caller, name=Node(where["node"]))
+        return self.page(status, form=form, collection=home, portrait=self._portrait(**where))
+
+    def _portrait(self, node: str, person: int) -> regroup.Portrait:
+        home = get_collection(self.caller, name=Node(node))
+        return regroup.portrait(self.caller, collection=home.name, person=person)
+
+
+class ExportView(ConsoleView):
+    """Everything that is kept about a person, for the person; that it was taken is in the audit log."""
+
+    needs = Scope.ADMIN
+
+    def post(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
+        """Gather and send it."""
+        del request
+        home = get_collection(self.caller, name=Node(node))
+        record = subjects.export_person(self.caller, collection=home.name, person=str(person))
+        return download(previews.subject(record), f"person-{person}.json")
 
 
 class MergeView(ConsoleView):

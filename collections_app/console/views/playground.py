@@ -6,11 +6,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView
+from collections_app.console.errors import explain
 from collections_app.console.playground_forms import CompareForm, DetectForm, EnrolForm, SearchForm, VerdictForm
 from collections_app.operations import compare
 from collections_app.operations.collections import get_collection, list_collections
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
+from collections_app.operations.pictures import picture_at
 from collections_app.operations.search import search_by_image
 from collections_app.operations.tenant import nhn_profile
 from collections_app.operations.thresholds import explain_threshold, usual_threshold
@@ -54,8 +56,9 @@ class TryView(ConsoleView):
         if not form.is_valid():
             return self._shown(self.page(400, "console/playground/_invalid.html", form=form))
         context = getattr(self, f"_{action}")(**form.cleaned_data)
-        host = request.build_absolute_uri("/")
-        raw = previews.answers(action, context["result"], profile=nhn_profile(self.caller), host=host)
+        host = request.build_absolute_uri("/").rstrip("/")
+        setting = previews.Setting(host, nhn_profile(self.caller), self.caller.request_id)
+        raw = previews.answers(action, context["result"], setting)
         return self.page(template=f"console/playground/_{action}.html", answers=raw, **context)
 
     def refused(self, error: Exception) -> HttpResponse:
@@ -86,9 +89,26 @@ class TryView(ConsoleView):
         meaning = explain_threshold(self.caller, pack=pack, cosine=result.record.threshold, faces=faces)
         return {"result": result, "meaning": meaning}
 
-    def _enrol(self, *, image: bytes, collection: str, name: str) -> dict[str, Any]:
-        done = enrol_face(self.caller, collection=collection, image=image, person=PersonDetails(name=name))
+    def _enrol(self, *, image: bytes, collection: str, name: str, consent: str) -> dict[str, Any]:
+        person = PersonDetails(name=name)
+        done = enrol_face(self.caller, collection=collection, image=image, person=person, consent=consent)
         return {"result": done, "collection": get_collection(self.caller, name=collection)}
+
+
+class PictureView(ConsoleView):
+    """The image at a URL, for the form: the platform fetches it, since the page may ask no other server."""
+
+    needs = Scope.SEARCH
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Fetch it."""
+        picture = picture_at(self.caller, url=request.POST.get("url", ""))
+        return HttpResponse(picture.content, content_type=picture.kind, headers={"Cache-Control": "no-store"})
+
+    def refused(self, error: Exception) -> HttpResponse:
+        """Say in plain text why not, for the script that asked."""
+        status, sentence = explain(error)
+        return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
 
 
 class VerdictView(ConsoleView):

@@ -1,4 +1,5 @@
-// The playground's pictures: chosen, dropped, pasted or taken with the camera, all end up in the form's file field.
+// The playground's pictures: chosen, dropped, pasted, taken with the camera or fetched from a URL by the server, all end
+// up in the form's file field.
 const fields = () => [...document.querySelectorAll("[data-picker]")];
 
 function show(picker, file) {
@@ -42,12 +43,36 @@ async function film(picker) {
   canvas.toBlob((blob) => put(picker, new File([blob], "camera.jpg", { type: "image/jpeg" })), "image/jpeg", 0.92);
 }
 
+async function fetchPicture(picker) {
+  const place = picker.querySelector("[data-from-url]");
+  const problem = picker.querySelector("[data-problem]");
+  const token = picker.closest("form").querySelector("[name=csrfmiddlewaretoken]").value;
+  const url = place.querySelector("input").value;
+  problem.hidden = true;
+  const answer = await fetch(place.dataset.fromUrl, {
+    method: "POST", headers: { "x-csrftoken": token }, body: new URLSearchParams({ url }),
+  });
+  if (answer.ok) {
+    const blob = await answer.blob();
+    put(picker, new File([blob], "fetched", { type: blob.type }));
+  } else {
+    problem.textContent = await answer.text();
+    problem.hidden = false;
+  }
+}
+
 for (const picker of fields()) {
   const drop = picker.querySelector("[data-drop]");
   picker.querySelector("input[type=file]").addEventListener("change", (event) => {
     if (event.target.files[0]) show(picker, event.target.files[0]);
   });
   picker.querySelector("[data-camera]").addEventListener("click", () => film(picker));
+  picker.querySelector("[data-fetch]").addEventListener("click", () => fetchPicture(picker));
+  picker.querySelector("[data-from-url] input").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    fetchPicture(picker);
+  });
   drop.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("fp-over"); });
   drop.addEventListener("dragleave", () => drop.classList.remove("fp-over"));
   drop.addEventListener("drop", (event) => {

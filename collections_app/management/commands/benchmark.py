@@ -1,4 +1,4 @@
-"""manage.py benchmark pipeline | index: how fast, and for the index how right, against plain yardsticks."""
+"""manage.py benchmark pipeline | index | console: how fast, and for the index how right, against plain yardsticks."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import numpy as np
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from collections_app import console_benchmark
 from recognition import index_benchmark, packs, pipeline_benchmark
 
 
@@ -25,7 +26,6 @@ class Command(BaseCommand):
         pipeline.add_argument("--images", type=Path, default=settings.BASE_DIR / "tests" / "images", help="a folder")
         pipeline.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         pipeline.add_argument("--rounds", type=int, default=5)
-        pipeline.add_argument("--json", type=Path, help="write the figures to this file")
         index = what.add_parser("index", help="search among synthetic templates, beside NumPy")
         index.add_argument("--sizes", default="10k,100k", help="as in 10k,100k,1m")
         index.add_argument(
@@ -33,12 +33,19 @@ class Command(BaseCommand):
         )
         index.add_argument("--kinds", nargs="+", choices=index_benchmark.KINDS, default=["default"])
         index.add_argument("--faces", nargs="+", type=int, default=index_benchmark.FACES, help="of each person")
-        index.add_argument("--json", type=Path, help="write the figures to this file")
         index.add_argument("--plot", type=Path, help="draw p95 against size to this SVG file (needs pygal)")
+        console = what.add_parser("console", help="the console's lists and filters in one large collection")
+        console.add_argument("--faces", default="100k", help="as in 10k, 100k, 1m")
+        for way in (pipeline, index, console):
+            way.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, what: str, **options: Any) -> None:
         """Measure, print, and write."""
-        ways: dict[str, Callable[..., Any]] = {"pipeline": self._pipeline, "index": self._index}
+        ways: dict[str, Callable[..., Any]] = {
+            "pipeline": self._pipeline,
+            "index": self._index,
+            "console": self._console,
+        }
         figures = ways[what](**options)
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=1), encoding="utf-8")
@@ -85,11 +92,18 @@ class Command(BaseCommand):
         for size in map(index_benchmark.number, sizes.split(",")):
             for each in faces:
                 for kind in kinds:
-                    row = index_benchmark.measure(size, dim, each, kind, settings.BASE_DIR / "manage.py")
+                    row = index_benchmark.measure(size, dim, each, kind)
                     for name, figures in ((row["kind"], row), *row["rivals"].items()):
                         cells = (size, each, name, *(figures.get(column, "") for column in columns.values()))
                         self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
                     measured.append(row)
         if plot:
             plot.write_bytes(index_benchmark.plotted(measured))
+        return measured
+
+    def _console(self, *, faces: str, **_: Any) -> list[dict[str, Any]]:
+        measured = console_benchmark.measure(index_benchmark.number(faces))
+        self.stdout.write(f"{'page':<10}{'asked':<28}{'p50 ms':>9}{'p95 ms':>9}")
+        for row in measured:
+            self.stdout.write(f"{row['page']:<10}{row['asked']:<28}{row['p50_ms']:>9}{row['p95_ms']:>9}")
         return measured

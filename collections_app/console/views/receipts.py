@@ -1,0 +1,57 @@
+"""Receipts of erasure: what went, when, from which stores, and the signature that proves it."""
+
+import json
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from collections_app.console.base import ConsoleView, download
+from collections_app.operations.erase import get_receipt, list_receipts
+from collections_app.operations.receipts import check_receipt
+
+_PAGE = 50
+
+
+class ReceiptsView(ConsoleView):
+    """Every erasure, newest first."""
+
+    template = "console/receipts.html"
+    section = "receipts"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Show a page of them."""
+        before = request.GET.get("before", "")
+        found = list(list_receipts(self.caller, before=int(before) if before.isdecimal() else None, limit=_PAGE + 1))
+        after = found[_PAGE - 1].pk if len(found) > _PAGE else None
+        template = "console/_receipts.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        return self.page(template=template, receipts=found[:_PAGE], after=after)
+
+
+class ReceiptView(ConsoleView):
+    """One erasure, and the check of its signature."""
+
+    template = "console/receipt.html"
+    section = "receipts"
+
+    def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:  # noqa: ANN401
+        """Show it."""
+        del request
+        return self.page(receipt=get_receipt(self.caller, receipt=str(receipt)))
+
+    def post(self, request: HttpRequest, receipt: Any) -> HttpResponse:  # noqa: ANN401
+        """Check the signature."""
+        checked = check_receipt(self.caller, receipt=str(receipt))
+        template = "console/_checked.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        return self.page(template=template, receipt=checked.receipt, checked=checked)
+
+
+class DocumentView(ConsoleView):
+    """The signed document, for whoever asked to be erased; `manage.py verify_receipt` checks it without us."""
+
+    def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:  # noqa: ANN401
+        """Send it."""
+        del request
+        found = get_receipt(self.caller, receipt=str(receipt))
+        if not found.document:
+            raise Http404
+        return download(json.dumps(found.document, ensure_ascii=False, indent=2), f"receipt-{found.uuid}.json")

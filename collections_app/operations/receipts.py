@@ -1,0 +1,34 @@
+"""Receipts of erasure, held against the installation's signature."""
+
+from dataclasses import dataclass
+
+from collections_app.models import Receipt
+from collections_app.operations.erase import get_receipt
+from tenants import signing
+from tenants.access import Caller, Scope
+from tenants.errors import SignatureBroken
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A receipt, and whether its document is as the installation signed it; None: it is not signed yet."""
+
+    receipt: Receipt
+    genuine: bool | None
+
+
+def check_receipt(caller: Caller, *, receipt: str) -> Checked:
+    """Hold a receipt's document against its signature.
+
+    Raises:
+        ReceiptNotFound: none within reach has this UUID.
+    """
+    caller.require(Scope.READ)
+    found = get_receipt(caller, receipt=receipt)
+    if found.completed_at is None:
+        return Checked(found, None)
+    try:
+        signing.check(found.document)
+    except SignatureBroken:
+        return Checked(found, genuine=False)
+    return Checked(found, genuine=True)

@@ -1,0 +1,83 @@
+"""The playground's answers are the dialects' own, and its snippets do what they say."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from collections_app.models import Collection, Face
+from tests.conftest import Customer
+from tests.console.conftest import member, signed_in
+from tests.make import portrait
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DIALECTS = {
+    "detect": ["NHN Face Recognition", "Faceplane"],
+    "compare": ["NHN Face Recognition", "Faceplane"],
+    "search": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Faceplane"],
+    "enrol": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Faceplane"],
+}
+# What is another one in every answer: ids of requests, searches, faces and images, and times.
+OWN = {"request_id", "searchId", "id", "face_id", "faceId", "imageId", "person_id", "create_time", "uuId", "created_at"}
+OWN |= {"metaFaceId", "meta_face_id", "createTime", "gallery_size", "reference"}
+
+
+def _tried(client: Client, action: str, tmp_path: Path) -> Any:
+    form = {"collection": "people", "name": "Barack Obama"} if action in {"search", "enrol"} else {}
+    with (tmp_path / "face.jpg").open("rb") as face, (tmp_path / "other.jpg").open("rb") as other:
+        second = {"second": other} if action == "compare" else {}
+        return client.post(f"/console/acme/playground/{action}/", {"image": face, **second, **form}).context["answers"]
+
+
+def _shape(value: Any) -> Any:
+    """Return an answer without what differs every time."""
+    if isinstance(value, dict):
+        return {name: "own" if name in OWN else _shape(inner) for name, inner in value.items()}
+    return [_shape(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("action", DIALECTS)
+def test_each_snippet_gets_the_answer_that_stands_beside_it(
+    acme: Customer, crowd: Collection, live_server: Any, tmp_path: Path, action: str
+) -> None:
+    """By curl and by Python, sent to a server as they stand, with the key in the environment."""
+    Collection.objects.of(acme.tenant).update(similarity_threshold=0.45)
+    (tmp_path / "face.jpg").write_bytes(portrait("obama"))
+    (tmp_path / "other.jpg").write_bytes(portrait("macron_2014"))
+    client = signed_in(member(acme, "owner"))
+    answers = _tried(client, action, tmp_path)
+    assert [answer.dialect for answer in answers] == DIALECTS[action]
+    if action == "enrol":
+        Face.objects.of(acme.tenant).filter(person__reference="twin").delete()
+    key = acme.issued
+    env = os.environ | {
+        "FACEPLANE_KEY": key.token,
+        "FACEPLANE_KEY_ID": key.key.pk,
+        "FACEPLANE_SECRET": key.secret,
+    }
+    for answer in answers:
+        here = answer.request.curl.replace("http://testserver", live_server.url)
+        python = answer.request.python.replace("http://testserver", live_server.url)
+        python = python.replace("print(answer.json())", "import json\nprint(json.dumps(answer.json()))")
+        for command in (["bash", "-c", here], [sys.executable, "-c", python]):
+            done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True)
+            assert _shape(json.loads(done.stdout)) == _shape(json.loads(answer.body)), (answer.dialect, command[0])
+
+
+def test_nobody_known_is_an_answer_in_every_dialect(acme: Customer, crowd: Collection, tmp_path: Path) -> None:
+    Collection.objects.of(acme.tenant).update(similarity_threshold=0.99)
+    for name in ("face", "other"):
+        (tmp_path / f"{name}.jpg").write_bytes(portrait("ardern_2018"))
+    answers = _tried(signed_in(member(acme, "operator")), "search", tmp_path)
+    bodies = {answer.dialect: json.loads(answer.body) for answer in answers}
+    assert bodies["Argos Face ID"]["faceIdList"] == []
+    assert bodies["NHN Face Recognition"]["data"]["matchFaces"] == []
+    assert bodies["AccuAuth"]["result"] == []
+    assert bodies["NEXTK facedb"]["uuId"] == ""
+    assert bodies["Faceplane"]["decision"] == "no_match"

@@ -1,0 +1,171 @@
+"""The pages for what leaves and what is sent out: erasures with their receipts, records for the person, webhooks."""
+
+import json
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from collections_app import tasks
+from collections_app.console.forms import KINDS
+from collections_app.models import Collection, Person, Receipt
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.people import PersonDetails
+from tenants import audit
+from tenants.events import Kind
+from tenants.models import AuditEntry, Delivery, Webhook
+from tests.collections_app.test_fetch import content, served
+from tests.collections_app.test_webhooks import Receiver, receiver  # noqa: F401 -- a fixture
+from tests.conftest import Customer
+from tests.console.conftest import member, signed_in
+from tests.make import portrait
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def _address(name: str, **where: Any) -> str:
+    return reverse(f"console:{name}", kwargs={"tenant": "acme", **where})
+
+
+def _erased(acme: Customer, crowd: Collection, client: Any) -> Receipt:
+    person = crowd.people.get(reference="Macron")
+    page = _address("person_erase", node=crowd.node, person=person.pk)
+    assert client.post(page, {"typed": "Macron", "reason": "asked to"}).status_code == 400
+    assert crowd.people.filter(pk=person.pk).exists()
+    answer = client.post(page, {"typed": "Emmanuel Macron", "reason": "asked to"})
+    receipt: Receipt = Receipt.objects.of(acme.tenant).get(kind="person")
+    assert answer["Location"] == _address("receipt", receipt=receipt.uuid)
+    return receipt
+
+
+def test_a_person_is_erased_under_their_typed_name_and_the_receipt_is_shown(acme: Customer, crowd: Collection) -> None:
+    operator = signed_in(member(acme, "operator"))
+    receipt = _erased(acme, crowd, operator)
+    assert not crowd.people.filter(reference="Macron").exists()
+    assert AuditEntry.objects.of(acme.tenant).get(action="person.deleted").facts["reason"] == "asked to"
+    tasks.finish_erasure.run(receipt.pk)
+    page = operator.get(_address("receipt", receipt=receipt.uuid)).content.decode()
+    assert "Searched for again 2 times after the erasure: found 0 times." in page
+    assert "index files" in page
+    assert "nothing left" in operator.get(_address("receipts")).content.decode()
+
+
+def test_a_receipt_is_verified_and_one_that_was_changed_is_not(acme: Customer, crowd: Collection) -> None:
+    operator = signed_in(member(acme, "operator"))
+    receipt = _erased(acme, crowd, operator)
+    page = _address("receipt", receipt=receipt.uuid)
+    document = _address("receipt_document", receipt=receipt.uuid)
+    Receipt.objects.of(acme.tenant).update(completed_at=None, document={})
+    assert "It is not signed yet." in operator.post(page).content.decode()
+    assert operator.get(document).status_code == 404
+    tasks.finish_erasure.run(receipt.pk)
+    assert "The signature is genuine" in operator.post(page).content.decode()
+    signed = json.loads(operator.get(document).content)
+    assert signed["erased"]["faces"] == 2
+    signed["erased"]["faces"] = 3
+    Receipt.objects.of(acme.tenant).update(document=signed)
+    assert "The signature is not genuine" in operator.post(page, headers={"HX-Request": "true"}).content.decode()
+
+
+def test_receipts_follow_one_another_page_by_page(acme: Customer, monkeypatch: Any) -> None:
+    monkeypatch.setattr("collections_app.console.views.receipts._PAGE", 2)
+    auditor = signed_in(member(acme, "auditor"))
+    made = [
+        Receipt.everywhere.create(tenant=acme.tenant, kind="face", subject=str(n), requested_by="x").uuid
+        for n in range(5)
+    ]
+    seen: list[str] = []
+    query: dict[str, str] = {}
+    for _ in range(3):
+        context = auditor.get(_address("receipts"), query).context
+        seen += [receipt.uuid for receipt in context["receipts"]]
+        query = {"before": str(context["after"])}
+    assert seen == made[::-1]
+    assert context["after"] is None
+
+
+def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd: Collection) -> None:
+    admin = signed_in(member(acme, "admin"))
+    person = crowd.people.get(reference="Macron")
+    answer = admin.post(_address("person_export", node=crowd.node, person=person.pk))
+    assert answer["Content-Disposition"] == f'attachment; filename="person-{person.pk}.json"'
+    record = json.loads(answer.content)
+    assert record["person"]["name"] == "Emmanuel Macron"
+    assert len(record["faces"]) == len(record["images"]) == 2
+    assert AuditEntry.objects.of(acme.tenant).filter(action="person.exported").count() == 1
+
+
+def test_every_kind_of_event_can_be_chosen() -> None:
+    assert [kind for kind, _ in KINDS] == list(Kind)
+
+
+def _enrol(acme: Customer) -> Person:
+    named = PersonDetails(name="Rishi")
+    return enrol_face(acme.caller, collection="people", image=portrait("sunak"), person=named).faces[0].person
+
+
+def test_a_webhook_is_made_told_switched_off_and_told_again(
+    acme: Customer,
+    receiver: str,  # noqa: F811 -- the fixture
+) -> None:
+    admin = signed_in(member(acme, "admin"))
+    made = admin.post(_address("webhooks"), {"url": receiver, "kinds": ["face.enrolled"]})
+    secret = made.context["made"].secret
+    assert secret in made.content.decode()
+    assert secret not in admin.get(_address("webhooks")).content.decode()
+    hook = Webhook.objects.of(acme.tenant).get()
+    page, switch = (_address(name, webhook=hook.pk) for name in ("webhook", "webhook_switch"))
+
+    Receiver.answers[:] = [500]
+    _enrol(acme)
+    tasks.deliver_due()
+    shown = admin.get(page).content.decode()
+    assert "on its way" in shown
+    assert "answered 500" in shown
+    admin.post(switch)
+    Delivery.objects.of(acme.tenant).update(next_at=hook.created_at)
+    _enrol(acme)  # while it is off
+    tasks.deliver_due()
+    assert len(Receiver.heard) == 1
+    admin.post(switch, {"active": ""})
+    tasks.deliver_due()
+    assert len(Receiver.heard) == 2
+    assert "delivered" in admin.get(page).content.decode()
+
+    delivery = Delivery.objects.of(acme.tenant).get()
+    admin.post(_address("redeliver", webhook=hook.pk, delivery=delivery.pk))
+    tasks.deliver_due()
+    (_, first), (_, second), (_, third) = Receiver.heard
+    assert first == second == third
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.attempts) == ("delivered", 1)
+
+    admin.post(_address("webhook_delete", webhook=hook.pk))
+    assert not Webhook.objects.of(acme.tenant).exists()
+    assert audit.verify(acme.tenant).sound
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": "ftp://example.com/"}, {"url": "https://user@example.com/"}, {"kinds": []}, {"kinds": ["x"]}]
+)
+def test_a_webhook_that_could_never_be_told_is_not_made(acme: Customer, wrong: dict[str, Any]) -> None:
+    admin = signed_in(member(acme, "admin"))
+    sent = {"url": "https://example.com/", "kinds": ["audit.alert"], **wrong}
+    assert admin.post(_address("webhooks"), sent).status_code == 400
+    assert not Webhook.objects.of(acme.tenant).exists()
+
+
+def test_an_image_is_fetched_by_url_under_the_same_guard_as_the_apis(acme: Customer, settings: Any) -> None:
+    client, page = signed_in(member(acme, "operator")), _address("playground_picture")
+    settings.ALLOW_PRIVATE_URLS = True
+    with served(content(portrait("obama"))) as picture, served(content(b"<script>alert(1)</script>")) as script:
+        fetched = client.post(page, {"url": f"http://127.0.0.1:{picture}/"})
+        assert fetched.content == portrait("obama")
+        assert fetched["Content-Type"] == "image/jpeg"
+        refused = client.post(page, {"url": f"http://127.0.0.1:{script}/"})
+        assert (refused.status_code, refused["Content-Type"]) == (422, "text/plain; charset=utf-8")
+        settings.ALLOW_PRIVATE_URLS = False
+        for url in (f"http://127.0.0.1:{picture}/", "file:///etc/passwd", ""):
+            refused = client.post(page, {"url": url})
+            assert refused.status_code == 400
+            assert refused.content.decode().startswith("Nothing can be had from this address.")
