@@ -12,10 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
+from psycopg import sql
 
 from recognition import index_rivals as rivals
 
@@ -30,6 +33,7 @@ KINDS: dict[str, dict[str, str]] = {
     "flat": {"INDEX_EXACT_BYTES": "100000000000"},
     "scan": {"INDEX_EXACT_BYTES": "0", "INDEX_GRAPH_ROWS": "1000000000"},
     "graph": {"INDEX_EXACT_BYTES": "0", "INDEX_GRAPH_ROWS": "0"},
+    "pgvector": {"FACE_INDEX": "pgvector"},
 }
 
 
@@ -39,15 +43,34 @@ def number(word: str) -> int:
     return int(float(word.rstrip("kKmM")) * scale)
 
 
-def measure(size: int, dimension: int, faces: int, kind: str) -> dict[str, Any]:
-    """Fill and search an index of `size` faces, `faces` of each person; return the figures."""
-    with tempfile.TemporaryDirectory(prefix="faceplane-benchmark-") as folder:
+def measure(size: int, dimension: int, faces: int, kind: str, *, server: str = "") -> dict[str, Any]:
+    """Fill and search an index of `size` faces, `faces` of each person; return the figures.
+
+    The kind "pgvector" makes a database of its own on the PostgreSQL server of that URL, as its superuser.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="faceplane-benchmark-"))
+        settings = dict(KINDS[kind])
+        if kind == "pgvector":
+            settings["DATABASE_URL"] = stack.enter_context(_database(server))
         figures: dict[str, Any] = {"faces": size, "dimension": dimension, "faces_a_person": faces, "asked": kind}
         for step in ("fill", "search"):
-            figures |= run_in(folder, __name__, step, size, dimension, faces, **KINDS[kind])
+            figures |= run_in(folder, __name__, step, size, dimension, faces, **settings)
         for left in Path(_open_folder(folder)).glob("*"):
             left.unlink()
         return figures
+
+
+@contextmanager
+def _database(server: str) -> Iterator[str]:
+    """Yield the URL of a database of our own, which is gone afterwards."""
+    name = f"faceplane_benchmark_{os.getpid()}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield f"{server}/{name}"
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def plotted(measured: list[dict[str, Any]]) -> bytes:
@@ -130,35 +153,40 @@ def _open_folder(folder: str) -> str:
 
 
 def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
-    """Make the database, enrol everybody and build the segments. The rows have no faces: nobody will ask for them."""
+    """Make the database, enrol everybody and build the index. The rows have no faces: nobody will ask for them."""
     from django.core.management import call_command  # noqa: PLC0415 -- Django is set up only in the child
     from django.db import connection, transaction  # noqa: PLC0415
 
-    from recognition import packs  # noqa: PLC0415
-    from recognition.index import compaction, store  # noqa: PLC0415
+    from recognition import packs, tasks  # noqa: PLC0415
+    from recognition.index import face_index, pgvector  # noqa: PLC0415
     from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
     from tenants.lifecycle import create_tenant  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
+    postgres = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA foreign_keys=OFF")
+        cursor.execute("SET session_replication_role = replica" if postgres else "PRAGMA foreign_keys=OFF")
+    if postgres:
+        pgvector.prepare()
     tenant = create_tenant("benchmark", "benchmark")
     pack = next(name for name in packs.names() if packs.get(name).dimension == dimension)
     gallery = Gallery.everywhere.create(tenant=tenant, collection_id=1, pack=pack)
     began, number = time.perf_counter(), 1
     for batch in people(size, dimension, faces):
         with transaction.atomic():
-            store.add(gallery, dict(enumerate(batch, start=number)))
+            face_index().add(gallery, dict(enumerate(batch, start=number)))
         number += len(batch)
     enrolled = time.perf_counter()
-    compaction.compact(gallery)
+    tasks.compact_gallery.run(gallery.pk)
     built = time.perf_counter()
     segments = list(IndexSegment.objects.of(tenant))
+    kinds = [f"{one.kind} ef={one.expansion}" if one.expansion else str(one.kind) for one in segments]
+    if postgres:
+        kinds = [f"pgvector ef={pgvector.width(gallery)}"]
     return {
         "enrol_s": round(enrolled - began, 1),
         "build_s": round(built - enrolled, 1),
-        "kind": "+".join(f"{one.kind} ef={one.expansion}" if one.expansion else one.kind for one in segments)
-        or "matrix",
+        "kind": "+".join(kinds) or "matrix",
         "file_mb": round(sum(one.bytes for one in segments) / 1e6, 1),
         "gate": [[one.rank1, one.recall] for one in segments],
     }
@@ -166,10 +194,20 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
 
 def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     """Open the index as a newcomer and search it; then the same rows with the yardsticks that are installed."""
-    from recognition.index import files  # noqa: PLC0415 -- Django is set up only in the child
+    from django.conf import settings  # noqa: PLC0415 -- Django is set up only in the child
+
+    from recognition.index import FaceIndex, files  # noqa: PLC0415
     from recognition.index.local import LocalIndex  # noqa: PLC0415
+    from recognition.index.pgvector import PgvectorIndex  # noqa: PLC0415
     from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
     from tenants.models import Tenant  # noqa: PLC0415
+
+    def newcomer() -> FaceIndex:
+        local = LocalIndex(segmented=True)
+        return PgvectorIndex(local) if settings.FACE_INDEX == "pgvector" else local
+
+    def search(probe: np.ndarray) -> list[int]:
+        return [one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)]
 
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     tenant = Tenant.objects.get()
@@ -177,13 +215,12 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     asked = probes(size, dimension, faces)
     for segment in IndexSegment.objects.of(tenant):
         files.discard(segment)
-    first = _seconds(lambda: LocalIndex(segmented=True).search(gallery, asked[0], limit=_TOP, floor=_ALL))
-    private, index = anonymous_bytes(), LocalIndex(segmented=True)
-    second = _seconds(lambda: index.search(gallery, asked[0], limit=_TOP, floor=_ALL))
+    index = newcomer()
+    first = _seconds(lambda: search(asked[0]))
+    private, index = anonymous_bytes(), newcomer()
+    second = _seconds(lambda: search(asked[0]))
     grown = anonymous_bytes() - private
-    times, found = _timed(
-        lambda probe: [one.face_id for one in index.search(gallery, probe, limit=_TOP, floor=_ALL)], asked
-    )
+    times, found = _timed(search, asked)
     everybody = np.concatenate(list(people(size, dimension, faces)))
     plain, right = _timed(rivals.numpy_(everybody), asked)
     figures = {
@@ -191,14 +228,13 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
         "open_first_s": round(first, 3),
         "open_next_s": round(second, 3),
         "private_bytes_a_face": round(max(grown, 0) / size, 1),
-        "held_bytes_a_face": round(index.private_bytes / size, 1),
         "rivals": {"NumPy": _quality(plain, right, right)},
     }
     for name, make in rivals.installed(size).items():
         began = time.perf_counter()
-        search = make(everybody)
+        rival = make(everybody)
         built = time.perf_counter() - began
-        figures["rivals"][name] = {**_quality(*_timed(search, asked), right), "build_s": round(built, 1)}
+        figures["rivals"][name] = {**_quality(*_timed(rival, asked), right), "build_s": round(built, 1)}
     return figures
 
 

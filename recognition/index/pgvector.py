@@ -140,6 +140,14 @@ def index_if_large(gallery: Gallery) -> bool:
     return bool(width)
 
 
+def width(gallery: Gallery) -> int:
+    """Return the width at which the gallery's graph passed the gate; 0: it is searched exactly."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT width FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
+        passed: int = (cursor.fetchone() or (0,))[0]
+    return passed
+
+
 def _passing_width(gallery: Gallery) -> int:
     """Return the least width at which the graph passes the gate, against exact search in the same table; 0: none."""
     chosen = Embedding.objects.of(gallery.tenant).filter(gallery=gallery).order_by("?").values_list("pk", flat=True)

@@ -33,6 +33,7 @@ class Command(BaseCommand):
         )
         index.add_argument("--kinds", nargs="+", choices=index_benchmark.KINDS, default=["default"])
         index.add_argument("--faces", nargs="+", type=int, default=index_benchmark.FACES, help="of each person")
+        index.add_argument("--server", default="", help="postgresql://USER@HOST:PORT, for the kind pgvector")
         index.add_argument("--plot", type=Path, help="draw p95 against size to this SVG file (needs pygal)")
         console = what.add_parser("console", help="the console's lists and filters in one large collection")
         console.add_argument("--faces", default="100k", help="as in 10k, 100k, 1m")
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         return figures
 
     def _index(
-        self, *, sizes: str, dim: int, faces: list[int], kinds: list[str], plot: Path | None, **_: Any
+        self, *, sizes: str, dim: int, faces: list[int], kinds: list[str], server: str, plot: Path | None, **_: Any
     ) -> list[dict[str, Any]]:
         columns = {
             "p50 ms": "p50_ms",
@@ -92,7 +93,7 @@ class Command(BaseCommand):
         for size in map(index_benchmark.number, sizes.split(",")):
             for each in faces:
                 for kind in kinds:
-                    row = index_benchmark.measure(size, dim, each, kind)
+                    row = index_benchmark.measure(size, dim, each, kind, server=server)
                     for name, figures in ((row["kind"], row), *row["rivals"].items()):
                         cells = (size, each, name, *(figures.get(column, "") for column in columns.values()))
                         self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
