@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 
 from collections_app import conformance
 from collections_app.dialects.native import errors
@@ -142,6 +144,12 @@ def test_every_operation_and_every_code_of_our_own_api_is_recorded() -> None:
     expected = [step["expect"]["json"] for case in cases for step in case.steps]
     provoked = {body["code"] for body in expected if isinstance(body, dict) and "code" in body}
     assert provoked == {answer.code for answer in errors.ANSWERS.values()} - NOT_PROVOKED
+
+
+def test_the_readme_has_every_case(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("conformance", "--table")
+    for table in capsys.readouterr().out.strip().split("\n\n"):
+        assert table in (settings.BASE_DIR / "README.md").read_text(), "manage.py conformance --table prints what it is"
 
 
 class _Deviant(BaseHTTPRequestHandler):

@@ -1,0 +1,191 @@
+"""Nobody reaches another tenant's anything through the console: every page, as it is found in the URL configuration.
+
+A new page is in the table by itself. To ids of somebody else, in its address, its form or its query, it has to answer
+as to ids that nobody has, byte for byte, whatever the role; and otherwise to one's own, else the table tests nothing.
+Who may see and do what within a tenant is held by tests/console/test_roles.py.
+"""
+
+import re
+import secrets
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client, override_settings
+from django.urls import URLPattern, URLResolver, reverse
+from pytest_django import DjangoDbBlocker
+
+from collections_app.console.urls import TENANT
+from collections_app.models import Person
+from collections_app.operations.members import invite
+from collections_app.operations.search import search_by_image
+from tenants.models import Invitation, Member, Tenant
+from tenants.scope import TenantOwned
+from tests.conftest import Customer, make_customer
+from tests.console.conftest import member, signed_in
+from tests.console.test_roles import ROLES
+from tests.dialects.clients import upload
+from tests.make import portrait
+from tests.world import GLOBEX, missing, stock
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Page:
+    """A method at a page's address; `takes` are the parameters of the address besides the tenant."""
+
+    name: str
+    method: str
+    takes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Name it for the test's report."""
+        return f"{self.method.upper()} {self.name}"
+
+
+def _pages(patterns: list[URLPattern | URLResolver], before: tuple[str, ...] = ()) -> Iterator[Page]:
+    for pattern in patterns:
+        takes = (*before, *pattern.pattern.regex.groupindex)
+        if isinstance(pattern, URLResolver):
+            yield from _pages(pattern.url_patterns, takes)
+        elif pattern.name and (view := getattr(pattern.callback, "view_class", None)):
+            yield from (Page(pattern.name, method, takes) for method in ("get", "post") if hasattr(view, method))
+
+
+PAGES = list(_pages(TENANT))
+NO_ID = {"action", "form"}
+IMAGE = portrait("sunak")
+
+
+@dataclass(frozen=True)
+class Places:
+    """One id of each kind, as the console writes it."""
+
+    node: str
+    collection: str
+    face: str
+    person: int
+    other: int
+    search: str
+    member: int
+    invitation: int
+    key: str
+    webhook: str
+    receipt: str
+
+
+def _large() -> int:
+    """Return an id that stands nowhere else on a page."""
+    return secrets.randbits(61) + 2**61
+
+
+def _nowhere() -> Places:
+    """Return ids of the right shape that nobody has."""
+    none = missing()
+    inner = (none.face, _large(), _large(), str(uuid.uuid4()), _large(), _large())
+    return Places(none.node, none.collection, *inner, none.key, none.webhook, none.receipt)
+
+
+def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
+    """Fill a new collection, and return an id of each kind."""
+    ids = stock(customer.caller, name, marker)
+    people = Person.objects.of(customer.tenant)
+    person, other = (people.get(reference=reference).pk for reference in (ids.person, ids.other))
+    search = search_by_image(customer.caller, collection=name, image=IMAGE, request_name=marker).record.uuid
+    user = User.objects.create_user(f"{marker}@{name}")
+    joined = Member.everywhere.create(id=_large(), tenant=customer.tenant, user=user, role="operator").pk
+    invite(customer.caller, email=f"{marker}@example.com", role="operator")
+    waiting = Invitation.objects.of(customer.tenant)
+    invited = _large()
+    waiting.filter(pk__lt=2**60).update(id=invited)
+    inner = (ids.face, person, other, search, joined, invited)
+    return Places(ids.node, ids.collection, *inner, ids.key, ids.webhook, ids.receipt)
+
+
+@dataclass(frozen=True)
+class World:
+    """What acme has and what globex has, and somebody of acme in each role."""
+
+    acme: Customer
+    own: Places
+    foreign: Places
+    team: dict[str, User]
+
+
+@pytest.fixture(scope="module")
+def world(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Make the world once, for real: no request of the table changes it."""
+    options = {"location": str(tmp_path_factory.mktemp("files"))}
+    files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    with django_db_blocker.unblock(), override_settings(STORAGES=settings.STORAGES | {"default": files}):
+        acme, globex = make_customer("acme"), make_customer("globex")
+        own, foreign = _places(acme, "own-one"), _places(globex, "foreign", GLOBEX)
+        yield World(acme, own, foreign, {role: member(acme, role) for role in ROLES})
+        for model in apps.get_models():
+            if issubclass(model, TenantOwned):
+                model.everywhere.all().delete()
+        Tenant.objects.all().delete()
+        User.objects.all().delete()
+
+
+def _inside(home: Places, ids: Places) -> Places:
+    """Return the ids as of one's own collection."""
+    return replace(ids, node=home.node, collection=home.collection)
+
+
+def _ask(page: Page, user: User, ids: Places) -> Any:
+    """Open the page, or send its form, with these ids; whatever it changes is undone."""
+    known = vars(ids) | {"action": "search", "form": "json"}
+    assert known.keys() >= set(page.takes), f"{page}: say in Places what its parameter is"
+    address = reverse(f"console:{page.name}", kwargs={"tenant": "acme"} | {name: known[name] for name in page.takes})
+    sent: dict[str, Any] = {"collection": ids.collection, "collections": [ids.collection], "faces": [ids.face]}
+    sent |= {"person": ids.person, "other": ids.other, "face": ids.face, "key": ids.key, "target": ids.face}
+    if page.method == "post":
+        sent |= {"name": "x", "typed": ids.collection, "role": "auditor", "email": "x@example.com", "hours": 0}
+        sent |= {"scopes": ["read"], "image": upload(IMAGE)}
+    with transaction.atomic():
+        client: Client = signed_in(user)
+        answer: Any = getattr(client, page.method)(address, sent)
+        answer.said = answer.getvalue()
+        transaction.set_rollback(True)
+    return answer
+
+
+def _face_of(answer: Any, ids: Places) -> tuple[int, str, bytes]:
+    """Return status, where to go on, and content, without what is made anew and without the ids that were asked for."""
+    place, content = answer.get("Location", "").encode(), re.sub(rb"[\w-]{43,}", b"<secret>", answer.said)
+    for value in vars(ids).values():
+        place, content = (text.replace(str(value).encode(), b"<id>") for text in (place, content))
+    return answer.status_code, place.decode(), content
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_foreign_id_is_answered_like_a_missing_one(page: Page, world: World) -> None:
+    """Check 4: every page x each role x other tenant's ids: as for a missing id, no foreign byte."""
+    nobody = _nowhere()
+    pairs = [(world.foreign, nobody)]
+    if "node" in page.takes:
+        pairs += [(_inside(world.own, world.foreign), _inside(world.own, nobody))]
+    for role, user in world.team.items():
+        for theirs, none in pairs:
+            answer = _ask(page, user, theirs)
+            assert GLOBEX.encode() not in answer.said, role
+            assert _face_of(answer, theirs) == _face_of(_ask(page, user, none), none), role
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if set(page.takes) - NO_ID], ids=str)
+def test_ones_own_ids_are_answered_otherwise(page: Page, world: World) -> None:
+    """Check 4: without this, a page that finds nothing for anybody would pass the test above."""
+    gone = page.method == "post" and "delete" in page.name  # an index remembers what is undone here
+    own = _places(world.acme, "own-six", "sixth") if gone else world.own
+    nobody, owner = _nowhere(), world.team["owner"]
+    assert _face_of(_ask(page, owner, own), own) != _face_of(_ask(page, owner, nobody), nobody)

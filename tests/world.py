@@ -1,0 +1,54 @@
+"""What a tenant has one of each of, for the tables of isolation: ids as clients write them."""
+
+import secrets
+import uuid
+from dataclasses import dataclass
+
+from collections_app.operations.collections import create_collection
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.webhooks import create_webhook
+from tenants import keys
+from tenants.access import Caller
+from tests.make import portrait
+
+GLOBEX = "marker-of-globex"
+
+
+@dataclass(frozen=True)
+class Ids:
+    """One id of each kind, as clients write it."""
+
+    collection: str
+    node: str
+    person: str
+    other: str
+    face: str
+    receipt: str
+    job: str
+    webhook: str
+    key: str
+
+
+def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
+    """Fill a new collection, and return an id of each kind."""
+    home = create_collection(caller, name=name, images="original")
+    gone = enrol_face(caller, collection=name, image=portrait("sunak"), person=PersonDetails()).faces[0]
+    receipt = delete_face(caller, collection=name, face=gone.uuid)
+    person = PersonDetails(reference=f"p-{name}", name=marker, note=marker)
+    face = enrol_face(caller, collection=name, image=portrait("obama"), person=person).faces[0]
+    key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[home.pk])
+    other = PersonDetails(reference=f"q-{name}")
+    enrol_face(caller, collection=name, image=portrait("macron_2014"), person=other)
+    hook = create_webhook(caller, url="https://example.com/hook", kinds=["face.enrolled"]).webhook
+    erased = (receipt.uuid, f"erasure-{receipt.uuid}")
+    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, *erased, str(hook.pk), key.key.pk)
+
+
+def missing() -> Ids:
+    """Return ids of the right shape that nobody has."""
+    word = f"none{secrets.token_hex(3)}"
+    face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
+    erased = (receipt, f"erasure-{receipt}")
+    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, str(secrets.randbits(62)), key)
