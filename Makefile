@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
+TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # a file's tests share its servers
 
 .PHONY: soak run demo test test-services check setup lock
 
@@ -27,7 +28,7 @@ setup: .venv/.runtime
 	@$(MANAGE) collectstatic --noinput --verbosity 0
 
 test: .venv/.dev setup check
-	$(BIN)/pytest
+	$(BIN)/pytest $(TOGETHER)
 
 # On PostgreSQL and Redis at their standard ports. The role owns its database and is no superuser, so that the whole
 # suite runs behind row-level security.
@@ -35,7 +36,7 @@ test-services: .venv/.dev setup
 	psql -qh 127.0.0.1 -U postgres -c 'CREATE ROLE faceplane LOGIN CREATEDB' 2>/dev/null || true
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
-	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(SERVICES)
+	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(TOGETHER) $(SERVICES)
 
 # The long proofs with the counts of the specification, and the comparisons of times: hours.
 soak: .venv/.dev setup

@@ -24,16 +24,17 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def database(owner: str = "postgres") -> Iterator[str]:
-    """Make a database of the role and yield its name."""
+def database() -> Iterator[str]:
+    """Make a database and a role that owns it; yield the name of both. Row-level security holds the role."""
     name = f"faceplane_{secrets.token_hex(4)}"
     with psycopg.connect(f"{SUPERUSER}/postgres", autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"'.encode())
+        admin.execute(f"CREATE ROLE {name} LOGIN".encode())
+        admin.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
         try:
             yield name
         finally:
-            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+            admin.execute(f"DROP ROLE {name}".encode())
 
 
 needs_postgres = pytest.mark.skipif(not answers(POSTGRES_PORT), reason="no PostgreSQL here")
-needs_redis = pytest.mark.skipif(not answers(REDIS_PORT), reason="no Redis here")

@@ -5,8 +5,6 @@ web server as a role that owns nothing.
 """
 
 import json
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,24 +184,11 @@ def test_the_operator_sees_everybody_in_the_admin(both: tuple[Customer, Customer
     assert all(customer.issued.key.pk in shown for customer in both)
 
 
-@pytest.fixture
-def roles() -> Iterator[tuple[str, str]]:
-    """A role that owns a database, and one that does not."""
-    owner, guest = (f"faceplane_{secrets.token_hex(4)}" for _ in range(2))
-    with psycopg.connect(f"{SUPERUSER}/postgres", autocommit=True) as admin:
-        for role in (owner, guest):
-            admin.execute(f"CREATE ROLE {role} LOGIN".encode())
-        yield owner, guest
-        for role in (owner, guest):
-            admin.execute(f"DROP ROLE {role}".encode())
-
-
 @needs_postgres
-def test_the_web_server_needs_no_table_of_its_own(roles: tuple[str, str], tmp_path: Path) -> None:
+def test_the_web_server_needs_no_table_of_its_own(tmp_path: Path) -> None:
     """As a role without ownership it enrols, finds and erases; the worker's role erases for good; strangers see 0."""
-    owner, guest = roles
-    with database(owner) as name:
-        urls = [f"postgresql://{role}@127.0.0.1:{POSTGRES_PORT}/{name}" for role in roles]
+    with database() as name, database() as guest:
+        urls = [f"postgresql://{role}@127.0.0.1:{POSTGRES_PORT}/{name}" for role in (name, guest)]
         env = environment(tmp_path, DATABASE_URL=urls[0])
         keys = prepare(env, acme="people", globex="people")
         with psycopg.connect(f"{SUPERUSER}/{name}", autocommit=True) as inside:

@@ -1,0 +1,240 @@
+"""Workers over each broker that answers here: told a hundred times they do a thing once, killed they leave it whole."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+from amqp.exceptions import ChannelError
+from celery import Celery
+from django.conf import settings
+
+from tests.index.conftest import Stage
+from tests.index.test_server import repeated
+from tests.make import base64_of, portrait
+from tests.processes import call, manage, web_server
+from tests.services import RABBITMQ_PORT, REDIS_PORT, answers
+
+SOAK = bool(os.environ.get("SOAK"))
+REDELIVERIES = 100
+KILLS = 40 if SOAK else 4
+FILES = {"files": "filesystem://"}
+BROKERS = {
+    name: url
+    for name, port, url in (
+        ("redis", REDIS_PORT, f"redis://127.0.0.1:{REDIS_PORT}/9"),
+        ("rabbitmq", RABBITMQ_PORT, f"amqp://guest:guest@127.0.0.1:{RABBITMQ_PORT}//"),
+    )
+    if answers(port)
+} or FILES  # which take a minute for what the servers do in seconds
+NO_ROWS = [(0,)]
+OPEN = "SELECT count(*) FROM collections_app_receipt WHERE completed_at IS NULL"
+UNTOLD = "SELECT count(*) FROM tenants_delivery WHERE state <> 'delivered'"
+UNSOUND = "SELECT count(*) FROM recognition_indexsegment WHERE condition <> 'sound'"
+RECEIPTS = "SELECT id FROM collections_app_receipt ORDER BY id"
+WORK = """
+import json, sys
+import numpy as np
+from collections_app import erasure
+from collections_app.models import Collection
+from collections_app.operations.collections import create_collection, delete_collection
+from collections_app.operations.erase import delete_face
+from collections_app.operations.webhooks import create_webhook
+from recognition.index import face_index
+from tenants import access, events, usage
+from tests.index import gallery
+
+home = Collection.everywhere.select_related("tenant", "gallery__tenant").get(name="a")
+caller = access.system(home.tenant, "tests")
+create_webhook(caller, url=sys.stdin.read(), kinds=list(events.Kind))
+ids = gallery.enrol(face_index(), home, gallery.people(np.random.default_rng(1), 80, 1))
+gone = create_collection(caller, name="gone")
+gallery.enrol(face_index(), gone, gallery.people(np.random.default_rng(2), 30, 1))
+delete_collection(caller, name="gone")
+receipt = delete_face(caller, collection="a", face=str(home.faces.get(pk=ids[0]).uuid))
+for _ in range(7):
+    usage.count(home.tenant, "tests")
+usage.flush()
+print(json.dumps({"home": home.pk, "gone": gone.pk, "receipt": receipt.pk}))
+"""
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Somebody's server: keeps the ids of the events that it is told of, and what they are."""
+
+    heard: ClassVar[list[tuple[str, str]]] = []
+
+    def do_POST(self) -> None:
+        """Take a delivery."""
+        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.heard.append((event["id"], event["type"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    """Run the server; return its URL."""
+    Receiver.heard.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/hook"
+    server.shutdown()
+    server.server_close()
+
+
+class Queue:
+    """The product's queue, as somebody beside the product sees it."""
+
+    def __init__(self, stage: Stage, url: str) -> None:
+        """Tell the stage's processes of the broker, and empty what others left there."""
+        stage.env |= {"CELERY_BROKER_URL": url, "ALLOW_PRIVATE_URLS": "true"}
+        self._env = stage.env
+        self._app = Celery(broker=url)
+        if url in FILES.values():
+            folder = stage.folder / "data" / "queue"
+            places = {"data_folder_in": "messages", "data_folder_out": "messages", "control_folder": "control"}
+            self._app.conf.broker_transport_options = {name: str(folder / place) for name, place in places.items()}
+            for place in places.values():
+                (folder / place).mkdir(parents=True, exist_ok=True)
+        self._app.control.purge()
+
+    def send(self, task: str, *ids: int, again: int = 1) -> None:
+        """Send a task; `again` and again the same message."""
+        for _ in range(again):
+            self._app.send_task(task, args=ids, task_id=f"{task}-{ids}", retry=True)
+
+    def waiting(self) -> int:
+        """Return how many messages no worker has taken yet."""
+        with self._app.connection_for_read() as connection, connection.channel() as channel:
+            queue: Any = channel
+            try:
+                return int(queue.queue_declare("celery", passive=True).message_count)
+            except ChannelError:
+                return 0  # Redis knows no empty queue
+
+    def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait for something that workers do."""
+        ends = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < ends, f"{self.waiting()} messages wait"
+            time.sleep(0.3)
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--pool", "threads"]
+        command += ["--concurrency", "3", "--loglevel", "ERROR", "--without-mingle", "--without-gossip"]
+        return subprocess.Popen(command, cwd=settings.BASE_DIR, env=self._env, stdout=subprocess.DEVNULL)
+
+    @contextmanager
+    def workers(self, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+        """Run workers, and let those that are left end what they are at."""
+        running = [self.worker() for _ in range(count)]
+        try:
+            yield running
+        finally:
+            for one in running:
+                one.terminate()
+            for one in running:
+                one.wait(timeout=60)
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, receiver: str, broker: str) -> None:
+    """Check 14: two workers with three threads each take 100 deliveries of each task from the broker: duplicates 0."""
+    queue = Queue(stage, BROKERS[broker])
+    ids = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", WORK, given=receiver))
+    for turn in range(REDELIVERIES // 10):
+        del turn  # the tasks take turns, so that unlike ones run beside each other too
+        queue.send("recognition.tasks.compact_gallery", ids["home"], again=10)
+        queue.send("collections_app.tasks.purge_collection", ids["gone"], again=10)
+        queue.send("collections_app.tasks.finish_erasure", ids["receipt"], again=10)
+        queue.send("collections_app.tasks.deliver_due", again=10)
+    assert queue.waiting() >= 4 * REDELIVERIES
+    before = stage.rows(RECEIPTS)
+    with queue.workers(2):
+        queue.until(lambda: queue.waiting() == 0, 120)
+    with queue.workers(1):  # what a task found not ready yet, the schedule asks for again
+        queue.send("collections_app.tasks.purge_due")
+        queue.send("collections_app.tasks.deliver_due")
+        queue.until(lambda: stage.rows(OPEN) == NO_ROWS)
+        queue.until(lambda: stage.rows(UNTOLD) == NO_ROWS)
+    told = [event for event, _ in Receiver.heard]
+    assert len(told) == len(set(told))
+    assert sorted(kind for _, kind in Receiver.heard) == ["collection.index_ready", "face.deleted"]
+    assert stage.rows("SELECT rows, low, high FROM recognition_indexsegment") == [
+        (79, 0, 81)
+    ]  # the face that left was the 81st change
+    assert stage.sealed_files() == stage.published()
+    assert stage.rows(RECEIPTS) == before
+    assert stage.rows("SELECT count(*), count(DISTINCT collection_id) FROM collections_app_face") == [(79, 1)]
+    assert stage.rows("SELECT sum(calls) FROM tenants_usageday WHERE operation = 'tests'") == [(7,)]
+
+
+@pytest.mark.parametrize("broker", list(BROKERS) if SOAK else list(BROKERS)[-1:])
+def test_killed_workers_lose_nothing_and_the_next_one_does_their_work(stage: Stage, broker: str) -> None:
+    """Check 9: kill -9 of a worker 4 times (soak 40), while faces come and go: what was acknowledged holds.
+
+    The worker after the last one signs every receipt and publishes what was half made, with no file left over.
+    """
+    dice = random.Random(3)  # noqa: S311
+    queue = Queue(stage, BROKERS[broker])
+    actor = stage.actor()
+    actor("enrol", name="a", seeds=list(range(120)))
+    key = {"x-api-key": stage.keys["a"]}
+    home = stage.rows("SELECT id FROM collections_app_collection WHERE name = 'a'")[0][0]
+    kept: set[str] = set()
+    gone: set[str] = set()
+    refused: list[Any] = []
+    with web_server(stage.env, workers=1) as (url, _), queue.workers(1) as workers:
+
+        def come_and_go() -> None:
+            body = {"collectionId": "a", "userName": "x", "faceImage": base64_of(portrait("sunak"))}
+            status, answer = call(f"{url}/faces", "POST", body, **key)
+            if status == 200 and dice.random() < 0.5:
+                status, _ = call(f"{url}/faces?collectionId=a&faceId={answer['faceId']}", "DELETE", **key)
+                gone.add(answer["faceId"])
+            elif status == 200:
+                kept.add(answer["faceId"])
+            if status != 200:
+                refused.append(answer)
+
+        with repeated(come_and_go):
+            for _ in range(KILLS):
+                workers.append(queue.worker())
+                queue.send("recognition.tasks.rebuild_index", home, again=3)
+                queue.until(lambda: queue.waiting() == 0)
+                time.sleep(dice.random())
+                victim = workers.pop(0)
+                victim.send_signal(signal.SIGKILL)
+                victim.wait()
+                stage.expire_leases()
+    assert refused == []
+    with queue.workers(1):
+        queue.send("recognition.tasks.rebuild_index", home)
+
+        def tidied() -> bool:
+            queue.send("collections_app.tasks.purge_due")  # as the schedule does
+            return stage.rows(UNSOUND) == stage.rows(OPEN) == NO_ROWS
+
+        queue.until(tidied)
+    there = {uuid for (uuid,) in stage.rows("SELECT uuid FROM collections_app_face")}
+    assert kept <= there
+    assert not gone & there
+    assert len(gone) == stage.rows("SELECT count(*) FROM collections_app_receipt")[0][0]
+    found = {face for face, _ in actor("search", name="a", seed=1, limit=5_000)}
+    assert found == {face for (face,) in stage.rows("SELECT id FROM collections_app_face")}
+    actor("sweep")
+    assert stage.sealed_files() == stage.published() != set()
