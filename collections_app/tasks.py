@@ -132,7 +132,7 @@ def deliver_due() -> None:
         try:
             status = fetch.post(hook.url, content, headers=events.headers(hook, event, content), ports=fetch.PORTS)
         except (ImageUrlRefused, ImageUrlTimeout) as error:
-            events.settle(delivery, status=None, problem=str(error) or type(error).__name__)
+            events.settle(delivery, status=None, problem=str(error) or "took too long")
         else:
             accepted = 200 <= status < 300  # noqa: PLR2004 -- the range of success
             events.settle(delivery, status=status, problem="" if accepted else f"answered {status}")

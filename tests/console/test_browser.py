@@ -8,10 +8,13 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from collections_app.models import Collection, SearchRecord
+from collections_app.models import Collection, Receipt, SearchRecord
+from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.search import search_by_image
-from collections_app.tasks import examine_collection
+from collections_app.operations.webhooks import create_webhook
+from collections_app.tasks import examine_collection, finish_erasure
+from tests.collections_app.test_fetch import content, served
 from tests.conftest import ArgosClient, Customer
 from tests.console.conftest import PASSWORD, member, violations
 from tests.make import IMAGES, base64_of, portrait
@@ -120,15 +123,21 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     """Return the address of every page that is read, with something on each."""
     search_by_image(acme.caller, collection="people", image=portrait("macron_2014"))
     examine_collection.run(examine(acme.caller, collection="people").pk)
-    face, record = crowd.faces.first(), SearchRecord.objects.of(acme.tenant).get()
+    hook = create_webhook(acme.caller, url="https://example.com/", kinds=["face.deleted"]).webhook
+    receipt = delete_face(acme.caller, collection="people", face=crowd.faces.order_by("-number")[0].uuid)
+    finish_erasure.run(receipt.pk)
+    face, record = crowd.faces.order_by("number").first(), SearchRecord.objects.of(acme.tenant).get()
     assert face
     node = {"node": crowd.node}
     places: list[tuple[str, dict[str, Any]]] = [
         *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
-        *((name, {}) for name in ("keys", "members", "settings")),
+        *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks")),
         *((name, node) for name in ("collection", "collection_delete", "faces", "people", "health")),
         ("face", {**node, "face": face.uuid}),
         ("person", {**node, "person": face.person_id}),
+        ("person_erase", {**node, "person": face.person_id}),
+        ("receipt", {"receipt": receipt.uuid}),
+        ("webhook", {"webhook": hook.pk}),
         ("search", {"search": record.uuid}),
     ]
     tenant = [reverse(f"console:{name}", kwargs={"tenant": "acme", **place}) for name, place in places]
@@ -202,3 +211,33 @@ def test_a_photo_without_a_face_says_so(acme: Customer, visit: Visit, tmp_path: 
     page.set_input_files("#id_image", tmp_path / "broken.jpg")
     page.get_by_role("button", name="Who is it?").click()
     expect(page.get_by_role("alert")).to_contain_text("This file is not an image")
+
+
+def test_a_photo_by_url_is_tried_and_shown(acme: Customer, visit: Visit, settings: Any) -> None:
+    settings.ALLOW_PRIVATE_URLS = True
+    page = visit(member(acme, "operator"), "/console/acme/playground/?action=detect")
+    with served(content(portrait("obama"))) as port:
+        page.get_by_label("Address of a photo").fill(f"http://127.0.0.1:{port}/")
+        page.get_by_role("button", name="Fetch").click()
+        expect(page.get_by_alt_text("The photo to be sent")).to_be_visible()
+    page.get_by_role("button", name="Find faces").click()
+    expect(page.get_by_role("heading", name="1 face")).to_be_visible()
+    expect(page.locator("#overlay svg rect")).to_have_count(2)
+    page.get_by_text("NHN Face Recognition").click()
+    page.get_by_text("Faceplane", exact=True).last.click()
+    assert violations(page) == []
+
+
+def test_a_receipt_is_verified_in_place(acme: Customer, crowd: Collection, visit: Visit) -> None:
+    page = visit(member(acme, "operator"), f"/console/acme/collections/{crowd.node}/people/")
+    page.get_by_role("link", name="Rishi Sunak").click()
+    page.get_by_role("link", name="Erase…").click()
+    page.get_by_label("Type “Rishi Sunak” to confirm").fill("Rishi Sunak")
+    page.get_by_label("Reason").fill("asked to")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_role("heading", name="Receipt of erasure")).to_be_visible()
+    finish_erasure.run(Receipt.objects.of(acme.tenant).get().pk)
+    page.reload()
+    page.get_by_role("button", name="Verify the signature").click()
+    expect(page.get_by_text("The signature is genuine")).to_be_visible()
+    assert violations(page) == []
