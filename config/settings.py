@@ -317,6 +317,7 @@ UNFOLD = {
 LANGUAGES = [("en", "English"), ("ko", "한국어")]
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "collections_app" / "locale"]
+FORMAT_MODULE_PATH = "collections_app.formats"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

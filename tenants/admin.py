@@ -5,13 +5,18 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from tenants import audit
+from tenants.access import system
 from tenants.lifecycle import create_tenant
 from tenants.models import ApiKey, AuditEntry, Member, Tenant
+
+_LONGEST_ACTOR = 64
 
 
 class ReadOnly(ModelAdmin):  # type: ignore[misc]  # untyped
@@ -55,12 +60,28 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
         """Erasing a tenant is more than deleting a row."""
         return False
 
+    def has_change_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
+        """What is erased stays so."""
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (obj is None or obj.state != Tenant.State.ERASED)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Offer to suspend and to open again: a tenant is erased by `manage.py erase_tenant` only."""
+        if db_field.name == "state":
+            kwargs["choices"] = [choice for choice in Tenant.State.choices if choice[0] != Tenant.State.ERASED]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: Tenant, form: "ModelForm[Tenant]", change: bool) -> None:  # noqa: FBT001
-        """A new tenant also needs its data key and audit chain."""
-        if not change:
-            made = create_tenant(obj.slug, obj.name)
-            obj.pk, obj.created_at = made.pk, made.created_at
-        super().save_model(request, obj, form, change=True)
+        """A new tenant also needs its data key and audit chain, and its log tells what the operator changed."""
+        with transaction.atomic():
+            if not change:
+                made = create_tenant(obj.slug, obj.name)
+                obj.pk, obj.created_at = made.pk, made.created_at
+            obj.save(force_update=True)
+            before = {name: form.initial.get(name) for name in form.changed_data}
+            after = {name: form.cleaned_data[name] for name in before if form.cleaned_data[name] != before[name]}
+            operator = system(obj, request.user.get_username()[:_LONGEST_ACTOR])
+            audit.record(operator, "tenant.changed", obj, before={name: before[name] for name in after}, after=after)
 
 
 @admin.register(Member)

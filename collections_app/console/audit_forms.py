@@ -14,7 +14,11 @@ ACTIONS = [
     ("collection.searched", _("searches")),
     ("key.", _("keys")),
     ("member.", _("members")),
+    ("webhook.", _("webhooks")),
+    ("index.", _("indexes")),
+    ("image.", _("kept images")),
     ("tenant.", _("the tenant")),
+    ("alert.", _("alerts")),
     ("audit.", _("this log")),
 ]
 

@@ -40,6 +40,7 @@ class KeyForm(ConsoleForm):
         help_text=_("For example 192.0.2.0/24, separated by commas. Empty: from anywhere."),
     )
     requests_per_minute = forms.IntegerField(label=_("Most requests a minute"), min_value=1, required=False)
+    calls_per_day = forms.IntegerField(label=_("Most calls a day"), min_value=1, required=False)
 
     def __init__(self, *args: Any, scopes: Iterable[str], collections: list[str], **kwargs: Any) -> None:  # noqa: ANN401
         """Offer what the member holds: nobody hands out more."""

@@ -1,6 +1,8 @@
 """The console in a real browser: the way of a new tenant, every page for everybody, and nothing on the console."""
 
+import json
 import re
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from collections_app.operations.health import examine
 from collections_app.operations.search import search_by_image
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import examine_collection, finish_erasure
+from tenants import signing
 from tests.collections_app.test_fetch import content, served
 from tests.conftest import ArgosClient, Customer
 from tests.console.conftest import PASSWORD, member, violations
@@ -115,7 +118,10 @@ def _read_the_audit_log(page: Page) -> None:
     page.get_by_text("Filter and export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    assert "collection.policy_changed" in download.value.path().read_text()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        entries, statement = sorted(archive.namelist())
+        assert "collection.policy_changed" in archive.read(entries).decode()
+        signing.check(json.loads(archive.read(statement)))
 
 
 @pytest.fixture

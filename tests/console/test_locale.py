@@ -3,9 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.utils.formats import date_format
+from django.utils.translation import override
 from django.utils.translation.template import templatize
 
 ROOT = settings.BASE_DIR
@@ -34,3 +37,8 @@ def test_every_sentence_has_its_korean_and_no_sentence_is_left_over() -> None:
     assert [m.id for m in known.values() if not all(m.string if isinstance(m.string, tuple) else [m.string])] == []
     assert [m.id for m in known.values() if m.fuzzy] == []
     assert [(m.id, list(map(str, m.check()))) for m in known.values() if list(m.check())] == []
+
+
+def test_a_korean_moment_is_written_in_its_order() -> None:
+    with override("ko"):
+        assert date_format(datetime(2026, 11, 21, 7, 38, tzinfo=UTC), "DATETIME_FORMAT") == "2026년 11월 21일 오전 7:38"

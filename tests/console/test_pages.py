@@ -14,8 +14,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import DjangoAssertNumQueries
 
 from collections_app.models import Collection, Face, HealthReport, Person
+from collections_app.operations.collections import create_collection
 from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due
+from recognition.models import Compaction, IndexSegment
 from tenants import audit
 from tenants.models import AuditEntry, Invitation, Member
 from tests.conftest import Customer
@@ -292,3 +294,40 @@ def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> No
     answer = client.get("/faces", headers={"Accept-Language": "ko"})
     assert answer.json()["message"] == "API Key is required."
     assert "Content-Language" not in answer
+
+
+def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -> None:
+    """Of one's own collections, and of nobody else's."""
+    making = create_collection(acme.caller, name="being made")
+    create_collection(acme.caller, name="untouched")
+    for home in (acme.people, globex.people):
+        IndexSegment.everywhere.create(
+            tenant=home.tenant,
+            gallery_id=home.pk,
+            name=f"of {home.pk}"[:32],
+            kind="flat",
+            pack="light",
+            low=0,
+            high=1,
+            rows=1,
+            bytes=1,
+            rank1=1,
+            recall=1,
+            condition="damaged",
+        )
+    Compaction.everywhere.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading")
+    page = signed_in(member(acme, "auditor")).get(_address("overview"))
+    shown = {home.name: str(condition) for home, condition in page.context["collections"]}
+    assert shown == {"being made": "being_made", "people": "damaged", "untouched": "sound"}
+    for words in ("index being made", "index damaged", "index sound"):
+        assert words in page.content.decode()
+
+
+def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
+    admin = signed_in(member(acme, "admin"))
+    said = {"name": "gate", "scopes": ["search"], "collections": ["people"], "networks": "192.0.2.0/24, 198.51.100.7"}
+    made = admin.post(_address("keys"), {**said, "days": 7, "requests_per_minute": 60, "calls_per_day": 1000})
+    key = made.context["issued"].key
+    assert (key.requests_per_minute, key.calls_per_day) == (60, 1000)
+    assert key.networks == ["192.0.2.0/24", "198.51.100.7/32"]
+    assert key.collections == [acme.people.pk]

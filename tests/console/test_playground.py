@@ -81,3 +81,19 @@ def test_nobody_known_is_an_answer_in_every_dialect(acme: Customer, crowd: Colle
     assert bodies["AccuAuth"]["result"] == []
     assert bodies["NEXTK facedb"]["uuId"] == ""
     assert bodies["Faceplane"]["decision"] == "no_match"
+
+
+def test_a_collection_that_asks_for_consent_gets_it_from_the_playground(acme: Customer, tmp_path: Path) -> None:
+    Collection.objects.of(acme.tenant).update(consent_required=True)
+    client = signed_in(member(acme, "operator"))
+    (tmp_path / "face.jpg").write_bytes(portrait("obama"))
+
+    def enrol(consent: str) -> Any:
+        with (tmp_path / "face.jpg").open("rb") as image:
+            said = {"image": image, "collection": "people", "name": "Barack Obama", "consent": consent}
+            return client.post("/console/acme/playground/enrol/", said)
+
+    assert b"The collection asks for a reference" in enrol("").content
+    enrolled = enrol("form 7").context["result"].faces[0]
+    page = client.get(f"/console/acme/collections/{acme.people.node}/faces/{enrolled.uuid}/")
+    assert "form 7" in page.content.decode()

@@ -1,5 +1,8 @@
 """The audit log: what was done, whether the log is whole, and its export."""
 
+import io
+import json
+import zipfile
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -53,12 +56,16 @@ class ExportView(ConsoleView):
     needs = Scope.AUDIT
 
     def post(self, request: HttpRequest, form: str) -> HttpResponse:
-        """Write it."""
+        """Send it in an archive with the signed statement of what it is, which `manage.py verify_receipt` checks."""
         if form not in get_args(audit.Form):
             raise Http404
         kind: Any = form
         taken = audit.export(self.caller, form=kind, filters=_filters(AuditForm(request.POST)))
-        return download(taken.content, taken.name, taken.media_type)
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+            files.writestr(taken.name, taken.content)
+            files.writestr("statement.json", json.dumps(taken.statement, ensure_ascii=False, indent=2))
+        return download(archive.getvalue(), f"{taken.name}.zip", "application/zip")
 
 
 def _filters(form: AuditForm) -> audit.Filters:

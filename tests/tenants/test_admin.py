@@ -1,0 +1,65 @@
+"""The operator's admin: tenants are made, suspended and given quotas; what was changed stands in the tenant's log."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from tenants import access, audit, keys
+from tenants.errors import TenantSuspended
+from tenants.models import AuditEntry, Tenant
+from tests.conftest import ArgosClient, Customer
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    """Somebody who runs the installation."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("operator"), backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def _form(**said: Any) -> dict[str, Any]:
+    return {"slug": "acme", "name": "Acme", "state": "active", "profiles": "{}", **said}
+
+
+def test_a_tenant_is_made_with_its_keys_and_its_chain(operator: Client) -> None:
+    assert operator.post("/admin/tenants/tenant/add/", _form(slug="new", name="New")).status_code == 302
+    tenant = Tenant.objects.get(slug="new")
+    token = keys.issue(tenant, name="first", scopes=["read"]).token
+    assert ArgosClient(token)("GET", "/faces", page="1").status_code != 403
+    assert audit.verify(tenant).sound
+
+
+def test_a_suspended_tenant_is_answered_no_more_and_its_log_says_who_did_it(operator: Client, acme: Customer) -> None:
+    page = f"/admin/tenants/tenant/{acme.tenant.pk}/change/"
+    assert b"erased" not in operator.get(page).content
+    assert operator.post(page, _form(state="suspended", face_quota="100")).status_code == 302
+    with pytest.raises(TenantSuspended):
+        access.caller_for_key(*keys.split(acme.issued.token), via="tests")
+    entry = AuditEntry.objects.of(acme.tenant).order_by("number").last()
+    assert entry
+    assert (entry.action, entry.actor_name) == ("tenant.changed", "operator")
+    assert entry.facts["after"] == {"state": "suspended", "face_quota": 100}
+    assert operator.post(page, _form(state="active")).status_code == 302
+    assert access.caller_for_key(*keys.split(acme.issued.token), via="tests").tenant == acme.tenant
+
+
+def test_a_tenant_is_neither_deleted_nor_called_erased_by_a_form(operator: Client, acme: Customer) -> None:
+    page = f"/admin/tenants/tenant/{acme.tenant.pk}/"
+    assert (
+        operator.post(f"{page}change/", _form(state="erased")).status_code == 200
+    )  # the form again, with what is wrong
+    assert operator.post(f"{page}delete/", {"post": "yes"}).status_code == 403
+    Tenant.objects.filter(pk=acme.tenant.pk).update(state="erased")
+    assert operator.post(f"{page}change/", _form()).status_code == 403
+    acme.tenant.refresh_from_db()
+    assert acme.tenant.state == "erased"
+
+
+def test_whoever_is_no_operator_does_not_see_it(acme: Customer) -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("owner"), backend="django.contrib.auth.backends.ModelBackend")
+    for path in ("/admin/", "/admin/tenants/tenant/"):
+        assert client.get(path).status_code == 302
