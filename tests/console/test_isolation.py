@@ -101,10 +101,9 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     search = search_by_image(customer.caller, collection=name, image=IMAGE, request_name=marker).record.uuid
     user = User.objects.create_user(f"{marker}@{name}")
     joined = Member.everywhere.create(id=_large(), tenant=customer.tenant, user=user, role="operator").pk
-    invite(customer.caller, email=f"{marker}@example.com", role="operator")
-    waiting = Invitation.objects.of(customer.tenant)
-    invited = _large()
-    waiting.filter(pk__lt=2**60).update(id=invited)
+    email, invited = f"{marker}@example.com", _large()
+    invite(customer.caller, email=email, role="operator")
+    Invitation.objects.of(customer.tenant).filter(email=email).update(id=invited)
     inner = (ids.face, person, other, search, joined, invited)
     return Places(ids.node, ids.collection, *inner, ids.key, ids.webhook, ids.receipt)
 
@@ -137,6 +136,11 @@ def world(
         User.objects.all().delete()
 
 
+def _inside(home: Places, ids: Places) -> Places:
+    """Return the ids as of one's own collection."""
+    return replace(ids, node=home.node, collection=home.collection)
+
+
 def _ask(page: Page, user: User, ids: Places) -> Any:
     """Open the page, or send its form, with these ids; whatever it changes is undone."""
     known = vars(ids) | {"action": "search", "form": "json"}
@@ -167,10 +171,9 @@ def _face_of(answer: Any, ids: Places) -> tuple[int, str, bytes]:
 def test_a_foreign_id_is_answered_like_a_missing_one(page: Page, world: World) -> None:
     """Check 4: every page x each role x other tenant's ids: as for a missing id, no foreign byte."""
     nobody = _nowhere()
-    home = {"node": world.own.node, "collection": world.own.collection}
     pairs = [(world.foreign, nobody)]
     if "node" in page.takes:
-        pairs += [(replace(world.foreign, **home), replace(nobody, **home))]
+        pairs += [(_inside(world.own, world.foreign), _inside(world.own, nobody))]
     for role, user in world.team.items():
         for theirs, none in pairs:
             answer = _ask(page, user, theirs)
