@@ -101,10 +101,9 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     search = search_by_image(customer.caller, collection=name, image=IMAGE, request_name=marker).record.uuid
     user = User.objects.create_user(f"{marker}@{name}")
     joined = Member.everywhere.create(id=_large(), tenant=customer.tenant, user=user, role="operator").pk
-    invite(customer.caller, email=f"{marker}@example.com", role="operator")
-    waiting = Invitation.objects.of(customer.tenant)
-    invited = _large()
-    waiting.filter(pk__lt=2**60).update(id=invited)
+    email, invited = f"{marker}@example.com", _large()
+    invite(customer.caller, email=email, role="operator")
+    Invitation.objects.of(customer.tenant).filter(email=email).update(id=invited)
     inner = (ids.face, person, other, search, joined, invited)
     return Places(ids.node, ids.collection, *inner, ids.key, ids.webhook, ids.receipt)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
@@ -106,13 +106,16 @@ def described(
     status: int = 200,
     **shapes: Any,  # noqa: ANN401 -- as openapi.described() has them
 ) -> Callable[[F], F]:
-    """Describe a method; `at` names what stands in its path, `refused` what it may be refused with beside the usual."""
+    """Describe a method; `at` names what stands in its path, `refused` what it may be refused with beside the usual.
+
+    It stands in the document under the name of its module, with its own sentence as its title.
+    """
     named = at.split()
     usual = [errors.NAMED[name] for name in named]
     usual += [errors.QUERY] if query else []
     usual += [errors.BODY] if "body" in shapes else []
     own = [query] if query else []
-    return openapi.described(
+    shape = openapi.described(
         operation,
         refusal=Problem,
         refusal_type=(ProblemRenderer.media_type,),
@@ -122,3 +125,9 @@ def described(
         status=status,
         **shapes,
     )
+
+    def describe(method: F) -> F:
+        titled = extend_schema(tags=[method.__module__.rpartition(".")[2]], summary=method.__doc__)
+        return titled(shape(method))
+
+    return describe
