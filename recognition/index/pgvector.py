@@ -23,6 +23,7 @@ from recognition.index.local import LocalIndex
 from recognition.index.protocol import Neighbour
 from recognition.index.scores import scored
 from recognition.models import Gallery
+from tenants import wall
 
 GRAPH_ROWS = 100_000
 _WIDTH = 400  # hnsw.ef_search
@@ -169,9 +170,8 @@ class PgvectorIndex:
 
 @contextmanager
 def _as_tenant(gallery: Gallery) -> Iterator[CursorWrapper]:
-    """Yield a cursor that the row-level security lets see this tenant's rows, to the end of the transaction only."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(gallery.tenant_id)])
+    """Yield a cursor that the row-level security lets see this tenant's rows, in workers and commands as well."""
+    with wall.only(gallery.tenant), connection.cursor() as cursor:
         yield cursor
 
 
