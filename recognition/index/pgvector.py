@@ -25,6 +25,7 @@ from recognition.index.local import LocalIndex
 from recognition.index.protocol import Neighbour
 from recognition.index.scores import scored
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from tenants import wall
 
 logger = logging.getLogger("faceplane.index")
 GRAPH_ROWS = 100_000
@@ -247,9 +248,8 @@ def _nearest(gallery: Gallery, probe: np.ndarray, wanted: int, *, width: int | N
 
 @contextmanager
 def _as_tenant(gallery: Gallery) -> Iterator[CursorWrapper]:
-    """Yield a cursor that the row-level security lets see this tenant's rows, to the end of the transaction only."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(gallery.tenant_id)])
+    """Yield a cursor that the row-level security lets see this tenant's rows, in workers and commands as well."""
+    with wall.only(gallery.tenant), connection.cursor() as cursor:
         yield cursor
 
 

@@ -13,6 +13,7 @@ from recognition.index import compaction, pgvector
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
 from recognition.models import IndexSegment, Tombstone
+from tenants import wall
 from tests.conftest import Customer
 from tests.index.gallery import enrol, erase, people
 
@@ -37,8 +38,7 @@ def committed(transactional_db: None) -> Iterator[PgvectorIndex]:
 
 def visible(tenant_id: int | None) -> int:
     """Count the vectors that a session sees which says this tenant, or none, and no WHERE."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(tenant_id or "")])
+    with wall.saying(str(tenant_id or "")), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM recognition_vector")
         return int(cursor.fetchone()[0])
 
@@ -55,8 +55,7 @@ def test_the_database_is_a_second_wall(index: PgvectorIndex, acme: Customer, glo
 
 def give_away(giver: Customer, taker: Customer) -> None:
     """Try to write one tenant's rows into another's."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('faceplane.tenant', %s, true)", [str(giver.tenant.pk)])
+    with wall.only(giver.tenant), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE recognition_vector SET tenant_id = %s", [taker.tenant.pk])
 
 
