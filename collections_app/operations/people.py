@@ -165,11 +165,11 @@ def _records(home: Collection, people: QuerySet[Person]) -> Iterator[PersonRecor
     kept = Face.objects.of(home.tenant).filter(collection=home).exclude(stored_image="").order_by("number")
     for person in people.prefetch_related(Prefetch("faces", kept)).iterator(chunk_size=_BATCH):
         names = {face.stored_image: face.image for face in person.faces.all()}
-        images = (_read(read, image, name) for name, image in names.items())
+        images = (read_kept(read, image, name) for name, image in names.items())
         yield PersonRecord(home, person, tuple(image for image in images if image is not None))
 
 
-def _read(read: Callable[[str, str], bytes], image: str, name: str) -> bytes | None:
+def read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> bytes | None:
     """Read a kept image; None: it was erased since its row was read, or the storage lost it."""
     try:
         return read(image, name)

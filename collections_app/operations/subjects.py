@@ -11,7 +11,7 @@ from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, SearchRecord
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
-from collections_app.operations.people import PersonDetails, find_person, save_person
+from collections_app.operations.people import PersonDetails, find_person, read_kept, save_person
 from collections_app.operations.probing import watch_verifications
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
@@ -143,7 +143,8 @@ def export_person(caller: Caller, *, collection: str | Node, person: str) -> Sub
     found = _person(home, person)
     faces = tuple(found.faces.select_related("person").order_by("number"))
     read = storage.reader(caller.tenant)
-    images = {face.image: read(face.image, face.stored_image) for face in faces if face.stored_image}
+    kept = {face.image: read_kept(read, face.image, face.stored_image) for face in faces if face.stored_image}
+    images = {image: content for image, content in kept.items() if content is not None}
     uuids = {face.uuid for face in faces}
     matches = home.searches.filter(outcome=SearchRecord.Outcome.MATCH).order_by("at")
     searches = tuple(

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 from django.urls import reverse
 
 from collections_app import tasks
@@ -93,6 +94,10 @@ def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd
     assert record["person"]["name"] == "Emmanuel Macron"
     assert len(record["faces"]) == len(record["images"]) == 2
     assert AuditEntry.objects.of(acme.tenant).filter(action="person.exported").count() == 1
+    lost = person.faces.order_by("number")[0]
+    default_storage.delete(lost.stored_image)
+    answer = admin.post(_address("person_export", node=crowd.node, person=person.pk))
+    assert json.loads(answer.content)["images"].keys() == record["images"].keys() - {lost.image}
 
 
 def test_every_kind_of_event_can_be_chosen() -> None:
