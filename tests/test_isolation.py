@@ -12,10 +12,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.conf import settings
 from django.db import transaction
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import DjangoDbBlocker
 
@@ -24,11 +22,9 @@ from collections_app.models import Collection
 from tenants import keys
 from tenants.access import Scope
 from tenants.keys import IssuedKey
-from tenants.models import Tenant
-from tenants.scope import TenantOwned
-from tests.conftest import Customer, make_customer
+from tests.conftest import Customer
 from tests.make import base64_of, portrait
-from tests.world import GLOBEX, Ids, missing, stock
+from tests.world import GLOBEX, Ids, missing, stock, two_tenants
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -191,16 +187,9 @@ def world(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Make the world once, for real: no request of the table changes it. Names of collections have equal lengths."""
-    options = {"location": str(tmp_path_factory.mktemp("files"))}
-    files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    with django_db_blocker.unblock(), override_settings(STORAGES=settings.STORAGES | {"default": files}):
-        acme, globex = make_customer("acme"), make_customer("globex")
+    with two_tenants(django_db_blocker, tmp_path_factory.mktemp("files")) as (acme, globex):
         own, sibling = stock(acme.caller, "own-one"), stock(acme.caller, "own-two")
         yield World(acme, own, sibling, stock(globex.caller, "foreign", GLOBEX), roles(acme, own))
-        for model in apps.get_models():
-            if issubclass(model, TenantOwned):
-                model.everywhere.all().delete()
-        Tenant.objects.all().delete()
 
 
 def roles(acme: Customer, own: Ids) -> dict[str, IssuedKey]:

@@ -2,7 +2,16 @@
 
 import secrets
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker
 
 from collections_app.operations.collections import create_collection
 from collections_app.operations.enrol import enrol_face
@@ -11,9 +20,25 @@ from collections_app.operations.people import PersonDetails
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys
 from tenants.access import Caller
+from tenants.models import Tenant
+from tenants.scope import TenantOwned
+from tests.conftest import Customer, make_customer
 from tests.make import portrait
 
 GLOBEX = "marker-of-globex"
+
+
+@contextmanager
+def two_tenants(blocker: DjangoDbBlocker, folder: Path) -> Iterator[tuple[Customer, Customer]]:
+    """Make acme and globex for a whole module, for real, with their images in the folder; remove them at the end."""
+    files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
+    with blocker.unblock(), override_settings(STORAGES=settings.STORAGES | {"default": files}):
+        yield make_customer("acme"), make_customer("globex")
+        for model in apps.get_models():
+            if issubclass(model, TenantOwned):
+                model.everywhere.all().delete()
+        Tenant.objects.all().delete()
+        User.objects.all().delete()
 
 
 @dataclass(frozen=True)

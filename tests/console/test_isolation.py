@@ -15,11 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 from pytest_django import DjangoDbBlocker
 
@@ -28,14 +26,13 @@ from collections_app.models import Person
 from collections_app.operations.members import invite
 from collections_app.operations.search import search_by_image
 from tenants.events import Kind, emit
-from tenants.models import Delivery, Invitation, Member, Tenant
-from tenants.scope import TenantOwned
-from tests.conftest import Customer, make_customer
+from tenants.models import Delivery, Invitation, Member
+from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.console.test_roles import ROLES
 from tests.dialects.clients import upload
 from tests.make import portrait
-from tests.world import GLOBEX, missing, stock
+from tests.world import GLOBEX, missing, stock, two_tenants
 
 pytestmark = pytest.mark.django_db
 
@@ -129,17 +126,9 @@ def world(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Make the world once, for real: no request of the table changes it."""
-    options = {"location": str(tmp_path_factory.mktemp("files"))}
-    files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    with django_db_blocker.unblock(), override_settings(STORAGES=settings.STORAGES | {"default": files}):
-        acme, globex = make_customer("acme"), make_customer("globex")
+    with two_tenants(django_db_blocker, tmp_path_factory.mktemp("files")) as (acme, globex):
         own, foreign = _places(acme, "own-one"), _places(globex, "foreign", GLOBEX)
         yield World(acme, own, foreign, {role: member(acme, role) for role in ROLES})
-        for model in apps.get_models():
-            if issubclass(model, TenantOwned):
-                model.everywhere.all().delete()
-        Tenant.objects.all().delete()
-        User.objects.all().delete()
 
 
 def _inside(home: Places, ids: Places) -> Places:
