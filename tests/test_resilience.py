@@ -242,7 +242,8 @@ def test_a_queue_that_is_away_delays_and_loses_nothing(installation: Installatio
         assert time.monotonic() < deadline
 
 
-def test_a_silent_queue_is_asked_once_and_then_left_alone_for_a_while(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["redis", "amqp"])
+def test_a_silent_queue_is_asked_once_and_then_left_alone_for_a_while(tmp_path: Path, kind: str) -> None:
     """Check 16: of six events for a webhook, one after another, only the first waits for a queue that says nothing."""
     script = """
 import time
@@ -259,7 +260,7 @@ for number in range(6):
     print("took", time.monotonic() - began)
 """
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
-        env = environment(tmp_path, CELERY_BROKER_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        env = environment(tmp_path, CELERY_BROKER_URL=f"{kind}://127.0.0.1:{silent.getsockname()[1]}/0")
         manage(env, "migrate", "--verbosity", "0")
         shown = manage(env, "shell", "--verbosity", "0", "-c", script).split()
     first, *others = [float(word) for word in shown if word[0].isdigit()]
