@@ -65,16 +65,6 @@ class SeveralFaces(RecognitionError):
         self.count = count
 
 
-class FaceTooSmall(RecognitionError):
-    """The face's shorter side has too few pixels."""
-
-    def __init__(self, minimum: float, actual: float) -> None:
-        """Keep the least side and the face's, in pixels."""
-        super().__init__(minimum, actual)
-        self.minimum = minimum
-        self.actual = actual
-
-
 class LowQuality(RecognitionError):
     """The face fails a quality gate."""
 

@@ -72,7 +72,6 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
             % {"count": e.count}
         ),
     ),
-    recognition.FaceTooSmall: (422, lambda _e: _("The face is too small.")),
     recognition.LowQuality: (
         422,
         lambda e: (

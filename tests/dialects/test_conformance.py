@@ -120,7 +120,6 @@ def test_our_server_keeps_the_contract(server: Server, dialect: str, case: confo
 # What no request can bring about on a server that is well, or only by chance.
 NOT_PROVOKED = {
     "busy",
-    "face_too_small",
     "idempotency_key_in_use",
     "image_too_small",
     "internal_error",

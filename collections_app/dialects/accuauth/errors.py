@@ -70,7 +70,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.UnsupportedFormat: _invalid("image format {format} is not supported"),
     recognition.NoFace: _invalid("no face detected"),
     recognition.SeveralFaces: _invalid("{count} faces detected"),
-    recognition.FaceTooSmall: _invalid("face is too small"),
     recognition.LowQuality: _invalid("face quality is too low"),
     recognition.SpoofSuspected: _invalid("liveness check failed"),
     recognition.Busy: _LATER,

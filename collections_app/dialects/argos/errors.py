@@ -102,7 +102,6 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.UnsupportedFormat: _NO_IMAGE,
     recognition.NoFace: _UNSPECIFIED,
     recognition.SeveralFaces: _UNSPECIFIED,
-    recognition.FaceTooSmall: _UNSPECIFIED,
     recognition.LowQuality: _UNSPECIFIED,
     recognition.SpoofSuspected: _UNSPECIFIED | _SPOOF,
     recognition.Busy: _LATER,

@@ -62,7 +62,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.UnsupportedFormat: Answer(415, "unsupported_format", "Send JPEG or PNG."),
     recognition.NoFace: Answer(422, "no_face", "The image shows no face."),
     recognition.SeveralFaces: Answer(422, "several_faces", "The image shows several faces."),
-    recognition.FaceTooSmall: Answer(422, "face_too_small", "The face is too small."),
     recognition.LowQuality: Answer(422, "low_quality", "The face does not meet the collection's policy."),
     recognition.SpoofSuspected: Answer(422, "spoof_suspected", "The face looks like a picture of a face."),
     recognition.Busy: Answer(503, "busy", "Too many images at once. Try again."),

@@ -86,7 +86,6 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     recognition.UnsupportedFormat: _FORMAT,
     recognition.NoFace: _INVALID,  # H17
     recognition.SeveralFaces: _INVALID,
-    recognition.FaceTooSmall: _INVALID,
     recognition.LowQuality: _INVALID,  # a policy of ours, as is the next
     recognition.SpoofSuspected: _INVALID,
     recognition.Busy: _INTERNAL,  # as TooManyRequests
