@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from collections_app import storage
 from collections_app.models import Collection, Face, Person, Receipt
-from recognition.index import face_index, files, store
+from recognition.index import face_index, files, pgvector, store
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
@@ -131,6 +131,7 @@ def erase_tenant(caller: Caller) -> Receipt:
         tenant.state, tenant.name, tenant.slug = Tenant.State.ERASED, "", f"erased-{tenant.pk}"
         tenant.save(update_fields=["state", "name", "slug"])
     storage.erase_all(tenant)
+    pgvector.drop_graphs(Gallery.objects.of(tenant).values_list("pk", flat=True))
     for model in apps.get_models():
         if issubclass(model, TenantOwned) and model not in _KEPT:
             remove_rows(model.objects.of(tenant))
@@ -156,7 +157,7 @@ def scrub() -> str:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             busy, *_ = cursor.fetchone()
             return "" if busy else "deleted rows overwritten, write-ahead log truncated"
-        tables = [connection.ops.quote_name(model._meta.db_table) for model in _TABLES]
+        tables = [connection.ops.quote_name(model._meta.db_table) for model in _TABLES] + pgvector.tables()
         cursor.execute(_OURS, [tables])
         if cursor.fetchone() != (True,):
             logger.error("The role of DATABASE_URL must own the tables, or nothing can be erased for good.")

@@ -16,7 +16,7 @@ from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt
 from recognition import packs
-from recognition.index import store
+from recognition.index import pgvector, store
 from recognition.models import Embedding, Gallery
 from recognition.separation import HIGH, LOW, Findings, separate
 from tenants import access, audit, events
@@ -47,6 +47,7 @@ def purge_collection(collection_id: int) -> None:
             Embedding.everywhere.filter(face_id__in=[pk for pk, _ in batch]).delete()
             Face.everywhere.filter(pk__in=[pk for pk, _ in batch]).delete()
     Person.everywhere.filter(collection_id=collection_id).delete()
+    pgvector.drop_graphs([collection_id])
     Gallery.everywhere.filter(collection_id=collection_id).delete()
     for receipt in Receipt.everywhere.select_related("tenant").filter(collection_id=collection_id, completed_at=None):
         erasure.finish(receipt)

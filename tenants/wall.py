@@ -69,8 +69,8 @@ def shut() -> None:
 def saying(value: str) -> Iterator[None]:
     """Say a tenant's id, NOBODY or EVERYBODY, and afterwards what was said before."""
     before = _said.get()
-    _say(value)
     try:
+        _say(value)
         yield
     finally:
         try:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db import ProgrammingError, connection, models, transaction
+from django.db import OperationalError, ProgrammingError, connection, models, transaction
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -103,6 +103,24 @@ def test_a_row_cannot_be_written_into_another_tenant(both: tuple[Customer, Custo
             Face.everywhere.update(tenant=globex.tenant)
         assert Face.everywhere.filter(tenant=globex.tenant).delete()[0] == 0
     assert Face.objects.of(globex.tenant).count() == Face.objects.of(acme.tenant).count() == 1
+
+
+@walled
+@pytest.mark.django_db
+def test_a_line_that_dies_while_it_is_told_leaves_nothing_said(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a worker would go on as one tenant's alone, on every later connection."""
+
+    def dead(database: object) -> None:
+        raise OperationalError
+
+    with monkeypatch.context() as broken, pytest.raises(OperationalError):  # noqa: PT012
+        broken.setattr(wall, "_tell", dead)
+        with wall.only(acme.tenant):
+            pass
+    assert said() == wall.EVERYBODY
+    assert Face.everywhere.count() == 0
+    with wall.only(acme.tenant):
+        assert said() == str(acme.tenant.pk)
 
 
 @walled

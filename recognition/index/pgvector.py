@@ -13,7 +13,7 @@ again.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -106,39 +106,61 @@ def move_out(gallery: Gallery) -> None:
                 "DELETE FROM recognition_vector WHERE tenant_id = %s AND gallery_id = %s",
                 [gallery.tenant_id, gallery.pk],
             )
-            cursor.execute(f"DROP INDEX IF EXISTS {graph_name(gallery)}")
+            cursor.execute(f"DROP INDEX IF EXISTS {graph_name(gallery.pk)}")
             cursor.execute("DELETE FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
 
 
 def index_if_large(gallery: Gallery) -> bool:
     """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it is used now.
 
-    One that fails the gate goes again, and is tried anew when the gallery is twice as large.
+    It is examined again whenever the gallery is twice as large. One that fails the gate goes, and is built anew then.
     """
-    size = Gallery.objects.of(gallery.tenant).values_list("size", flat=True).get(pk=gallery.pk)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT width, rows FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
-        width, rows = cursor.fetchone() or (0, 0)
-        if size < GRAPH_ROWS or width or size < 2 * rows:
-            return bool(width)
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [gallery.pk])
         if not cursor.fetchone()[0]:
-            return False  # another worker is at it
+            return bool(width(gallery))  # another worker is at it
         try:
-            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery)}")  # one that was not finished
-            cursor.execute(
-                f"CREATE INDEX CONCURRENTLY {graph_name(gallery)} ON recognition_vector"
-                f" USING hnsw ((vector::halfvec({store.dimension(gallery)})) halfvec_ip_ops)"
-                f" WHERE tenant_id = {int(gallery.tenant_id)} AND gallery_id = {int(gallery.pk)}"
-            )
-            cursor.execute("ANALYZE recognition_vector")
-            width = _passing_width(gallery)
-            cursor.execute(_VERDICT, [gallery.pk, width, size])
-            if not width:
-                cursor.execute(f"DROP INDEX CONCURRENTLY {graph_name(gallery)}")
+            size = Gallery.objects.of(gallery.tenant).values_list("size", flat=True).get(pk=gallery.pk)
+            cursor.execute("SELECT width, rows FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
+            passed, rows = cursor.fetchone() or (0, 0)
+            if size < GRAPH_ROWS or size < 2 * rows:
+                return bool(passed)
+            if not passed:
+                _build_graph(gallery, cursor)
+            passed = _passing_width(gallery)
+            cursor.execute(_VERDICT, [gallery.pk, passed, size])
+            if not passed:
+                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery.pk)}")
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [gallery.pk])
-    return bool(width)
+    return bool(passed)
+
+
+def _build_graph(gallery: Gallery, cursor: CursorWrapper) -> None:
+    cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery.pk)}")  # one that was not finished
+    cursor.execute(
+        f"CREATE INDEX CONCURRENTLY {graph_name(gallery.pk)} ON recognition_vector"
+        f" USING hnsw ((vector::halfvec({store.dimension(gallery)})) halfvec_ip_ops)"
+        f" WHERE tenant_id = {int(gallery.tenant_id)} AND gallery_id = {int(gallery.pk)}"
+    )
+    cursor.execute("ANALYZE recognition_vector")
+
+
+def drop_graphs(gallery_ids: Iterable[int]) -> None:
+    """Remove the HNSW indexes of galleries that go; the vectors go with their templates."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for pk in gallery_ids:
+                cursor.execute(f"DROP INDEX IF EXISTS {graph_name(pk)}")
+
+
+def tables() -> list[str]:
+    """Return the tables that hold vectors, where they were made."""
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('recognition_vector') IS NOT NULL")
+        return ["recognition_vector"] if cursor.fetchone() == (True,) else []
 
 
 def width(gallery: Gallery) -> int:
@@ -243,7 +265,9 @@ def _nearest(gallery: Gallery, probe: np.ndarray, wanted: int, *, width: int | N
     with transaction.atomic(), _as_tenant(gallery) as cursor:
         cursor.execute(_WAY, [wanted, width, gallery.pk])
         cursor.execute(nearest_query(gallery), [_text(probe), wanted])
-        return [face for (face,) in cursor.fetchall()]
+        found = [face for (face,) in cursor.fetchall()]
+        cursor.execute("SET LOCAL enable_indexscan TO DEFAULT")  # the caller's transaction may go on
+        return found
 
 
 @contextmanager
@@ -262,6 +286,6 @@ def _text(vector: np.ndarray) -> str:
     return "[" + ",".join(f"{float(value):.8g}" for value in vector) + "]"
 
 
-def graph_name(gallery: Gallery) -> str:
+def graph_name(gallery_id: int) -> str:
     """Return the name of a gallery's own HNSW index."""
-    return f"recognition_vector_{int(gallery.pk)}"
+    return f"recognition_vector_{int(gallery_id)}"

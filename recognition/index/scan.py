@@ -25,6 +25,8 @@ _LANE = 16  # NumKong's packed kernel takes widths of so many bytes five times a
 _HEAD_SHARE = 3 / 8
 _PACKING = 4  # bytes that packing adds to a row
 _SAMPLE = 16_384
+_EXAMINED = 32  # the limit at which the self-test examines
+_ROUND = 1e-3  # by which a template's norm may be off (recognition.index.store), and more than float32 loses
 _FLOAT, _REAL = 4, 8
 _FEW = 1 / 8  # of the rows; more are compared in place
 
@@ -64,7 +66,8 @@ class Flat:
         products = np.asarray(numkong.cdist(query[None], self._bytes, metric="dot"))[0]
         products[dead] = _NOWHERE
         unit = scale * self._scale
-        slack = self._lost + float(np.linalg.norm(probe - query / scale)) * (1 + self._lost)
+        slack = self._lost * float(np.linalg.norm(probe)) + _ROUND
+        slack += float(np.linalg.norm(probe - query / scale)) * (1 + _ROUND + self._lost)
         bar = (floor - slack) * unit
         if limit < len(products):
             bar = max(bar, float(np.partition(products, -limit)[-limit]) - 2 * slack * unit)
@@ -104,13 +107,14 @@ class Scan:
         yield turn.tobytes()
 
     def search(self, probe: np.ndarray, limit: int, expansion: int, dead: np.ndarray) -> Candidates:
-        """Return the nearest `limit` rows, about; `expansion` rows in 1024 are read whole."""
+        """Return the nearest `limit` rows, about; `expansion` rows in 1024 are read whole, of a larger limit more."""
         turned = probe @ self._turn
         scale = _scale(turned)
         query = _to_bytes(turned, scale)[None]
         heads = np.asarray(numkong.dots_packed(query[:, : self._axes].copy(), self._heads))[0]
         heads[dead] = _NOWHERE
-        near = _highest(heads, max(limit, expansion * len(heads) >> 10), limit)
+        read = int(expansion / 1024 * len(heads) * max(1.0, limit / _EXAMINED))
+        near = _highest(heads, max(limit, min(read, len(heads))), limit)
         if not len(near):
             return near, np.zeros(0)
         products = np.asarray(numkong.cdist(query, self._bytes.take(near, axis=0), metric="dot"))[0]

@@ -8,6 +8,9 @@ import pytest
 from django.core.management import call_command
 from django.db import ProgrammingError, connection, transaction
 
+from collections_app.erasure import scrub
+from collections_app.operations.collections import delete_collection
+from collections_app.tasks import purge_collection
 from recognition import tasks
 from recognition.index import compaction, pgvector
 from recognition.index.local import LocalIndex
@@ -108,6 +111,35 @@ def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
         assert near[:2] == local.search(gallery, vectors[row], limit=2, floor=ALL)
 
 
+def test_a_graph_is_examined_again_when_its_gallery_has_grown(
+    committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it goes with its collection."""
+    gallery, random = acme.people.gallery, np.random.default_rng(8)
+    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    enrol(committed, acme.people, people(random, 600, 2))
+    assert pgvector.index_if_large(gallery)
+    enrol(committed, acme.people, people(random, 500, 2))
+    monkeypatch.setattr(pgvector, "WIDTHS", (1,))
+    monkeypatch.setattr(pgvector, "_MARGIN", 0)
+    assert pgvector.index_if_large(gallery)  # not yet twice as large
+    enrol(committed, acme.people, people(random, 200, 2))
+    assert not pgvector.index_if_large(gallery)
+    assert not uses_graph(acme)
+    monkeypatch.undo()
+    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    enrol(committed, acme.people, people(random, 1500, 2))
+    assert pgvector.index_if_large(gallery)
+    delete_collection(acme.caller, name="people")
+    purge_collection.run(acme.people.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = %s", [pgvector.graph_name(gallery.pk)])
+        assert cursor.fetchone() == (0,)
+    assert visible(acme.tenant.pk) == 0
+    assert "recognition_vector" in pgvector.tables()
+    assert scrub() == "dead rows vacuumed"
+
+
 def uses_graph(owner: Customer) -> bool:
     """Say whether a search of the gallery walks its HNSW index."""
     seen: list[str] = []
@@ -122,7 +154,7 @@ def uses_graph(owner: Customer) -> bool:
         probe = people(np.random.default_rng(6), 1, 1)[0]
         PgvectorIndex(LocalIndex(segmented=True)).search(owner.people.gallery, probe, limit=5, floor=ALL)
     assert seen
-    return pgvector.graph_name(owner.people.gallery) in seen[0]
+    return pgvector.graph_name(owner.people.pk) in seen[0]
 
 
 def test_what_nobody_reads_any_more_goes(index: PgvectorIndex, acme: Customer) -> None:

@@ -62,6 +62,19 @@ def test_a_scan_finds_as_many_as_were_asked_for_while_any_live() -> None:
         assert not np.isin(rows, dead).any()
 
 
+def test_a_larger_limit_reads_more_rows() -> None:
+    """Recall of the asked for does not fall with their number; 60,000 spread rows are a scan's hardest."""
+    random = np.random.default_rng(5)
+    vectors = unit(random.standard_normal((60_000, 128), dtype=np.float32))
+    scan = written(Scan, vectors)
+    for limit in (32, 122, 1022):
+        shares = []
+        for probe in unit(random.standard_normal((10, 128))):
+            rows, _ = scan.search(probe, limit, 256, np.zeros(0, dtype=np.int64))
+            shares.append(len({*rows} & {*np.argsort(vectors @ probe)[-limit:]}) / limit)
+        assert np.mean(shares) > 0.95
+
+
 CHILD = """
 import json, mmap, sys
 from pathlib import Path
