@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -102,23 +103,26 @@ class Queue:
         """Tell the stage's processes of the broker, and empty what others left there."""
         stage.env |= {"CELERY_BROKER_URL": url, "ALLOW_PRIVATE_URLS": "true"}
         self._env = stage.env
-        self._app = Celery(broker=url)
+        self._url = url  # said at each use: an app of Celery's takes CELERY_BROKER_URL from the environment instead
+        self._app = Celery()
         if url in FILES.values():
             folder = stage.folder / "data" / "queue"
             places = {"data_folder_in": "messages", "data_folder_out": "messages", "control_folder": "control"}
             self._app.conf.broker_transport_options = {name: str(folder / place) for name, place in places.items()}
             for place in places.values():
                 (folder / place).mkdir(parents=True, exist_ok=True)
-        self._app.control.purge()
+        with self._app.connection_for_write(url) as connection:
+            self._app.control.purge(connection)
 
     def send(self, task: str, *ids: int, again: int = 1) -> None:
         """Send a task; `again` and again the same message."""
-        for _ in range(again):
-            self._app.send_task(task, args=ids, task_id=f"{task}-{ids}", retry=True)
+        with self._app.connection_for_write(self._url) as connection:
+            for _ in range(again):
+                self._app.send_task(task, args=ids, task_id=f"{task}-{ids}", connection=connection)
 
     def waiting(self) -> int:
         """Return how many messages no worker has taken yet."""
-        with self._app.connection_for_read() as connection, connection.channel() as channel:
+        with self._app.connection_for_read(self._url) as connection, connection.channel() as channel:
             queue: Any = channel
             try:
                 return int(queue.queue_declare("celery", passive=True).message_count)
@@ -136,6 +140,7 @@ class Queue:
         """Start a worker."""
         command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--pool", "threads"]
         command += ["--concurrency", "3", "--loglevel", "ERROR", "--without-mingle", "--without-gossip"]
+        command += ["--hostname", f"{secrets.token_hex(4)}@%h"]  # RabbitMQ turns a second one of the same name away
         return subprocess.Popen(command, cwd=settings.BASE_DIR, env=self._env, stdout=subprocess.DEVNULL)
 
     @contextmanager
@@ -162,7 +167,7 @@ def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, re
         queue.send("collections_app.tasks.purge_collection", ids["gone"], again=10)
         queue.send("collections_app.tasks.finish_erasure", ids["receipt"], again=10)
         queue.send("collections_app.tasks.deliver_due", again=10)
-    assert queue.waiting() >= 4 * REDELIVERIES
+    queue.until(lambda: queue.waiting() >= 4 * REDELIVERIES)
     before = stage.rows(RECEIPTS)
     with queue.workers(2):
         queue.until(lambda: queue.waiting() == 0, 120)
