@@ -205,7 +205,7 @@ def test_the_operator_sees_everybody_in_the_admin(both: tuple[Customer, Customer
 @needs_postgres
 def test_the_web_server_needs_no_table_of_its_own(tmp_path: Path) -> None:
     """As a role without ownership it enrols, finds and erases; the worker's role erases for good; strangers see 0."""
-    with database() as name, database() as guest:
+    with database() as guest, database() as name:  # the guest is granted rights there, so it goes last
         urls = [f"postgresql://{role}@127.0.0.1:{POSTGRES_PORT}/{name}" for role in (name, guest)]
         env = environment(tmp_path, DATABASE_URL=urls[0])
         keys = prepare(env, acme="people", globex="people")
