@@ -31,6 +31,10 @@ _FLOAT = 4
 _KINDS = (IndexSegment.Kind.GRAPH, IndexSegment.Kind.SCAN, IndexSegment.Kind.FLAT)
 
 
+class NoneGood(Exception):
+    """No kind of segment answers as exact search does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Templates numbered `low` < sequence <= `high`, which become one segment, or none if nobody is left."""
@@ -135,7 +139,11 @@ def _publish_span(gallery: Gallery, span: Span, lease: Lease) -> None:
 
 
 def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
-    """Make the span's file in the best kind that passes the gate; None: no template is left in the span."""
+    """Make the span's file in the best kind that passes the gate; None: no template is left in the span.
+
+    Raises:
+        NoneGood: not even the exact kind passed, so something is broken; what is published stays.
+    """
     mine = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=span.low, sequence__lte=span.high)
     total, width = mine.count(), store.dimension(gallery)
     if not total:
@@ -149,7 +157,9 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
             ids[filled:upto], vectors[filled:upto] = rows.ids, rows.vectors
             filled = upto
             lease.progress("reading", filled, total)
-        for kind in _kinds(gallery, filled * width * _FLOAT) if filled else ():
+        if not filled:
+            return None
+        for kind in _kinds(gallery, filled * width * _FLOAT):
             segment = IndexSegment(
                 tenant_id=gallery.tenant_id,
                 gallery=gallery,
@@ -162,7 +172,7 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
             )
             if _made(segment, ids[:filled], vectors[:filled], lease):
                 return segment
-    return None
+    raise NoneGood(gallery.pk)
 
 
 def _kinds(gallery: Gallery, size: int) -> tuple[str, ...]:

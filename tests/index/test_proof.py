@@ -269,3 +269,36 @@ def test_a_worker_that_lost_its_lease_cannot_publish(
     assert compaction.compact(acme.people.gallery) == 0
     segment = IndexSegment.objects.of(acme.tenant).get()
     assert [path.stem for path in files.sealed_path(acme.tenant.pk, "").parent.glob("*")] == [segment.name]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_picture_enrolled_many_times_stays_findable(
+    kind: str, acme: Customer, settings: Settings, segments: LocalIndex
+) -> None:
+    """Equal templates are equal answers to the gate: it does not refuse a segment for choosing another of them."""
+    prefer(settings, kind)
+    vectors = np.repeat(people(np.random.default_rng(16), 4, 1), 150, axis=0)
+    ids = enrol(segments, acme.people, vectors)
+    assert compaction.compact(acme.people.gallery) == 1
+    assert IndexSegment.objects.of(acme.tenant).get().kind == kind
+    found = LocalIndex(segmented=True).search(acme.people.gallery, vectors[0], limit=100, floor=ALL)
+    assert {one.face_id for one in found} <= set(ids[:150])
+    assert len(found) == 100
+
+
+def test_what_is_published_stays_if_no_kind_is_good(
+    acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate that nothing passes, not even exact search, takes no face from the index."""
+    vectors = people(np.random.default_rng(17), 100, 1)
+    ids = enrol(segments, acme.people, vectors)
+    compaction.compact(acme.people.gallery)
+    before = IndexSegment.objects.of(acme.tenant).get()
+    compaction.outdate(acme.people.gallery)
+    monkeypatch.setattr("recognition.index.selftest.RANK_1", 1.1)
+    with pytest.raises(compaction.NoneGood):
+        compaction.compact(acme.people.gallery)
+    assert IndexSegment.objects.of(acme.tenant).get() == before
+    found = LocalIndex(segmented=True).search(acme.people.gallery, vectors[0], limit=1_000, floor=ALL)
+    assert {one.face_id for one in found} == set(ids)
+    assert Compaction.objects.of(acme.tenant).get().fault == "NoneGood"
