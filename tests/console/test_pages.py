@@ -159,6 +159,30 @@ def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: 
     assert found.after is None
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "2024-13-45T00:00:00Z~1",
+        "2000-01-01T00:00:00~1",
+        "0001-01-01T00:00:00+14:00~1",
+        "2000-01-01T00:00:00Z~x",
+        f"2000-01-01T00:00:00Z~{2**63}",
+        str(2**63),
+    ],
+)
+def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collection, before: str) -> None:
+    """A month 13, a time without its zone, one before all years, no key, a key too large: the list is at its start."""
+    _who(acme, "obama")
+    auditor = signed_in(member(acme, "auditor"))
+    of_crowd = [_address(name, node=crowd.node) for name in ("people", "faces")]
+    for address in (*of_crowd, _address("searches")):
+        shown, first = auditor.get(address, {"before": before}), auditor.get(address)
+        assert shown.status_code == 200
+        assert shown.context["found"].rows == first.context["found"].rows != ()
+    for name in ("receipts", "audit"):
+        assert auditor.get(_address(name), {"before": before}).status_code == 200
+
+
 def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
     page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
