@@ -339,12 +339,23 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
             recall=1,
             condition="damaged",
         )
-    Compaction.everywhere.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading")
-    page = signed_in(member(acme, "auditor")).get(_address("overview"))
+    soon = timezone.now() + timedelta(seconds=60)
+    Compaction.everywhere.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading", leased_until=soon)
+    auditor = signed_in(member(acme, "auditor"))
+    page = auditor.get(_address("overview"))
     shown = {home.name: str(condition) for home, condition in page.context["collections"]}
     assert shown == {"being made": "being_made", "people": "damaged", "untouched": "sound"}
     for words in ("index being made", "index damaged", "index sound"):
         assert words in page.content.decode()
+    index = _address("index", node=making.node)
+    assert "being made" in auditor.get(index).content.decode()
+    Compaction.objects.of(acme.tenant).update(leased_until=timezone.now())  # its worker was killed
+    assert "index being made" not in auditor.get(_address("overview")).content.decode()
+    waiting = auditor.get(index).content.decode()
+    assert "being made" not in waiting
+    assert "every 2s" in waiting
+    Compaction.objects.of(acme.tenant).update(stage="")
+    assert "every 2s" not in auditor.get(index).content.decode()
 
 
 def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
