@@ -124,8 +124,9 @@ def _claimed_delivery() -> Delivery | None:
     waiting = due.filter(webhook__active=True).order_by("next_at")
     for delivery in waiting.select_related("webhook__tenant", "event__tenant")[:_BATCH]:
         mine = Delivery.everywhere.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
-        if mine.update(attempts=F("attempts") + 1, next_at=now + events.LEASE):
-            delivery.attempts += 1
+        until = now + events.LEASE
+        if mine.update(attempts=F("attempts") + 1, next_at=until):
+            delivery.attempts, delivery.next_at = delivery.attempts + 1, until
             return delivery
     return None
 

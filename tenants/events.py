@@ -91,15 +91,17 @@ def signature(secret: str, event: str, moment: str, content: bytes) -> str:
 
 
 def settle(delivery: Delivery, *, status: int | None, problem: str = "") -> None:
-    """Write down how an attempt went, and when to try again."""
-    delivery.status, delivery.problem = status, problem[:200]
+    """Write down how an attempt went, and when to try again; nothing if it is no longer this attempt's to say."""
+    now = timezone.now()
+    said: dict[str, object] = {"status": status, "problem": problem[:200], "next_at": None}
     if not problem:
-        delivery.state, delivery.delivered_at, delivery.next_at = Delivery.State.DELIVERED, timezone.now(), None
+        said |= {"state": Delivery.State.DELIVERED, "delivered_at": now}
     elif delivery.attempts > len(BACKOFF):
-        delivery.state, delivery.next_at = Delivery.State.FAILED, None
+        said["state"] = Delivery.State.FAILED
     else:
-        delivery.next_at = timezone.now() + BACKOFF[delivery.attempts - 1]
-    delivery.save(update_fields=["status", "problem", "state", "delivered_at", "next_at"])
+        said["next_at"] = now + BACKOFF[delivery.attempts - 1]
+    claimed = {"pk": delivery.pk, "attempts": delivery.attempts, "next_at": delivery.next_at}
+    Delivery.objects.of(delivery.webhook.tenant).filter(**claimed).update(**said)
 
 
 def _context(hook: Webhook) -> str:

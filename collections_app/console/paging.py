@@ -5,10 +5,14 @@ the list is narrowed by; only then are its rows read.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
+
+_LARGEST = 2**63 - 1
+_DIGITS = len(str(_LARGEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,8 @@ class Page:
 
 def page_by_number(rows: QuerySet[Any], chosen: QuerySet[Any], before: str, *, size: int, oldest: bool = False) -> Page:
     """Return the rows of those chosen that come after the one numbered `before`, the newest first or the oldest."""
-    if before.isdecimal():
-        chosen = chosen.filter(**{"number__gt" if oldest else "number__lt": int(before)})
+    if (last := number(before)) is not None:
+        chosen = chosen.filter(**{"number__gt" if oldest else "number__lt": last})
     order = "number" if oldest else "-number"
     numbers = list(chosen.order_by(order).values_list("number", flat=True)[: size + 1])
     found = tuple(rows.filter(number__in=numbers[:size]).order_by(order))
@@ -31,15 +35,31 @@ def page_by_number(rows: QuerySet[Any], chosen: QuerySet[Any], before: str, *, s
 
 def page_by_time(rows: QuerySet[Any], before: str, *, field: str, size: int, oldest: bool = False) -> Page:
     """Return the rows that come after `before`, by a time and then by key, the newest first or the oldest."""
-    moment, _, key = before.partition("~")
-    at = parse_datetime(moment) if key.isdecimal() else None
+    place = _place(before)
     sign, beyond = ("", "gt") if oldest else ("-", "lt")
-    if at is not None:
+    if place is not None:
+        at, key = place
         # The first condition says nothing new, but it is the one by which the database finds its place in the index.
-        later = Q(**{f"{field}__{beyond}": at}) | Q(**{field: at, f"pk__{beyond}": int(key)})
+        later = Q(**{f"{field}__{beyond}": at}) | Q(**{field: at, f"pk__{beyond}": key})
         rows = rows.filter(**{f"{field}__{beyond}e": at}).filter(later)
     found = list(rows.order_by(f"{sign}{field}", f"{sign}pk")[: size + 1])
     more = len(found) > size
     return Page(
         tuple(found[:size]), f"{getattr(found[size - 1], field).isoformat()}~{found[size - 1].pk}" if more else None
     )
+
+
+def number(text: str) -> int | None:
+    """Return the number that a page ended with; None: it is none, or larger than any that a database holds."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS and int(text) <= _LARGEST else None
+
+
+def _place(before: str) -> tuple[datetime, int] | None:
+    """Return the time and the key that the page before ended with; None: it is the first, or no page ends so."""
+    moment, _, text = before.partition("~")
+    key = number(text)
+    try:
+        at = parse_datetime(moment)
+        return (at.astimezone(UTC), key) if at is not None and at.tzinfo and key is not None else None
+    except (ValueError, OverflowError):  # a month 13; a time that is in no year once it is in UTC
+        return None

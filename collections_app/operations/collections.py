@@ -83,6 +83,8 @@ def lock(home: Collection) -> Gallery:
 def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, **policy: Any) -> Collection:  # noqa: ANN401
     """Make a collection; what is not given of the policy takes its default, the threshold a false match rate of 1e-4.
 
+    As in a search, the threshold may be a cosine by the pack's name.
+
     Raises:
         CollectionExists: the tenant has a living collection of that name.
         QuotaExceeded: the tenant has as many collections as it may.
@@ -90,7 +92,7 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     """
     caller.require(Scope.ADMIN)
     policy.setdefault("similarity_threshold", packs.get(pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE))
-    collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy))
+    collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy, pack))
     collection.full_clean(validate_unique=False, validate_constraints=False)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
     quota = caller.tenant.collection_quota
@@ -160,14 +162,15 @@ def rename_collection(caller: Caller, *, collection: str | Node, name: str) -> C
 
 
 def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  # noqa: ANN401
-    """Change a collection's policy.
+    """Change a collection's policy; as in a search, the threshold may be a cosine by the pack's name.
 
     Raises:
         django.core.exceptions.ValidationError: a value is out of its bounds.
     """
     caller.require(Scope.ADMIN)
     collection = find(caller, name)
-    before = {field: getattr(collection, field) for field in _known(policy)}
+    policy = _known(policy, collection.pack)
+    before = {field: getattr(collection, field) for field in policy}
     for field, value in policy.items():
         setattr(collection, field, value)
     collection.full_clean(validate_unique=False, validate_constraints=False)
@@ -194,12 +197,12 @@ def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
     return receipt
 
 
-def _known(policy: dict[str, Any]) -> dict[str, Any]:
+def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
     unknown = policy.keys() - _POLICY
     if unknown:
         message = f"No policy is called {', '.join(sorted(unknown))}."
         raise TypeError(message)
-    return policy
+    return {field: value(pack) if callable(value) else value for field, value in policy.items()}
 
 
 def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
-from collections_app.models import Face
+from collections_app.models import Collection, Face
 from collections_app.operations.collections import find
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
@@ -33,10 +33,10 @@ class Comparison:
 class Verification:
     """An enrolled face, the face of the image, and their cosine."""
 
+    collection: Collection
     face: Face
     seen: Analysis
     cosine: float
-    pack: str
 
 
 def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
@@ -89,7 +89,7 @@ def verify(
     template = face_index().vector(home.gallery, enrolled.pk)
     with transaction.atomic():
         watch_verifications(caller, enrolled)
-    return Verification(enrolled, seen, float(seen.faces[0].template @ template), home.pack)
+    return Verification(home, enrolled, seen, float(seen.faces[0].template @ template))
 
 
 def _seen(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from collections_app import erasure, tasks
 from collections_app.errors import ReceiptNotFound, UnknownCursor
@@ -66,8 +66,9 @@ def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50)
         last = receipts.filter(pk=before).first()
         if last is None:
             raise UnknownCursor
-        receipts = receipts.filter(requested_at__lt=last.requested_at)
-    return receipts.order_by("-requested_at")[:limit]
+        at = last.requested_at
+        receipts = receipts.filter(Q(requested_at__lt=at) | Q(requested_at=at, pk__lt=before))
+    return receipts.order_by("-requested_at", "-pk")[:limit]
 
 
 def get_receipt(caller: Caller, *, receipt: str) -> Receipt:

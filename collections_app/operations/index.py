@@ -1,15 +1,15 @@
 """See how a collection's index is, and have it made again."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from collections_app.models import Collection
 from collections_app.operations.collections import find, list_collections
-from collections_app.operations.jobs import Job, index_job, seconds_left
+from collections_app.operations.jobs import Job, index_job
 from recognition import tasks
 from recognition.index import compaction
 from recognition.models import Compaction, Gallery, IndexSegment
@@ -20,10 +20,9 @@ from tenants.queue import soon
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """A collection's index: what it holds, whether all of it is sound, and how far the work on it is.
+    """A collection's index: what it holds, whether all of it is sound, and the work on it.
 
-    `waiting` are the changes since the last segment: they are searched exactly. `stage` is empty when nobody works on
-    it; `seconds_left` is about the stage and None until it can be known. `fault` is what stopped the last attempt.
+    `waiting` are the changes since the last segment: they are searched exactly.
     """
 
     collection: Collection
@@ -32,12 +31,7 @@ class IndexState:
     waiting: int
     segments: tuple[IndexSegment, ...]
     buried: int
-    stage: str
-    rows_done: int
-    rows_total: int
-    seconds_left: float | None
-    finished_at: datetime | None
-    fault: str
+    job: Job
 
     @property
     def sound(self) -> bool:
@@ -58,7 +52,6 @@ def index_state(caller: Caller, *, collection: str) -> IndexState:
     caller.require(Scope.READ)
     home = find(caller, collection)
     gallery: Gallery = home.gallery
-    work = Compaction.objects.of(caller.tenant).filter(gallery=gallery).first() or Compaction(gallery=gallery)
     segments = IndexSegment.objects.of(caller.tenant).filter(gallery=gallery).order_by("low")
     return IndexState(
         collection=home,
@@ -67,12 +60,7 @@ def index_state(caller: Caller, *, collection: str) -> IndexState:
         waiting=gallery.head - gallery.base,
         segments=tuple(segments),
         buried=gallery.tombstones.count(),
-        stage=work.stage,
-        rows_done=work.done,
-        rows_total=work.total,
-        seconds_left=seconds_left(work.stage_began_at, work.done, work.total) if work.stage else None,
-        finished_at=work.finished_at,
-        fault=work.fault,
+        job=index_job(home),
     )
 
 
@@ -80,12 +68,12 @@ def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
     """Say of each collection within reach, by its id, whether its index can be used or is being made: three queries."""
     caller.require(Scope.READ)
     homes = list_collections(caller).values_list("pk", flat=True)
-    made = Compaction.objects.of(caller.tenant).exclude(stage="").values_list("gallery_id", flat=True)
+    held = Compaction.objects.of(caller.tenant).filter(leased_until__gt=timezone.now(), fault="")
     unsound = IndexSegment.objects.of(caller.tenant).exclude(condition=IndexSegment.Condition.SOUND)
     conditions = dict.fromkeys(homes, IndexCondition.SOUND)
     for condition, those in (
         (IndexCondition.DAMAGED, unsound.values_list("gallery_id", flat=True)),
-        (IndexCondition.BEING_MADE, made),
+        (IndexCondition.BEING_MADE, held.values_list("gallery_id", flat=True)),
     ):
         conditions |= {home: condition for home in those if home in conditions}
     return conditions

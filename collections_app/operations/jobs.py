@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -26,6 +26,8 @@ from tenants.models import Tenant
 _NUMBER = re.compile("[0-9]{1,19}")
 _LARGEST_ID = 2**63 - 1
 R = TypeVar("R", bound=Model)
+Place: TypeAlias = tuple[datetime, int]
+"""Where a job stands in the list: since when it is there, and then by the key of what it is about."""
 
 
 class Kind(StrEnum):
@@ -47,7 +49,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of work, told as of now. `since` is where it stands in the list.
+    """A piece of work, told as of now.
 
     Rows, progress (0 to 1) and seconds are of the present stage, and None where they cannot be known. `fault` is what
     stopped the last attempt.
@@ -57,7 +59,7 @@ class Job:
     kind: Kind
     collection: Collection | None
     state: State
-    since: datetime
+    place: Place
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stage: str = ""
@@ -76,10 +78,10 @@ class JobPage:
     more: bool
 
 
-def list_jobs(caller: Caller, *, limit: int, before: datetime | None = None) -> JobPage:
+def list_jobs(caller: Caller, *, limit: int, before: Place | None = None) -> JobPage:
     """List the jobs within reach that are not over, newest first; `before` is where the page before ended."""
     caller.require(Scope.READ)
-    found = sorted(_under_way(caller, before, limit + 1), key=lambda job: job.since, reverse=True)
+    found = sorted(_under_way(caller, before, limit + 1), key=lambda job: job.place, reverse=True)
     return JobPage(tuple(found[:limit]), more=len(found) > limit)
 
 
@@ -105,7 +107,8 @@ def get_job(caller: Caller, *, job: str) -> Job:
 def index_job(home: Collection) -> Job:
     """Tell how far the work on a collection's index is."""
     work = _compactions(home.tenant).filter(gallery_id=home.pk).first()
-    return _index_job(work) if work else Job(f"{Kind.INDEX}-{home.pk}", Kind.INDEX, home, State.DONE, home.created_at)
+    place = (home.created_at, home.pk)
+    return _index_job(work) if work else Job(f"{Kind.INDEX}-{home.pk}", Kind.INDEX, home, State.DONE, place)
 
 
 def health_job(report: HealthReport) -> Job:
@@ -117,7 +120,7 @@ def health_job(report: HealthReport) -> Job:
         kind=Kind.HEALTH,
         collection=report.collection,
         state=state,
-        since=report.created_at,
+        place=(report.created_at, report.pk),
         started_at=report.began_at,
         finished_at=report.finished_at,
         progress=report.progress / 100,
@@ -132,7 +135,7 @@ def erasure_job(receipt: Receipt) -> Job:
         kind=Kind.ERASURE,
         collection=receipt.collection,
         state=State.DONE if receipt.completed_at else State.WAITING,
-        since=receipt.requested_at,
+        place=(receipt.requested_at, receipt.pk),
         started_at=receipt.requested_at,
         finished_at=receipt.completed_at,
     )
@@ -157,7 +160,7 @@ def _index_job(work: Compaction) -> Job:
         kind=Kind.INDEX,
         collection=home,
         state=state,
-        since=work.began_at or home.created_at,
+        place=(work.began_at or home.created_at, home.pk),
         started_at=None if state == State.WAITING else work.began_at,
         finished_at=work.finished_at if state == State.DONE else None,
         stage=work.stage if running else "",
@@ -169,7 +172,7 @@ def _index_job(work: Compaction) -> Job:
     )
 
 
-def _under_way(caller: Caller, before: datetime | None, most: int) -> Iterator[Job]:
+def _under_way(caller: Caller, before: Place | None, most: int) -> Iterator[Job]:
     """Give up to so many jobs of each kind that are not over, newest first."""
     active = Q(leased_until__gt=timezone.now()) | ~Q(stage="") | ~Q(fault="") | Q(unsound=True)
     works = _compactions(caller.tenant).filter(active, gallery__collection__state=Collection.State.ACTIVE)
@@ -182,9 +185,12 @@ def _under_way(caller: Caller, before: datetime | None, most: int) -> Iterator[J
     yield from map(erasure_job, _newest(pending, "requested_at", before, most))
 
 
-def _newest(rows: QuerySet[R], time: str, before: datetime | None, most: int) -> QuerySet[R]:
-    older = rows.filter(**{f"{time}__lt": before}) if before else rows.filter(**{f"{time}__isnull": False})
-    return older.order_by(f"-{time}")[:most]
+def _newest(rows: QuerySet[R], time: str, before: Place | None, most: int) -> QuerySet[R]:
+    rows = rows.filter(**{f"{time}__isnull": False})
+    if before:
+        at, key = before
+        rows = rows.filter(Q(**{f"{time}__lt": at}) | Q(**{time: at, "pk__lt": key}))
+    return rows.order_by(f"-{time}", "-pk")[:most]
 
 
 def _compactions(tenant: Tenant) -> QuerySet[Compaction]:

@@ -13,6 +13,7 @@ from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.collections import find
 from collections_app.operations.faces import find_face
+from collections_app.operations.people import find_person
 from recognition.index import face_index, store
 from recognition.models import Gallery
 from tenants import audit
@@ -118,8 +119,10 @@ def move_faces(
     return target
 
 
-def merge_people(caller: Caller, *, collection: str, person: int, other: int, reason: str = "") -> Person:
+def merge_people(caller: Caller, *, collection: str, person: int | str, other: int | str, reason: str = "") -> Person:
     """Give the other person's faces to the person; the other person goes.
+
+    A number is our id; a text is the caller's reference, or else our id.
 
     Raises:
         PersonNotFound: one of them is not in the collection, or they are the same.
@@ -166,8 +169,8 @@ def _new_person(home: Collection, name: str) -> Person:
     return Person.everywhere.create(id=pk, tenant=home.tenant, collection=home, reference=str(pk), name=name)
 
 
-def _person(home: Collection, person: int) -> Person:
-    found = home.people.filter(pk=person).first()
+def _person(home: Collection, person: int | str) -> Person:
+    found = find_person(home, person) if isinstance(person, str) else home.people.filter(pk=person).first()
     if found is None:
         raise PersonNotFound(str(person))
     return found

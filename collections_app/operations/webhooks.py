@@ -109,7 +109,7 @@ def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Del
 
 
 def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
-    """Send an event to a webhook once more, with all its attempts before it.
+    """Send an event to a webhook once more, with all its attempts before it; one that is under way counts no more.
 
     Raises:
         WebhookNotFound: the tenant has no such webhook, or the webhook no such delivery.
@@ -122,7 +122,8 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
         if found is None:
             raise WebhookNotFound
         found.state, found.attempts, found.next_at = Delivery.State.PENDING, 0, timezone.now()
-        found.save(update_fields=["state", "attempts", "next_at"])
+        found.status, found.problem, found.delivered_at = None, "", None
+        found.save(update_fields=["state", "attempts", "next_at", "status", "problem", "delivered_at"])
         audit.record(caller, "webhook.redelivered", hook, event=str(found.event_id))
         transaction.on_commit(lambda: soon(tasks.deliver_due.name))
     return found

@@ -121,6 +121,16 @@ def test_faces_that_go_together_have_a_receipt_each(acme: Customer, stored: Path
     assert _files(stored) == 0
 
 
+def test_receipts_of_one_moment_are_all_listed(acme: Customer) -> None:
+    for n in range(5):
+        Receipt.everywhere.create(tenant=acme.tenant, kind="face", subject=str(n), requested_by="x")
+    Receipt.objects.of(acme.tenant).update(requested_at=timezone.now())
+    seen: list[Receipt] = []
+    while page := list(list_receipts(acme.caller, before=seen[-1].pk if seen else None, limit=2)):
+        seen += page
+    assert sorted(receipt.subject for receipt in seen) == ["0", "1", "2", "3", "4"]
+
+
 def test_a_receipt_is_not_signed_while_anything_is_left(acme: Customer, stored: Path) -> None:
     """Check 23: a certificate is never given for what is not so."""
     face = _enrol(acme, "macron_2025", "em")

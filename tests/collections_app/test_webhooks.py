@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from collections_app import tasks
@@ -21,7 +21,7 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
-from collections_app.operations.webhooks import create_webhook, list_deliveries
+from collections_app.operations.webhooks import create_webhook, list_deliveries, redeliver
 from recognition.index.local import LocalIndex
 from recognition.tasks import compact_gallery
 from tenants import audit, events
@@ -35,16 +35,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Somebody's server: keeps what it is sent and answers what it is told to."""
+    """Somebody's server: keeps what it is sent and answers what it is told to, when what is to happen meanwhile has."""
 
     heard: ClassVar[list[tuple[dict[str, str], bytes]]] = []
     answers: ClassVar[list[int]] = []
+    meanwhile: ClassVar[list[Callable[[], None]]] = []
 
     def do_POST(self) -> None:
         """Take a delivery."""
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.heard.append((dict(self.headers.items()), content))
-        self.send_response(self.answers.pop(0) if self.answers else 204)
+        status = self.answers.pop(0) if self.answers else 204
+        if self.meanwhile:
+            self.meanwhile.pop()()
+            connections.close_all()
+        self.send_response(status)
         self.end_headers()
 
     def log_message(self, *args: Any) -> None:
@@ -57,6 +62,7 @@ def receiver(settings: Any) -> Iterator[str]:
     settings.ALLOW_PRIVATE_URLS = True
     Receiver.heard.clear()
     Receiver.answers.clear()
+    Receiver.meanwhile.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/hook"
@@ -189,6 +195,32 @@ def test_a_delivery_fails_in_the_end(acme: Customer, receiver: str) -> None:
     delivery = Delivery.objects.of(acme.tenant).get()
     assert (delivery.state, delivery.attempts) == ("failed", len(events.BACKOFF) + 1)
     assert len(Receiver.heard) == delivery.attempts
+
+
+@pytest.mark.parametrize("then", [lambda: None, tasks.deliver_due], ids=["waiting", "taken up"])
+def test_an_attempt_that_fails_after_send_again_says_nothing(
+    acme: Customer, receiver: str, then: Callable[[], None]
+) -> None:
+    """It was the last of eight or the first, and its delivery waits again or was taken up: either way it is told."""
+    hook = create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"]).webhook
+    _enrol(acme)
+    delivery = Delivery.objects.of(acme.tenant).get()
+
+    def send_again() -> None:
+        asked = redeliver(acme.caller, webhook=str(hook.pk), delivery=str(delivery.pk))
+        assert (asked.status, asked.problem, asked.delivered_at) == (None, "", None)
+        then()
+
+    for attempts in (len(events.BACKOFF), 0):
+        Delivery.objects.of(acme.tenant).update(state="pending", attempts=attempts, next_at=timezone.now(), status=500)
+        Receiver.heard.clear()
+        Receiver.answers[:] = [500]
+        Receiver.meanwhile[:] = [send_again]
+        tasks.deliver_due()
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.attempts) == ("delivered", 1)
+        assert (delivery.status, delivery.problem, delivery.next_at) == (204, "", None)
+        assert len(Receiver.heard) == 2
 
 
 def test_a_redelivered_task_tells_nothing_twice(acme: Customer, receiver: str) -> None:

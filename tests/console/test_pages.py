@@ -159,6 +159,30 @@ def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: 
     assert found.after is None
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "2024-13-45T00:00:00Z~1",
+        "2000-01-01T00:00:00~1",
+        "0001-01-01T00:00:00+14:00~1",
+        "2000-01-01T00:00:00Z~x",
+        f"2000-01-01T00:00:00Z~{2**63}",
+        str(2**63),
+    ],
+)
+def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collection, before: str) -> None:
+    """A month 13, a time without its zone, one before all years, no key, a key too large: the list is at its start."""
+    _who(acme, "obama")
+    auditor = signed_in(member(acme, "auditor"))
+    of_crowd = [_address(name, node=crowd.node) for name in ("people", "faces")]
+    for address in (*of_crowd, _address("searches")):
+        shown, first = auditor.get(address, {"before": before}), auditor.get(address)
+        assert shown.status_code == 200
+        assert shown.context["found"].rows == first.context["found"].rows != ()
+    for name in ("receipts", "audit"):
+        assert auditor.get(_address(name), {"before": before}).status_code == 200
+
+
 def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
     page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
@@ -315,12 +339,23 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
             recall=1,
             condition="damaged",
         )
-    Compaction.everywhere.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading")
-    page = signed_in(member(acme, "auditor")).get(_address("overview"))
+    soon = timezone.now() + timedelta(seconds=60)
+    Compaction.everywhere.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading", leased_until=soon)
+    auditor = signed_in(member(acme, "auditor"))
+    page = auditor.get(_address("overview"))
     shown = {home.name: str(condition) for home, condition in page.context["collections"]}
     assert shown == {"being made": "being_made", "people": "damaged", "untouched": "sound"}
     for words in ("index being made", "index damaged", "index sound"):
         assert words in page.content.decode()
+    index = _address("index", node=making.node)
+    assert "being made" in auditor.get(index).content.decode()
+    Compaction.objects.of(acme.tenant).update(leased_until=timezone.now())  # its worker was killed
+    assert "index being made" not in auditor.get(_address("overview")).content.decode()
+    waiting = auditor.get(index).content.decode()
+    assert "being made" not in waiting
+    assert "every 2s" in waiting
+    Compaction.objects.of(acme.tenant).update(stage="")
+    assert "every 2s" not in auditor.get(index).content.decode()
 
 
 def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:

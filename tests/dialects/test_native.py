@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from collections_app import tasks
+from collections_app.dialects.native.wire.base import cursor
 from collections_app.operations.collections import update_policy
 from tenants import keys, signing
 from tests.conftest import Customer
@@ -73,11 +74,11 @@ def test_collections_are_made_changed_listed_and_deleted(native: NativeClient) -
     changed = native("PATCH", path, {"retention_days": None, "liveness_threshold": 70, "images": "crop"}).json()
     assert changed == made.json() | {"retention_days": None, "liveness_threshold": 70, "images": "crop"}
     assert native("GET", path).json() == changed
-    names, cursor = [], ""
-    while cursor is not None:
-        page = native("GET", f"/collections?limit=1&cursor={cursor}").json()
+    names, following = [], ""
+    while following is not None:
+        page = native("GET", f"/collections?limit=1&cursor={following}").json()
         names += [one["name"] for one in page["collections"]]
-        cursor = page["next_cursor"]
+        following = page["next_cursor"]
     assert names == ["Büro 1", "people"]
     assert native("DELETE", path).json()["state"] == "pending"
     problem(native("GET", path), 404, "collection_deleted")
@@ -157,6 +158,13 @@ def test_a_refusal_is_a_problem_document_with_a_code(native: NativeClient) -> No
     problem(native("PUT", faces, {}), 405, "method_not_allowed")
 
 
+@pytest.mark.parametrize(
+    "wrong", [cursor("\ud800"), cursor("x\0"), base64_of(b"[" * 2000)], ids=["half", "nul", "deep"]
+)
+def test_a_cursor_that_was_never_given_out_is_unknown(native: NativeClient, wrong: str) -> None:
+    problem(native("GET", f"/collections?cursor={quote(wrong)}"), 422, "unknown_cursor")
+
+
 def test_a_body_that_cannot_be_read_is_a_problem_document(acme: Customer) -> None:
     http, headers = Client(raise_request_exception=False), {"x-api-key": acme.issued.token}
     path = "/api/v1/detect"
@@ -188,6 +196,23 @@ def test_a_key_without_the_scope_is_not_allowed(acme: Customer) -> None:
         ("GET", "/webhooks", None, "admin"),
     ):
         assert problem(reader(method, path, body), 403, "not_allowed")["scope"] == scope
+
+
+def test_the_scope_that_is_told_is_enough(native: NativeClient, acme: Customer) -> None:
+    """Verifying asks for search only, a policy for admin only, a merge for enrol only: none also for read."""
+    face = native.enrol("macron_2025", person={"reference": "em"}).json()
+    native.enrol("macron_2014", person={"reference": "twin"})
+    search, admin, enrol = (
+        NativeClient(keys.issue(acme.tenant, name=scope, scopes=[scope]).token)
+        for scope in ("search", "admin", "enrol")
+    )
+    image = {"image": base64_of(portrait("macron_2014"))}
+    for whom in ({"face": face["id"]}, {"person": "em"}):
+        assert search("POST", "/collections/people/verify", image | whom).json()["decision"] == "match"
+    changed = admin("PATCH", "/collections/people", {"similarity_threshold": 91}).json()
+    assert changed["similarity_threshold"] == 91
+    merged = enrol("POST", "/collections/people/people/em/merge", {"other": "twin"})
+    assert merged.json()["id"] == face["person"]["id"]
 
 
 def test_consent_is_asked_for_where_the_policy_says_so(native: NativeClient) -> None:
@@ -261,8 +286,8 @@ def test_work_behind_the_requests_is_answered_with_its_job(native: NativeClient,
     rest = native("GET", f"/jobs?cursor={first['next_cursor']}").json()
     assert [*first["jobs"], *rest["jobs"]] == listed
     assert rest["next_cursor"] is None
-    for cursor in ("MQ", "IngiCg==", "OTIyMzM3MjAzNjg1NDc3NTgwNw=="):  # no base64, text, a time that no calendar has
-        problem(native("GET", f"/jobs?cursor={cursor}"), 422, "unknown_cursor")
+    for wrong in ("MQ", cursor(1), cursor("x"), cursor("1~"), cursor(f"1~{2**63}"), cursor(f"{2**63}~1")):
+        problem(native("GET", f"/jobs?cursor={wrong}"), 422, "unknown_cursor")  # the last: a time of no calendar
     for nobody in ("index-0", "index-" + "9" * 19, "index-" + "9" * 5000, "health-1", "erasure-x", "index", "x-1"):
         problem(native("GET", f"/jobs/{nobody}"), 404, "job_not_found")
 

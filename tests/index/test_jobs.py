@@ -31,6 +31,17 @@ def _ids(caller: Caller) -> list[str]:
     return [job.id for job in list_jobs(caller, limit=50).jobs]
 
 
+def _by_twos(caller: Caller) -> list[Job]:
+    """Return every job, as its pages of two have them."""
+    seen: list[Job] = []
+    more = True
+    while more:
+        page = list_jobs(caller, limit=2, before=seen[-1].place if seen else None)
+        seen += page.jobs
+        more = page.more
+    return seen
+
+
 def _indexed(customer: Customer) -> None:
     """Give the customer's collection one segment."""
     enrol(LocalIndex(segmented=True), customer.people, people(np.random.default_rng(1), 100, 1))
@@ -140,13 +151,13 @@ def test_pages_join_without_gap_or_overlap(acme: Customer) -> None:
     assert lease
     _erased(acme, "other")
     examine(acme.caller, collection="other")
-    seen: list[Job] = []
-    more = True
-    while more:
-        page = list_jobs(acme.caller, limit=2, before=seen[-1].since if seen else None)
-        seen += page.jobs
-        more = page.more
-    assert [job.kind for job in seen] == ["health", "erasure", "index", "health", "erasure"]
+    assert [job.kind for job in _by_twos(acme.caller)] == ["health", "erasure", "index", "health", "erasure"]
+    now = timezone.now()
+    Receipt.objects.of(acme.tenant).update(requested_at=now)
+    HealthReport.objects.of(acme.tenant).update(created_at=now)
+    Compaction.objects.of(acme.tenant).update(began_at=now)
+    at_once = [job.id for job in _by_twos(acme.caller)]
+    assert (len(at_once), set(at_once)) == (5, set(_ids(acme.caller)))
 
 
 def test_a_key_of_one_collection_sees_its_jobs_only_and_a_stranger_none(acme: Customer, globex: Customer) -> None:

@@ -21,7 +21,7 @@ def filled(customer: Customer, count: int = 100) -> list[int]:
 
 def test_the_state_of_a_new_collection_is_sound_and_empty(acme: Customer) -> None:
     state = index_state(acme.caller, collection="people")
-    assert (state.sound, state.faces, state.segments, state.stage, state.seconds_left) == (True, 0, (), "", None)
+    assert (state.sound, state.faces, state.segments, state.job.state) == (True, 0, (), "done")
 
 
 def test_the_schedule_makes_segments_and_the_state_tells(acme: Customer) -> None:
@@ -30,7 +30,7 @@ def test_the_schedule_makes_segments_and_the_state_tells(acme: Customer) -> None
     tasks.compact_due.run()
     state = index_state(acme.caller, collection="people")
     assert (state.waiting, state.faces, [one.rows for one in state.segments]) == (0, 100, [100])
-    assert state.finished_at is not None
+    assert state.job.finished_at is not None
     assert tasks.due() == set()
 
 
@@ -38,10 +38,10 @@ def test_the_work_can_be_watched(acme: Customer) -> None:
     lease = Lease.take(acme.people.gallery)
     assert lease is not None
     lease.progress("building", 1, 4)
-    state = index_state(acme.caller, collection="people")
-    assert (state.stage, state.rows_done, state.rows_total) == ("building", 1, 4)
-    assert state.seconds_left is not None
-    assert state.seconds_left >= 0
+    job = index_state(acme.caller, collection="people").job
+    assert (job.stage, job.rows_done, job.rows_total) == ("building", 1, 4)
+    assert job.seconds_left is not None
+    assert job.seconds_left >= 0
     assert Lease.take(acme.people.gallery) is None
 
 

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView, download
 from collections_app.console.filters import midnight
+from collections_app.console.paging import number
 from collections_app.operations import audit
 from tenants.access import Scope
 
@@ -27,10 +28,8 @@ class AuditView(ConsoleView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Filter and show."""
         form = AuditForm(request.GET)
-        before = request.GET.get("before", "")
-        found = audit.list_entries(
-            self.caller, filters=_filters(form), before=int(before) if before.isdecimal() else None, limit=_PAGE
-        )
+        before = number(request.GET.get("before", ""))
+        found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE)
         template = "console/_audit.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(
             template=template, form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields)

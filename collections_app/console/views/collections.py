@@ -109,7 +109,7 @@ class ThresholdView(ConsoleView):
 
 
 class IndexView(ConsoleView):
-    """How the collection's index is: asked for every two seconds while somebody works on it."""
+    """How the collection's index is: asked for every two seconds until the work on it is over."""
 
     needs_to_change = Scope.ADMIN
     template = "console/_index.html"

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console.base import ConsoleView, download
+from collections_app.console.paging import number
 from collections_app.operations.erase import get_receipt, list_receipts
 from collections_app.operations.receipts import check_receipt
 
@@ -20,8 +21,8 @@ class ReceiptsView(ConsoleView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show a page of them."""
-        before = request.GET.get("before", "")
-        found = list(list_receipts(self.caller, before=int(before) if before.isdecimal() else None, limit=_PAGE + 1))
+        before = number(request.GET.get("before", ""))
+        found = list(list_receipts(self.caller, before=before, limit=_PAGE + 1))
         after = found[_PAGE - 1].pk if len(found) > _PAGE else None
         template = "console/_receipts.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(template=template, receipts=found[:_PAGE], after=after)

@@ -570,7 +570,7 @@ class Verified(serializers.Serializer[Any]):
     def to_representation(self, done: Verification) -> Json:
         """Show both faces."""
         [source] = _details(done.seen.faces[:1], done.seen.width, done.seen.height, self.context)
-        shown = {"similarity": similarity(done.pack, done.cosine), "face": done.face, "sourceFace": source}
+        shown = {"similarity": similarity(done.collection.pack, done.cosine), "face": done.face, "sourceFace": source}
         return super().to_representation(shown)
 
 

@@ -28,7 +28,7 @@ class CollectionsView(NativeView):
         """Make a collection."""
         given = self.parse(wire.NewCollection)
         name, pack = given.pop("name"), given.pop("pack")
-        made = collections.create_collection(self.caller, name=name, pack=pack, **wire.policy(given, pack))
+        made = collections.create_collection(self.caller, name=name, pack=pack, **wire.policy(given))
         return Response(wire.Collection(made).data, status=201)
 
 
@@ -44,8 +44,7 @@ class CollectionView(NativeView):
     def patch(self, request: Request, collection: str) -> Response:
         """Change its policy."""
         given = self.parse(wire.Policy)
-        pack = collections.get_collection(self.caller, name=collection).pack
-        changed = collections.update_policy(self.caller, name=collection, **wire.policy(given, pack))
+        changed = collections.update_policy(self.caller, name=collection, **wire.policy(given))
         return Response(wire.Collection(changed).data)
 
     @described("deleteCollection", "collection", status=202, answer=Receipt)

@@ -17,7 +17,7 @@ class JobsView(NativeView):
         """List what is waited for or worked on, newest first."""
         given = self.parse(Page)
         page = jobs.list_jobs(self.caller, limit=given["limit"], before=wire.from_place(given["cursor"]))
-        following = wire.place(page.jobs[-1].since) if page.more else None
+        following = wire.place(page.jobs[-1]) if page.more else None
         return Response(wire.Jobs({"jobs": page.jobs, "next_cursor": following}).data)
 
 

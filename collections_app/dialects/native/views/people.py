@@ -52,6 +52,5 @@ class PersonMergeView(NativeView):
     def post(self, request: Request, collection: str, person: str) -> Response:
         """Give somebody else's faces to the person; the other goes."""
         other = self.parse(wire.Merge)["other"]
-        kept, gone = (subjects.get_person(self.caller, collection=collection, person=one) for one in (person, other))
-        merged = regroup.merge_people(self.caller, collection=collection, person=kept.pk, other=gone.pk)
+        merged = regroup.merge_people(self.caller, collection=collection, person=person, other=other)
         return Response(wire.Person(merged).data)

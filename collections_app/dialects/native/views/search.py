@@ -11,7 +11,7 @@ from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
 from collections_app.dialects.native.wire.base import WithImage, bar, either_form
 from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound
-from collections_app.operations import collections, compare, search, subjects
+from collections_app.operations import compare, search, subjects
 
 
 class ImageView(NativeView):
@@ -61,14 +61,15 @@ class VerifyView(ImageView):
     def post(self, request: Request, collection: str) -> Response:
         """Compare an image with an enrolled face or person."""
         given = self.parse(wire.Verify)
-        home = collections.get_collection(self.caller, name=collection)
         if "person" in given:
             verified: Any = subjects.verify_person(
                 self.caller, collection=collection, person=given["person"], image=given["image"]
             )
         else:
             verified = compare.verify(self.caller, collection=collection, face=given["face"], image=given["image"])
-        return Response(wire.Verified(wire.verified(verified.face, home, verified.cosine, bar(given))).data)
+        return Response(
+            wire.Verified(wire.verified(verified.face, verified.collection, verified.cosine, bar(given))).data
+        )
 
 
 class DetectView(ImageView):

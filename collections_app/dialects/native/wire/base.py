@@ -5,7 +5,6 @@ match rate of 1e-3 with every model pack; `false_match_rate` says the rate itsel
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -181,7 +180,8 @@ def from_cursor(text: str, kind: type) -> Any:  # noqa: ANN401 -- a value of `ki
         return None
     try:
         value = json.loads(base64.urlsafe_b64decode(text.encode()))
-    except (ValueError, binascii.Error):
+        str(value).encode()  # half of a surrogate pair can be written in JSON, and in no database
+    except (ValueError, RecursionError):
         raise UnknownCursor from None
     usable = 0 <= value < 2**63 if type(value) is int else isinstance(value, str) and "\0" not in value
     if type(value) is not kind or not usable:

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from collections_app import models
-from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, likeness
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, bar, likeness
 from collections_app.dialects.openapi import example
 from recognition import packs
 
@@ -69,10 +69,10 @@ class Collections(Listing):
     collections = Collection(many=True)
 
 
-def policy(given: dict[str, Any], pack: str) -> dict[str, Any]:
-    """Express a policy in the platform's terms: cosine, and liveness from 0 to 1."""
+def policy(given: dict[str, Any]) -> dict[str, Any]:
+    """Express a policy in the platform's terms: cosine of whichever pack it is, and liveness from 0 to 1."""
     if "similarity_threshold" in given:
-        given["similarity_threshold"] = float(packs.get(pack).similarity.cosine(given["similarity_threshold"]))
+        given["similarity_threshold"] = bar({"threshold": given["similarity_threshold"]})
     if "liveness_threshold" in given:
         given["liveness_threshold"] /= 100
     return given

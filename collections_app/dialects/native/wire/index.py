@@ -26,4 +26,8 @@ class Index(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="Changes since the last segment, which are searched exactly.")
     buried = serializers.IntegerField(help_text="Erased templates that a segment still holds and no search finds.")
     segments = Segment(many=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(
+        source="job.finished_at",
+        allow_null=True,
+        help_text="When it was last made; null: never, or work on it is not over.",
+    )

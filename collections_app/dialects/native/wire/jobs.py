@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from collections_app.dialects.native.wire.base import Listing, Percent, cursor, from_cursor
 from collections_app.errors import UnknownCursor
-from collections_app.operations.jobs import Kind, State
+from collections_app.operations import jobs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -17,9 +17,11 @@ class Job(serializers.Serializer[Any]):
     """A piece of work; rows, progress and seconds are of its present stage, and null where they cannot be known."""
 
     id = serializers.CharField()
-    kind = serializers.ChoiceField([str(kind) for kind in Kind])
+    kind = serializers.ChoiceField([str(kind) for kind in jobs.Kind])
     collection = serializers.CharField(source="collection.name", allow_null=True, default=None)
-    state = serializers.ChoiceField([str(state) for state in State], help_text="What is tried again by itself waits.")
+    state = serializers.ChoiceField(
+        [str(state) for state in jobs.State], help_text="What is tried again by itself waits."
+    )
     stage = serializers.CharField()
     rows_done = serializers.IntegerField(allow_null=True)
     rows_total = serializers.IntegerField(allow_null=True)
@@ -36,21 +38,26 @@ class Jobs(Listing):
     jobs = Job(many=True)
 
 
-def place(since: datetime) -> str:
+def place(last: jobs.Job) -> str:
     """Give out where the list goes on."""
-    return cursor((since - _EPOCH) // _MICROSECOND)
+    since, key = last.place
+    return cursor(f"{(since - _EPOCH) // _MICROSECOND}~{key}")
 
 
-def from_place(text: str) -> datetime | None:
+def from_place(text: str) -> jobs.Place | None:
     """Take it back.
 
     Raises:
         UnknownCursor: it is none of ours.
     """
-    microseconds: int | None = from_cursor(text, int)
-    if microseconds is None:
+    said: str | None = from_cursor(text, str)
+    if said is None:
         return None
+    microseconds, _, key = said.partition("~")
     try:
-        return _EPOCH + microseconds * _MICROSECOND
-    except OverflowError:
+        at, number = _EPOCH + int(microseconds) * _MICROSECOND, int(key)
+    except (ValueError, OverflowError):
         raise UnknownCursor from None
+    if not 0 < number < 2**63:
+        raise UnknownCursor
+    return at, number
