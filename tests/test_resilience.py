@@ -140,7 +140,7 @@ LATER: dict[str, tuple[int, Callable[[Any], bool]]] = {
 def test_every_dialect_says_later_in_its_own_words_and_is_back(installation: Installation, harm: str) -> None:
     """Check 16: database silent, gone or slow: each dialect ends within deadline + 1 s, with Retry-After."""
     calls = installation.in_every_dialect()
-    assert {name.split()[0] for name in calls} == {file.parent.name for file in DIALECTS.glob("*/wire.py")}
+    assert {name.split()[0] for name in calls} == {file.parent.name for file in DIALECTS.glob("*/urls.py")}
     assert installation.recovered() <= RECOVERY
     with ThreadPoolExecutor(len(calls)) as pool:
         sound = dict(zip(calls, pool.map(lambda each: each(), calls.values()), strict=True))
