@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tenants.models import Tenant
 
 M = TypeVar("M", bound=models.Model)
+_LARGEST_ID = 2**63 - 1
 
 
 class UnscopedQuery(Exception):
@@ -23,6 +24,13 @@ class UnscopedQuery(Exception):
 def random_id() -> int:
     """Return a random id of 63 bits: unguessable, safe as an index key (< 2**63) and as a signed database integer."""
     return secrets.randbits(63) or 1
+
+
+def as_id(text: str) -> int | None:
+    """Return the id that a caller's text may be; None: it is no number, or larger than any that a database holds."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_ID))):
+        return None
+    return int(text) if int(text) <= _LARGEST_ID else None
 
 
 class TenantManager(models.Manager[M], Generic[M]):

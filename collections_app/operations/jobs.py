@@ -5,7 +5,6 @@ receipt. There is no table of jobs, so none can say otherwise than what it is ab
 work on it is one job, which is done, waits and runs again.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,9 +21,8 @@ from collections_app.operations.erase import reachable_receipts
 from recognition.models import Compaction, IndexSegment
 from tenants.access import Caller, Scope
 from tenants.models import Tenant
+from tenants.scope import as_id
 
-_NUMBER = re.compile("[0-9]{1,19}")
-_LARGEST_ID = 2**63 - 1
 R = TypeVar("R", bound=Model)
 Place: TypeAlias = tuple[datetime, int]
 """Where a job stands in the list: since when it is there, and then by the key of what it is about."""
@@ -93,7 +91,7 @@ def get_job(caller: Caller, *, job: str) -> Job:
     """
     caller.require(Scope.READ)
     kind, _, which = job.partition("-")
-    number = min(int(which), _LARGEST_ID) if _NUMBER.fullmatch(which) else 0
+    number = as_id(which) or 0  # which no row has
     if kind == Kind.ERASURE and (receipt := reachable_receipts(caller).filter(uuid=which).first()):
         return erasure_job(receipt)
     if kind == Kind.HEALTH and (report := _reports(caller).filter(pk=number).first()):

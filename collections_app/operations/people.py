@@ -1,7 +1,6 @@
 """People: find, list, match and delete somebody with all their faces."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ from recognition.errors import Busy, ModelUnavailable, RecognitionError, Unknown
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.queue import soon
-from tenants.scope import random_id
+from tenants.scope import as_id, random_id
 
 logger = logging.getLogger("faceplane.people")
 _BATCH = 200  # people read from the database at a time; of their images one person's are in memory
-_ID = re.compile("[0-9]{1,19}")
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,8 @@ def find_person(home: Collection, reference: str) -> Person | None:
     A person without an id of the caller's is told to callers by ours, so that is what may come back.
     """
     found = home.people.filter(reference=reference).first() if reference else None
-    if found is None and _ID.fullmatch(reference) and int(reference) <= _LARGEST_ID:
-        found = home.people.filter(pk=int(reference)).first()
+    if found is None and (ours := as_id(reference)) is not None:
+        found = home.people.filter(pk=ours).first()
     return found
 
 

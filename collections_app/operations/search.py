@@ -129,7 +129,8 @@ def _candidates(
         found = _nearest(home, probe, limit, bar, since)
         if len(found) >= recorded:
             return found
-    return _nearest(home, probe, recorded if limit > _MANY else max(limit, recorded), _ALL, since)
+        limit = recorded
+    return _nearest(home, probe, max(limit, recorded), _ALL, since)
 
 
 def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None) -> list[Match]:

@@ -17,9 +17,7 @@ from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.models import Delivery, Webhook
 from tenants.queue import soon
-from tenants.scope import random_id
-
-_LARGEST_ID = 2**63 - 1
+from tenants.scope import as_id, random_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +116,7 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
     caller.require_whole_tenant()
     with transaction.atomic():
         hook = _find(caller, webhook)
-        found: Delivery | None = hook.deliveries.select_for_update().filter(pk=_number(delivery)).first()
+        found: Delivery | None = hook.deliveries.select_for_update().filter(pk=as_id(delivery) or 0).first()
         if found is None:
             raise WebhookNotFound
         found.state, found.attempts, found.next_at = Delivery.State.PENDING, 0, timezone.now()
@@ -130,14 +128,7 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
 
 
 def _find(caller: Caller, webhook: str) -> Webhook:
-    found: Webhook | None = Webhook.objects.of(caller.tenant).filter(pk=_number(webhook)).first()
+    found: Webhook | None = Webhook.objects.of(caller.tenant).filter(pk=as_id(webhook) or 0).first()
     if found is None:
         raise WebhookNotFound
     return found
-
-
-def _number(text: str) -> int:
-    """Return the id that the text may be."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_ID))):
-        raise WebhookNotFound
-    return min(int(text), _LARGEST_ID)

@@ -8,7 +8,7 @@ from recognition.index import store
 
 _DEAD = 0  # no face has this id
 _DEAD_SHARE = 0.2
-_NEVER = -3.0  # under every cosine and every floor
+NEVER = -3.0  # under every cosine and every floor
 _ROWS_AT_FIRST = 64
 
 
@@ -90,6 +90,6 @@ def search(taken: tuple[np.ndarray, np.ndarray], probe: np.ndarray, limit: int, 
     """Return the nearest rows of what `Matrix.taken` gave. A float64 probe would copy the whole matrix to float64."""
     ids, vectors = taken
     cosines = vectors @ probe
-    cosines[ids == _DEAD] = _NEVER
+    cosines[ids == _DEAD] = NEVER
     rows = best(cosines, limit, floor)
     return Found(ids[rows], cosines[rows], vectors[rows])

@@ -19,8 +19,9 @@ from django.conf import settings
 from recognition.index import exact, files, store
 from recognition.index.exact import Found, Matrix
 from recognition.index.protocol import Neighbour
+from recognition.index.scan import MARGIN
 from recognition.index.scores import scored
-from recognition.index.segments import MARGIN, OpenSegment
+from recognition.index.segments import OpenSegment
 from recognition.models import Gallery, IndexSegment
 from tenants.vault import Vault
 

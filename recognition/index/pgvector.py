@@ -20,7 +20,7 @@ import numpy as np
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from recognition.index import selftest, store
+from recognition.index import compaction, selftest, store
 from recognition.index.local import LocalIndex
 from recognition.index.protocol import Neighbour
 from recognition.index.scores import scored
@@ -30,7 +30,6 @@ from tenants import wall
 logger = logging.getLogger("faceplane.index")
 GRAPH_ROWS = 100_000
 WIDTHS = (100, 200, 400, 1000)  # hnsw.ef_search
-GRAVES_AT_LEAST = 1000
 _PROBES, _TOP = 500, 10
 _MARGIN = 22
 _ALL = -3.0  # under every cosine
@@ -106,7 +105,7 @@ def move_out(gallery: Gallery) -> None:
                 "DELETE FROM recognition_vector WHERE tenant_id = %s AND gallery_id = %s",
                 [gallery.tenant_id, gallery.pk],
             )
-            cursor.execute(f"DROP INDEX IF EXISTS {graph_name(gallery.pk)}")
+            drop_graphs([gallery.pk])
             cursor.execute("DELETE FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
 
 
@@ -202,7 +201,7 @@ def tidy(gallery: Gallery) -> None:
         locked = galleries.filter(pk=gallery.pk, mirrored=True).first()
         segments = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
         graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery)
-        if locked and (segments.exists() or graves.count() > GRAVES_AT_LEAST):
+        if locked and (segments.exists() or graves.count() > compaction.GRAVES_AT_LEAST):
             segments.delete()
             graves.delete()
             locked.base, locked.version = 0, locked.version + 1

@@ -18,14 +18,14 @@ from recognition.index import exact
 
 _BYTE = 127
 _BLOCK = 65_536
-_NEVER = -3.0  # under every cosine
 _NOWHERE = int(np.iinfo(np.int32).min)  # under every product of bytes
 _AXES_FROM = 65_536
 _LANE = 16  # NumKong's packed kernel takes widths of so many bytes five times as fast as others
 _HEAD_SHARE = 3 / 8
 _PACKING = 4  # bytes that packing adds to a row
 _SAMPLE = 16_384
-_EXAMINED = 20  # the limit at which the self-test examines
+MARGIN = 10  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
+EXAMINED = 10 + MARGIN  # the candidates among which the self-test looks for the nearest ten
 _ROUND = 1e-3  # by which a template's norm may be off (recognition.index.store), and more than float32 loses
 _FLOAT, _REAL = 4, 8
 _FEW = 1 / 8  # of the rows; more are compared in place
@@ -74,7 +74,7 @@ class Flat:
         near = np.flatnonzero(products >= max(bar, _NOWHERE + 1))
         if len(near) > _FEW * len(products):
             cosines = self.rows @ probe
-            cosines[dead] = _NEVER
+            cosines[dead] = exact.NEVER
             best = exact.best(cosines, limit, floor)
             return best, cosines[best]
         cosines = self.rows.take(near, axis=0) @ probe
@@ -113,13 +113,13 @@ class Scan:
         query = _to_bytes(turned, scale)[None]
         heads = np.asarray(numkong.dots_packed(query[:, : self._axes].copy(), self._heads))[0]
         heads[dead] = _NOWHERE
-        read = int(expansion / 1024 * len(heads) * max(1.0, limit / _EXAMINED))
+        read = int(expansion / 1024 * len(heads) * max(1.0, limit / EXAMINED))
         near = _highest(heads, max(limit, min(read, len(heads))), limit)
         if not len(near):
             return near, np.zeros(0)
         products = np.asarray(numkong.cdist(query, self._bytes.take(near, axis=0), metric="dot"))[0]
         cosines = products / (scale * self._scale)
-        best = exact.best(cosines, limit, _NEVER)
+        best = exact.best(cosines, limit, exact.NEVER)
         return near[best], cosines[best]
 
 

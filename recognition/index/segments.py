@@ -30,7 +30,6 @@ _GRAPH_BATCH = 10_000
 _CONNECTIVITY, _EXPANSION_ADD = 16, 128
 _GRAPH_BYTES_A_ROW = 24  # private to a process that views a graph
 _OPEN_BYTES = 65_536
-MARGIN = 10  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
 EXPANSIONS: dict[str, tuple[int, ...]] = {
     IndexSegment.Kind.FLAT: (0,),
     IndexSegment.Kind.SCAN: (8, 16, 32, 48, 64, 96, 128, 192, 256),  # rows in 1024 that are read whole

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recognition.index.segments import EXPANSIONS, MARGIN, OpenSegment
+from recognition.index.scan import EXAMINED
+from recognition.index.segments import EXPANSIONS, OpenSegment
 from recognition.models import IndexSegment
 
 RANK_1, RECALL_10 = 0.995, 0.95
@@ -43,7 +44,7 @@ def examine(part: OpenSegment, ids: np.ndarray, vectors: np.ndarray, progress: C
     order = np.argsort(ids)
 
     def found(probe: np.ndarray) -> np.ndarray:
-        near = part.search(probe, _TOP + MARGIN, -2.0, _NO_DEAD).ids
+        near = part.search(probe, EXAMINED, -2.0, _NO_DEAD).ids
         return vectors[order[np.searchsorted(ids, near, sorter=order)]]
 
     for expansion in EXPANSIONS[part.segment.kind]:
