@@ -10,7 +10,8 @@ from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -25,8 +26,6 @@ from tenants import access, limits, usage, wall
 from tenants.access import Caller
 
 logger = logging.getLogger("faceplane.dialects")
-_CHUNK = 64 * 1024
-_DRAINED = 128_000_000
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 
 A = TypeVar("A")
@@ -84,12 +83,12 @@ class DialectView(APIView):
         """Render a refusal in the dialect's envelope."""
         raise NotImplementedError
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:  # noqa: ANN401
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Read every body and query as UTF-8: a charset of the client's choice may be one that unpacks, as zlib."""
         request.encoding = "utf-8"
         return super().initialize_request(request, *args, **kwargs)
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Find the caller before anything of the body is looked at."""
         super().initial(request, *args, **kwargs)
         _refuse_large_body(request)
@@ -120,13 +119,14 @@ class DialectView(APIView):
         if isinstance(exc, OperationalError | InterfaceError):
             logger.warning("The database does not answer", extra={"via": self.via, "error": str(exc)})
             exc = Unavailable("database")
+        elif isinstance(exc, UnreadablePostError):  # the client went away, or took too long
+            exc = ParseError("The body ended before its length.")
         answer = self.answer(exc)
         if answer is None:
             logger.error("Unforeseen error", exc_info=exc, extra={"via": self.via})
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
-        _drop_unread(self.request)
         wait = getattr(exc, "retry_after", None)
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
@@ -143,7 +143,7 @@ def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | Non
     return next((answers[kind] for kind in type(error).__mro__ if kind in answers), None)
 
 
-def problem(detail: Any, field: str = "") -> str:  # noqa: ANN401 -- as deep as the body is
+def problem(detail: Any, field: str = "") -> str:
     """Name the first wrong field of a ValidationError's detail and say what is wrong with it."""
     if isinstance(detail, Mapping):
         name, inner = next(iter(detail.items()))
@@ -171,14 +171,3 @@ def _refuse_large_body(request: Request) -> None:
     announced = int(request.META.get("CONTENT_LENGTH") or 0)
     if announced > settings.MAX_BODY_BYTES:
         raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")
-
-
-def _drop_unread(request: HttpRequest | Request) -> None:
-    """Read the rest of a refused body and drop it, within bounds.
-
-    Unread, it would be taken for the next request of a connection that is kept alive, and a client that is still
-    sending would see a broken pipe instead of the answer.
-    """
-    left = _DRAINED
-    while left > 0 and (chunk := request.read(_CHUNK)):
-        left -= len(chunk)

@@ -45,7 +45,7 @@ class Base64Image(serializers.CharField):
 
     default_error_messages = {"base64": "is not base64"}
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> Any:
         """Decode it."""
         try:
             return image_bytes(super().to_internal_value(data))
@@ -56,7 +56,7 @@ class Base64Image(serializers.CharField):
         """Refuse what is no base64; a dialect may say otherwise."""
         self.fail("base64")
 
-    def run_validators(self, value: Any) -> None:  # noqa: ANN401
+    def run_validators(self, value: Any) -> None:
         """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
 
 
@@ -79,7 +79,7 @@ def example(value: Mapping[str, Any]) -> Callable[[S], S]:
     return extend_schema_serializer(examples=[OpenApiExample(_NAME, value=value)])
 
 
-def example_of(body: object) -> Any:  # noqa: ANN401 -- JSON
+def example_of(body: object) -> Any:
     """Return the body's example; None: it has none."""
     found = get_override(body, "examples", [])
     return found[0].value if found else None

@@ -22,6 +22,7 @@ from tenants.access import Caller, Scope
 from tenants.audit import Verification
 from tenants.models import AuditEntry
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
     "number",
     "at",
@@ -146,5 +147,5 @@ def _csv(entries: Iterable[AuditEntry]) -> tuple[bytes, int]:
     count = 0
     for count, entry in enumerate(entries, start=1):  # noqa: B007 -- the last number is how many
         cells = _row(entry) | {"facts": json.dumps(entry.facts, ensure_ascii=False, sort_keys=True)}
-        sheet.writerow(["'" + cell if str(cell)[:1] in "=+-@\t" else cell for cell in map(str, cells.values())])
+        sheet.writerow(["'" + cell if cell.startswith(_FORMULA) else cell for cell in map(str, cells.values())])
     return out.getvalue().encode(), count

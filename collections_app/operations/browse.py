@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
+from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
-from collections_app.operations.collections import find
+from collections_app.operations.collections import Node, find
+from collections_app.paging import Page, page_by_time, place
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry
 
@@ -43,7 +45,7 @@ def browse_faces(caller: Caller, *, collection: str) -> QuerySet[Face]:
     return find(caller, collection).faces.select_related("person")
 
 
-def browse_people(caller: Caller, *, collection: str) -> QuerySet[Person]:
+def browse_people(caller: Caller, *, collection: str | Node) -> QuerySet[Person]:
     """Return a collection's people."""
     caller.require(Scope.READ)
     return find(caller, collection).people.all()
@@ -65,18 +67,35 @@ def sum_up(caller: Caller, *, people: Sequence[int]) -> tuple[PersonSummary, ...
 def browse_searches(caller: Caller) -> QuerySet[SearchRecord]:
     """Return the tenant's searches."""
     caller.require(Scope.AUDIT)
-    records = SearchRecord.objects.of(caller.tenant).select_related("collection")
-    if caller.collections is not None:
-        records = records.filter(collection__in=caller.collections)
-    return records
+    return caller.within(SearchRecord.objects.of(caller.tenant).select_related("collection"))
 
 
-def explain_search(caller: Caller, *, search: str) -> Explained | None:
-    """Return why a search answered as it did, or None where there is no such search."""
+def page_searches(
+    caller: Caller, *, limit: int, after: str, collection: str | None = None, outcome: str | None = None
+) -> Page:
+    """Return the newest searches, of one collection or outcome if named; `after` is where the page before ended.
+
+    Raises:
+        UnknownCursor: no page ends there.
+    """
+    caller.require(Scope.AUDIT)
+    if after and place(after) is None:
+        raise UnknownCursor
+    wanted = {"collection__name": collection, "outcome": outcome}
+    records = browse_searches(caller).filter(**{name: value for name, value in wanted.items() if value is not None})
+    return page_by_time(records, after, field="at", size=limit)
+
+
+def explain_search(caller: Caller, *, search: str) -> Explained:
+    """Return why a search answered as it did.
+
+    Raises:
+        SearchNotFound: none within reach has this UUID.
+    """
     caller.require(Scope.AUDIT)
     record = browse_searches(caller).filter(uuid=search).first()
     if record is None:
-        return None
+        raise SearchNotFound
     uuids = [uuid for uuid, _ in record.candidates]
     found = Face.objects.of(caller.tenant).filter(uuid__in=uuids).select_related("person")
     faces = {face.uuid: face for face in found}

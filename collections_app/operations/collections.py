@@ -98,8 +98,10 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     quota = caller.tenant.collection_quota
     try:
         with transaction.atomic():
-            if quota is not None and living.count() >= quota:
-                raise QuotaExceeded("collections", quota)
+            if quota is not None:
+                caller.tenant.lock()
+                if living.count() >= quota:
+                    raise QuotaExceeded("collections", quota)
             collection.save(force_insert=True)
             Gallery.everywhere.create(tenant=caller.tenant, collection=collection, pack=pack)
             audit.record(caller, "collection.created", collection, name=name, pack=pack)
@@ -112,9 +114,7 @@ def list_collections(caller: Caller) -> QuerySet[Collection]:
     """Return the living collections within reach, with their galleries, by name."""
     caller.require(Scope.READ)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
-    if caller.collections is not None:
-        living = living.filter(pk__in=caller.collections)
-    return living.select_related("gallery").order_by("name")
+    return caller.within(living, "pk").select_related("gallery").order_by("name")
 
 
 def page_collections(caller: Caller, *, limit: int, after: str = "") -> CollectionPage:
@@ -186,7 +186,7 @@ def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
     caller.require(Scope.ADMIN)  # to make a collection and to end one is the administrators' matter
     collection = find(caller, name)
     with transaction.atomic():
-        gallery = Gallery.objects.of(caller.tenant).select_for_update(no_key=True).get(collection=collection)
+        gallery = lock(collection)
         collection.state, collection.deleted_at = Collection.State.DELETED, timezone.now()
         collection.save(update_fields=["state", "deleted_at"])
         kind, faces = Receipt.Kind.COLLECTION, gallery.size
@@ -207,10 +207,8 @@ def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
 
 def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:
     """Prefer the living one; a deleted one is worth its own error."""
-    if caller.collections is not None:
-        candidates = candidates.filter(pk__in=caller.collections)
     order = ("state", "-deleted_at")  # "active" sorts before "deleted"
-    found = candidates.select_related("tenant", "gallery__tenant").order_by(*order).first()
+    found = caller.within(candidates, "pk").select_related("tenant", "gallery__tenant").order_by(*order).first()
     if found is None:
         raise CollectionNotFound(name)
     if found.state == Collection.State.DELETED:

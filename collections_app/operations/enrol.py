@@ -11,13 +11,12 @@ import cv2
 from django.db import transaction
 from django.db.models import Sum
 
-from collections_app import storage
-from collections_app.erasure import remove_faces
+from collections_app import erasure, storage
 from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, new_uuid
 from collections_app.operations.collections import Node, find, lock
-from collections_app.operations.people import PersonDetails, find_person, of_image, save_person
+from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
@@ -104,8 +103,8 @@ def enrol_person(
 ) -> Person:
     """Store the largest face of each of one or more images as the person's faces, all or none.
 
-    Somebody known by that reference is replaced: their faces and kept images go in the transaction in which the new
-    ones come, and at no time are they unknown.
+    Somebody known by that reference is replaced: their faces are erased, each with a receipt, in the transaction in
+    which the new ones come, and at no time are they unknown.
 
     Raises:
         ImageRefused: one of the images shows no face, is none, or the policy said no to it.
@@ -188,12 +187,12 @@ def _store(
 ) -> list[Enrolment]:
     """Write everything in one transaction: all faces to the one person, or each to a new one; one answer a shot.
 
-    With `replace`, the faces that the person had go.
+    With `replace`, the faces that the person had are erased, each with a receipt.
     """
     chosen = [face for shot in shots for face in shot.chosen]
     with _kept(home, shots) as stored, transaction.atomic():
         gallery = lock(home)
-        known = find_person(home, person.reference) if person else None
+        known = known_person(home, person.reference) if person else None
         replaced = list(known.faces.all()) if known and replace else []
         _check_room(home, gallery, len(chosen) - len(replaced))
         _check_duplicates(home, chosen, known)
@@ -209,13 +208,15 @@ def _store(
         for face in faces:
             face.person, face.consent = one or save_person(home, PersonDetails()), consent
         Face.everywhere.bulk_create(faces)
-        if replaced:
-            remove_faces(home, replaced)
+        erased = erasure.erase_each(caller, home, replaced)
         _tell(home, faces)
         if settle:
             settle(done[0])
         facts = {"images": [shot.image for shot in shots], "replaced": [face.uuid for face in replaced]}
+        facts |= {"receipts": [gone.receipt.uuid for gone in erased]} if erased else {}
         audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], **facts)
+    for gone in erased:
+        erasure.search_again(home, gone)
     return done
 
 
@@ -238,6 +239,7 @@ def _check_room(home: Collection, gallery: Gallery, more: int) -> None:
         raise CollectionFull(home.face_limit)
     quota = home.tenant.face_quota
     if quota is not None:
+        home.tenant.lock()
         total = Gallery.objects.of(home.tenant).aggregate(total=Sum("size"))["total"] or 0
         if total + more > quota:
             raise QuotaExceeded("faces", quota)
@@ -316,9 +318,9 @@ def _keep_image(home: Collection, shot: _Shot) -> _Stored:
         return _NOTHING
     if home.images == Collection.Images.ORIGINAL:
         whole = (0, 0, shot.seen.width, shot.seen.height)
-        return _Stored(storage.keep(home.tenant, shot.image, shot.content), whole)
+        return _Stored(storage.keep(home, shot.image, shot.content), whole)
     content, part = _crop(shot)
-    return _Stored(storage.keep(home.tenant, shot.image, content), part)
+    return _Stored(storage.keep(home, shot.image, content), part)
 
 
 def _crop(shot: _Shot) -> tuple[bytes, tuple[int, ...]]:

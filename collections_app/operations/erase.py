@@ -1,19 +1,17 @@
 """Erase what was enrolled: unsearchable everywhere when the operation returns, with a receipt of what became of it."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from collections_app import erasure, tasks
+from collections_app import erasure
 from collections_app.errors import ReceiptNotFound, UnknownCursor
 from collections_app.models import Receipt
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.faces import find_face
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.queue import soon
 
 
 def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt:
@@ -32,7 +30,7 @@ def delete_faces(
 ) -> tuple[Receipt, ...]:
     """Erase several faces at once, all or none.
 
-    Each has a receipt of its own: it may be shown to the person whose face it was, and names nobody else's.
+    Each has a receipt of its own.
 
     Raises:
         FaceNotFound: one of them is not in the collection.
@@ -43,15 +41,12 @@ def delete_faces(
     with transaction.atomic():
         lock(home)
         found = [find_face(home, face) for face in dict.fromkeys(faces)]
-        erased = [
-            erasure.erase_faces(caller, home, [face], kind=Receipt.Kind.FACE, subject=face.uuid) for face in found
-        ]
-        for face, (receipt, _) in zip(found, erased, strict=True):
-            audit.record(caller, "face.deleted", home, faces=[face.uuid], receipt=receipt.uuid, **facts)
-            transaction.on_commit(partial(soon, tasks.finish_erasure.name, receipt.pk))
-    for receipt, probes in erased:
-        erasure.search_again(home, receipt, probes)
-    return tuple(receipt for receipt, _ in erased)
+        erased = erasure.erase_each(caller, home, found)
+        for face, one in zip(found, erased, strict=True):
+            audit.record(caller, "face.deleted", home, faces=[face.uuid], receipt=one.receipt.uuid, **facts)
+    for one in erased:
+        erasure.search_again(home, one)
+    return tuple(one.receipt for one in erased)
 
 
 def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50) -> QuerySet[Receipt]:
@@ -86,5 +81,4 @@ def get_receipt(caller: Caller, *, receipt: str) -> Receipt:
 
 def reachable_receipts(caller: Caller) -> QuerySet[Receipt]:
     """Return the receipts within reach. Not an operation of its own: each operation says its scope first."""
-    receipts = Receipt.objects.of(caller.tenant)
-    return receipts if caller.collections is None else receipts.filter(collection_id__in=caller.collections)
+    return caller.within(Receipt.objects.of(caller.tenant))

@@ -2,12 +2,13 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Self
 
 from django.db.models import QuerySet
 
 from collections_app.errors import FaceNotFound
 from collections_app.models import Collection, Face
-from collections_app.operations.collections import find
+from collections_app.operations.collections import Node, find
 from tenants.access import Caller, Scope
 
 
@@ -19,6 +20,17 @@ class FacePage:
     total: int
     collection: Collection
     more: bool
+
+    @classmethod
+    def of(
+        cls, home: Collection, faces: QuerySet[Face], *, limit: int, offset: int = 0, before: int | None = None
+    ) -> Self:
+        """Return a page of some of a collection's faces, newest first."""
+        total = faces.count()
+        if before is not None:
+            faces = faces.filter(number__lt=before)
+        page = tuple(faces.select_related("person").order_by("-number")[offset : offset + limit + 1])
+        return cls(page[:limit], total, home, more=len(page) > limit)
 
 
 def find_face(home: Collection, face: str) -> Face:
@@ -39,7 +51,7 @@ def find_face(home: Collection, face: str) -> Face:
     return found
 
 
-def get_face(caller: Caller, *, collection: str, face: str) -> Face:
+def get_face(caller: Caller, *, collection: str | Node, face: str) -> Face:
     """Return a face with its person."""
     caller.require(Scope.READ)
     return find_face(find(caller, collection), face)
@@ -54,8 +66,4 @@ def list_faces(
     faces: QuerySet[Face] = home.faces.all()
     if term:
         faces = faces.filter(uuid__contains=term)
-    total = faces.count()
-    if before is not None:
-        faces = faces.filter(number__lt=before)
-    page = tuple(faces.select_related("person").order_by("-number")[offset : offset + limit + 1])
-    return FacePage(page[:limit], total, home, more=len(page) > limit)
+    return FacePage.of(home, faces, limit=limit, offset=offset, before=before)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -17,13 +17,13 @@ from django.utils import timezone
 
 from collections_app.errors import KeyInUse, KeyReused
 from collections_app.models import KeyedRequest, new_uuid
+from collections_app.operations.enrol import Enrolment
 from tenants.access import Caller, Scope
 from tenants.vault import Vault
 
 _LEASE = timedelta(seconds=60)  # an answer takes less; whoever claimed longer ago and has none died
 _PATIENCE = 20.0
 _PAUSE = 0.05
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,13 @@ def once(
     *,
     key: str,
     fingerprint: str,
-    work: Callable[[Callable[[T], None]], T],
-    render: Callable[[T], Any],
+    work: Callable[[Callable[[Enrolment], None]], Enrolment],
+    render: Callable[[Enrolment], Any],
 ) -> Outcome:
-    """Do the work unless a request with this key did; answer what the first one was answered. No key: just do it.
+    """Enrol a face unless a request with this key did; answer what the first one was answered. No key: just do it.
 
-    `work` is given a function to call, in its transaction, with its result. `fingerprint` tells requests apart.
+    `work` is given a function to call, in its transaction, with its result. `fingerprint` tells requests apart. Once
+    the face is erased the answer is too, and the key is free.
 
     Raises:
         KeyReused: the key came before with another request.
@@ -58,12 +59,12 @@ def once(
         return Outcome(json.loads(Vault.of(caller.tenant).open(bytes(mine.answer), _context(mine))), replayed=True)
     rendered: Any = None
 
-    def settle(result: T) -> None:
+    def settle(result: Enrolment) -> None:
         nonlocal rendered
         rendered = render(result)
         content = json.dumps(rendered).encode()
         sealed = Vault.of(caller.tenant).seal(content, _context(mine))
-        if not _held(caller, mine).update(answer=sealed):
+        if not _held(caller, mine).update(answer=sealed, face=result.faces[0]):
             raise KeyInUse  # we took so long that somebody else took over
 
     try:

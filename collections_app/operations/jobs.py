@@ -174,8 +174,7 @@ def _under_way(caller: Caller, before: Place | None, most: int) -> Iterator[Job]
     """Give up to so many jobs of each kind that are not over, newest first."""
     active = Q(leased_until__gt=timezone.now()) | ~Q(stage="") | ~Q(fault="") | Q(unsound=True)
     works = _compactions(caller.tenant).filter(active, gallery__collection__state=Collection.State.ACTIVE)
-    if caller.collections is not None:
-        works = works.filter(gallery__in=caller.collections)
+    works = caller.within(works, "gallery")
     open_reports = _reports(caller).filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
     pending = reachable_receipts(caller).filter(completed_at=None).select_related("collection")
     yield from map(_index_job, _newest(works, "began_at", before, most))
@@ -200,6 +199,4 @@ def _compactions(tenant: Tenant) -> QuerySet[Compaction]:
 
 def _reports(caller: Caller) -> QuerySet[HealthReport]:
     reports = HealthReport.objects.of(caller.tenant).filter(collection__state=Collection.State.ACTIVE)
-    if caller.collections is not None:
-        reports = reports.filter(collection__in=caller.collections)
-    return reports.select_related("collection")
+    return caller.within(reports).select_related("collection")

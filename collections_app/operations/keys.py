@@ -1,11 +1,14 @@
 """API keys, as their tenant handles them.
 
-Nobody hands out more than they hold: a key's scopes and collections are within those of whoever issues or rotates it.
+Nobody hands out more than they hold: a key's scopes, collections, networks, time and limits are within those of whoever
+issues or rotates it.
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Self
 
 from django.db import transaction
 from django.utils import timezone
@@ -19,6 +22,21 @@ from tenants.keys import IssuedKey
 from tenants.models import ApiKey
 
 _LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """From where, until when and how often a key may be used; nothing: from anywhere, for good, without end."""
+
+    networks: list[str]
+    expires_at: datetime | None
+    requests_per_minute: int | None
+    calls_per_day: int | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        """Return a key's."""
+        return cls(key.networks, key.expires_at, key.requests_per_minute, key.calls_per_day)
 
 
 def list_keys(caller: Caller) -> tuple[ApiKey, ...]:
@@ -69,17 +87,10 @@ def issue_key(
     for field, limit in (("requests_per_minute", requests_per_minute), ("calls_per_day", calls_per_day)):
         if limit is not None and limit < 1:
             raise InvalidRequest(field, "must be at least 1")
+    bounds = _Bounds(_networks(networks), expires_at, requests_per_minute, calls_per_day)
+    _check_within(caller, bounds)
     with transaction.atomic():
-        issued = keys.issue(
-            caller.tenant,
-            name=_name(name),
-            scopes=wanted,
-            collections=ids,
-            networks=_networks(networks),
-            expires_at=expires_at,
-            requests_per_minute=requests_per_minute,
-            calls_per_day=calls_per_day,
-        )
+        issued = keys.issue(caller.tenant, name=_name(name), scopes=wanted, collections=ids, **asdict(bounds))
         _record(caller, "key.issued", issued.key)
     return issued
 
@@ -99,6 +110,7 @@ def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) 
         if found.revoked_at:
             raise InvalidRequest("key", "is revoked")
         _check_grant(caller, found.scopes)
+        _check_within(caller, _Bounds.of(found))
         issued = keys.rotate(found, keep_until=keep_until)
         audit.record(caller, "key.rotated", found, keep_until=keep_until.isoformat() if keep_until else None)
     return issued
@@ -141,6 +153,27 @@ def _check_grant(caller: Caller, scopes: Iterable[str]) -> None:
     for scope in scopes:
         if scope not in caller.scopes:
             raise ScopeMissing(scope)
+
+
+def _check_within(caller: Caller, wanted: _Bounds) -> None:
+    """Refuse bounds that are wider than those of the key that asks; members have none."""
+    own = ApiKey.objects.of(caller.tenant).filter(pk=caller.id).first() if caller.kind == "key" else None
+    if own is None:
+        return
+    inside = [any(_is_within(one, its) for its in own.networks) for one in wanted.networks]
+    if own.networks and not (inside and all(inside)):
+        raise InvalidRequest("networks", "must lie within those of your own key")
+    for field in ("expires_at", "requests_per_minute", "calls_per_day"):
+        most, asked = getattr(own, field), getattr(wanted, field)
+        if most is not None and (asked is None or asked > most):
+            raise InvalidRequest(field, "must lie within that of your own key")
+
+
+def _is_within(one: str, other: str) -> bool:
+    inner, outer = ip_network(one), ip_network(other)
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
 def _scopes(words: Iterable[str]) -> list[Scope]:

@@ -69,6 +69,7 @@ def change_role(caller: Caller, *, member: int, role: str) -> Member:
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
+        caller.tenant.lock()  # two owners may not remove each other at once
         found = _member(caller, member)
         before = found.role
         _check_rank(caller, before, role)
@@ -88,6 +89,7 @@ def remove_member(caller: Caller, *, member: int) -> None:
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
+        caller.tenant.lock()
         found = _member(caller, member)
         _check_rank(caller, found.role)
         audit.record(caller, "member.removed", found, role=found.role, user=str(found.user_id))

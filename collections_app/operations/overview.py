@@ -62,7 +62,7 @@ def overview(caller: Caller) -> Overview:
     homes = list_collections(caller)
     # Faces and people are counted by way of their collections, so that an index alone can tell.
     enrolled = homes.filter(faces__created_at__gte=days[0]).aggregate(**_each("faces__created_at", days))
-    searches = _within(caller, SearchRecord.objects.of(caller.tenant).filter(at__gte=days[0]))
+    searches = caller.within(SearchRecord.objects.of(caller.tenant).filter(at__gte=days[0]))
     counts = {
         str(kind): list(searches.filter(outcome=kind).aggregate(**_each("at", days)).values())
         for kind in SearchRecord.Outcome.values
@@ -87,10 +87,6 @@ def _each(field: str, days: Sequence[datetime]) -> dict[str, Count]:
     """Count each day by comparing: a function that cuts a date out would be called for every row."""
     spans = [{f"{field}__gte": day, f"{field}__lt": day + timedelta(days=1)} for day in days]
     return {f"day{n}": Count(field, filter=Q(**span)) for n, span in enumerate(spans)}
-
-
-def _within(caller: Caller, rows: QuerySet[SearchRecord]) -> QuerySet[SearchRecord]:
-    return rows if caller.collections is None else rows.filter(collection__in=caller.collections)
 
 
 def _p95(searches: QuerySet[SearchRecord]) -> float | None:

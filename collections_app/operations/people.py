@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from collections_app import erasure, storage, tasks
+from collections_app import erasure, storage
 from collections_app.errors import ImageRefused, PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt
 from collections_app.operations.collections import Node, find, lock
@@ -17,7 +17,6 @@ from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, RecognitionError, UnknownPack
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.queue import soon
 from tenants.scope import as_id, random_id
 
 logger = logging.getLogger("faceplane.people")
@@ -60,7 +59,19 @@ class PersonMatch:
     cosine: float
 
 
-def find_person(home: Collection, reference: str) -> Person | None:
+def find_person(home: Collection, person: int | str) -> Person:
+    """Return a person: a number is our id, a text the caller's reference or else our id.
+
+    Raises:
+        PersonNotFound: the collection holds no such person.
+    """
+    found = known_person(home, person) if isinstance(person, str) else home.people.filter(pk=person).first()
+    if found is None:
+        raise PersonNotFound(str(person))
+    return found
+
+
+def known_person(home: Collection, reference: str) -> Person | None:
     """Return the person whom the caller, or else the platform, knows by this id.
 
     A person without an id of the caller's is told to callers by ours, so that is what may come back.
@@ -88,6 +99,9 @@ def list_people(caller: Caller, *, collection: str | Node) -> Iterator[PersonRec
     """List everybody in a collection with their images, oldest first, read as the iteration goes."""
     caller.require(Scope.READ)
     home = find(caller, collection)
+    if home.images == Collection.Images.ORIGINAL:
+        with transaction.atomic():
+            audit.record(caller, "images.listed", home, people=home.people.count())
     return _records(home, home.people.order_by("created_at", "pk"))
 
 
@@ -110,10 +124,13 @@ def match_person(
     if Scope.READ not in caller.scopes:  # to be told who it is takes less than to be shown their pictures
         return PersonMatch(PersonRecord(home, match.face.person, ()), match.cosine)
     record = next(_records(home, home.people.filter(pk=match.face.person_id)), None)
+    if record and record.images:
+        with transaction.atomic():
+            audit.record(caller, "images.viewed", record.person, collection=str(home.pk), images=len(record.images))
     return PersonMatch(record, match.cosine) if record else None
 
 
-def delete_person(caller: Caller, *, collection: str | Node, person: str, reason: str = "") -> Receipt:
+def delete_person(caller: Caller, *, collection: str | Node, person: int | str, reason: str = "") -> Receipt:
     """Erase somebody with every face, template and kept image of theirs; the reason stands in the audit log.
 
     Raises:
@@ -124,16 +141,13 @@ def delete_person(caller: Caller, *, collection: str | Node, person: str, reason
     with transaction.atomic():
         lock(home)  # before the faces are read: one that came afterwards would lose its person and keep its template
         found = find_person(home, person)
-        if found is None:
-            raise PersonNotFound(person)
         pk, faces = str(found.pk), list(found.faces.all())
-        receipt, probes = erasure.erase_faces(caller, home, faces, kind=Receipt.Kind.PERSON, subject=pk)
+        erased = erasure.erase_faces(caller, home, faces, kind=Receipt.Kind.PERSON, subject=pk)
         home.people.filter(pk=found.pk).delete()
-        facts = {"faces": [face.uuid for face in faces], "receipt": receipt.uuid, "reason": reason}
+        facts = {"faces": [face.uuid for face in faces], "receipt": erased.receipt.uuid, "reason": reason}
         audit.record(caller, "person.deleted", found, collection=str(home.pk), **facts)
-        transaction.on_commit(lambda: soon(tasks.finish_erasure.name, receipt.pk))
-    erasure.search_again(home, receipt, probes)
-    return receipt
+    erasure.search_again(home, erased)
+    return erased.receipt
 
 
 @contextmanager

@@ -1,21 +1,29 @@
 """The kept images of faces: decrypted for who may read them, whole or as a thumbnail."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import cv2
+from django.core import signing
+from django.db import transaction
 
 from collections_app import storage
-from collections_app.errors import FaceNotFound
+from collections_app.errors import ImageNotKept
 from collections_app.fetch import PORTS, ImageUrl, load
 from collections_app.models import Face
+from collections_app.operations.collections import Node
 from collections_app.operations.faces import get_face
 from recognition import decode
 from recognition.turns import turn
+from tenants import audit
 from tenants.access import Caller, Scope
 
 _SIDE = 160
 _MARGIN = 0.25
 _QUALITY = 85
+_TOLD = timedelta(hours=1)
+_SIGNER = signing.TimestampSigner(salt="pictures.ticket")
 _PNG = b"\x89PNG"
 
 
@@ -31,25 +39,46 @@ class Picture:
         return "image/png" if self.content.startswith(_PNG) else "image/jpeg"
 
 
-def face_picture(caller: Caller, *, collection: str, face: str) -> Picture:
+def face_picture(caller: Caller, *, collection: str | Node, face: str) -> Picture:
     """Return what is kept of the image from which a face was enrolled.
 
     Raises:
-        FaceNotFound: no such face, or nothing of its image was kept.
-    """
-    caller.require(Scope.READ)
-    return Picture(_kept(caller, get_face(caller, collection=collection, face=face)))
-
-
-def face_thumbnail(caller: Caller, *, collection: str, face: str) -> Picture:
-    """Return a small square JPEG of a face.
-
-    Raises:
-        FaceNotFound: no such face, or nothing of its image was kept.
+        FaceNotFound: the collection holds no such face.
+        ImageNotKept: nothing of its image was kept.
     """
     caller.require(Scope.READ)
     found = get_face(caller, collection=collection, face=face)
-    pixels = decode.decode(_kept(caller, found), decode.DEFAULT_LIMITS)
+    content = _kept(caller, found)
+    _tell(caller, found)
+    return Picture(content)
+
+
+def show_faces(caller: Caller, *, faces: Sequence[Face]) -> None:
+    """Note in one entry that a page shows these faces; its tickets keep their thumbnails from being told one by one."""
+    caller.require(Scope.READ)
+    with transaction.atomic():
+        audit.record(caller, "faces.shown", faces=[face.uuid for face in faces])
+
+
+def ticket(caller: Caller, *, face: Face) -> str:
+    """Return what a thumbnail is asked for with on a page that tells of it."""
+    caller.require(Scope.READ)
+    return _SIGNER.sign_object([caller.id, face.uuid])
+
+
+def face_thumbnail(caller: Caller, *, collection: str | Node, face: str, ticket: str) -> Picture:
+    """Return a small square JPEG of a face; without the ticket of a page that told of it, the log tells it here.
+
+    Raises:
+        FaceNotFound: the collection holds no such face.
+        ImageNotKept: nothing of its image was kept.
+    """
+    caller.require(Scope.READ)
+    found = get_face(caller, collection=collection, face=face)
+    content = _kept(caller, found)
+    if not _is_told(caller, found, ticket):
+        _tell(caller, found)
+    pixels = decode.decode(content, decode.DEFAULT_LIMITS)
     left, top, width, height = found.stored_frame
     scale_x, scale_y = pixels.shape[1] / width, pixels.shape[0] / height
     side = max(found.box_width * scale_x, found.box_height * scale_y) * (1 + 2 * _MARGIN)
@@ -76,10 +105,23 @@ def picture_at(caller: Caller, *, url: str) -> Picture:
     return Picture(content)
 
 
+def _is_told(caller: Caller, face: Face, ticket: str) -> bool:
+    try:
+        told: bool = _SIGNER.unsign_object(ticket, max_age=_TOLD) == [caller.id, face.uuid]
+    except signing.BadSignature:
+        return False
+    return told
+
+
+def _tell(caller: Caller, face: Face) -> None:
+    with transaction.atomic():
+        audit.record(caller, "image.viewed", face, collection=str(face.collection_id))
+
+
 def _kept(caller: Caller, face: Face) -> bytes:
     if not face.stored_image:
-        raise FaceNotFound(face.uuid)
+        raise ImageNotKept
     try:
         return storage.read(caller.tenant, face.image, face.stored_image)
     except FileNotFoundError:
-        raise FaceNotFound(face.uuid) from None
+        raise ImageNotKept from None

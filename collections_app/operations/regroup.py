@@ -11,14 +11,12 @@ from django.db import transaction
 
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.collections import find
+from collections_app.operations.collections import find, lock
 from collections_app.operations.faces import find_face
-from collections_app.operations.people import find_person
+from collections_app.operations.people import PersonDetails, find_person, save_person
 from recognition.index import face_index, store
-from recognition.models import Gallery
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.scope import random_id
 
 MOST_SHOWN = 60
 MOST_COMPARED = 12
@@ -65,7 +63,7 @@ def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
     """
     caller.require(Scope.READ)
     home = find(caller, collection)
-    found = _person(home, person)
+    found = find_person(home, person)
     faces = list(found.faces.select_related("person").order_by("-number")[:MOST_SHOWN])
     vectors = store.vectors(home.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
@@ -97,7 +95,13 @@ def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) ->
 
 
 def move_faces(
-    caller: Caller, *, collection: str, faces: Sequence[str], person: int | None, name: str = "", reason: str = ""
+    caller: Caller,
+    *,
+    collection: str,
+    faces: Sequence[str],
+    person: int | str | None = None,
+    name: str = "",
+    reason: str = "",
 ) -> Person:
     """Give faces to a person of the collection, or with None to a new one of that name; whoever has no face left goes.
 
@@ -108,13 +112,13 @@ def move_faces(
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     with transaction.atomic():
-        _lock(home)
+        lock(home)
         named = Face.objects.of(home.tenant).filter(uuid__in=faces).select_related("person")
         moved = [face for face in named if face.collection_id == home.pk]
         missing = set(faces) - {face.uuid for face in moved}
         if missing or not moved:
             raise FaceNotFound(next(iter(missing), ""))
-        target = _new_person(home, name) if person is None else _person(home, person)
+        target = save_person(home, PersonDetails(name=name)) if person is None else find_person(home, person)
         _give(caller, home, moved, target, reason)
     return target
 
@@ -122,37 +126,18 @@ def move_faces(
 def merge_people(caller: Caller, *, collection: str, person: int | str, other: int | str, reason: str = "") -> Person:
     """Give the other person's faces to the person; the other person goes.
 
-    A number is our id; a text is the caller's reference, or else our id.
-
     Raises:
         PersonNotFound: one of them is not in the collection, or they are the same.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     with transaction.atomic():
-        _lock(home)
-        kept, gone = _person(home, person), _person(home, other)
+        lock(home)
+        kept, gone = find_person(home, person), find_person(home, other)
         if kept == gone:
             raise PersonNotFound(str(other))
         _give(caller, home, list(gone.faces.select_related("person")), kept, reason)
     return kept
-
-
-def rename_person(caller: Caller, *, collection: str, person: int, name: str, note: str) -> Person:
-    """Change what a person is called.
-
-    Raises:
-        PersonNotFound: there is no such person.
-    """
-    caller.require(Scope.ENROL)
-    home = find(caller, collection)
-    with transaction.atomic():
-        found = _person(home, person)
-        before = found.name
-        found.name, found.note = name, note
-        found.save(update_fields=["name", "note"])
-        audit.record(caller, "person.renamed", found, changed=before != name)
-    return found
 
 
 def _give(caller: Caller, home: Collection, faces: list[Face], target: Person, reason: str) -> None:
@@ -162,20 +147,3 @@ def _give(caller: Caller, home: Collection, faces: list[Face], target: Person, r
         was = str(face.person_id)
         audit.record(caller, "face.moved", face, face=face.uuid, before=was, after=str(target.pk), reason=reason)
     Person.objects.of(home.tenant).filter(pk__in=before, faces__isnull=True).delete()
-
-
-def _new_person(home: Collection, name: str) -> Person:
-    pk = random_id()
-    return Person.everywhere.create(id=pk, tenant=home.tenant, collection=home, reference=str(pk), name=name)
-
-
-def _person(home: Collection, person: int | str) -> Person:
-    found = find_person(home, person) if isinstance(person, str) else home.people.filter(pk=person).first()
-    if found is None:
-        raise PersonNotFound(str(person))
-    return found
-
-
-def _lock(home: Collection) -> None:
-    """Wait for whoever else changes the collection's faces."""
-    Gallery.objects.of(home.tenant).select_for_update(no_key=True).get(pk=home.pk)

@@ -108,7 +108,7 @@ def search_by_face(
     bar = _bar(home, threshold)
     nearest = _candidates(home, face_index().vector(home.gallery, probe.pk), limit + 1, bar)
     candidates = [match for match in nearest if match.face.pk != probe.pk]
-    record = _record(caller, home, candidates, started, threshold=bar, request_name=face)
+    record = _record(caller, home, candidates, started, threshold=bar, request_name=probe.uuid)
     matches = tuple(match for match in candidates[:limit] if match.cosine >= bar)
     return SearchResult(home, record, matches)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from collections_app import storage
-from collections_app.errors import ImageNotKept, PersonNotFound
+from collections_app.errors import PersonNotFound
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, SearchRecord
 from collections_app.operations.collections import Node, find, lock
-from collections_app.operations.faces import find_face
+from collections_app.operations.faces import FacePage
 from collections_app.operations.people import PersonDetails, find_person, read_kept, save_person
 from collections_app.operations.probing import watch_verifications
 from recognition import pipeline
@@ -40,6 +40,15 @@ class PersonVerification:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearness:
+    """A search that came near to a person: the cosine of their face that was nearest, and whether it was a match."""
+
+    record: SearchRecord
+    cosine: float
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SubjectRecord:
     """Everything that is kept about one person; `images` are the kept ones by image id."""
 
@@ -47,7 +56,7 @@ class SubjectRecord:
     person: Person
     faces: tuple[Face, ...]
     images: Mapping[str, bytes]
-    searches: tuple[SearchRecord, ...]
+    searches: tuple[Nearness, ...]
 
 
 def page_people(caller: Caller, *, collection: str | Node, limit: int, after: int = 0) -> PeoplePage:
@@ -58,17 +67,30 @@ def page_people(caller: Caller, *, collection: str | Node, limit: int, after: in
     return PeoplePage(page[:limit], more=len(page) > limit)
 
 
-def get_person(caller: Caller, *, collection: str | Node, person: str) -> Person:
+def get_person(caller: Caller, *, collection: str | Node, person: int | str) -> Person:
     """Return somebody by the caller's reference or by our id.
 
     Raises:
         PersonNotFound: the collection holds no such person.
     """
     caller.require(Scope.READ)
-    return _person(find(caller, collection), person)
+    return find_person(find(caller, collection), person)
 
 
-def update_person(caller: Caller, *, collection: str | Node, person: str, details: PersonDetails) -> Person:
+def list_faces_of(
+    caller: Caller, *, collection: str | Node, person: int | str, limit: int, before: int | None = None
+) -> FacePage:
+    """List somebody's faces, newest first, from before the number of the last face seen.
+
+    Raises:
+        PersonNotFound: the collection holds no such person.
+    """
+    caller.require(Scope.READ)
+    home = find(caller, collection)
+    return FacePage.of(home, find_person(home, person).faces.all(), limit=limit, before=before)
+
+
+def update_person(caller: Caller, *, collection: str | Node, person: int | str, details: PersonDetails) -> Person:
     """Note what is said of somebody now; what nothing is said of stays, and so does the reference.
 
     Raises:
@@ -78,7 +100,7 @@ def update_person(caller: Caller, *, collection: str | Node, person: str, detail
     home = find(caller, collection)
     with transaction.atomic():
         lock(home)
-        changed = save_person(home, details, _person(home, person))
+        changed = save_person(home, details, find_person(home, person))
         audit.record(caller, "person.changed", changed, collection=str(home.pk), fields=sorted(details.said))
     return changed
 
@@ -87,7 +109,7 @@ def verify_person(
     caller: Caller,
     *,
     collection: str | Node,
-    person: str,
+    person: int | str,
     image: bytes | ImageUrl,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> PersonVerification:
@@ -99,7 +121,7 @@ def verify_person(
     """
     caller.require(Scope.SEARCH)
     home = find(caller, collection)
-    faces = {face.pk: face for face in _person(home, person).faces.select_related("person")}
+    faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
     content = load(image, max_bytes=limits.max_bytes)
     with turn(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
@@ -109,56 +131,31 @@ def verify_person(
     cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(home.gallery, list(faces)).items()}
     best = max(cosines, key=cosines.__getitem__, default=None)
     if best is None:
-        raise PersonNotFound(person)  # their last face went just now
+        raise PersonNotFound(str(person))  # their last face went just now
     with transaction.atomic():
         watch_verifications(caller, faces[best])
     return PersonVerification(home, faces[best], cosines[best])
 
 
-def kept_image(caller: Caller, *, collection: str | Node, face: str) -> bytes:
-    """Return what was kept of the image from which a face was enrolled.
-
-    Raises:
-        FaceNotFound: the collection holds no such face.
-        ImageNotKept: the policy kept nothing of it.
-    """
-    caller.require(Scope.READ)
-    home = find(caller, collection)
-    found = find_face(home, face)
-    if not found.stored_image:
-        raise ImageNotKept
-    with transaction.atomic():
-        audit.record(caller, "image.viewed", found, collection=str(home.pk))
-    return storage.read(caller.tenant, found.image, found.stored_image)
-
-
-def export_person(caller: Caller, *, collection: str | Node, person: str) -> SubjectRecord:
-    """Gather everything about somebody: their details, faces, kept images, and the searches that found them.
+def export_person(caller: Caller, *, collection: str | Node, person: int | str) -> SubjectRecord:
+    """Gather everything about somebody: their details, faces, kept images, and the searches that came near to them.
 
     Raises:
         PersonNotFound: the collection holds no such person.
     """
     caller.require(Scope.ADMIN)
     home = find(caller, collection)
-    found = _person(home, person)
+    found = find_person(home, person)
     faces = tuple(found.faces.select_related("person").order_by("number"))
     read = storage.reader(caller.tenant)
     kept = {face.image: read_kept(read, face.image, face.stored_image) for face in faces if face.stored_image}
     images = {image: content for image, content in kept.items() if content is not None}
     uuids = {face.uuid for face in faces}
-    matches = home.searches.filter(outcome=SearchRecord.Outcome.MATCH).order_by("at")
     searches = tuple(
-        record
-        for record in matches.iterator(chunk_size=500)
-        if any(uuid in uuids and cosine >= record.threshold for uuid, cosine in record.candidates)
+        Nearness(record, best, best >= record.threshold)
+        for record in home.searches.order_by("at").iterator(chunk_size=500)
+        if (best := max((cosine for uuid, cosine in record.candidates if uuid in uuids), default=None)) is not None
     )
     with transaction.atomic():
         audit.record(caller, "person.exported", found, collection=str(home.pk), faces=sorted(uuids))
     return SubjectRecord(home, found, faces, images, searches)
-
-
-def _person(home: Collection, person: str) -> Person:
-    found = find_person(home, person)
-    if found is None:
-        raise PersonNotFound(person)
-    return found

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from collections_app import fetch, tasks
-from collections_app.errors import WebhookNotFound
+from collections_app.errors import ImageUrlRefused, InvalidRequest, WebhookNotFound
 from collections_app.fetch import PORTS
 from tenants import audit, events
 from tenants.access import Caller, Scope
@@ -32,11 +32,14 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
     """Have events of these kinds sent to a URL from now on.
 
     Raises:
-        ImageUrlRefused: the URL is malformed or not allowed.
+        InvalidRequest: the URL is malformed or not allowed.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
-    fetch.check(url, PORTS)
+    try:
+        fetch.check(url, PORTS)
+    except ImageUrlRefused as error:
+        raise InvalidRequest("url", "is malformed, or not one that is sent to") from error
     secret = events.new_secret()
     hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))
     events.seal_secret(hook, secret)
@@ -74,8 +77,8 @@ def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
     caller.require_whole_tenant()
     with transaction.atomic():
         hook = _find(caller, webhook)
-        hook.active = active
-        hook.save(update_fields=["active"])
+        hook.active, hook.free_at = active, timezone.now()
+        hook.save(update_fields=["active", "free_at"])
         audit.record(caller, "webhook.switched", hook, active=active)
         transaction.on_commit(lambda: soon(tasks.deliver_due.name))
     return hook
@@ -122,6 +125,8 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
         found.state, found.attempts, found.next_at = Delivery.State.PENDING, 0, timezone.now()
         found.status, found.problem, found.delivered_at = None, "", None
         found.save(update_fields=["state", "attempts", "next_at", "status", "problem", "delivered_at"])
+        hook.free_at = timezone.now()
+        hook.save(update_fields=["free_at"])
         audit.record(caller, "webhook.redelivered", hook, event=str(found.event_id))
         transaction.on_commit(lambda: soon(tasks.deliver_due.name))
     return found

@@ -10,7 +10,9 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from collections_app import erasure
 from collections_app.models import Face, Person
+from recognition.index.local import LocalIndex
 from recognition.models import Embedding, Gallery
 from tenants import keys
 from tenants.models import AuditEntry
@@ -94,8 +96,12 @@ def test_registering_again_replaces_details_faces_and_images(acme: Customer, fac
         pytest.param('"collections_app_face"."id" IN', id="after the index answered"),
     ],
 )
-def test_a_person_who_is_replaced_is_found_at_every_moment(facedb: FacedbClient, reading: str) -> None:
-    """The replacement commits in the middle of a search, just before it reads these rows."""
+def test_a_person_who_is_replaced_is_found_at_every_moment(
+    facedb: FacedbClient, reading: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The replacement commits in the middle of a search, just before it reads these rows; another process makes it."""
+    another = LocalIndex(segmented=True)
+    monkeypatch.setattr(erasure, "face_index", lambda: another)
     facedb("register-facedb", details("obama", userName="before"))
     replaced: list[str] = []
 
@@ -152,6 +158,18 @@ def test_who_may_search_but_not_read_sees_no_image(acme: Customer, facedb: Faced
     searcher = keys.issue(acme.tenant, name="gate", scopes=["search"])
     found = FacedbClient(searcher.key.pk, searcher.secret, facedb.node)("matching-face", details("obama"))
     assert (found["uuId"], found["faceImages"]) == ("12345", [])
+
+
+def test_whoever_is_handed_images_is_told_of_in_the_log(acme: Customer, facedb: FacedbClient) -> None:
+    """Check 24: a list of everybody's, and those of the person who was recognised."""
+    facedb("register-facedb", details("macron_2025"))
+    facedb("list-facedb")
+    facedb("matching-face", details("macron_2014"))
+    told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="images.").order_by("number")
+    assert [(entry.action, entry.actor_id) for entry in told] == [
+        ("images.listed", acme.issued.key.pk),
+        ("images.viewed", acme.issued.key.pk),
+    ]
 
 
 def test_a_lost_image_does_not_lose_the_list(facedb: FacedbClient, caplog: pytest.LogCaptureFixture) -> None:

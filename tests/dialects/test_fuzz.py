@@ -28,6 +28,7 @@ from collections_app.operations.collections import update_policy
 from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys
 from tests.conftest import Customer
@@ -148,7 +149,8 @@ def _native_names(acme: Customer, somebody: Person) -> dict[str, str]:
     kept = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     face = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     erased = delete_face(acme.caller, collection=collection, face=face.uuid)
-    hook = create_webhook(acme.caller, url="https://192.0.2.1/hook", kinds=["face.enrolled"]).webhook
+    hook = create_webhook(acme.caller, url="https://192.0.2.1/hook", kinds=["search.matched"]).webhook
+    searched = search_by_face(acme.caller, collection=collection, face=kept.uuid, limit=1, threshold=-1).record
     key = keys.issue(acme.tenant, name="other", scopes=["read"]).key.pk
     return {
         "collection": collection,
@@ -157,6 +159,8 @@ def _native_names(acme: Customer, somebody: Person) -> dict[str, str]:
         "other": str(kept.person_id),
         "receipt": erased.uuid,
         "webhook": str(hook.pk),
+        "delivery": str(hook.deliveries.get().pk),
+        "search": searched.uuid,
         "key": key,
         "job": f"index-{acme.people.pk}",
         "cursor": base64.b64encode(b"1").decode(),

@@ -99,7 +99,7 @@ def test_people_are_listed_changed_exported_and_erased(native: NativeClient, acm
     assert record["person"] == changed
     assert len(record["faces"]) == record["templates"]["count"] == 2
     assert set(record["images"].values()) == {base64_of(portrait("macron_2025")), base64_of(portrait("macron_2014"))}
-    assert [one["request_name"] for one in record["found_by_searches"]] == ["gate"]
+    assert [(one["name"], one["found"]) for one in record["searches"]] == [("gate", True)]
 
     face = record["faces"][0]
     image = native("GET", f"/collections/people/faces/{face['id']}/image")
@@ -194,6 +194,7 @@ def test_a_key_without_the_scope_is_not_allowed(acme: Customer) -> None:
         ("DELETE", "/collections/people", None, "delete"),
         ("GET", "/collections/people/people/x/export", None, "admin"),
         ("GET", "/webhooks", None, "admin"),
+        ("GET", "/searches", None, "audit"),
     ):
         assert problem(reader(method, path, body), 403, "not_allowed")["scope"] == scope
 

@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 from tests.dialects.documents import DIALECTS, document
 
 METHODS = ("get", "post", "put", "patch", "delete")
-BODILESS = ("/get-computing-node", "/rebuild", "/health")
+BODILESS = ("/get-computing-node", "/rebuild", "/health", "/repeat")
 
 
 def _operations(dialect: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -52,15 +52,16 @@ def test_a_document_has_every_endpoint_and_no_other(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_operation_says_what_it_takes_what_it_answers_and_who_may_ask(dialect: str) -> None:
-    _, prefix, schemes = DIALECTS[dialect]
+    _, prefix, ways = DIALECTS[dialect]
     assert document(dialect)["servers"] == [{"url": prefix}]
-    assert document(dialect)["components"]["securitySchemes"] == schemes
+    schemes = document(dialect)["components"]["securitySchemes"]
+    assert schemes == {name: scheme for way in ways for name, scheme in way.items()}
     ids = [operation["operationId"] for _, _, operation in _operations(dialect)]
     assert len(ids) == len(set(ids))
     for path, method, operation in _operations(dialect):
         takes_a_body = method in {"post", "patch"} and not path.endswith(BODILESS)
         assert ("requestBody" in operation) == takes_a_body, path
-        assert operation["security"] == [{name: [] for name in schemes}]
+        assert operation["security"] == [{name: [] for name in way} for way in ways]
         assert operation["description"]
         named = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "path"}
         assert named == {part.strip("{}") for part in path.split("/") if part.startswith("{")}
@@ -82,6 +83,11 @@ def test_every_body_and_answer_has_an_example_that_fits(dialect: str) -> None:
                 assert examples or (dialect == "native" and body not in bodies), path
                 for example in examples.values():
                     judge.validate(example["value"])
+
+
+def test_our_own_api_takes_a_key_either_way_and_accuauth_both_of_its_headers() -> None:
+    assert document("native")["paths"]["/me"]["get"]["security"] == [{"Key": []}, {"Bearer": []}]
+    assert document("accuauth")["paths"]["/create"]["post"]["security"] == [{"Id": [], "Secret": []}]
 
 
 def _contents(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -59,6 +59,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     # What only the native API asks for.
     collections.JobNotFound: _invalid("unsupported operation"),
     collections.ReceiptNotFound: _invalid("unsupported operation"),
+    collections.SearchNotFound: _invalid("unsupported operation"),
     collections.WebhookNotFound: _invalid("unsupported operation"),
     collections.ImageNotKept: _invalid("unsupported operation"),
     collections.KeyReused: _invalid("unsupported operation"),

@@ -113,6 +113,6 @@ class UnknownView(AccuAuthView):
 
     schema = None
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Say that there is nothing here."""
         raise NotFound

@@ -35,7 +35,7 @@ _HEX = re.compile(r"[0-9a-f]{32}")
 class WholeNumber(serializers.IntegerField):
     """A number without a fraction, or its digits as a form sends them (decision F7)."""
 
-    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> int:
         """Refuse floats, truth values and everything else that int() would take."""
         number = isinstance(data, int) and not isinstance(data, bool)
         if not number and not (isinstance(data, str) and _WHOLE.fullmatch(data.strip())):
@@ -59,7 +59,7 @@ class PersonNumber(WholeNumber):
 class Share(serializers.FloatField):
     """A number from 0 to 1."""
 
-    def to_internal_value(self, data: Any) -> float:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> float:
         """Refuse truth values, what no float can hold, and "nan", which would pass every comparison."""
         if isinstance(data, bool) or (isinstance(data, int) and abs(data) > 1):
             self.fail("invalid")
@@ -186,7 +186,7 @@ class SearchFace(Photo):
     name = serializers.CharField(max_length=_LONGEST)
     threshold = Share(default=_THRESHOLD, min_value=0, max_value=1)
     start_time = WholeNumber(default=None, allow_null=True, min_value=0, max_value=_LAST_SECOND)
-    topN = WholeNumber(default=1, min_value=1, max_value=_MATCHES)  # noqa: N815 -- the vendor's spelling
+    topN = WholeNumber(default=1, min_value=1, max_value=_MATCHES)
 
     def validate_start_time(self, value: int | None) -> datetime:
         """Make it a time; six months ago when none is given (decision F12)."""
@@ -236,7 +236,7 @@ class Found(serializers.Serializer[Any]):
     result = serializers.SerializerMethodField()
 
     @extend_schema_field(FoundFace(many=True))
-    def get_result(self, found: SearchResult) -> Any:  # noqa: ANN401 -- what the inner serializer says
+    def get_result(self, found: SearchResult) -> Any:
         """The matching faces."""
         return FoundFace(found.matches, many=True, context={"pack": found.record.pack}).data
 

@@ -91,6 +91,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     # What only the native API asks for.
     collections.JobNotFound: _UNSPECIFIED,
     collections.ReceiptNotFound: _UNSPECIFIED,
+    collections.SearchNotFound: _UNSPECIFIED,
     collections.WebhookNotFound: _UNSPECIFIED,
     collections.ImageNotKept: _UNSPECIFIED,
     collections.KeyReused: _UNSPECIFIED,

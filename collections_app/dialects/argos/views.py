@@ -46,7 +46,7 @@ class ArgosView(DialectView):
         return Response(wire.Refusal(answer).data, status=answer.status)
 
 
-def _described(operation: str, endpoint: errors.Endpoint, **shapes: Any) -> Callable[[F], F]:  # noqa: ANN401 -- as described() has them
+def _described(operation: str, endpoint: errors.Endpoint, **shapes: Any) -> Callable[[F], F]:
     refused = [*possible(errors.ANSWERS, endpoint), *errors.FIELDS[endpoint].values()]
     return described(operation, refusal=wire.Refusal, refused=refused, **shapes)
 
@@ -110,6 +110,6 @@ class UnknownView(ArgosView):
 
     schema = None
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Say that there is nothing here."""
         raise NotFound

@@ -28,7 +28,7 @@ class FaceImage(Base64Image):
 class Refusal(serializers.Serializer[Answer]):
     """The answer to what was not done."""
 
-    errorCode = serializers.IntegerField(source="code")  # noqa: N815 -- the vendor's spelling, here and below
+    errorCode = serializers.IntegerField(source="code")
     message = serializers.CharField(source="text")
 
 
@@ -42,23 +42,23 @@ class Refusal(serializers.Serializer[Answer]):
 class AddFace(serializers.Serializer[Any]):
     """POST /faces."""
 
-    collectionId = serializers.CharField()  # noqa: N815
-    userName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
-    faceImage = FaceImage()  # noqa: N815
+    collectionId = serializers.CharField()
+    userName = serializers.CharField(max_length=_LONGEST)
+    faceImage = FaceImage()
 
 
 class AddOption(serializers.Serializer[Any]):
     """The liveness policy that an enrolment met. The score's key is spelt otherwise than in a search (contract 1.4)."""
 
     option_liveness = serializers.BooleanField(source="collection.liveness_on_enrol")
-    liveNess_threshold = serializers.SerializerMethodField()  # noqa: N815
-    livenessScore = serializers.SerializerMethodField()  # noqa: N815
+    liveNess_threshold = serializers.SerializerMethodField()
+    livenessScore = serializers.SerializerMethodField()
 
-    def get_liveNess_threshold(self, done: Enrolment) -> float:  # noqa: N802
+    def get_liveNess_threshold(self, done: Enrolment) -> float:
         """The collection's threshold, 0 to 100."""
         return percent(done.collection.liveness_threshold)
 
-    def get_livenessScore(self, done: Enrolment) -> float:  # noqa: N802
+    def get_livenessScore(self, done: Enrolment) -> float:
         """The measured score, 0 to 100; 0 where liveness is off and nothing was measured."""
         return percent(done.faces[0].liveness)
 
@@ -75,15 +75,15 @@ class AddedFace(serializers.Serializer[Any]):
     """The answer to POST /faces."""
 
     message = Always("Face added successfully")
-    faceId = serializers.SerializerMethodField()  # noqa: N815
-    metaFaceId = serializers.SerializerMethodField()  # noqa: N815
+    faceId = serializers.SerializerMethodField()
+    metaFaceId = serializers.SerializerMethodField()
     option = AddOption(source="*")
 
-    def get_faceId(self, done: Enrolment) -> str:  # noqa: N802
+    def get_faceId(self, done: Enrolment) -> str:
         """The face's UUID."""
         return done.faces[0].uuid
 
-    def get_metaFaceId(self, done: Enrolment) -> str:  # noqa: N802
+    def get_metaFaceId(self, done: Enrolment) -> str:
         """The person's id (decision A15)."""
         return str(done.faces[0].person_id)
 
@@ -91,7 +91,7 @@ class AddedFace(serializers.Serializer[Any]):
 class ListFaces(serializers.Serializer[Any]):
     """GET /faces."""
 
-    collectionId = serializers.CharField()  # noqa: N815
+    collectionId = serializers.CharField()
     term = serializers.CharField(min_length=5, required=False)
     page = serializers.IntegerField(min_value=1, max_value=10**9)
 
@@ -130,14 +130,14 @@ class FaceList(serializers.Serializer[Any]):
 
     message = Always("success")
     result = ListedFace(source="faces", many=True)
-    totalCount = serializers.IntegerField(source="total")  # noqa: N815
+    totalCount = serializers.IntegerField(source="total")
 
 
 class DeleteFace(serializers.Serializer[Any]):
     """DELETE /faces."""
 
-    collectionId = serializers.CharField()  # noqa: N815
-    faceId = serializers.CharField()  # noqa: N815
+    collectionId = serializers.CharField()
+    faceId = serializers.CharField()
 
 
 @example({"message": "Success"})
@@ -151,11 +151,11 @@ class DeletedFace(serializers.Serializer[Any]):
 class SearchFace(serializers.Serializer[Any]):
     """POST /search. The name may come as requestName or as userName (decision A2)."""
 
-    collectionId = serializers.CharField()  # noqa: N815
-    requestName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
-    faceImage = FaceImage()  # noqa: N815
+    collectionId = serializers.CharField()
+    requestName = serializers.CharField(max_length=_LONGEST)
+    faceImage = FaceImage()
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> Any:
         """Let userName stand in for requestName."""
         if isinstance(data, dict) and not data.get("requestName") and "userName" in data:
             data = {**data, "requestName": data["userName"]}
@@ -166,15 +166,15 @@ class SearchOption(serializers.Serializer[Any]):
     """The policy under which a search was answered."""
 
     option_liveness = serializers.BooleanField(source="collection.liveness_on_search")
-    liveNess_threshold = serializers.SerializerMethodField()  # noqa: N815
-    liveNessScore = serializers.SerializerMethodField()  # noqa: N815
+    liveNess_threshold = serializers.SerializerMethodField()
+    liveNessScore = serializers.SerializerMethodField()
     policy_similarity = serializers.SerializerMethodField()
 
-    def get_liveNess_threshold(self, found: SearchResult) -> float:  # noqa: N802
+    def get_liveNess_threshold(self, found: SearchResult) -> float:
         """The collection's threshold, 0 to 100."""
         return percent(found.collection.liveness_threshold)
 
-    def get_liveNessScore(self, found: SearchResult) -> float:  # noqa: N802
+    def get_liveNessScore(self, found: SearchResult) -> float:
         """The measured score, 0 to 100; 0 where liveness is off and nothing was measured."""
         return percent(found.record.liveness)
 
@@ -215,19 +215,19 @@ class FoundFaces(serializers.Serializer[Any]):
     """The answer to POST /search: the held document's fields, and `result` with the scores (decision A3)."""
 
     message = Always("success")
-    searchId = serializers.CharField(source="record.uuid")  # noqa: N815
-    requestName = serializers.CharField(source="record.request_name")  # noqa: N815
-    userName = serializers.CharField(source="record.request_name")  # noqa: N815
+    searchId = serializers.CharField(source="record.uuid")
+    requestName = serializers.CharField(source="record.request_name")
+    userName = serializers.CharField(source="record.request_name")
     option = SearchOption(source="*")
-    faceIdList = serializers.SerializerMethodField()  # noqa: N815
+    faceIdList = serializers.SerializerMethodField()
     result = serializers.SerializerMethodField()
 
-    def get_faceIdList(self, found: SearchResult) -> list[str]:  # noqa: N802
+    def get_faceIdList(self, found: SearchResult) -> list[str]:
         """The matching faces, best first."""
         return [match.face.uuid for match in found.matches]
 
     @extend_schema_field(FoundFace(many=True))
-    def get_result(self, found: SearchResult) -> Any:  # noqa: ANN401 -- what the inner serializer says
+    def get_result(self, found: SearchResult) -> Any:
         """The matching faces with name and score."""
         return FoundFace(found.matches, many=True, context={"pack": found.record.pack}).data
 

@@ -57,6 +57,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     # What only the native API asks for.
     collections.JobNotFound: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
+    collections.SearchNotFound: _BAD_REQUEST,
     collections.WebhookNotFound: _BAD_REQUEST,
     collections.ImageNotKept: _BAD_REQUEST,
     collections.KeyReused: _BAD_REQUEST,

@@ -158,6 +158,6 @@ class UnknownView(FacedbView):
 
     schema = None
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Say that there is nothing here."""
         raise NotFound

@@ -29,7 +29,7 @@ _NEVER = "9999-12-31"
 class FaceImage(Base64Image):
     """An image in base64, both ways."""
 
-    def to_representation(self, value: Any) -> str:  # noqa: ANN401
+    def to_representation(self, value: Any) -> str:
         """Encode it."""
         return base64.b64encode(value).decode()
 
@@ -37,7 +37,7 @@ class FaceImage(Base64Image):
 class Whole(serializers.IntegerField):
     """A JSON integer, and nothing that could be read as one (decisions N1 and N2)."""
 
-    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> int:
         """Refuse text, fractions and truth values."""
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
@@ -77,19 +77,19 @@ _PERSON = {
 class Register(serializers.Serializer[Any]):
     """POST register-facedb. Fields that nobody knows are ignored (decision N10)."""
 
-    nodeId = serializers.CharField()  # noqa: N815 -- the vendor's spelling, here and below
-    uuId = serializers.CharField(max_length=_LONGEST, default="", allow_blank=True, allow_null=True)  # noqa: N815
-    userId = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)  # noqa: N815
-    userName = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)  # noqa: N815
-    userAge = Whole(min_value=0, max_value=_OLDEST)  # noqa: N815
+    nodeId = serializers.CharField()
+    uuId = serializers.CharField(max_length=_LONGEST, default="", allow_blank=True, allow_null=True)
+    userId = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)
+    userName = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)
+    userAge = Whole(min_value=0, max_value=_OLDEST)
     gender = Whole(min_value=0, max_value=2)
     identifier = Whole(min_value=0, max_value=2)  # decision N1
-    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)  # noqa: N815
+    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)
     memo = serializers.CharField(
         max_length=_LONGEST_NOTE, default="", allow_blank=True, allow_null=True, trim_whitespace=False
     )
 
-    def validate_uuId(self, value: str | None) -> str:  # noqa: N802
+    def validate_uuId(self, value: str | None) -> str:
         """Give an id to whom the caller gives none (decision N7)."""
         return value or secrets.token_hex(8)
 
@@ -100,30 +100,30 @@ class Registered(serializers.Serializer[Any]):
 
     code = Always(0)
     message = Always("")
-    uuId = serializers.CharField(source="reference")  # noqa: N815
+    uuId = serializers.CharField(source="reference")
 
 
 @example({"nodeId": "53ba9bc997c72840"})
 class List(serializers.Serializer[Any]):
     """POST list-facedb."""
 
-    nodeId = serializers.CharField()  # noqa: N815
+    nodeId = serializers.CharField()
 
 
 class FaceDB(serializers.Serializer[Any]):
     """A person in the list."""
 
-    nodeId = serializers.CharField(source="collection.node")  # noqa: N815
-    uuId = serializers.CharField(source="person.reference")  # noqa: N815
-    userId = serializers.CharField(source="person.external_id")  # noqa: N815
-    userName = serializers.CharField(source="person.name")  # noqa: N815
-    userAge = serializers.SerializerMethodField()  # noqa: N815
+    nodeId = serializers.CharField(source="collection.node")
+    uuId = serializers.CharField(source="person.reference")
+    userId = serializers.CharField(source="person.external_id")
+    userName = serializers.CharField(source="person.name")
+    userAge = serializers.SerializerMethodField()
     identifier = serializers.IntegerField(source="person.listing")
     gender = serializers.IntegerField(source="person.gender")
-    faceImages = serializers.ListField(child=FaceImage(), source="images")  # noqa: N815
+    faceImages = serializers.ListField(child=FaceImage(), source="images")
     memo = serializers.CharField(source="person.note")
 
-    def get_userAge(self, record: PersonRecord) -> int:  # noqa: N802
+    def get_userAge(self, record: PersonRecord) -> int:
         """The age; 0 for somebody whom another dialect enrolled without one."""
         return record.person.age or 0
 
@@ -134,23 +134,23 @@ class Listed(serializers.Serializer[Any]):
 
     code = Always(0)
     message = Always("")
-    faceDBs = FaceDB(many=True)  # noqa: N815
+    faceDBs = FaceDB(many=True)
 
 
 @example({"nodeId": "53ba9bc997c72840", "uuId": "70697e9139e95a76"})
 class Remove(serializers.Serializer[Any]):
     """POST remove-facedb."""
 
-    nodeId = serializers.CharField()  # noqa: N815
-    uuId = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+    nodeId = serializers.CharField()
+    uuId = serializers.CharField(max_length=_LONGEST)
 
 
 @example({"nodeId": "53ba9bc997c72840", "faceImages": _PERSON["faceImages"]})
 class Match(serializers.Serializer[Any]):
     """POST matching-face. The client sends a whole FaceDB; only the node and the images count."""
 
-    nodeId = serializers.CharField()  # noqa: N815
-    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)  # noqa: N815
+    nodeId = serializers.CharField()
+    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)
 
 
 @example({"code": 0, "message": "", **{name: _PERSON[name] for name in list(_PERSON)[1:]}, "similarity": 0.93})
@@ -159,17 +159,17 @@ class Matched(serializers.Serializer[Any]):
 
     code = Always(0)
     message = Always("")
-    uuId = serializers.CharField(source="record.person.reference", default="", read_only=True)  # noqa: N815
-    userId = serializers.CharField(source="record.person.external_id", default="", read_only=True)  # noqa: N815
-    userName = serializers.CharField(source="record.person.name", default="", read_only=True)  # noqa: N815
-    userAge = serializers.SerializerMethodField()  # noqa: N815
+    uuId = serializers.CharField(source="record.person.reference", default="", read_only=True)
+    userId = serializers.CharField(source="record.person.external_id", default="", read_only=True)
+    userName = serializers.CharField(source="record.person.name", default="", read_only=True)
+    userAge = serializers.SerializerMethodField()
     gender = serializers.IntegerField(source="record.person.gender", default=0, read_only=True)
     identifier = serializers.IntegerField(source="record.person.listing", default=0, read_only=True)
-    faceImages = serializers.ListField(child=FaceImage(), source="record.images", default=list, read_only=True)  # noqa: N815
+    faceImages = serializers.ListField(child=FaceImage(), source="record.images", default=list, read_only=True)
     memo = serializers.CharField(source="record.person.note", default="", read_only=True)
     similarity = serializers.SerializerMethodField()
 
-    def get_userAge(self, found: PersonMatch | dict[str, Any]) -> int:  # noqa: N802
+    def get_userAge(self, found: PersonMatch | dict[str, Any]) -> int:
         """The age, 0 for nobody."""
         return found.record.person.age or 0 if isinstance(found, PersonMatch) else 0
 
@@ -185,40 +185,40 @@ class Matched(serializers.Serializer[Any]):
 class CreateNode(serializers.Serializer[Any]):
     """POST create-computing-node. Its `host` and `license` mean nothing here: the key is the licence."""
 
-    nodeName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+    nodeName = serializers.CharField(max_length=_LONGEST)
 
 
 @example({"nodeId": "53ba9bc997c72840", "productVersion": _PRODUCT, "releaseDate": _RELEASED, "code": 0})
 class CreatedNode(serializers.Serializer[Any]):
     """The answer to create-computing-node."""
 
-    nodeId = serializers.CharField(source="node")  # noqa: N815
-    productVersion = Always(_PRODUCT)  # noqa: N815
-    releaseDate = Always(_RELEASED)  # noqa: N815
+    nodeId = serializers.CharField(source="node")
+    productVersion = Always(_PRODUCT)
+    releaseDate = Always(_RELEASED)
     code = Always(0)
 
 
 class ComputingNode(serializers.Serializer[Any]):
     """A node. It has no port for metadata, since no video is analysed here."""
 
-    nodeId = serializers.CharField(source="node")  # noqa: N815
-    httpHost = serializers.SerializerMethodField()  # noqa: N815
-    httpPort = serializers.SerializerMethodField()  # noqa: N815
-    rpcHost = Always("")  # noqa: N815
-    rpcPort = Always(0)  # noqa: N815
-    nodeName = serializers.CharField(source="name")  # noqa: N815
-    releaseDate = Always(_RELEASED)  # noqa: N815
-    productVersion = Always(_PRODUCT)  # noqa: N815
+    nodeId = serializers.CharField(source="node")
+    httpHost = serializers.SerializerMethodField()
+    httpPort = serializers.SerializerMethodField()
+    rpcHost = Always("")
+    rpcPort = Always(0)
+    nodeName = serializers.CharField(source="name")
+    releaseDate = Always(_RELEASED)
+    productVersion = Always(_PRODUCT)
     description = serializers.CharField()
-    licenseValidity = Always(value=True)  # noqa: N815
-    licenseExpired = Always(_NEVER)  # noqa: N815
+    licenseValidity = Always(value=True)
+    licenseExpired = Always(_NEVER)
     functions = Always([0])
 
-    def get_httpHost(self, _: Collection) -> str:  # noqa: N802
+    def get_httpHost(self, _: Collection) -> str:
         """The host that the client has reached."""
         return str(urlsplit(self.context["url"]).hostname)
 
-    def get_httpPort(self, _: Collection) -> int:  # noqa: N802
+    def get_httpPort(self, _: Collection) -> int:
         """The port that the client has reached."""
         url = urlsplit(self.context["url"])
         return url.port or (443 if url.scheme == "https" else 80)
@@ -256,22 +256,22 @@ class FoundNode(serializers.Serializer[Any]):
 class UpdateNode(serializers.Serializer[Any]):
     """POST update-computing-node."""
 
-    nodeId = serializers.CharField()  # noqa: N815
-    nodeName = serializers.CharField(max_length=_LONGEST)  # noqa: N815
+    nodeId = serializers.CharField()
+    nodeName = serializers.CharField(max_length=_LONGEST)
 
 
 @example({"nodeId": "53ba9bc997c72840"})
 class RemoveNode(serializers.Serializer[Any]):
     """POST remove-computing-node."""
 
-    nodeId = serializers.CharField()  # noqa: N815
+    nodeId = serializers.CharField()
 
 
 @example({"nodeId": "53ba9bc997c72840", "code": 0, "message": ""})
 class RemovedNode(serializers.Serializer[Any]):
     """The answer to remove-computing-node."""
 
-    nodeId = serializers.CharField()  # noqa: N815
+    nodeId = serializers.CharField()
     code = Always(0)
     message = Always("")
 

@@ -44,6 +44,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.PersonNotFound: Answer(404, "person_not_found", "There is no such person."),
     collections.JobNotFound: Answer(404, "job_not_found", "There is no such job."),
     collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
+    collections.SearchNotFound: Answer(404, "search_not_found", "There is no such search."),
     collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
     collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
     collections.DuplicateFace: Answer(409, "duplicate_face", "The face is in the collection under somebody else."),
@@ -141,7 +142,9 @@ NAMED: Mapping[str, Group] = {
     "key": (drf.NotFound, tenants.KeyNotFound),
     "job": (drf.NotFound, collections.JobNotFound),
     "receipt": (drf.NotFound, collections.ReceiptNotFound),
+    "search": (drf.NotFound, collections.SearchNotFound),
     "webhook": (drf.NotFound, collections.WebhookNotFound),
+    "delivery": (collections.WebhookNotFound,),
 }
 
 
@@ -171,7 +174,7 @@ def facts(error: Exception) -> dict[str, Any]:
     return {name: getattr(error, name) for name in translate(error, FACTS) or ()}
 
 
-def _wrong(error: Exception) -> Any:  # noqa: ANN401 -- as deep as the body is
+def _wrong(error: Exception) -> Any:
     """Name the fields that cannot be used, with what is wrong with each."""
     if isinstance(error, collections.InvalidRequest):
         return {error.field: [error.problem]}

@@ -14,6 +14,7 @@ from collections_app.dialects.native.views import (
     people,
     receipts,
     search,
+    searches,
     subjects,
     webhooks,
 )
@@ -22,11 +23,13 @@ _HOME = "collections/<str:collection>"
 
 urlpatterns = [
     path("me", about.MeView.as_view()),
+    path("usage", about.UsageView.as_view()),
     path("problems", about.ProblemsView.as_view()),
     path("collections", collections.CollectionsView.as_view()),
     path(_HOME, collections.CollectionView.as_view()),
     path(f"{_HOME}/people", people.PeopleView.as_view()),
     path(f"{_HOME}/people/<str:person>", people.PersonView.as_view()),
+    path(f"{_HOME}/people/<str:person>/faces", people.PersonFacesView.as_view()),
     path(f"{_HOME}/people/<str:person>/export", subjects.PersonExportView.as_view()),
     path(f"{_HOME}/people/<str:person>/merge", people.PersonMergeView.as_view()),
     path(f"{_HOME}/faces", faces.FacesView.as_view()),
@@ -41,6 +44,8 @@ urlpatterns = [
     path("jobs/<str:job>", jobs.JobView.as_view()),
     path("detect", search.DetectView.as_view()),
     path("compare", search.CompareView.as_view()),
+    path("searches", searches.SearchesView.as_view()),
+    path("searches/<str:search>", searches.RecordedSearchView.as_view()),
     path("keys", keys.KeysView.as_view()),
     path("keys/<str:key>", keys.KeyView.as_view()),
     path("keys/<str:key>/rotation", keys.KeyRotationView.as_view()),
@@ -51,5 +56,6 @@ urlpatterns = [
     path("receipts/<str:receipt>", receipts.ReceiptView.as_view()),
     path("webhooks", webhooks.WebhooksView.as_view()),
     path("webhooks/<str:webhook>", webhooks.WebhookView.as_view()),
+    path("webhooks/<str:webhook>/deliveries/<str:delivery>/repeat", webhooks.RepeatView.as_view()),
     re_path("^", about.UnknownView.as_view()),
 ]

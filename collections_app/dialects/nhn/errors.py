@@ -75,6 +75,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     # What only the native API asks for.
     collections.JobNotFound: _INVALID,
     collections.ReceiptNotFound: _INVALID,
+    collections.SearchNotFound: _INVALID,
     collections.WebhookNotFound: _INVALID,
     collections.ImageNotKept: _INVALID,
     collections.KeyReused: _INVALID,
@@ -106,7 +107,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     drf.MethodNotAllowed: _INVALID,
 }
 
-# What a wrong field is called where that is not InvalidParam, by the code of wire.py's fields.
+# What a wrong field is called where that is not InvalidParam, by the code that the fields of wire give it.
 FIELDS: Mapping[str, ByProfile] = {
     "group_id": _BAD_GROUP_ID,  # H10
     "token": _BAD_TOKEN,  # H13
@@ -145,7 +146,7 @@ def _of_fields(error: drf.ValidationError, profile: Profile) -> Answer:
     return _of_image(known[profile], wrong[0][0].removesuffix("Image"))
 
 
-def _wrong(codes: Any, field: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 -- as deep as the body is
+def _wrong(codes: Any, field: str = "") -> Iterator[tuple[str, str]]:
     """Walk the codes of a ValidationError; give each with the name of its outermost field."""
     if isinstance(codes, Mapping):
         for name, inner in codes.items():

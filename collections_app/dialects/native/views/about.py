@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import about as wire
+from collections_app.operations import usage
 from recognition import packs
 
 
@@ -19,6 +20,16 @@ class MeView(NativeView):
     def get(self, request: Request) -> Response:
         """Say who is asking."""
         return Response(wire.Me(self.caller).data)
+
+
+class UsageView(NativeView):
+    """/usage."""
+
+    @described("getUsage", "", errors.WHOLE_TENANT, query=wire.Days, answer=wire.Usage)
+    def get(self, request: Request) -> Response:
+        """Count the tenant's calls by UTC day and endpoint, and say how many it may make; seconds late."""
+        calls = usage.count_calls(self.caller, days=self.parse(wire.Days)["days"])
+        return Response(wire.Usage({"usage": calls, "limits": self.caller.tenant}).data)
 
 
 class ProblemsView(NativeView):
@@ -36,6 +47,6 @@ class UnknownView(NativeView):
 
     schema = None
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Say that there is nothing here."""
         raise NotFound

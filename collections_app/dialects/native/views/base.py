@@ -29,7 +29,9 @@ _PLACES = {
     "job": "A job's id.",
     "key": "A key's id.",
     "receipt": "A receipt's id.",
+    "search": "A search's id.",
     "webhook": "A webhook's id.",
+    "delivery": "A delivery's id.",
 }
 _RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, "header", response=[429, 503], description="The seconds after which to try again."
@@ -49,7 +51,7 @@ class NativeView(DialectView):
     via = "native"
     parser_classes = [JSONParser]
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Find the caller; nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked."""
         super().initial(request, *args, **kwargs)
         if any("\0" in name for name in kwargs.values()):
@@ -85,14 +87,14 @@ class NativeView(DialectView):
         headers = {"WWW-Authenticate": 'Bearer realm="faceplane"'} if answer.status == _UNAUTHORIZED else None
         return Response(Problem(problem | errors.facts(error)).data, status=answer.status, headers=headers)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep answers out of caches: they tell of people."""
         done = super().finalize_response(request, response, *args, **kwargs)
         done["Cache-Control"] = "no-store"
         return done
 
 
-def accepted(answer: Any, place: str) -> Response:  # noqa: ANN401 -- a body
+def accepted(answer: Any, place: str) -> Response:
     """Answer that the rest is done behind the request, and where to ask how far it is."""
     return Response(answer, status=_ACCEPTED, headers={"Location": f"{_ROOT}/{place}"})
 
@@ -104,7 +106,7 @@ def described(
     query: Body | None = None,
     headers: Iterable[OpenApiParameter] = (),
     status: int = 200,
-    **shapes: Any,  # noqa: ANN401 -- as openapi.described() has them
+    **shapes: Any,
 ) -> Callable[[F], F]:
     """Describe a method; `at` names what stands in its path, `refused` what it may be refused with beside the usual.
 

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import faces as wire
-from collections_app.dialects.native.wire.base import Page, cursor, either_form, from_cursor
+from collections_app.dialects.native.wire.base import Page, either_form, from_cursor
 from collections_app.dialects.native.wire.receipts import Receipt
 from collections_app.errors import ImageNotKept, InvalidRequest
-from collections_app.operations import enrol, erase, faces, idempotency, subjects
+from collections_app.operations import enrol, erase, faces, idempotency, pictures
 
 _LONGEST_KEY = 200
 _HEADERS = [
@@ -40,8 +40,7 @@ class FacesView(NativeView):
         given = self.parse(Page)
         before = from_cursor(given["cursor"], int)
         page = faces.list_faces(self.caller, collection=collection, limit=given["limit"], before=before)
-        following = cursor(page.faces[-1].number) if page.more else None
-        return Response(wire.Faces({"faces": page.faces, "total": page.total, "next_cursor": following}).data)
+        return Response(wire.Faces(wire.listed(page)).data)
 
     @described(
         "enrolFace",
@@ -96,5 +95,5 @@ class FaceImageView(NativeView):
     )
     def get(self, request: Request, collection: str, face: str) -> HttpResponse:
         """Return what was kept of its image."""
-        content = subjects.kept_image(self.caller, collection=collection, face=face)
-        return HttpResponse(content, content_type=wire.media_type(content))
+        picture = pictures.face_picture(self.caller, collection=collection, face=face)
+        return HttpResponse(picture.content, content_type=picture.kind)

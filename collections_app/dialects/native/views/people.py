@@ -4,9 +4,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.native.views.base import NativeView, accepted, described
+from collections_app.dialects.native.wire import faces as wire_faces
 from collections_app.dialects.native.wire import people as wire
 from collections_app.dialects.native.wire.base import Page, cursor, from_cursor
 from collections_app.dialects.native.wire.receipts import Receipt
+from collections_app.errors import FaceNotFound
 from collections_app.operations import people, regroup, subjects
 
 
@@ -21,6 +23,33 @@ class PeopleView(NativeView):
         page = subjects.page_people(self.caller, collection=collection, limit=given["limit"], after=after)
         following = cursor(page.people[-1].pk) if page.more else None
         return Response(wire.People({"people": page.people, "next_cursor": following}).data)
+
+    @described("splitPerson", "collection", (FaceNotFound,), body=wire.Split, status=201, answer=wire.Person)
+    def post(self, request: Request, collection: str) -> Response:
+        """Make a new person of faces that belong to others; whoever has no face left goes."""
+        given = self.parse(wire.Split)
+        return Response(wire.Person(regroup.move_faces(self.caller, collection=collection, **given)).data, status=201)
+
+
+class PersonFacesView(NativeView):
+    """/collections/{collection}/people/{person}/faces."""
+
+    @described("listFacesOfPerson", "collection person", query=Page, answer=wire_faces.Faces)
+    def get(self, request: Request, collection: str, person: str) -> Response:
+        """List a person's faces, newest first."""
+        given = self.parse(Page)
+        before = from_cursor(given["cursor"], int)
+        page = subjects.list_faces_of(
+            self.caller, collection=collection, person=person, limit=given["limit"], before=before
+        )
+        return Response(wire_faces.Faces(wire_faces.listed(page)).data)
+
+    @described("moveFaces", "collection person", (FaceNotFound,), body=wire.MovedFaces, answer=wire.Person)
+    def post(self, request: Request, collection: str, person: str) -> Response:
+        """Give faces to the person; whoever has no face left goes."""
+        given = self.parse(wire.MovedFaces)
+        target = regroup.move_faces(self.caller, collection=collection, person=person, **given)
+        return Response(wire.Person(target).data)
 
 
 class PersonView(NativeView):
@@ -51,6 +80,5 @@ class PersonMergeView(NativeView):
     @described("mergePeople", "collection person", body=wire.Merge, answer=wire.Person)
     def post(self, request: Request, collection: str, person: str) -> Response:
         """Give somebody else's faces to the person; the other goes."""
-        other = self.parse(wire.Merge)["other"]
-        merged = regroup.merge_people(self.caller, collection=collection, person=person, other=other)
+        merged = regroup.merge_people(self.caller, collection=collection, person=person, **self.parse(wire.Merge))
         return Response(wire.Person(merged).data)

@@ -4,9 +4,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.native import errors
-from collections_app.dialects.native.views.base import NativeView, described
+from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import webhooks as wire
-from collections_app.errors import ImageUrlRefused
 from collections_app.operations import webhooks
 
 _DELIVERIES = 100
@@ -24,7 +23,6 @@ class WebhooksView(NativeView):
         "createWebhook",
         "",
         errors.WHOLE_TENANT,
-        (ImageUrlRefused,),
         body=wire.NewWebhook,
         status=201,
         answer=wire.MadeWebhook,
@@ -46,8 +44,24 @@ class WebhookView(NativeView):
         log = webhooks.list_deliveries(self.caller, webhook=webhook, limit=_DELIVERIES)
         return Response(wire.WatchedWebhook(found, context={"deliveries": log}).data)
 
+    @described("switchWebhook", "webhook", errors.WHOLE_TENANT, body=wire.Switch, answer=wire.Webhook)
+    def patch(self, request: Request, webhook: str) -> Response:
+        """Switch a webhook off, or on; what happens while it is off is not told later."""
+        active = self.parse(wire.Switch)["active"]
+        return Response(wire.Webhook(webhooks.switch_webhook(self.caller, webhook=webhook, active=active)).data)
+
     @described("deleteWebhook", "webhook", errors.WHOLE_TENANT, status=204, answer=None)
     def delete(self, request: Request, webhook: str) -> Response:
         """Stop sending to it."""
         webhooks.delete_webhook(self.caller, webhook=webhook)
         return Response(status=204)
+
+
+class RepeatView(NativeView):
+    """/webhooks/{webhook}/deliveries/{delivery}/repeat."""
+
+    @described("repeatDelivery", "webhook delivery", errors.WHOLE_TENANT, status=202, answer=wire.Delivery)
+    def post(self, request: Request, webhook: str, delivery: str) -> Response:
+        """Send an event once more."""
+        repeated = webhooks.redeliver(self.caller, webhook=webhook, delivery=delivery)
+        return accepted(wire.Delivery(repeated).data, f"webhooks/{webhook}")

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from recognition import packs
 from tenants.access import Caller, Scope
+from tenants.models import Tenant, UsageDay
 
 
 class TenantName(serializers.Serializer[Any]):
@@ -38,6 +39,36 @@ class Me(serializers.Serializer[Caller]):
     def get_restricted_to_collections(self, caller: Caller) -> bool:
         """Whether it reaches some collections only."""
         return caller.collections is not None
+
+
+class Days(serializers.Serializer[Any]):
+    """The query of GET /usage."""
+
+    days = serializers.IntegerField(min_value=1, max_value=366, default=31, help_text="So many days, today's the last.")
+
+
+class Calls(serializers.Serializer[UsageDay]):
+    """How often an endpoint was called on a day."""
+
+    day = serializers.DateField()
+    endpoint = serializers.CharField(source="operation")
+    calls = serializers.IntegerField()
+
+
+class Limits(serializers.Serializer[Tenant]):
+    """What the tenant may have and do; null: as much as it likes."""
+
+    faces = serializers.IntegerField(source="face_quota", allow_null=True)
+    collections = serializers.IntegerField(source="collection_quota", allow_null=True)
+    requests_per_minute = serializers.IntegerField(allow_null=True)
+    calls_per_day = serializers.IntegerField(allow_null=True)
+
+
+class Usage(serializers.Serializer[Any]):
+    """The answer to GET /usage: the newest day first."""
+
+    usage = Calls(many=True)
+    limits = Limits()
 
 
 class Code(serializers.Serializer[Any]):

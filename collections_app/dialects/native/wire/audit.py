@@ -79,7 +79,7 @@ class Export(serializers.Serializer[Any]):
     statement = serializers.DictField()
     content = serializers.SerializerMethodField()
 
-    def get_content(self, taken: Any) -> str:  # noqa: ANN401 -- operations.audit.Export
+    def get_content(self, taken: Any) -> str:
         """The file's text."""
         return str(taken.content.decode())
 

@@ -33,7 +33,7 @@ class Image(serializers.Field[Any, Any, Any, Any]):
 
     default_error_messages = {"invalid": "Send a file, or base64."}
 
-    def to_internal_value(self, data: Any) -> bytes:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> bytes:
         """Read it."""
         if isinstance(data, UploadedFile):
             return bytes(data.read())
@@ -51,7 +51,7 @@ class ImageFile(Image):
 class Percent(serializers.FloatField):
     """A share of 0 to 1, told as 0 to 100."""
 
-    def to_representation(self, value: Any) -> Any:  # noqa: ANN401
+    def to_representation(self, value: Any) -> Any:
         """Tell it."""
         return round(100 * value, SCORE_DIGITS)
 
@@ -170,7 +170,7 @@ def cursor(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
-def from_cursor(text: str, kind: type) -> Any:  # noqa: ANN401 -- a value of `kind`, or None
+def from_cursor(text: str, kind: type) -> Any:
     """Take it back.
 
     Raises:

@@ -27,7 +27,7 @@ class Policy(serializers.Serializer[Any]):
     quality_gate = serializers.ChoiceField(_GATES, required=False)
     images = serializers.ChoiceField(_IMAGES, required=False)
     retention_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=36_500)
-    face_limit = serializers.IntegerField(required=False, min_value=1, max_value=100_000_000)
+    face_limit = serializers.IntegerField(required=False, min_value=1, max_value=models.MOST_FACES)
 
 
 @example({"name": "staff", "similarity_threshold": 90})

@@ -8,9 +8,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
+from collections_app.operations.faces import FacePage
 from recognition.results import QualityReason
 
 
@@ -18,7 +19,7 @@ from recognition.results import QualityReason
 class PersonField(serializers.JSONField):
     """Whose face it is; a form carries it as text."""
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> Any:
         """Look into it."""
         if isinstance(data, str):
             try:
@@ -112,12 +113,13 @@ class Faces(Listing):
     total = serializers.IntegerField()
 
 
+def listed(page: FacePage) -> dict[str, Any]:
+    """Return a page for Faces."""
+    following = cursor(page.faces[-1].number) if page.more else None
+    return {"faces": page.faces, "total": page.total, "next_cursor": following}
+
+
 def fingerprint(path: str, given: Mapping[str, Any]) -> str:
     """Tell one request from another: its path and every field of it."""
     plain = [path, *(f"{name}={value!r}" for name, value in sorted(given.items()))]
     return hashlib.sha256("\n".join(plain).encode()).hexdigest()
-
-
-def media_type(content: bytes) -> str:
-    """Name what a kept image is; only JPEG and PNG are ever kept."""
-    return "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"

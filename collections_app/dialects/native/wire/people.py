@@ -14,16 +14,16 @@ from collections_app.operations.people import PersonDetails
 class Named(serializers.ChoiceField):
     """One of the model's choices, by its name in small letters."""
 
-    def __init__(self, kind: type[IntegerChoices], **more: Any) -> None:  # noqa: ANN401 -- a field's own options
+    def __init__(self, kind: type[IntegerChoices], **more: Any) -> None:
         """Offer the names."""
         self._kind = kind
         super().__init__([name.lower() for name in kind.names], **more)
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401
+    def to_internal_value(self, data: Any) -> Any:
         """Take the name for its number."""
         return self._kind[super().to_internal_value(data).upper()].value
 
-    def to_representation(self, value: Any) -> str:  # noqa: ANN401
+    def to_representation(self, value: Any) -> str:
         """Tell the number's name."""
         return self._kind(value).name.lower()
 
@@ -45,11 +45,31 @@ class PersonFields(serializers.Serializer[Any]):
         return {"details": PersonDetails(**attrs)}
 
 
+class Regroup(serializers.Serializer[Any]):
+    """Why something is put right; it stands in the audit log."""
+
+    reason = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
+
+
 @example({"other": "7046029254386353131"})
-class Merge(serializers.Serializer[Any]):
+class Merge(Regroup):
     """POST …/people/{person}/merge."""
 
     other = serializers.CharField(max_length=LONGEST)
+
+
+@example({"faces": ["87db50d4-f2c6-b8ea-05ed-9f201309fd92"], "reason": "two people"})
+class MovedFaces(Regroup):
+    """POST …/people/{person}/faces."""
+
+    faces = serializers.ListField(child=serializers.CharField(max_length=LONGEST), allow_empty=False, max_length=1000)
+
+
+@example({"faces": ["87db50d4-f2c6-b8ea-05ed-9f201309fd92"], "name": "B. Obama"})
+class Split(MovedFaces):
+    """POST …/people."""
+
+    name = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
 
 
 class Person(serializers.Serializer[models.Person]):

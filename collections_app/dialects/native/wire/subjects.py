@@ -5,26 +5,41 @@ from typing import Any
 
 from rest_framework import serializers
 
+from collections_app.dialects.native.wire.base import Likeness, likeness
 from collections_app.dialects.native.wire.faces import Face
 from collections_app.dialects.native.wire.people import Person
 from collections_app.dialects.openapi import Always, Base64Image
-from collections_app.operations.subjects import SubjectRecord
+from collections_app.operations.subjects import Nearness, SubjectRecord
 
 
 class KeptImage(Base64Image):
     """An image in base64."""
 
-    def to_representation(self, value: Any) -> str:  # noqa: ANN401
+    def to_representation(self, value: Any) -> str:
         """Encode it."""
         return base64.b64encode(value).decode()
 
 
-class FoundBy(serializers.Serializer[Any]):
-    """A search that found the person."""
+class ExportedFace(Face):
+    """A face with what callers called it, and who enrolled it."""
 
-    id = serializers.CharField(source="uuid")
-    at = serializers.DateTimeField()
-    request_name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    via = serializers.CharField()
+    actor = serializers.CharField(source="actor_id", help_text="The id of the key or user.")
+
+
+class Near(Likeness):
+    """A search that came near to the person, and whether it found them."""
+
+    id = serializers.CharField(source="record.uuid")
+    at = serializers.DateTimeField(source="record.at")
+    name = serializers.CharField(source="record.request_name")
+    found = serializers.BooleanField()
+
+    def to_representation(self, near: Nearness) -> dict[str, Any]:
+        """Put the cosine on the public scale."""
+        said = likeness(near.record.pack, near.cosine)
+        return super().to_representation({"record": near.record, "found": near.found, **said})
 
 
 class Templates(serializers.Serializer[Any]):
@@ -44,7 +59,7 @@ class Subject(serializers.Serializer[SubjectRecord]):
 
     person = Person()
     collection = serializers.CharField(source="collection.name")
-    faces = Face(many=True)
+    faces = ExportedFace(many=True)
     images = serializers.DictField(child=KeptImage())
-    found_by_searches = FoundBy(many=True, source="searches")
+    searches = Near(many=True)
     templates = Templates(source="*")

@@ -20,6 +20,13 @@ class NewWebhook(serializers.Serializer[Any]):
     events = serializers.ListField(child=serializers.ChoiceField(_KINDS), allow_empty=False)
 
 
+@example({"active": False})
+class Switch(serializers.Serializer[Any]):
+    """PATCH /webhooks/{webhook}."""
+
+    active = serializers.BooleanField()
+
+
 class Webhook(serializers.Serializer[Any]):
     """A webhook, without its secret."""
 
@@ -49,6 +56,7 @@ class MadeWebhook(Webhook):
 class Delivery(serializers.Serializer[Any]):
     """How a delivery went."""
 
+    id = serializers.CharField(source="pk")
     event = serializers.CharField(source="event_id")
     type = serializers.ChoiceField(_KINDS, source="event.kind")
     at = serializers.DateTimeField(source="event.at")
@@ -66,6 +74,6 @@ class WatchedWebhook(Webhook):
     deliveries = serializers.SerializerMethodField()
 
     @extend_schema_field(Delivery(many=True))
-    def get_deliveries(self, hook: models.Webhook) -> Any:  # noqa: ANN401 -- what the inner serializer says
+    def get_deliveries(self, hook: models.Webhook) -> Any:
         """Newest first."""
         return Delivery(self.context["deliveries"], many=True).data

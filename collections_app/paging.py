@@ -11,8 +11,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-_LARGEST = 2**63 - 1
-_DIGITS = len(str(_LARGEST))
+from tenants.scope import as_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Page:
 
 def page_by_number(rows: QuerySet[Any], chosen: QuerySet[Any], before: str, *, size: int, oldest: bool = False) -> Page:
     """Return the rows of those chosen that come after the one numbered `before`, the newest first or the oldest."""
-    if (last := number(before)) is not None:
+    if (last := as_id(before)) is not None:
         chosen = chosen.filter(**{"number__gt" if oldest else "number__lt": last})
     order = "number" if oldest else "-number"
     numbers = list(chosen.order_by(order).values_list("number", flat=True)[: size + 1])
@@ -35,10 +34,10 @@ def page_by_number(rows: QuerySet[Any], chosen: QuerySet[Any], before: str, *, s
 
 def page_by_time(rows: QuerySet[Any], before: str, *, field: str, size: int, oldest: bool = False) -> Page:
     """Return the rows that come after `before`, by a time and then by key, the newest first or the oldest."""
-    place = _place(before)
+    start = place(before)
     sign, beyond = ("", "gt") if oldest else ("-", "lt")
-    if place is not None:
-        at, key = place
+    if start is not None:
+        at, key = start
         # The first condition says nothing new, but it is the one by which the database finds its place in the index.
         later = Q(**{f"{field}__{beyond}": at}) | Q(**{field: at, f"pk__{beyond}": key})
         rows = rows.filter(**{f"{field}__{beyond}e": at}).filter(later)
@@ -49,15 +48,10 @@ def page_by_time(rows: QuerySet[Any], before: str, *, field: str, size: int, old
     )
 
 
-def number(text: str) -> int | None:
-    """Return the number that a page ended with; None: it is none, or larger than any that a database holds."""
-    return int(text) if text.isdecimal() and len(text) <= _DIGITS and int(text) <= _LARGEST else None
-
-
-def _place(before: str) -> tuple[datetime, int] | None:
+def place(before: str) -> tuple[datetime, int] | None:
     """Return the time and the key that the page before ended with; None: it is the first, or no page ends so."""
     moment, _, text = before.partition("~")
-    key = number(text)
+    key = as_id(text)
     try:
         at = parse_datetime(moment)
         return (at.astimezone(UTC), key) if at is not None and at.tzinfo and key is not None else None

@@ -1,0 +1,67 @@
+"""The search log."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from collections_app.dialects.native.wire.base import LONGEST, Likeness, Listing, Page, Percent, likeness
+from collections_app.dialects.native.wire.faces import Whose
+from collections_app.models import SearchRecord
+
+
+class SearchesPage(Page):
+    """The query of GET /searches."""
+
+    collection = serializers.CharField(required=False, max_length=LONGEST, help_text="A collection's name.")
+    outcome = serializers.ChoiceField(SearchRecord.Outcome.choices, required=False)
+
+
+class RecordedSearch(serializers.Serializer[Any]):
+    """A search as the log keeps it: never the probe itself."""
+
+    id = serializers.CharField(source="uuid")
+    at = serializers.DateTimeField()
+    collection = serializers.CharField(source="collection.name")
+    name = serializers.CharField(source="request_name", help_text="What the caller called it.")
+    outcome = serializers.ChoiceField(SearchRecord.Outcome.choices)
+    threshold = serializers.SerializerMethodField()
+    liveness = Percent(allow_null=True)
+    gallery_size = serializers.IntegerField()
+    milliseconds = serializers.FloatField()
+    actor = serializers.CharField(source="actor_id", help_text="The id of the key or user that asked.")
+    via = serializers.CharField()
+    request_id = serializers.CharField()
+
+    @extend_schema_field(Likeness)
+    def get_threshold(self, record: SearchRecord) -> dict[str, Any]:
+        """What a match had to reach."""
+        return likeness(record.pack, record.threshold)
+
+
+class Searches(Listing):
+    """The answer to GET /searches."""
+
+    searches = RecordedSearch(many=True)
+
+
+class Candidate(Likeness):
+    """A face that a search came near to; `person` is null once it is erased."""
+
+    face = serializers.CharField()
+    person = Whose(allow_null=True)
+
+
+class ExplainedSearch(RecordedSearch):
+    """A search and the faces nearest to it, best first, whether they reached the threshold or not."""
+
+    candidates = serializers.SerializerMethodField()
+
+    @extend_schema_field(Candidate(many=True))
+    def get_candidates(self, record: SearchRecord) -> Any:
+        """Put every cosine on the public scale."""
+        shown = [
+            {"face": one.uuid, "person": one.face and one.face.person, **likeness(record.pack, one.cosine)}
+            for one in self.context["candidates"]
+        ]
+        return Candidate(shown, many=True).data

@@ -1,0 +1,102 @@
+"""What every endpoint of NHN Face Recognition does alike: key -> caller, answer -> envelope, and its description."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from collections_app.dialects import openapi
+from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.nhn import errors, wire
+from collections_app.dialects.openapi import Body, possible
+from recognition.decode import ImageLimits
+from tenants.errors import MissingKey
+
+_SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scaled, not refused (decision H19)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LIMITS = {
+    "seed": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
+    "current": ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
+}
+
+
+class NhnView(DialectView):
+    """An endpoint of NHN Face Recognition, in the generation of the contract that the tenant speaks (decision H1)."""
+
+    via = "nhn"
+    profile: errors.Profile = "seed"
+
+    def credentials(self, request: Request) -> tuple[str, str]:
+        """Read the key's id from the path, and the bare secret from Authorization (decision H3)."""
+        key_id, secret = self.kwargs["app_key"], request.headers.get("Authorization", "")
+        if not secret:
+            raise MissingKey
+        return key_id, secret
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Learn from the tenant which generation it speaks."""
+        super().initial(request, *args, **kwargs)
+        self.profile = errors.profile(self.caller.tenant.profiles.get(self.via))
+
+    def answer(self, error: Exception) -> Answer | None:
+        """Look the error up."""
+        return errors.answer(error, self.profile)
+
+    def internal_error(self) -> Answer:
+        """Answer InternalServerError."""
+        return errors.internal(self.profile)
+
+    def refuse(self, answer: Answer, error: Exception) -> Response:
+        """Render the envelope alone."""
+        return Response(wire.base.Refusal({"header": answer}).data, status=answer.status)
+
+    def reply(self, body: type[Serializer[Any]] | None = None, done: object = None, **context: Any) -> Response:
+        """Render what was done, in the envelope; no body: that it was done."""
+        answer = {"header": wire.base.SUCCESS[self.profile], "data": done}
+        shape = wire.base.enveloped(body) if body else wire.base.Done
+        return Response(shape(answer, context=context | {"profile": self.profile}).data)
+
+    def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
+        """Return the query of a request that has a body as well."""
+        checked = form(data=self.request.query_params)
+        checked.is_valid(raise_exception=True)
+        return dict(checked.validated_data)
+
+    @property
+    def limits(self) -> ImageLimits:
+        """What an image may be."""
+        return _LIMITS[self.profile]
+
+
+_PATH = {
+    "app_key": "The key's id. Its secret goes into the header Authorization.",
+    "group": "A group's id.",
+    "face": "A face's id.",
+}
+
+
+def described(operation: str, path: str, answer: Body | None = None, **shapes: Any) -> Callable[[F], F]:
+    """Describe a method; `path` names what stands in its path beside the key."""
+    return openapi.described(
+        operation,
+        answer=wire.base.enveloped(answer) if answer else wire.base.Done,
+        refusal=wire.base.Refusal,
+        refused=possible(errors.ANSWERS, "seed"),
+        path={name: _PATH[name] for name in ("app_key", *path.split())},
+        **shapes,
+    )
+
+
+class UnknownView(NhnView):
+    """Any other path, in the same envelope, known key or not."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Say that there is nothing here."""
+        raise NotFound

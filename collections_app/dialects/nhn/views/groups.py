@@ -1,0 +1,55 @@
+"""Groups, and what is registered in one."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.nhn import wire
+from collections_app.dialects.nhn.views.base import NhnView, described
+from collections_app.operations import collections, enrol
+
+
+class GroupsView(NhnView):
+    """/groups."""
+
+    @described("createGroup", "", body=wire.groups.CreateGroup)
+    def post(self, request: Request, **_: str) -> Response:
+        """Make a group. Of its images nothing but vectors is kept, unless its policy is changed later."""
+        given = self.parse(wire.groups.CreateGroup)
+        collections.create_collection(self.caller, name=given["groupId"], images="none")
+        return self.reply()
+
+    @described("listGroups", "", wire.groups.Groups, parameters=[wire.base.Page])
+    def get(self, request: Request, **_: str) -> Response:
+        """List the groups, by id."""
+        limit, after = wire.base.cursor(self.parse(wire.base.Page), self.caller.tenant)
+        page = collections.page_collections(self.caller, limit=limit, after=after or "")
+        return self.reply(wire.groups.Groups, page, tenant=self.caller.tenant, limit=limit)
+
+
+class GroupView(NhnView):
+    """/groups/{group-id}."""
+
+    @described("getGroup", "group", wire.groups.GroupDetail)
+    def get(self, request: Request, group: str, **_: str) -> Response:
+        """Describe a group."""
+        return self.reply(wire.groups.GroupDetail, collections.get_collection(self.caller, name=group))
+
+    @described("deleteGroup", "group")
+    def delete(self, request: Request, group: str, **_: str) -> Response:
+        """Delete a group."""
+        collections.delete_collection(self.caller, name=group)
+        return self.reply()
+
+    @described("registerFaces", "group", wire.faces.Registered, body=wire.faces.Register)
+    def post(self, request: Request, group: str, **_: str) -> Response:
+        """Register the largest faces of an image."""
+        given = self.parse(wire.faces.Register)
+        done = enrol.enrol_faces(
+            self.caller,
+            collection=group,
+            image=given["image"],
+            limit=given["limit"],
+            label=given.get("externalImageId", ""),
+            limits=self.limits,
+        )
+        return self.reply(wire.faces.Registered, done, orientation=given["orientation"])

@@ -1,0 +1,58 @@
+"""Search, compare, verify."""
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from collections_app.dialects.nhn import wire
+from collections_app.dialects.nhn.views.base import NhnView, described
+from collections_app.operations import compare, search
+
+# The query's threshold of a comparison counts where the body has none (decision H5).
+_THRESHOLD = OpenApiParameter("threshold", {"type": "integer", "minimum": 1, "maximum": 100})
+
+
+class SearchView(NhnView):
+    """/groups/{group-id}/search."""
+
+    @described(
+        "searchByImage", "group", wire.search.FoundByImage, parameters=[wire.search.Search], body=wire.base.Picture
+    )
+    def post(self, request: Request, group: str, **_: str) -> Response:
+        """Find the faces most similar to the largest face of an image."""
+        asked, given = self.query(wire.search.Search), self.parse(wire.base.Picture)
+        found = search.search_by_image(
+            self.caller,
+            collection=group,
+            image=given["image"],
+            limit=asked["limit"],
+            threshold=lambda pack: wire.base.cosine(pack, asked["threshold"]),
+            largest=True,
+            limits=self.limits,
+        )
+        return self.reply(wire.search.FoundByImage, found, orientation=given["orientation"])
+
+
+class CompareView(NhnView):
+    """/compare."""
+
+    @described("compare", "", wire.search.Compared, parameters=[_THRESHOLD], body=wire.search.Compare)
+    def post(self, request: Request, **_: str) -> Response:
+        """Compare the largest face of one image with every face of another; the body's threshold wins (decision H5)."""
+        given = self.parse(wire.search.Compare)
+        threshold = given["threshold"] or self.query(wire.search.Threshold)["threshold"]
+        done = compare.compare(
+            self.caller, source=given["sourceImage"], target=given["targetImage"], limits=self.limits
+        )
+        return self.reply(wire.search.Compared, done, threshold=threshold, orientation=given["orientation"])
+
+
+class VerifyView(NhnView):
+    """/verify/groups/{group-id}/faces/{face-id}."""
+
+    @described("verify", "group face", wire.search.Verified, body=wire.search.Verify)
+    def post(self, request: Request, group: str, face: str, **_: str) -> Response:
+        """Compare the largest face of an image with a registered one; the caller decides."""
+        given = self.parse(wire.search.Verify)
+        done = compare.verify(self.caller, collection=group, face=face, image=given["compareImage"], limits=self.limits)
+        return self.reply(wire.search.Verified, done, orientation=given["orientation"])

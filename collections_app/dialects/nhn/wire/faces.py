@@ -1,0 +1,195 @@
+"""Faces: those that an image shows, and those of a group."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+
+from collections_app.dialects.nhn.wire.base import (
+    PICTURE,
+    SCORE_DIGITS,
+    TOKEN,
+    Json,
+    Picture,
+    Text,
+    Whole,
+    model_version,
+    next_token,
+)
+from collections_app.dialects.openapi import example
+from collections_app.models import Face
+from collections_app.operations.enrol import Enrolment
+from collections_app.operations.faces import FacePage
+from recognition.results import Analysis, Box, DetectedFace
+
+_LABEL = r"\A[A-Za-z0-9_.:-]{1,255}\Z"  # decision H9
+_LANDMARKS = ("leftEye", "rightEye", "nose", "leftLip", "rightLip")  # decisions H4 and H27; results.Landmarks' order
+_SHARE_DIGITS = 6
+_BOX = {"x0": 0.36, "y0": 0.21, "x1": 0.612, "y1": 0.715}
+SEEN = {"bbox": _BOX, "confidence": 99.8945155187}
+DETAIL = {
+    "bbox": _BOX,
+    "landmarks": [{"type": name, "x": 0.415, "y": 0.513} for name in _LANDMARKS],
+    "orientation": {"x": 15.303436, "y": -9.222179, "z": -7.97249},
+    "confidence": 99.8945155187,
+}
+FACE = {
+    "faceId": "87db50d4-f2c6-b8ea-05ed-9f201309fd92",
+    "imageId": "9297db50-d4f2-c6b8-ea05-edf2013089fd",
+    "externalImageId": "image01.jpg",
+    **SEEN,
+}
+
+
+@example({"image": PICTURE, "externalImageId": "image01.jpg", "limit": 3})
+class Register(Picture):
+    """POST /groups/{group-id}."""
+
+    externalImageId = Text(validators=[RegexValidator(_LABEL)], required=False)
+    limit = Whole(min_value=1, max_value=100)
+
+
+class Bbox(serializers.Serializer[Any]):
+    """A box, as shares of the image's sides; what reaches beyond the image is cut off."""
+
+    x0 = serializers.FloatField()
+    y0 = serializers.FloatField()
+    x1 = serializers.FloatField()
+    y1 = serializers.FloatField()
+
+
+class Landmark(serializers.Serializer[Any]):
+    """A point of a face, as shares of the image's sides. Left and right are the image's (decision H27)."""
+
+    type = serializers.ChoiceField(_LANDMARKS)
+    x = serializers.FloatField()
+    y = serializers.FloatField()
+
+
+class Orientation(serializers.Serializer[Any]):
+    """Yaw, pitch and roll in degrees: to the image's right, up and clockwise are positive (decision H28)."""
+
+    x = serializers.FloatField(source="yaw")
+    y = serializers.FloatField(source="pitch")
+    z = serializers.FloatField(source="roll")
+
+
+class FaceDetail(serializers.Serializer[Any]):
+    """A face seen in an image."""
+
+    bbox = Bbox()
+    landmarks = Landmark(many=True)
+    orientation = Orientation(required=False)
+    confidence = serializers.FloatField()
+
+
+class RegisteredFace(serializers.Serializer[Any]):
+    """A face of a group."""
+
+    faceId = serializers.CharField(source="uuid")
+    imageId = serializers.CharField(source="image")
+    externalImageId = serializers.CharField(source="label", required=False)
+    bbox = Bbox()
+    confidence = serializers.FloatField()
+
+    def to_representation(self, face: Face) -> Json:
+        """Leave out a label that was not given."""
+        shown = {"uuid": face.uuid, "image": face.image, "bbox": _bbox(face.box, face.image_width, face.image_height)}
+        label = {"label": face.label} if face.label else {}
+        return super().to_representation(shown | label | {"confidence": _percent(face.confidence)})
+
+
+@example({"modelVersion": "v1.0", "faceCount": 2, "faces": [FACE, FACE], "nextToken": TOKEN})
+class Faces(serializers.Serializer[Any]):
+    """The answer to GET /groups/{group-id}/faces; the count is the group's, not the page's (decision H15)."""
+
+    modelVersion = serializers.CharField()
+    faceCount = serializers.IntegerField()
+    faces = RegisteredFace(many=True)
+    nextToken = serializers.CharField()
+
+    def to_representation(self, page: FacePage) -> Json:
+        """Say how to go on; nothing, when there is nothing more."""
+        group, place = page.collection, page.faces[-1].number if page.more else 0
+        token = next_token(self.context["tenant"], self.context["limit"], place, group.name) if page.more else ""
+        shown = {"modelVersion": model_version(group.pack), "faceCount": page.total}
+        return super().to_representation(shown | {"faces": page.faces, "nextToken": token})
+
+
+@example({"faceDetailCount": 1, "faceDetails": [DETAIL]})
+class Detected(serializers.Serializer[Any]):
+    """The answer to POST /detect."""
+
+    faceDetailCount = serializers.IntegerField()
+    faceDetails = FaceDetail(many=True)
+
+    def to_representation(self, seen: Analysis) -> Json:
+        """Count the faces."""
+        details = face_details(seen.faces, seen.width, seen.height, self.context)
+        return super().to_representation({"faceDetailCount": len(details), "faceDetails": details})
+
+
+@example(
+    {
+        "modelVersion": "v1.0",
+        "addedFaceCount": 1,
+        "addedFaces": [FACE],
+        "addedFaceDetails": [DETAIL],
+        "notAddedFaceCount": 1,
+        "notAddedFaces": [DETAIL],
+    }
+)
+class Registered(serializers.Serializer[Any]):
+    """The answer to POST /groups/{group-id}; addedFaceDetails goes along with addedFaces (decision H25)."""
+
+    modelVersion = serializers.CharField()
+    addedFaceCount = serializers.IntegerField()
+    addedFaces = RegisteredFace(many=True)
+    addedFaceDetails = FaceDetail(many=True)
+    notAddedFaceCount = serializers.IntegerField()
+    notAddedFaces = FaceDetail(many=True)
+
+    def to_representation(self, done: Enrolment) -> Json:
+        """Count both kinds; an image in which a face was seen has stored at least one."""
+        width, height = (done.faces[0].image_width, done.faces[0].image_height) if done.faces else (1, 1)
+        return super().to_representation(
+            {
+                "modelVersion": model_version(done.collection.pack),
+                "addedFaceCount": len(done.faces),
+                "addedFaces": done.faces,
+                "addedFaceDetails": face_details(done.added, width, height, self.context),
+                "notAddedFaceCount": len(done.not_added),
+                "notAddedFaces": face_details(done.not_added, width, height, self.context),
+            }
+        )
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, SCORE_DIGITS)
+
+
+def _share(pixels: float, side: int) -> float:
+    return round(float(pixels) / side, _SHARE_DIGITS)
+
+
+def _bbox(box: Box, width: int, height: int) -> Json:
+    edges = {"x0": (box.x, width), "y0": (box.y, height)}
+    edges |= {"x1": (box.x + box.width, width), "y1": (box.y + box.height, height)}
+    return {name: min(1.0, max(0.0, _share(pixels, side))) for name, (pixels, side) in edges.items()}
+
+
+def face_details(faces: Sequence[DetectedFace], width: int, height: int, context: Mapping[str, Any]) -> list[Json]:
+    """Return the faces for FaceDetail, with their orientation unless the caller waived it."""
+    return [
+        {
+            "bbox": _bbox(face.box, width, height),
+            "landmarks": [
+                {"type": name, "x": _share(x, width), "y": _share(y, height)}
+                for name, (x, y) in zip(_LANDMARKS, face.landmarks, strict=True)
+            ],
+            **({"orientation": face.pose} if context["orientation"] else {}),
+            "confidence": _percent(face.confidence),
+        }
+        for face in faces
+    ]

@@ -1,0 +1,98 @@
+"""Groups, in the vendor's field order and spellings."""
+
+import re
+from datetime import UTC
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from collections_app.dialects.nhn.wire.base import TOKEN, Json, Text, model_version, next_token
+from collections_app.dialects.openapi import example
+from collections_app.models import Collection
+from collections_app.operations.collections import CollectionPage
+
+_GROUP_ID = re.compile(r"[a-z0-9-]{1,255}")
+
+
+@extend_schema_field({"type": "string", "pattern": "^[a-z0-9-]{1,255}$"})
+class GroupId(Text):
+    """The id of a group to be made."""
+
+    default_error_messages = {"group_id": "A group id is 1 to 255 of a-z, 0-9 and -."}
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Call what does not fit, the empty string too, by the code that has a name in the contract."""
+        if isinstance(data, str) and not _GROUP_ID.fullmatch(data):
+            self.fail("group_id")
+        return super().run_validation(data)
+
+
+@example({"groupId": "my-group"})
+class CreateGroup(serializers.Serializer[Any]):
+    """POST /groups."""
+
+    groupId = GroupId()
+
+
+class Group(serializers.Serializer[Any]):
+    """A group of a list."""
+
+    groupId = serializers.CharField(source="name")
+    modelVersion = serializers.SerializerMethodField()
+
+    def get_modelVersion(self, group: Collection) -> str:
+        """The version of the group's pack."""
+        return model_version(group.pack)
+
+
+@extend_schema_field({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"})
+class Time(serializers.DateTimeField):
+    """A time in UTC, which it does not say (decision H23)."""
+
+
+class DetailedGroup(Group):
+    """A group by itself. Its time is UTC, and does not say so (decision H23)."""
+
+    createTime = Time(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)
+    faceCount = serializers.IntegerField(source="gallery.size")
+
+
+@example(
+    {
+        "groupCount": 2,
+        "groups": [{"groupId": "group-id", "modelVersion": "v1.0"}, {"groupId": "my-group", "modelVersion": "v1.0"}],
+        "nextToken": TOKEN,
+    }
+)
+class Groups(serializers.Serializer[Any]):
+    """The answer to GET /groups."""
+
+    groupCount = serializers.IntegerField()
+    groups = Group(many=True)
+    nextToken = serializers.CharField()
+
+    def to_representation(self, page: CollectionPage) -> Json:
+        """Count the page (decision H15) and say how to go on; nothing, when there is nothing more."""
+        last, listed = page.collections[-1:], page.collections
+        token = next_token(self.context["tenant"], self.context["limit"], last[0].name) if page.more else ""
+        return super().to_representation({"groupCount": len(listed), "groups": listed, "nextToken": token})
+
+
+@example(
+    {
+        "groupCount": 1,
+        "groups": [
+            {"groupId": "group-id", "modelVersion": "v1.0", "createTime": "2020-09-29T14:34:12", "faceCount": 365}
+        ],
+    }
+)
+class GroupDetail(serializers.Serializer[Any]):
+    """The answer to GET /groups/{group-id}: a list of one."""
+
+    groupCount = serializers.IntegerField()
+    groups = DetailedGroup(many=True)
+
+    def to_representation(self, group: Collection) -> Json:
+        """List it."""
+        return super().to_representation({"groupCount": 1, "groups": [group]})

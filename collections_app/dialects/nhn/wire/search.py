@@ -1,0 +1,200 @@
+"""Searches and comparisons."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from collections_app.dialects.nhn.wire.base import (
+    PICTURE,
+    Image,
+    Json,
+    Options,
+    QueryWhole,
+    Whole,
+    cosine,
+    model_version,
+    similarity,
+)
+from collections_app.dialects.nhn.wire.faces import (
+    DETAIL,
+    FACE,
+    SEEN,
+    Bbox,
+    FaceDetail,
+    Landmark,
+    Orientation,
+    RegisteredFace,
+    face_details,
+)
+from collections_app.dialects.openapi import example
+from collections_app.operations.compare import Comparison, Verification
+from collections_app.operations.search import Match, SearchResult
+from recognition.results import DetectedFace
+
+_MATCHES = {"matchFaceCount": 1, "matchFaces": [{"face": FACE, "similarity": 99.8945155187}]}
+
+
+class Threshold(serializers.Serializer[Any]):
+    """A threshold in the query, as later versions of the contract have it (decision H5)."""
+
+    threshold = QueryWhole(min_value=1, max_value=100)
+
+
+class Search(Threshold):
+    """The query of a search."""
+
+    limit = QueryWhole(min_value=1, max_value=4096)
+
+
+@example({"sourceImage": PICTURE, "targetImage": PICTURE, "threshold": 80})
+class Compare(Options):
+    """POST /compare. The document's example spells a key "threshold " (decision H5)."""
+
+    sourceImage = Image()
+    targetImage = Image()
+    threshold = Whole(min_value=1, max_value=100, default=None, allow_null=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Trim the keys."""
+        return super().to_internal_value({key.strip(): data[key] for key in data} if isinstance(data, dict) else data)
+
+
+@example({"compareImage": PICTURE})
+class Verify(Options):
+    """POST /verify/groups/{group-id}/faces/{face-id}."""
+
+    compareImage = Image()
+
+
+class SourceFace(serializers.Serializer[Any]):
+    """The face of a probe: its box and confidence, in the current contract everything (contract 3.4)."""
+
+    bbox = Bbox()
+    landmarks = Landmark(many=True, required=False)
+    orientation = Orientation(required=False)
+    confidence = serializers.FloatField()
+
+
+class MatchedFace(serializers.Serializer[Any]):
+    """A registered face, and how similar it is."""
+
+    face = RegisteredFace()
+    similarity = serializers.FloatField()
+
+
+@example(_MATCHES)
+class Found(serializers.Serializer[Any]):
+    """The answer to GET /groups/{group-id}/faces/{face-id}; it alone has no modelVersion (decision H12)."""
+
+    matchFaceCount = serializers.IntegerField()
+    matchFaces = MatchedFace(many=True)
+
+    def to_representation(self, found: SearchResult) -> Json:
+        """Count the matches."""
+        return super().to_representation(_matches(found.matches, found.record.pack))
+
+
+@example({"modelVersion": "v1.0", **_MATCHES, "sourceFace": SEEN})
+class FoundByImage(serializers.Serializer[Any]):
+    """The answer to POST /groups/{group-id}/search."""
+
+    modelVersion = serializers.CharField()
+    matchFaceCount = serializers.IntegerField()
+    matchFaces = MatchedFace(many=True)
+    sourceFace = serializers.SerializerMethodField()
+
+    @extend_schema_field(SourceFace)
+    def get_sourceFace(self, shown: Json) -> Json:
+        """The probe's face."""
+        return _source(shown["source"], shown["width"], shown["height"], self.context)
+
+    def to_representation(self, found: SearchResult) -> Json:
+        """Count the matches and show the probe's face."""
+        shown = {"modelVersion": model_version(found.record.pack), **_matches(found.matches, found.record.pack)}
+        probe = {"source": found.source, "width": found.width, "height": found.height}
+        return super().to_representation(shown | probe)
+
+
+class ComparedFace(serializers.Serializer[Any]):
+    """A face of the target, and how similar it is to the source."""
+
+    faceDetail = FaceDetail()
+    similarity = serializers.FloatField()
+
+
+@example(
+    {
+        "modelVersion": "v1.0",
+        "matchedFaceDetailCount": 1,
+        "matchedFaceDetails": [{"faceDetail": DETAIL, "similarity": 90.654}],
+        "unmatchedFaceDetailCount": 1,
+        "unmatchedFaceDetails": [{"faceDetail": DETAIL, "similarity": 60.654}],
+        "sourceFace": SEEN,
+    }
+)
+class Compared(serializers.Serializer[Any]):
+    """The answer to POST /compare."""
+
+    modelVersion = serializers.CharField()
+    matchedFaceDetailCount = serializers.IntegerField()
+    matchedFaceDetails = ComparedFace(many=True)
+    unmatchedFaceDetailCount = serializers.IntegerField()
+    unmatchedFaceDetails = ComparedFace(many=True)
+    sourceFace = serializers.SerializerMethodField()
+
+    @extend_schema_field(SourceFace)
+    def get_sourceFace(self, shown: Json) -> Json:
+        """The source's largest face."""
+        seen = shown["source"]
+        return _source(seen.faces[0], seen.width, seen.height, self.context)
+
+    def to_representation(self, done: Comparison) -> Json:
+        """Part the faces at the threshold."""
+        bar = cosine(done.pack, self.context["threshold"])
+        details = face_details([face for face, _ in done.cosines], done.target.width, done.target.height, self.context)
+        pairs = [
+            (found, {"faceDetail": detail, "similarity": similarity(done.pack, found)})
+            for detail, (_, found) in zip(details, done.cosines, strict=True)
+        ]
+        matched = [pair for found, pair in pairs if found >= bar]
+        unmatched = [pair for found, pair in pairs if found < bar]
+        return super().to_representation(
+            {
+                "modelVersion": model_version(done.pack),
+                "matchedFaceDetailCount": len(matched),
+                "matchedFaceDetails": matched,
+                "unmatchedFaceDetailCount": len(unmatched),
+                "unmatchedFaceDetails": unmatched,
+                "source": done.source,
+            }
+        )
+
+
+@example({"similarity": 98.156, "face": FACE, "sourceFace": DETAIL})
+class Verified(serializers.Serializer[Any]):
+    """The answer to POST /verify/groups/{group-id}/faces/{face-id}, which only the current contract has."""
+
+    similarity = serializers.FloatField()
+    face = RegisteredFace()
+    sourceFace = FaceDetail()
+
+    def to_representation(self, done: Verification) -> Json:
+        """Show both faces."""
+        [source] = face_details(done.seen.faces[:1], done.seen.width, done.seen.height, self.context)
+        shown = {"similarity": similarity(done.collection.pack, done.cosine), "face": done.face, "sourceFace": source}
+        return super().to_representation(shown)
+
+
+def _source(face: DetectedFace, width: int, height: int, context: Mapping[str, Any]) -> Json:
+    """Show a probe's face: its box and confidence, in the current contract everything (contract 3.4)."""
+    [detail] = face_details([face], width, height, context)
+    if context["profile"] == "seed":
+        detail = {"bbox": detail["bbox"], "confidence": detail["confidence"]}
+    return dict(SourceFace(detail).data)
+
+
+def _matches(matches: Sequence[Match], pack: str) -> Json:
+    found = [{"face": match.face, "similarity": similarity(pack, match.cosine)} for match in matches]
+    return {"matchFaceCount": len(found), "matchFaces": found}
