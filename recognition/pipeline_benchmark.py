@@ -3,7 +3,6 @@
 Ratios are between runs that take turns in one process, so that a noisy machine slows both alike.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
+from django.conf import settings
 
 from recognition import align, decode, landmarks, liveness, pipeline, pose, quality, sessions
 from recognition import embed as embedding
@@ -114,7 +114,7 @@ def _plain_sessions(pack: Pack) -> dict[str, ort.InferenceSession]:
         *sessions.available(pack.roles["liveness"]),
         *(model for model, _ in pack.embedders),
     )
-    folder = os.environ.get("FACE_MODELS_DIR")
+    folder = settings.FACE_MODELS_DIR
     with Sources() as sources:
         originals = {model: published(model, sources, Path(folder) if folder else None) for model in models}
     return {

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy.typing as npt
 import onnxruntime as ort
-from django.conf import settings
 
 from recognition import model_files, packs
 from recognition.packs import Model
@@ -71,12 +70,12 @@ def _loaded(model: Model) -> ort.InferenceSession:
 
 
 def start(model: bytes) -> ort.InferenceSession:
-    """Return a session of its own over a self-contained model, on as many threads as MODEL_THREADS says.
+    """Return a session of its own over a self-contained model.
 
-    One thread by default: a server's requests are parallel already, and a session of one thread starts none.
+    It runs on its caller's thread: a server's requests are parallel already.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = getattr(settings, "MODEL_THREADS", 1)
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # An arena would keep what the largest image ever seen took; without it a run gives its memory back.

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from recognition.index import compaction, files, pgvector
 from recognition.models import Gallery, IndexSegment, Tombstone
+from tenants.queue import apart
 
 logger = logging.getLogger("faceplane.index")
 
@@ -42,7 +43,8 @@ def rebuild_index(gallery_id: int) -> None:
 def compact_due() -> None:
     """Find the galleries with work to do, and do it; this is what repairs an index after any loss, unasked."""
     for gallery_id in due():
-        compact_gallery.run(gallery_id)
+        with apart("compact_gallery", gallery_id):
+            compact_gallery.run(gallery_id)
 
 
 @shared_task

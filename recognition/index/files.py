@@ -51,9 +51,9 @@ def sealed_path(tenant_id: int, name: str) -> Path:
     return Path(settings.INDEX_DIR) / str(tenant_id) / f"{name}{ENDING}"
 
 
-def open_path(name: str) -> Path:
+def open_path(tenant_id: int, name: str) -> Path:
     """Return where a segment lies opened."""
-    return _open_folder() / f"{name}{ENDING}"
+    return _open_folder() / str(tenant_id) / f"{name}{ENDING}"
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def opened(segment: IndexSegment, vault: Callable[[], Vault]) -> Path:
         SegmentUnreadable: the sealed file is missing or damaged.
         NoRoom: there is no place to open it.
     """
-    path = open_path(segment.name)
+    path = open_path(segment.tenant_id, segment.name)
     if _is_whole(path, segment):
         return path
     with (_open_folder() / "lock").open("w") as lock:
@@ -119,6 +119,7 @@ def opened(segment: IndexSegment, vault: Callable[[], Vault]) -> Path:
             path.unlink(missing_ok=True)
             with draft(segment.name, segment.bytes) as plain:
                 _unseal(segment, vault(), plain)
+                path.parent.mkdir(exist_ok=True, mode=0o700)
                 os.link(plain, path)
     return path
 
@@ -135,7 +136,7 @@ def check_digest(segment: IndexSegment, content: memoryview) -> None:
 
 def lying(tenant_id: int, names: Collection[str]) -> int:
     """Count the files of these names that are still there, sealed, or opened on this host."""
-    places = [place for name in names for place in (sealed_path(tenant_id, name), open_path(name))]
+    places = [place for name in names for place in (sealed_path(tenant_id, name), open_path(tenant_id, name))]
     return sum(place.exists() for place in places)
 
 
@@ -146,14 +147,13 @@ def of_tenant(tenant_id: int) -> set[str]:
 
 def erase_tenant(tenant_id: int) -> None:
     """Remove all of a tenant's files; who still maps one keeps it until it lets go."""
-    for name in of_tenant(tenant_id):
-        open_path(name).unlink(missing_ok=True)
-    shutil.rmtree(Path(settings.INDEX_DIR) / str(tenant_id), ignore_errors=True)
+    for folder in (_open_folder(), Path(settings.INDEX_DIR)):
+        shutil.rmtree(folder / str(tenant_id), ignore_errors=True)
 
 
 def discard(segment: IndexSegment) -> None:
     """Remove the opened copy, which is not what it should be; the next to open it makes a new one."""
-    open_path(segment.name).unlink(missing_ok=True)
+    open_path(segment.tenant_id, segment.name).unlink(missing_ok=True)
 
 
 def remove(segment: IndexSegment) -> None:
@@ -166,7 +166,7 @@ def sweep(published: AbstractSet[str], *, grace: float = GRACE_SECONDS) -> int:
     """Remove the files that no published segment refers to and that nobody is making; return how many."""
     removed = 0
     oldest = time.time() - grace
-    places = [*Path(settings.INDEX_DIR).glob("*/*"), *_open_folder().glob("*.*")]
+    places = [*Path(settings.INDEX_DIR).glob("*/*"), *_open_folder().glob("*.*"), *_open_folder().glob("*/*")]
     for path in places:
         try:
             if path.stem not in published and path.stat().st_mtime < oldest:
@@ -175,6 +175,14 @@ def sweep(published: AbstractSet[str], *, grace: float = GRACE_SECONDS) -> int:
         except FileNotFoundError:
             continue  # another sweeper was here
     return removed
+
+
+def sweep_opened() -> None:
+    """Remove the opened copies on this host whose sealed file is gone: whoever swept that may be on another host."""
+    folder = _open_folder()
+    for path in folder.glob(f"*/*{ENDING}"):
+        if not (Path(settings.INDEX_DIR) / path.relative_to(folder)).exists():
+            path.unlink(missing_ok=True)
 
 
 def _unseal(segment: IndexSegment, vault: Vault, target: Path) -> None:

@@ -95,6 +95,11 @@ class _Held:
         self._retry_at = None
         opened = self._opened(gallery, state, segments) if self._segmented else None
         if opened is not None:
+            names = {part.segment.name for part in opened}
+            for part, _ in self._parts:
+                if part.segment.name not in names:
+                    files.discard(part.segment)  # whoever still maps the copy keeps it until it lets go
+            files.sweep_opened()
             if not state.base:  # the segments went without successors (pgvector's tidy), and word of who left with them
                 self._matrix, self._seen = Matrix(self._dimension), 0
             graves = store.graves(gallery, 0, state.head, base=state.base)

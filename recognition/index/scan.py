@@ -22,13 +22,16 @@ _NOWHERE = int(np.iinfo(np.int32).min)  # under every product of bytes
 _AXES_FROM = 65_536
 _LANE = 16  # NumKong's packed kernel takes widths of so many bytes five times as fast as others
 _HEAD_SHARE = 3 / 8
-_PACKING = 4  # bytes that packing adds to a row
 _SAMPLE = 16_384
 MARGIN = 10  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
 EXAMINED = 10 + MARGIN  # the candidates among which the self-test looks for the nearest ten
 _ROUND = 1e-3  # by which a template's norm may be off (recognition.index.store), and more than float32 loses
 _FLOAT, _REAL = 4, 8
 _FEW = 1 / 8  # of the rows; more are compared in place
+# These kernels pad a packed row to two cache lines: twice the memory and time of the simpler ones at our widths.
+_PADDING = {"alder", "sierra", "icelake", "genoa", "turin", "sapphire", "sapphireamx", "graniteamx", "diamond"}
+for _kernels in _PADDING & numkong.get_capabilities().keys():
+    numkong.disable_capability(_kernels)
 
 Candidates = tuple[np.ndarray, np.ndarray]
 
@@ -93,7 +96,7 @@ class Scan:
         self._turn = np.frombuffer(mapped, "<f4", dimension**2, width + _REAL).reshape(dimension, dimension)
         self._axes = axes
         self._heads = numkong.dots_pack(np.ascontiguousarray(self._bytes[:, :axes]))
-        self.private_bytes = (axes + _PACKING) * rows
+        self.private_bytes: int = self._heads.nbytes
 
     @staticmethod
     def parts(vectors: np.ndarray, progress: Callable[[int], object]) -> Iterator[bytes]:

@@ -144,8 +144,9 @@ def memory() -> dict[str, int]:
 def bound(cap: int) -> None:
     """Let the index hold so many bytes, and SQLite's own cache next to nothing."""
     settings.INDEX_MEMORY_BYTES = cap
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA cache_size=-1000")
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA cache_size=-1000")
 
 
 def small(**values: int) -> None:

@@ -118,7 +118,7 @@ def test_a_score_never_depends_on_the_index(
 
 def damages(segment: IndexSegment, foreign: Path, dice: random.Random) -> list[tuple[str, Callable[[], None]]]:
     """Return ways to damage a segment, sealed and opened."""
-    sealed, opened = files.sealed_path(segment.tenant_id, segment.name), files.open_path(segment.name)
+    sealed, opened = (path(segment.tenant_id, segment.name) for path in (files.sealed_path, files.open_path))
 
     def flip() -> None:
         content = bytearray(sealed.read_bytes())
@@ -186,7 +186,7 @@ def test_a_damaged_opened_copy_is_opened_again(acme: Customer, settings: Setting
     enrol(segments, acme.people, vectors)
     compaction.compact(acme.people.gallery)
     segment = IndexSegment.objects.of(acme.tenant).get()
-    path = files.open_path(segment.name)
+    path = files.open_path(segment.tenant_id, segment.name)
     for place in range(6000, segment.bytes, 1000):
         content = bytearray(path.read_bytes())
         content[place] ^= 255
@@ -237,7 +237,7 @@ def test_erased_templates_leave_the_files_in_time(acme: Customer, segments: Loca
     assert IndexSegment.objects.of(acme.tenant).get().rows == 99
     files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), grace=-1)
     assert not files.sealed_path(before.tenant_id, before.name).exists()
-    assert not files.open_path(before.name).exists()
+    assert not files.open_path(before.tenant_id, before.name).exists()
 
 
 def test_no_template_lies_in_clear_on_the_disk(acme: Customer, settings: Settings, segments: LocalIndex) -> None:

@@ -1,6 +1,7 @@
 """A receipt of erasure waits for the index's files."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from pytest_django.fixtures import Settings
 
 from collections_app import erasure
 from collections_app import tasks as collection_tasks
-from collections_app.models import Face
-from collections_app.operations.collections import delete_collection
+from collections_app.models import Collection, Face
+from collections_app.operations.collections import create_collection, delete_collection
 from collections_app.operations.erase import delete_face
 from recognition import tasks
 from recognition.index import compaction, files
@@ -64,6 +65,34 @@ def test_a_compaction_that_read_the_face_just_before_it_went_is_followed(acme: C
     late.save(force_insert=True)
     assert not erasure.finish(receipt)
     assert set(receipt.segments) == _published()
+
+
+def test_another_host_s_opened_copies_go_when_it_reads_the_next_version(
+    acme: Customer, filled: list[int], segments: LocalIndex, settings: Settings, tmp_path: Path
+) -> None:
+    """Check 23: those that it had open, and those of collections that went; no worker sweeps that host's folder."""
+    gone = create_collection(acme.caller, name="gone")
+    vectors = people(np.random.default_rng(14), 100, 1)
+    enrol(segments, gone, vectors)
+    compaction.compact(gone.gallery)
+
+    def search(home: Collection) -> None:
+        other_host.search(home.gallery, vectors[0], limit=1, floor=-1.0)
+
+    here, there = settings.INDEX_OPEN_DIR, tmp_path / "other-host"
+    other_host, settings.INDEX_OPEN_DIR = LocalIndex(segmented=True), there
+    search(acme.people)
+    search(gone)
+    assert len(list(there.glob("*/*"))) == 2
+    settings.INDEX_OPEN_DIR = here
+    delete_collection(acme.caller, name="gone")
+    collection_tasks.purge_due()
+    files.sweep(_published(), grace=-1)
+    compaction.outdate(acme.people.gallery)
+    compaction.compact(acme.people.gallery)
+    settings.INDEX_OPEN_DIR = there
+    search(acme.people)
+    assert {path.stem for path in there.glob("*/*")} == _published()
 
 
 def test_a_collection_s_receipt_waits_for_its_files(acme: Customer, filled: list[int]) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -187,6 +188,42 @@ def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, re
     assert stage.rows(RECEIPTS) == before
     assert stage.rows("SELECT count(*), count(DISTINCT collection_id) FROM collections_app_face") == [(79, 1)]
     assert stage.rows("SELECT sum(calls) FROM tenants_usageday WHERE operation = 'tests'") == [(7,)]
+
+
+SILENT = """
+import sys
+from django.db import transaction
+from collections_app.models import Collection
+from collections_app.operations.erase import delete_face
+from collections_app.operations.webhooks import create_webhook
+from recognition.index import face_index
+from tenants import access, events
+from tests.index import gallery
+import numpy as np
+
+home = Collection.everywhere.select_related("tenant", "gallery__tenant").get(name="a")
+caller = access.system(home.tenant, "tests")
+create_webhook(caller, url=sys.stdin.read(), kinds=["face.enrolled"])
+with transaction.atomic():
+    for _ in range(40):
+        events.emit(home.tenant, events.Kind.FACE_ENROLLED)
+ids = gallery.enrol(face_index(), home, gallery.people(np.random.default_rng(1), 1, 1))
+print(delete_face(caller, collection="a", face=str(home.faces.get(pk=ids[0]).uuid)).pk)
+"""
+
+
+def test_a_silent_webhook_does_not_delay_an_erasure(stage: Stage) -> None:
+    """With 40 deliveries due to it and their 40 tasks before it in the queue, a receipt is signed at once."""
+    queue = Queue(stage, next(iter(BROKERS.values())))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        receipt = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", SILENT, given=url))
+        queue.send("collections_app.tasks.deliver_due", again=40)
+        queue.send("collections_app.tasks.finish_erasure", receipt)
+        with queue.workers(1):
+            queue.until(lambda: stage.rows("SELECT count(*) FROM tenants_delivery WHERE attempts > 0") == [(1,)], 30)
+            queue.until(lambda: stage.rows(OPEN) == NO_ROWS, 8)
+            assert stage.rows("SELECT sum(attempts) FROM tenants_delivery") == [(1,)]
 
 
 @pytest.mark.parametrize("broker", list(BROKERS) if SOAK else list(BROKERS)[-1:])

@@ -1,9 +1,9 @@
 """manage.py install_models: fetch, verify and prepare the models of recognition/packs.toml."""
 
-import os
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "--from",
             dest="folder",
             type=Path,
-            default=os.environ.get("FACE_MODELS_DIR"),
+            default=settings.FACE_MODELS_DIR,
             help="a folder that holds model files, asked before all other sources (or FACE_MODELS_DIR)",
         )
 
