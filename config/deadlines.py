@@ -1,8 +1,9 @@
 """Every request ends: with an answer in time, or with a refusal soon after its deadline.
 
 PostgreSQL ends a statement that takes too long by itself. What it cannot end is a wait for a server, a network or a
-proxy that says nothing any more: the driver would wait for ever. One watching thread a process shuts the socket of a
-request that is past its deadline, so the wait becomes an OperationalError and the request an answer.
+proxy that says nothing any more: the driver would wait for ever. One watching thread a process shuts the sockets of a
+request that is past its deadline: the database's, so that the wait becomes an OperationalError, and the client's where
+its body is still being read, so that the wait becomes an UnreadablePostError, and the request an answer.
 """
 
 import heapq
@@ -11,7 +12,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 CONNECT_SECONDS = 2  # what a new connection to the database may take
+PACE = 100_000  # bytes a second of an answer that a client has to take, beyond a request's time
 RETRY_SECONDS = "2"
 
 
@@ -34,14 +37,14 @@ class Watch:
         self._changed = threading.Condition()
         self._numbers = count()
         self._due: list[tuple[float, int]] = []
-        self._under_way: dict[int, BaseDatabaseWrapper] = {}
+        self._under_way: dict[int, Callable[[], float]] = {}
         self._watching = 0
 
-    def begin(self, seconds: float, database: BaseDatabaseWrapper) -> int:
-        """Watch over a request that uses this connection; return the number to end it by."""
+    def begin(self, seconds: float, late: Callable[[], float]) -> int:
+        """Call `late` then, and again after as many seconds as it returns, if any; return the number to end it by."""
         with self._changed:
             number = next(self._numbers)
-            self._under_way[number] = database
+            self._under_way[number] = late
             heapq.heappush(self._due, (time.monotonic() + seconds, number))
             if self._watching != os.getpid():
                 self._watching = os.getpid()
@@ -61,21 +64,32 @@ class Watch:
                     heapq.heappop(self._due)
                 wait = self._due[0][0] - time.monotonic() if self._due else None
                 if wait is not None and wait <= 0:
-                    _shut(self._under_way[heapq.heappop(self._due)[1]])
+                    number = heapq.heappop(self._due)[1]
+                    if more := self._under_way[number]():
+                        heapq.heappush(self._due, (time.monotonic() + more, number))
                 else:
                     self._changed.wait(wait)
 
 
-def _shut(database: BaseDatabaseWrapper) -> None:
+_watch = Watch()
+
+
+@contextmanager
+def _watched(seconds: float, late: Callable[[], float]) -> Iterator[None]:
+    number = _watch.begin(seconds, late)
+    try:
+        yield
+    finally:
+        _watch.end(number)
+
+
+def _shut(database: BaseDatabaseWrapper) -> float:
     """Shut the socket under a connection to PostgreSQL; SQLite has none, and its own limit on waiting."""
     raw: Any = database.connection
-    if database.vendor != "postgresql" or raw is None or raw.closed:
-        return
-    with socket.socket(fileno=os.dup(raw.fileno())) as line, suppress(OSError):  # it may be down already
-        line.shutdown(socket.SHUT_RDWR)
-
-
-_watch = Watch()
+    if database.vendor == "postgresql" and raw is not None and not raw.closed:
+        with socket.socket(fileno=os.dup(raw.fileno())) as line, suppress(OSError):  # it may be down already
+            line.shutdown(socket.SHUT_RDWR)
+    return 0
 
 
 class Bounded:
@@ -92,31 +106,74 @@ class Bounded:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request under watch."""
-        with self._watched():
-            return _Body(self._application(environ, start_response), self._watched)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        number = _watch.begin(self._seconds - CONNECT_SECONDS, connections[DEFAULT_DB_ALIAS])
-        try:
-            yield
-        finally:
-            _watch.end(number)
+        database, line = connections[DEFAULT_DB_ALIAS], environ.get("gunicorn.socket")
+        body = environ["wsgi.input"] = _Asked(environ["wsgi.input"], int(environ.get("CONTENT_LENGTH") or 0), line)
+        with _watched(self._seconds - CONNECT_SECONDS, lambda: body.shut() or _shut(database)):
+            answer = self._application(environ, start_response)
+        return _Answer(answer, self._seconds, line, database)
 
 
-class _Body:
+class _Asked:
+    """A request's body, which says so when it ends too early."""
+
+    def __init__(self, body: "InputStream", length: int, line: socket.socket | None) -> None:
+        self._body = body
+        self._left = length
+        self._line = line
+
+    def read(self, size: int) -> bytes:
+        """Read as many bytes."""
+        return self._counted(self._body.read(size), min(size, self._left))
+
+    def readline(self, size: int) -> bytes:
+        """Read a line of so many bytes at most."""
+        return self._counted(self._body.readline(size), min(1, size, self._left))
+
+    def _counted(self, data: bytes, least: int) -> bytes:
+        self._left -= len(data)
+        if len(data) < least:
+            message = "The body ended too early."
+            raise OSError(message)
+        return data
+
+    def shut(self) -> float:
+        """Let nothing more of it come."""
+        if self._left and self._line:
+            with suppress(OSError):  # the client may be gone
+                self._line.shutdown(socket.SHUT_RD)
+        return 0
+
+
+class _Answer:
     """An answer's body. Django makes it without the database, and looks at its connections again when it is closed."""
 
-    def __init__(self, body: Iterable[bytes], watched: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, body: Iterable[bytes], seconds: float, line: socket.socket | None, database: BaseDatabaseWrapper
+    ) -> None:
         self._body = body
-        self._watched = watched
+        self._seconds = seconds
+        self._line = line
+        self._database = database
+        self._due = time.monotonic() + seconds
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        """Hand it to the client, who has to take it."""
+        with _watched(self._seconds, self._late):
+            for piece in self._body:
+                self._due += len(piece) / PACE
+                yield piece
+
+    def _late(self) -> float:
+        """Leave a client who takes it too slowly."""
+        more = self._due - time.monotonic()
+        if more <= 0 and self._line:
+            with suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+        return max(0, more)
 
     def close(self) -> None:
         """Close the body, under a watch of its own."""
-        with self._watched():
+        with _watched(self._seconds - CONNECT_SECONDS, partial(_shut, self._database)):
             if hasattr(self._body, "close"):
                 self._body.close()
 

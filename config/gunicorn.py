@@ -21,7 +21,7 @@ bind = env.text("BIND", "127.0.0.1:8000")
 workers = env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
 # More threads than COMPUTE_SLOTS: what has to be refused or needs no model is answered while the slots are at work.
 threads = env.integer("WEB_THREADS", 16, least=1)
-worker_class = "gthread"
+worker_class = "config.worker.Worker"
 timeout = 60
 graceful_timeout = 30
 keepalive = 15

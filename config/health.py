@@ -4,13 +4,19 @@ import logging
 from collections.abc import Callable
 
 from django.db import connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from config.celery import app
 from recognition import packs, sessions
 
 logger = logging.getLogger("faceplane.health")
+
+
+def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer the probes by whatever name and scheme: who watches a process may know no more than its address."""
+    views = {"/healthz": alive, "/readyz": ready}
+    return lambda request: views.get(request.path, get_response)(request)
 
 
 @never_cache

@@ -19,11 +19,12 @@ _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestIdFilter(logging.Filter):
-    """Put the id of the request being answered into each log record."""
+    """Put the id of the request being answered into each log record, and take out its path."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Set `request_id`, empty outside a request; keep the record."""
         record.request_id = _request_id.get()
+        record.__dict__.pop("request", None)
         return True
 
 
@@ -35,6 +36,15 @@ def _address(request: HttpRequest) -> str:
     heard = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
     proxies = settings.TRUSTED_PROXIES
     return heard[-proxies] if 0 < proxies <= len(heard) else str(request.META.get("REMOTE_ADDR", ""))
+
+
+class Unforeseen(logging.Filter):
+    """Of what Django says of requests, let through the exceptions that nobody foresaw, without the path."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the traceback."""
+        record.msg, record.args = "Unforeseen error", ()
+        return bool(record.exc_info)
 
 
 class RequestLog:

@@ -20,6 +20,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
+FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # where install_models looks before it asks a registry
 
 # --- secrets: outside the repository tree, so that a copied or committed tree carries none of them ---
 SECRETS_DIR = env.folder("SECRETS_DIR", Path("~/.config/faceplane"))
@@ -61,12 +62,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.requests.RequestLog",
     "config.deadlines.DatabaseAway",
+    "config.health.probes",  # before host and scheme are looked at
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "collections_app.console.middleware.locale",
     "django.middleware.common.CommonMiddleware",
+    "collections_app.console.middleware.Size",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
@@ -144,10 +147,10 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "control_folder": str(_queue / "control"),
     }
 elif CELERY_BROKER_URL.startswith(("redis", "rediss")):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 2, "socket_connect_timeout": 2}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}  # up to three waits
 elif CELERY_BROKER_URL.startswith("amqp"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"read_timeout": 2, "write_timeout": 2}
-CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0  # SIGTERM: tasks under way may end; what does not is delivered again
 CELERY_TASK_IGNORE_RESULT = True  # what a job did is in the database, where its tenant can see it
 CELERY_TASK_ACKS_LATE = True
@@ -164,6 +167,8 @@ CELERY_BEAT_SCHEDULE = {
     "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
     "compact": {"task": "recognition.tasks.compact_due", "schedule": timedelta(seconds=20)},
     "sweep": {"task": "recognition.tasks.sweep_index", "schedule": timedelta(minutes=5)},
+    "purge-searches": {"task": "collections_app.tasks.purge_searches", "schedule": crontab(hour=4, minute=10)},
+    "sweep-images": {"task": "collections_app.tasks.sweep_images", "schedule": crontab(hour=2, minute=20)},
     "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
     "deliver": {"task": "collections_app.tasks.deliver_due", "schedule": timedelta(seconds=10)},
 }
@@ -183,14 +188,15 @@ INDEX_EXACT_BYTES = env.integer("INDEX_EXACT_BYTES", 52_000_000)  # a segment up
 INDEX_SEGMENT_ROWS = env.integer("INDEX_SEGMENT_ROWS", 1_000_000, least=1_000)
 INDEX_GRAPH_ROWS = env.integer("INDEX_GRAPH_ROWS", 2_000_000)  # galleries of this size try HNSW segments
 INDEX_ERASURE_HOURS = env.integer("INDEX_ERASURE_HOURS", 12, least=1)  # until an erased template leaves the files
-MAX_IMAGE_BYTES = env.integer("MAX_IMAGE_BYTES", 10_000_000, least=1_000)
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
+STRANGER_BYTES = 60_000  # of a body whose sender may be anybody; the web server waits for it without a thread
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
 
 # --- erasure and delivery ---
 # How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
+SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: for ever
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 # In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
@@ -221,7 +227,9 @@ SPECTACULAR_SETTINGS = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,  # it would make one document of all dialects; the tests check each dialect's
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
-FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # so an uploaded image never lies in a temporary file, unsealed
+FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # a larger body is refused unread
+# In memory or not at all: an uploaded image never lies in a temporary file, unsealed.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -230,9 +238,13 @@ HTTPS = env.flag("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
-SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+# What browsers are told for a year of reaching this host by HTTPS only. Other hosts of the domain are not ours to bind,
+# and no browser's built-in list lets go of one again: both are for the operator to ask for.
+HSTS = env.choice("HSTS", "host", ("off", "host", "subdomains", "preload"))
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS and HSTS != "off" else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in {"subdomains", "preload"}
+SECURE_HSTS_PRELOAD = HSTS == "preload"
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for both
 # How many proxies of one's own stand before the server: whose word on scheme and caller's address is believed.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:
@@ -325,7 +337,10 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "config.requests.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "config.requests.RequestIdFilter"},
+        "unforeseen": {"()": "config.requests.Unforeseen"},
+    },
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
@@ -337,10 +352,11 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    # django.server and django.request repeat what config.requests logs, with the path's secrets in them.
+    # These repeat what config.requests logs, with the path's secrets in them.
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
-        "django.request": {"level": "CRITICAL"},
+        "django.request": {"level": "ERROR", "filters": ["unforeseen"]},
+        "django.security.csrf": {"level": "CRITICAL"},
         "django.server": {"level": "CRITICAL"},
     },
 }

@@ -3,11 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import health
-
 urlpatterns = [
-    path("healthz", health.alive),
-    path("readyz", health.ready),
     path("admin/", admin.site.urls),
     path("docs/", include("config.docs")),
     path("api/v1/", include("collections_app.dialects.native.urls")),

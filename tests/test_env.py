@@ -1,8 +1,10 @@
 """The environment is read once, and a bad value is a sentence."""
 
+import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
@@ -40,6 +42,17 @@ def test_a_bad_value_says_which_and_why(monkeypatch: pytest.MonkeyPatch) -> None
         env.integer("X", 9, least=4)
     with pytest.raises(ImproperlyConfigured, match="Y_FILE names /nowhere"):
         env.text("Y")
+
+
+def test_the_readme_has_every_variable_and_the_default_of_each_number() -> None:
+    sources = "".join(file.read_text() for file in (settings.BASE_DIR / "config").glob("*.py"))
+    rows = [line for line in (settings.BASE_DIR / "README.md").read_text().splitlines() if line.startswith("| `")]
+    said = {name: row for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split(" | ")[0])}
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
+    assert read
+    assert read - said.keys() == set()
+    for name, default in re.findall(r'env\.integer\(\s*"([A-Z_]+)", ([\d_]+)', sources):
+        assert name == "DATABASE_STATEMENT_SECONDS" or f"{int(default):,}" in said[name], name
 
 
 def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path) -> None:
