@@ -24,3 +24,17 @@ def local_addresses_stay_closed(app_configs: object, **options: object) -> list[
             id="collections_app.E001",
         )
     ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def a_proxy_is_believed(app_configs: object, **options: object) -> list[checks.CheckMessage]:
+    """Warn of a server that speaks plain HTTP, sends everybody to HTTPS, and believes no proxy that they came by it."""
+    if settings.TRUSTED_PROXIES or not settings.HTTPS:
+        return []
+    return [
+        checks.Warning(
+            "HTTPS=true redirects what comes without TLS, and nobody is believed who says that it came with it.",
+            hint="Set TRUSTED_PROXIES to the number of your own proxies before the server.",
+            id="collections_app.W001",
+        )
+    ]

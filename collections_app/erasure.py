@@ -7,6 +7,7 @@ only then is it signed. Sits under operations and tasks, which both erase.
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,46 +18,63 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from collections_app import storage
-from collections_app.models import Collection, Face, Person, Receipt
+from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
 from recognition.index import face_index, files, pgvector, store
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
+from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import ApiKey, AuditEntry, AuditHead, DataKey, Tenant
+from tenants.queue import soon
 from tenants.scope import TenantOwned
 
 logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # of the faces of one erasure so many are searched for again
 _NEAREST = 10
 _BATCH = 500
+_UNREADABLE = (SealBroken, MasterKeyUnusable)
 _KEPT = (AuditHead, AuditEntry, Receipt)
 _OURS = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
-_TABLES = (Embedding, Tombstone, Gallery, Face, Person)
+_TABLES = (Embedding, Tombstone, Gallery, Face, Person, KeyedRequest)
+_FINISH = "collections_app.tasks.finish_erasure"
 
 
-def remove_faces(home: Collection, faces: Sequence[Face]) -> None:
-    """Remove faces and the people who have none left, in the caller's transaction; their files go on commit."""
-    face_index().remove(home.gallery, [face.pk for face in faces])
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The open receipt of faces that were removed, and templates of theirs to search for afterwards."""
+
+    receipt: Receipt
+    probes: tuple[np.ndarray, ...]
+
+
+def erase_each(caller: Caller, home: Collection, faces: Iterable[Face]) -> list[Erased]:
+    """Remove faces in the caller's transaction, each with a receipt of its own.
+
+    It may be shown to the person whose face it was, and names nobody else's.
+    """
+    return [erase_faces(caller, home, [face], kind=Receipt.Kind.FACE, subject=face.uuid) for face in faces]
+
+
+def erase_faces(caller: Caller, home: Collection, faces: Sequence[Face], *, kind: Receipt.Kind, subject: str) -> Erased:
+    """Remove faces, and the people who have none left, in the caller's transaction.
+
+    Their files go on commit; one that does not, since the storage is away, goes before the receipt is signed.
+    """
+    ids = [face.pk for face in faces]
+    probes = _probes(home, faces[:_SEARCHED])
+    face_index().remove(home.gallery, ids)
+    Face.objects.of(home.tenant).filter(pk__in=ids).delete()
     people = {face.person_id for face in faces}
-    Face.objects.of(home.tenant).filter(pk__in=[face.pk for face in faces]).delete()
     Person.objects.of(home.tenant).filter(pk__in=people, faces__isnull=True).delete()
-    for stored in _own_files(home, faces):
-        transaction.on_commit(lambda stored=stored: storage.erase(stored))  # type: ignore[misc]
     events.emit(home.tenant, events.Kind.FACE_DELETED, collection=home.name, faces=[face.uuid for face in faces])
-
-
-def erase_faces(
-    caller: Caller, home: Collection, faces: Sequence[Face], *, kind: Receipt.Kind, subject: str
-) -> tuple[Receipt, dict[int, np.ndarray]]:
-    """Remove faces in the caller's transaction; return the open receipt, and the templates to search for after it."""
-    probes = store.vectors(home.gallery, [face.pk for face in faces[:_SEARCHED]])
-    remove_faces(home, faces)
     receipt = begin(caller, kind=kind, subject=subject, collection=home, face_count=len(faces))
-    receipt.faces = [str(face.pk) for face in faces]
+    receipt.faces = [str(pk) for pk in ids]
     receipt.files = sorted(_own_files(home, faces))
-    receipt.segments = sorted(store.holders(home.tenant, [face.pk for face in faces]))
+    receipt.segments = sorted(store.holders(home.tenant, ids))
     receipt.save(update_fields=["faces", "files", "segments"])
-    return receipt, probes
+    transaction.on_commit(lambda: _erase(receipt.files), robust=True)
+    transaction.on_commit(lambda: soon(_FINISH, receipt.pk))
+    return Erased(receipt, probes)
 
 
 def begin(
@@ -76,13 +94,20 @@ def begin(
     )
 
 
-def search_again(home: Collection, receipt: Receipt, probes: Mapping[int, np.ndarray]) -> None:
-    """Search for what was just erased, after the commit, and write down how much of it came back: nothing."""
+def search_again(home: Collection, erased: Erased) -> None:
+    """Search for what was just erased, after the commit, and write down how much of it came back: nothing.
+
+    A gallery that cannot be searched, since another of its templates is damaged, is not: the receipt counts searches.
+    """
+    receipt = erased.receipt
     gone = {int(face) for face in receipt.faces}
-    for probe in probes.values():
-        near = face_index().search(home.gallery, probe, limit=_NEAREST, floor=-1.0)
-        receipt.searches += 1
-        receipt.found_again += sum(neighbour.face_id in gone for neighbour in near)
+    try:
+        for probe in erased.probes:
+            near = face_index().search(home.gallery, probe, limit=_NEAREST, floor=-1.0)
+            receipt.searches += 1
+            receipt.found_again += sum(neighbour.face_id in gone for neighbour in near)
+    except _UNREADABLE:
+        logger.exception("An erased face could not be searched for.", extra={"receipt": receipt.uuid})
     receipt.save(update_fields=["searches", "found_again"])
     if receipt.found_again:
         logger.error("An erased face was found again.", extra={"receipt": receipt.uuid})
@@ -95,8 +120,7 @@ def finish(receipt: Receipt) -> bool:
     """
     if receipt.completed_at is not None:
         return True
-    for name in receipt.files:
-        storage.erase(name)
+    _erase(_images(receipt))
     _follow_segments(receipt)
     left = _left(receipt)
     scrubbed = "" if any(left.values()) or receipt.found_again else scrub()
@@ -130,7 +154,6 @@ def erase_tenant(caller: Caller) -> Receipt:
         DataKey.objects.of(tenant).delete()
         tenant.state, tenant.name, tenant.slug = Tenant.State.ERASED, "", f"erased-{tenant.pk}"
         tenant.save(update_fields=["state", "name", "slug"])
-    storage.erase_all(tenant)
     pgvector.drop_graphs(Gallery.objects.of(tenant).values_list("pk", flat=True))
     for model in apps.get_models():
         if issubclass(model, TenantOwned) and model not in _KEPT:
@@ -167,6 +190,17 @@ def scrub() -> str:
     return "dead rows vacuumed"
 
 
+def _probes(home: Collection, faces: Iterable[Face]) -> tuple[np.ndarray, ...]:
+    """Return the templates to search for once they are erased; one that cannot be read is erased all the same."""
+    probes: list[np.ndarray] = []
+    for face in faces:
+        try:
+            probes += store.vectors(home.gallery, [face.pk]).values()
+        except _UNREADABLE:
+            logger.warning("A template that is erased could not be read.", extra={"face": face.uuid})
+    return tuple(probes)
+
+
 def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:
     """Return the kept images that no other face shares."""
     faces = list(faces)
@@ -185,29 +219,48 @@ def _follow_segments(receipt: Receipt) -> None:
 
 
 def _left(receipt: Receipt) -> dict[str, int]:
-    """Count what each store still has."""
-    tenant = receipt.tenant
-    faces, templates = Face.objects.of(tenant), Embedding.objects.of(tenant)
-    people, keys = Person.objects.of(tenant), DataKey.objects.of(tenant).none()
-    images = sum(storage.exists(name) for name in receipt.files)
-    segments = set(receipt.segments)
+    """Count what each store still has; a store that this kind of erasure says nothing of is not named."""
+    tenant, home = receipt.tenant, receipt.collection_id
+    faces, people, templates = Face.objects.of(tenant), Person.objects.of(tenant), Embedding.objects.of(tenant)
+    answers, keys = KeyedRequest.objects.of(tenant), DataKey.objects.of(tenant)
+    looked: dict[str, QuerySet[Any]]
     if receipt.kind == Receipt.Kind.TENANT:
-        keys, images, segments = DataKey.objects.of(tenant), storage.count(tenant), files.of_tenant(tenant.pk)
+        looked = {"face records": faces, "people": people, "templates": templates, "kept answers": answers}
+        looked["data keys"] = keys
     elif receipt.kind == Receipt.Kind.COLLECTION:
-        home = receipt.collection_id
-        faces, templates = faces.filter(collection_id=home), templates.filter(gallery_id=home)
-        people = people.filter(collection_id=home)
+        looked = {
+            "face records": faces.filter(collection_id=home),
+            "people": people.filter(collection_id=home),
+            "templates": templates.filter(gallery_id=home),
+            "kept answers": answers.filter(face__collection_id=home),
+        }
     else:
-        faces, templates = faces.filter(pk__in=receipt.faces), templates.filter(face_id__in=receipt.faces)
-        people = people.filter(pk=receipt.subject) if receipt.kind == Receipt.Kind.PERSON else people.none()
-    return {
-        "face records": faces.count(),
-        "people": people.count(),
-        "templates": templates.count(),
-        "kept images": images,
-        "index files": files.lying(tenant.pk, segments),
-        "data keys": keys.count(),
-    }
+        looked = {
+            "face records": faces.filter(pk__in=receipt.faces),
+            "templates": templates.filter(face_id__in=receipt.faces),
+            "kept answers": answers.filter(face_id__in=receipt.faces),
+        }
+        if receipt.kind == Receipt.Kind.PERSON:
+            looked["people"] = people.filter(pk=receipt.subject)
+    segments = files.of_tenant(tenant.pk) if receipt.kind == Receipt.Kind.TENANT else set(receipt.segments)
+    counted = {store: rows.count() for store, rows in looked.items()}
+    images = sum(storage.exists(name) for name in _images(receipt))
+    return counted | {"kept images": images, "index files": files.lying(tenant.pk, segments)}
+
+
+def _erase(images: Iterable[str]) -> None:
+    for name in images:
+        storage.erase(name)
+
+
+def _images(receipt: Receipt) -> list[str]:
+    """Return the names of the kept images that have to go: of a tenant or collection whatever lies in its folder."""
+    if receipt.kind == Receipt.Kind.TENANT:
+        return list(storage.names(receipt.tenant_id))
+    if receipt.kind == Receipt.Kind.COLLECTION:
+        return list(storage.names(receipt.tenant_id, int(receipt.subject)))
+    names: list[str] = receipt.files
+    return names
 
 
 def _document(receipt: Receipt, left: Mapping[str, int], scrubbed: str, now: str) -> dict[str, Any]:

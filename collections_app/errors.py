@@ -124,6 +124,10 @@ class JobNotFound(CollectionsError):
     """The caller has no such job within reach."""
 
 
+class SearchNotFound(CollectionsError):
+    """The log holds no such search within reach."""
+
+
 class WebhookNotFound(CollectionsError):
     """The tenant has no such webhook."""
 

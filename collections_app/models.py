@@ -22,6 +22,9 @@ def new_node() -> str:
     return secrets.token_hex(8)
 
 
+MOST_FACES = 100_000_000  # that a collection may be let grow to
+
+
 class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
@@ -72,7 +75,9 @@ class Collection(TenantOwned):
     quality_gate = models.CharField(max_length=8, choices=QualityGate, default=QualityGate.NONE)
     images = models.CharField(max_length=8, choices=Images, default=Images.NONE)
     retention_days = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
-    face_limit = models.PositiveIntegerField(default=10_000_000)
+    face_limit = models.PositiveIntegerField(
+        default=10_000_000, validators=[MinValueValidator(1), MaxValueValidator(MOST_FACES)]
+    )
     consent_required = models.BooleanField(default=False, help_text="Refuse an enrolment without a consent reference.")
 
     class Meta:
@@ -310,13 +315,17 @@ class Receipt(TenantOwned):
 
 
 class KeyedRequest(TenantOwned):
-    """A request that came with an Idempotency-Key: what it was, whose turn it is, and its answer, sealed."""
+    """A request that came with an Idempotency-Key: what it was, whose turn it is, and its answer, sealed.
+
+    The answer tells of the face that it enrolled, and goes with it.
+    """
 
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     claim = models.CharField(max_length=36, default=new_uuid)
     claimed_at = models.DateTimeField(auto_now_add=True)
     answer = models.BinaryField(null=True)
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, null=True, related_name="+")
 
     class Meta:
         """A key names one request of a tenant; the old ones are found by time."""

@@ -1,26 +1,32 @@
-"""Kept images: sealed by the tenant's vault, on whatever storage the settings name."""
+"""Kept images: sealed by the tenant's vault, on whatever storage the settings name.
+
+They lie in a folder of their collection's in one of their tenant's, so that what is left of either can be looked for
+there, whether or not a row still names it.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from collections_app.errors import Unavailable
+from collections_app.models import Collection
 from tenants.models import Tenant
 from tenants.vault import Vault
 
 
-def keep(tenant: Tenant, image: str, content: bytes) -> str:
+def keep(home: Collection, image: str, content: bytes) -> str:
     """Seal and store an image's bytes; return the name under which it lies.
 
     Raises:
         Unavailable: the storage does not answer.
     """
-    sealed = Vault.of(tenant).seal(content, _context(image))
+    sealed = Vault.of(home.tenant).seal(content, _context(image))
     with _answering():
-        return default_storage.save(f"{_folder(tenant)}/{image[:2]}/{image}", ContentFile(sealed))
+        return default_storage.save(f"{_folder(home.tenant_id, home.pk)}/{image[:2]}/{image}", ContentFile(sealed))
 
 
 def read(tenant: Tenant, image: str, name: str) -> bytes:
@@ -65,15 +71,19 @@ def exists(name: str) -> bool:
         return default_storage.exists(name)
 
 
-def count(tenant: Tenant) -> int:
-    """Count everything that is kept of a tenant."""
-    return sum(1 for _ in _names(_folder(tenant)))
+def kept_at(name: str) -> datetime:
+    """Return when an image was kept.
+
+    Raises:
+        FileNotFoundError: it was erased.
+    """
+    with _answering():
+        return default_storage.get_modified_time(name)
 
 
-def erase_all(tenant: Tenant) -> None:
-    """Remove everything that is kept of a tenant."""
-    for name in list(_names(_folder(tenant))):
-        erase(name)
+def names(tenant_id: int, collection_id: int | None = None) -> Iterator[str]:
+    """Find everything that is kept of a tenant, or of one collection of it."""
+    return _names(_folder(tenant_id, collection_id))
 
 
 def _names(folder: str) -> Iterator[str]:
@@ -87,8 +97,8 @@ def _names(folder: str) -> Iterator[str]:
         yield from _names(f"{folder}/{inner}")
 
 
-def _folder(tenant: Tenant) -> str:
-    return f"images/{tenant.pk}"
+def _folder(tenant_id: int, collection_id: int | None = None) -> str:
+    return f"images/{tenant_id}" if collection_id is None else f"images/{tenant_id}/{collection_id}"
 
 
 def _context(image: str) -> str:

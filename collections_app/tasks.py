@@ -1,31 +1,41 @@
 """Work behind the requests. A task receives ids only."""
 
 import logging
+import time
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
-from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt
+from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt, SearchRecord
 from recognition import packs
 from recognition.index import pgvector, store
 from recognition.models import Embedding, Gallery
 from recognition.separation import HIGH, LOW, Findings, separate
 from tenants import access, audit, events
-from tenants.models import Delivery, Event
+from tenants.models import Delivery, Event, Tenant, Webhook
+from tenants.queue import alone, apart, soon
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
 _LOG_KEPT = timedelta(days=30)  # events and how their delivery went; the last attempt comes after a day
+_RUN_SECONDS = 5.0  # in which deliveries begin: a run ends within the schedule's 10, unless somebody answers slowly
+_RUN_LOST_SECONDS = 30.0
+_SENT_AT_ONCE = 8
+_LOOK_SECONDS = 0.25
 _MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
+_UNNAMED_FOR = timedelta(hours=1)
 _LOST_AFTER = timedelta(minutes=5)
 _MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
 
@@ -39,13 +49,10 @@ def purge_collection(collection_id: int) -> None:
     deleted = Collection.everywhere.filter(pk=collection_id, state=Collection.State.DELETED)
     if not deleted.exists():
         return
-    while batch := list(Face.everywhere.filter(collection_id=collection_id).values_list("pk", "stored_image")[:_BATCH]):
-        for _, stored in batch:
-            if stored:
-                storage.erase(stored)
+    while batch := list(Face.everywhere.filter(collection_id=collection_id).values_list("pk", flat=True)[:_BATCH]):
         with transaction.atomic():
-            Embedding.everywhere.filter(face_id__in=[pk for pk, _ in batch]).delete()
-            Face.everywhere.filter(pk__in=[pk for pk, _ in batch]).delete()
+            Embedding.everywhere.filter(face_id__in=batch).delete()
+            Face.everywhere.filter(pk__in=batch).delete()
     Person.everywhere.filter(collection_id=collection_id).delete()
     pgvector.drop_graphs([collection_id])
     Gallery.everywhere.filter(collection_id=collection_id).delete()
@@ -66,12 +73,37 @@ def purge_due() -> None:
     """Find what a lost message left behind: deleted collections that still have a gallery, and open receipts."""
     left = Collection.everywhere.filter(state=Collection.State.DELETED, gallery__isnull=False)
     for collection_id in left.values_list("pk", flat=True):
-        purge_collection.run(collection_id)
+        with apart("purge_collection", collection_id):
+            purge_collection.run(collection_id)
     for receipt_id in list(Receipt.everywhere.filter(completed_at=None).values_list("pk", flat=True)):
-        finish_erasure.run(receipt_id)
+        with apart("finish_erasure", receipt_id):
+            finish_erasure.run(receipt_id)
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.everywhere.filter(claimed_at__lt=old).delete()
     Event.everywhere.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
+
+
+@shared_task
+def sweep_images() -> None:
+    """Remove the kept images that no face names: a killed process left them, or an erasure while the storage was away.
+
+    One that was kept within the hour may belong to a face that is not committed yet.
+    """
+    for tenant in Tenant.objects.order_by("pk"):
+        with apart("sweep_images", tenant):
+            _sweep_images(tenant)
+
+
+def _sweep_images(tenant: Tenant) -> None:
+    oldest = timezone.now() - _UNNAMED_FOR
+    lying = storage.names(tenant.pk)
+    while names := set(islice(lying, _BATCH)):
+        kept = Face.everywhere.filter(tenant=tenant, stored_image__in=names)
+        for name in names - set(kept.values_list("stored_image", flat=True)):
+            with suppress(FileNotFoundError):
+                if storage.kept_at(name) < oldest:
+                    storage.erase(name)
+                    logger.warning("A kept image that no face names was removed.", extra={"image": name})
 
 
 @shared_task
@@ -79,8 +111,9 @@ def expire_faces() -> None:
     """Erase the faces that are older than their collection's policy keeps them."""
     bounded = Collection.everywhere.filter(state=Collection.State.ACTIVE, retention_days__isnull=False)
     for home in bounded.select_related("tenant", "gallery__tenant"):
-        while _expire_batch(home):
-            pass
+        with apart("expire_faces", home.pk):
+            while _expire_batch(home):
+                pass
 
 
 def _expire_batch(home: Collection) -> bool:
@@ -94,41 +127,76 @@ def _expire_batch(home: Collection) -> bool:
         if not faces:
             return False
         kind, subject = Receipt.Kind.RETENTION, str(home.pk)
-        receipt, probes = erasure.erase_faces(caller, home, faces, kind=kind, subject=subject)
-        uuids = [face.uuid for face in faces]
-        audit.record(caller, "face.expired", home, faces=uuids, days=home.retention_days, receipt=receipt.uuid)
-    erasure.search_again(home, receipt, probes)
-    finish_erasure.run(receipt.pk)
+        erased = erasure.erase_faces(caller, home, faces, kind=kind, subject=subject)
+        facts = {"days": home.retention_days, "receipt": erased.receipt.uuid}
+        audit.record(caller, "face.expired", home, faces=[face.uuid for face in faces], **facts)
+    erasure.search_again(home, erased)
     return True
 
 
 @shared_task
 def deliver_due() -> None:
-    """Deliver every event that is due to its webhook; those that fail become due again later."""
-    while delivery := _claimed_delivery():
-        hook, event = delivery.webhook, delivery.event
-        content = events.body(event)
-        try:
-            status = fetch.post(hook.url, content, headers=events.headers(hook, event, content), ports=fetch.PORTS)
-        except (ImageUrlRefused, ImageUrlTimeout) as error:
-            events.settle(delivery, status=None, problem=str(error) or "took too long")
-        else:
-            accepted = 200 <= status < 300  # noqa: PLR2004 -- the range of success
-            events.settle(delivery, status=status, problem="" if accepted else f"answered {status}")
+    """Deliver what is due to webhooks, one event at a time to each; those that fail become due again later.
+
+    One run is at work at a time, for some seconds; then whatever else waits in the queue has its turn.
+    """
+    under_way: dict[Future[int], Delivery] = {}
+    with alone(deliver_due.name, _RUN_LOST_SECONDS) as ours, ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
+        ends = time.monotonic() + _RUN_SECONDS
+        while ours:
+            while len(under_way) < _SENT_AT_ONCE and time.monotonic() < ends and (delivery := _claimed_delivery()):
+                under_way[_attempt(pool, delivery)] = delivery
+            if not under_way:
+                break
+            for attempt in wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
+                _settle(under_way.pop(attempt), attempt)
+    if ours and time.monotonic() > ends:
+        soon(deliver_due.name, expires=events.SCHEDULED_SECONDS)
 
 
 def _claimed_delivery() -> Delivery | None:
-    """Take one due delivery: whoever raises its count of attempts first has it, until the lease is over."""
+    """Take a due delivery of the webhook that was free first: until the lease is over, or settled, it has no other."""
     now = timezone.now()
     due = Delivery.everywhere.filter(state=Delivery.State.PENDING, next_at__lte=now)
-    waiting = due.filter(webhook__active=True).order_by("next_at")
-    for delivery in waiting.select_related("webhook__tenant", "event__tenant")[:_BATCH]:
-        mine = Delivery.everywhere.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
-        until = now + events.LEASE
-        if mine.update(attempts=F("attempts") + 1, next_at=until):
-            delivery.attempts, delivery.next_at = delivery.attempts + 1, until
-            return delivery
-    return None
+    free = Webhook.everywhere.filter(Exists(due.filter(webhook=OuterRef("pk"))), active=True, free_at__lte=now)
+    hook = free.order_by("free_at").first()
+    delivery = due.filter(webhook=hook).select_related("webhook__tenant", "event__tenant").order_by("next_at").first()
+    if hook is None or delivery is None:
+        return None
+    until = now + events.LEASE
+    mine = Delivery.everywhere.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
+    if not Webhook.everywhere.filter(pk=hook.pk, free_at=hook.free_at).update(free_at=until):
+        return None
+    if not mine.update(attempts=F("attempts") + 1, next_at=until):
+        return None  # it was asked for once more just now, which freed the webhook
+    delivery.attempts, delivery.next_at = delivery.attempts + 1, until
+    return delivery
+
+
+def _attempt(pool: Executor, delivery: Delivery) -> "Future[int]":
+    """Begin to send; what fails before it fails like the sending. The database is asked here, in the task's thread."""
+    hook, event = delivery.webhook, delivery.event
+    content = events.body(event)
+    try:
+        headers = events.headers(hook, event, content)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is this delivery's alone
+        failed: Future[int] = Future()
+        failed.set_exception(error)
+        return failed
+    return pool.submit(fetch.post, hook.url, content, headers=headers, ports=fetch.PORTS)
+
+
+def _settle(delivery: Delivery, attempt: "Future[int]") -> None:
+    try:
+        status = attempt.result()
+    except (ImageUrlRefused, ImageUrlTimeout) as error:
+        events.settle(delivery, status=None, problem=str(error) or "took too long")
+    except Exception as error:
+        logger.exception("A delivery could not be made.", extra={"delivery": delivery.pk})
+        events.settle(delivery, status=None, problem=type(error).__name__)
+    else:
+        accepted = 200 <= status < 300  # noqa: PLR2004 -- the range of success
+        events.settle(delivery, status=status, problem="" if accepted else f"answered {status}")
 
 
 @shared_task
@@ -155,7 +223,8 @@ def examine_due() -> None:
     """Do what a lost message left undone."""
     lost = HealthReport.everywhere.filter(state=HealthReport.State.QUEUED, created_at__lt=timezone.now() - _LOST_AFTER)
     for report_id in lost.values_list("pk", flat=True):
-        examine_collection.run(report_id)
+        with apart("examine_collection", report_id):
+            examine_collection.run(report_id)
 
 
 def _examine(report: HealthReport) -> Findings:
@@ -190,3 +259,14 @@ def _plain(findings: Findings) -> dict[str, Any]:
     for kind in ("duplicates", "mixed"):
         plain[kind] = [[str(pair["first"]), str(pair["second"]), round(pair["cosine"], 4)] for pair in plain[kind]]
     return plain
+
+
+@shared_task
+def purge_searches() -> None:
+    """Delete the searches that are older than the search log keeps them."""
+    if not settings.SEARCH_LOG_DAYS:
+        return
+    old = timezone.now() - timedelta(days=settings.SEARCH_LOG_DAYS)
+    for tenant in Tenant.objects.all():
+        with apart("purge_searches", tenant):
+            erasure.remove_rows(SearchRecord.objects.of(tenant).filter(at__lt=old))

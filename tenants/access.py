@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from tenants import keys, wall
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+M = TypeVar("M", bound=Model)
 _FRESH = timedelta(seconds=30)  # how old a key's last use may be before the next use writes it down
 
 
@@ -101,6 +102,10 @@ class Caller:
         """
         if self.collections is not None:
             raise ReachTooNarrow
+
+    def within(self, rows: QuerySet[M], field: str = "collection") -> QuerySet[M]:
+        """Return those of the rows whose collection, by that field, is within reach."""
+        return rows if self.collections is None else rows.filter(**{f"{field}__in": self.collections})
 
     def reaches(self, collection_id: int) -> bool:
         """Tell whether the collection is within reach."""

@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from tenants import audit
-from tenants.access import system
+from tenants.access import Caller, system
 from tenants.lifecycle import create_tenant
 from tenants.models import ApiKey, AuditEntry, Member, Tenant
 
@@ -47,6 +48,10 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unt
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """An account is shut, not deleted: the logs name it, and its places go by their own entries."""
+        return False
+
 
 @admin.register(Tenant)
 class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
@@ -80,16 +85,43 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
             obj.save(force_update=True)
             before = {name: form.initial.get(name) for name in form.changed_data}
             after = {name: form.cleaned_data[name] for name in before if form.cleaned_data[name] != before[name]}
-            operator = system(obj, request.user.get_username()[:_LONGEST_ACTOR])
-            audit.record(operator, "tenant.changed", obj, before={name: before[name] for name in after}, after=after)
+            changed = {"before": {name: before[name] for name in after}, "after": after}
+            audit.record(_operator(request, obj), "tenant.changed", obj, **changed)
 
 
 @admin.register(Member)
 class MemberAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
-    """Who belongs where."""
+    """Who belongs where. The operator may take away a tenant's last owner too."""
 
     list_display = ("user", "tenant", "role")
     list_filter = ("role",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Member | None = None) -> tuple[str, ...]:
+        """A place stays its holder's and its tenant's."""
+        return ("user", "tenant") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Member, form: "ModelForm[Member]", change: bool) -> None:  # noqa: FBT001
+        """The tenant's log tells it."""
+        with transaction.atomic():
+            obj.save()
+            if not change:
+                audit.record(_operator(request, obj.tenant), "member.joined", obj, role=obj.role)
+            elif form.changed_data:
+                roles = {"before": form.initial["role"], "after": obj.role}
+                audit.record(_operator(request, obj.tenant), "member.role_changed", obj, **roles)
+
+    def delete_model(self, request: HttpRequest, obj: Member) -> None:
+        """The tenant's log tells it."""
+        with transaction.atomic():
+            place = {"role": obj.role, "user": str(obj.user_id)}
+            audit.record(_operator(request, obj.tenant), "member.removed", obj, **place)
+            obj.delete()
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Member]") -> None:
+        """One after the other, all or none."""
+        with transaction.atomic():
+            for member in queryset.select_related("tenant"):
+                self.delete_model(request, member)
 
 
 @admin.register(ApiKey)
@@ -106,3 +138,7 @@ class AuditEntryAdmin(ReadOnly):
 
     list_display = ("number", "tenant", "at", "actor_name", "action", "target_id")
     list_filter = ("action",)
+
+
+def _operator(request: HttpRequest, tenant: Tenant) -> Caller:
+    return system(tenant, request.user.get_username()[:_LONGEST_ACTOR])

@@ -19,10 +19,12 @@ from django.utils import timezone
 
 from tenants import events, vault
 from tenants.access import Caller
+from tenants.errors import MasterKeyUnusable
 from tenants.models import AuditEntry, AuditHead, Tenant
 
 logger = logging.getLogger("faceplane.audit")
 _START = "0" * 64
+_CANNOT_BE_OPENED = (MasterKeyUnusable, AuditHead.DoesNotExist)
 _SIGNED = (
     "number",
     "actor_kind",
@@ -59,7 +61,7 @@ def start(tenant: Tenant) -> None:
 def record(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
     """Append an entry; call it last in the transaction of the change, since it takes the chain's row lock.
 
-    `facts` must be plain JSON.
+    `facts` must be plain JSON. PostgreSQL keeps no sign of a zero, so none is signed.
     """
     head = AuditHead.objects.of(caller.tenant).select_for_update(no_key=True).get()
     entry = AuditEntry(
@@ -75,7 +77,7 @@ def record(caller: Caller, action: str, target: models.Model | None = None, **fa
         action=action,
         target_kind=target._meta.model_name or "" if target else "",
         target_id=str(target.pk) if target else "",
-        facts=facts,
+        facts=json.loads(json.dumps(facts), parse_float=lambda number: float(number) + 0.0),
     )
     entry.digest = _digest(_key(caller.tenant, head), head.digest, entry)
     entry.save(force_insert=True)
@@ -84,19 +86,32 @@ def record(caller: Caller, action: str, target: models.Model | None = None, **fa
     return entry
 
 
-def alert(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
-    """Append an entry that somebody should look at, and log it; its action begins with "alert."."""
-    entry = record(caller, f"alert.{action}", target, **facts)
-    events.emit(caller.tenant, events.Kind.AUDIT_ALERT, alert=action, entry=entry.number, facts=facts)
-    logger.warning("alert", extra={"alert": action, "tenant": caller.tenant.slug, "entry": entry.number})
-    return entry
+def alert(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> int | None:  # noqa: ANN401
+    """Append an entry that somebody should look at, and log it; its action begins with "alert.". Return its number.
+
+    It is told even if the chain cannot be opened to take it; then it has none.
+    """
+    number: int | None
+    try:
+        number = record(caller, f"alert.{action}", target, **facts).number
+    except _CANNOT_BE_OPENED:
+        number = None
+    events.emit(caller.tenant, events.Kind.AUDIT_ALERT, alert=action, entry=number, facts=facts)
+    logger.warning("alert", extra={"alert": action, "tenant": caller.tenant.slug, "entry": number})
+    return number
 
 
 def verify(tenant: Tenant) -> Verification:
-    """Recompute the chain up to its present end and compare; takes no lock, so the tenant's work goes on meanwhile."""
-    head = AuditHead.objects.of(tenant).get()
-    entries = AuditEntry.objects.of(tenant).order_by("number").filter(number__lte=head.number)
-    broken = first_unsound(head, entries.iterator(chunk_size=2000)) or _beyond(tenant)
+    """Recompute the chain up to its present end and compare; takes no lock, so the tenant's work goes on meanwhile.
+
+    One that cannot be opened is broken from its first entry on.
+    """
+    try:
+        head = AuditHead.objects.of(tenant).get()
+        entries = AuditEntry.objects.of(tenant).order_by("number").filter(number__lte=head.number)
+        broken = first_unsound(head, entries.iterator(chunk_size=2000)) or _beyond(tenant)
+    except _CANNOT_BE_OPENED:
+        return Verification(0, 1)
     return Verification(head.number if broken is None else broken - 1, broken)
 
 

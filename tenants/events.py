@@ -26,6 +26,8 @@ _DELIVER = "collections_app.tasks.deliver_due"
 # After the first attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 7200, 21_600, 43_200))
 LEASE = timedelta(seconds=60)  # an attempt that takes longer died
+_LONGEST_REST = timedelta(minutes=5)
+SCHEDULED_SECONDS = 10  # deliveries are asked for as often by the schedule
 
 
 class Kind(StrEnum):
@@ -46,7 +48,7 @@ def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     now = timezone.now()
     event = Event.everywhere.create(tenant=tenant, kind=kind, at=now, data=data)
     Delivery.everywhere.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
-    transaction.on_commit(lambda: soon(_DELIVER))
+    transaction.on_commit(lambda: soon(_DELIVER, expires=SCHEDULED_SECONDS))
 
 
 def new_secret() -> str:
@@ -91,17 +93,23 @@ def signature(secret: str, event: str, moment: str, content: bytes) -> str:
 
 
 def settle(delivery: Delivery, *, status: int | None, problem: str = "") -> None:
-    """Write down how an attempt went, and when to try again; nothing if it is no longer this attempt's to say."""
+    """Write down how an attempt went, and when to try again; nothing if it is no longer this attempt's to say.
+
+    A webhook that answered, whatever it said, is free for its next delivery; one that did not rests for a while.
+    """
     now = timezone.now()
+    wait = BACKOFF[min(delivery.attempts, len(BACKOFF)) - 1]
     said: dict[str, object] = {"status": status, "problem": problem[:200], "next_at": None}
     if not problem:
         said |= {"state": Delivery.State.DELIVERED, "delivered_at": now}
     elif delivery.attempts > len(BACKOFF):
         said["state"] = Delivery.State.FAILED
     else:
-        said["next_at"] = now + BACKOFF[delivery.attempts - 1]
+        said["next_at"] = now + wait
     claimed = {"pk": delivery.pk, "attempts": delivery.attempts, "next_at": delivery.next_at}
     Delivery.objects.of(delivery.webhook.tenant).filter(**claimed).update(**said)
+    hook = Webhook.objects.of(delivery.webhook.tenant).filter(pk=delivery.webhook_id, free_at=delivery.next_at)
+    hook.update(free_at=now if status else now + min(wait, _LONGEST_REST))
 
 
 def _context(hook: Webhook) -> str:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from tenants.scope import TenantOwned, random_id
 
@@ -36,6 +37,10 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         """Name it by its slug."""
         return self.slug
+
+    def lock(self) -> None:
+        """Take its lock until the transaction ends, for what is counted over all of it; after a gallery's lock."""
+        Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
 
 
 class Member(TenantOwned):
@@ -226,14 +231,29 @@ class AuditEntry(TenantOwned):
         return f"{self.number} {self.action}"
 
 
+class Turn(models.Model):
+    """A task that one worker at a time is at: whoever moved `until` has it until then (tenants.queue)."""
+
+    task = models.CharField(primary_key=True, max_length=100)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        """Name the task."""
+        return self.task
+
+
 class Webhook(TenantOwned):
-    """Where a tenant wants to be told of events. Its secret is sealed by the tenant's vault (tenants.events)."""
+    """Where a tenant wants to be told of events. Its secret is sealed by the tenant's vault (tenants.events).
+
+    Before `free_at` nobody sends to it: an attempt is under way, or the last one found nobody.
+    """
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     url = models.CharField(max_length=2000)
     kinds = models.JSONField(default=list)
     sealed_secret = models.BinaryField()
     active = models.BooleanField(default=True)
+    free_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -280,11 +300,11 @@ class Delivery(TenantOwned):
     delivered_at = models.DateTimeField(null=True)
 
     class Meta:
-        """An event goes to a webhook once; what is due is found by time."""
+        """An event goes to a webhook once; what is due is found by webhook and time."""
 
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [models.UniqueConstraint(fields=["webhook", "event"], name="delivery_once")]
-        indexes: ClassVar = [models.Index(fields=["state", "next_at"], name="delivery_due")]
+        indexes: ClassVar = [models.Index(fields=["webhook", "state", "next_at"], name="delivery_due")]
 
     def __str__(self) -> str:
         """Name its state."""

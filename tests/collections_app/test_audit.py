@@ -66,7 +66,17 @@ def test_a_cell_of_a_table_never_begins_like_a_formula(acme: Customer) -> None:
     """Check 24: a name that an attacker chose does not run in the auditor's spreadsheet."""
     audit.record(system(acme.tenant, "=1+1"), "person.changed")
     rows = list(csv.reader(io.StringIO(operations.export(acme.caller, form="csv").content.decode())))
-    assert not [cell for row in rows for cell in row if cell[:1] in {"=", "+", "-", "@"}]
+    cells = [cell for row in rows for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert "'=1+1" in cells
+    assert "'" not in cells  # an empty cell stays empty
+
+
+def test_numbers_are_signed_as_every_database_keeps_them(acme: Customer) -> None:
+    """Check 24: a policy's value that PostgreSQL writes otherwise does not break the chain."""
+    facts = {"below": -0.0, "deep": [{"zero": -0.0}], "small": 1e-7, "share": 0.1}
+    audit.record(acme.caller, "collection.policy_changed", acme.people, **facts)
+    assert audit.verify(acme.tenant).sound
 
 
 def test_reading_needs_the_scope(acme: Customer) -> None:

@@ -1,19 +1,22 @@
 """Erasure: gone at once, nothing left after the job, and a receipt that proves it."""
 
 import json
+import os
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from collections_app import tasks
-from collections_app.errors import FaceNotFound
-from collections_app.models import Collection, Face, Person, Receipt
+from collections_app import erasure, storage, tasks
+from collections_app.errors import FaceNotFound, Unavailable
+from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt, new_uuid
 from collections_app.operations.collections import create_collection, delete_collection, update_policy
-from collections_app.operations.enrol import enrol_face
+from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face, delete_faces, get_receipt, list_receipts
 from collections_app.operations.faces import get_face
 from collections_app.operations.people import PersonDetails, delete_person
@@ -25,7 +28,7 @@ from tenants.errors import MasterKeyUnusable, SealBroken, SignatureBroken, Unkno
 from tenants.models import AuditEntry, DataKey, Tenant
 from tenants.vault import Vault
 from tests.conftest import Customer, make_customer
-from tests.make import portrait
+from tests.make import flipped, portrait
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,6 +124,34 @@ def test_faces_that_go_together_have_a_receipt_each(acme: Customer, stored: Path
     assert _files(stored) == 0
 
 
+def test_a_receipt_names_the_stores_that_were_looked_at_and_no_other(acme: Customer, stored: Path) -> None:
+    """Check 23: a face's says nothing of the person, who may remain, and only a tenant's of keys."""
+    for image in ("macron_2014", "macron_2025"):
+        face = _enrol(acme, image, "em")
+    delete_face(acme.caller, collection="people", face=face.uuid)
+    assert Person.objects.of(acme.tenant).exists()
+    delete_person(acme.caller, collection="people", person="em")
+    update_policy(acme.caller, name="people", retention_days=30)
+    _enrol(acme, "obama", "bo")
+    Face.objects.of(acme.tenant).update(created_at=timezone.now() - timedelta(days=31))
+    tasks.expire_faces()
+    delete_collection(acme.caller, name="people")
+    tasks.purge_due()
+    erasure.erase_tenant(acme.caller)
+    always = {"face records", "templates", "kept answers", "kept images", "index files"}
+    assert {
+        receipt.kind: {store["store"] for store in receipt.document["stores"]} - always
+        for receipt in Receipt.objects.of(acme.tenant)
+        if {store["store"] for store in receipt.document["stores"]} >= always
+    } == {
+        "face": set(),
+        "person": {"people"},
+        "retention": set(),
+        "collection": {"people"},
+        "tenant": {"people", "data keys"},
+    }
+
+
 def test_receipts_of_one_moment_are_all_listed(acme: Customer) -> None:
     for n in range(5):
         Receipt.everywhere.create(tenant=acme.tenant, kind="face", subject=str(n), requested_by="x")
@@ -164,6 +195,69 @@ def test_a_collection_is_erased_by_the_worker(acme: Customer, stored: Path) -> N
         assert not model.objects.of(acme.tenant).exists()
 
 
+def _away(*_: object) -> None:
+    raise Unavailable("file storage")
+
+
+def test_a_replaced_photo_is_erased_with_a_receipt_even_if_the_storage_is_away(
+    acme: Customer, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check 23: whoever is registered anew does not leave the old photo behind, and the log names the receipt."""
+    person = PersonDetails(reference="em")
+    register = partial(enrol_person, acme.caller, collection="people", person=person)
+    old = register(images=[portrait("macron_2014")]).faces.get()
+    with monkeypatch.context() as away:
+        away.setattr(storage, "erase", _away)
+        register(images=[portrait("macron_2025")])
+        (receipt,) = list_receipts(acme.caller)
+        with pytest.raises(Unavailable):
+            tasks.finish_erasure(receipt.pk)
+    assert (receipt.subject, receipt.searches, receipt.found_again, receipt.completed_at) == (old.uuid, 1, 0, None)
+    assert _files(stored) == 2
+    tasks.purge_due()
+    receipt.refresh_from_db()
+    signing.check(receipt.document)
+    assert [file.name for file in stored.rglob("*") if file.is_file()] == [Face.objects.of(acme.tenant).get().image]
+    entry = AuditEntry.objects.of(acme.tenant).filter(action="face.enrolled").latest("number")
+    assert (entry.facts["replaced"], entry.facts["receipts"]) == ([old.uuid], [receipt.uuid])
+
+
+@pytest.mark.parametrize("whole", ["collection", "tenant"])
+def test_an_image_that_no_face_names_goes_with_its_collection_and_its_tenant(
+    acme: Customer, stored: Path, monkeypatch: pytest.MonkeyPatch, whole: str
+) -> None:
+    """Check 23: a process was killed before it committed; the receipt comes after a look at the whole folder."""
+    storage.keep(acme.people, new_uuid(), b"orphan")
+    _enrol(acme, "obama", "bo")
+    with monkeypatch.context() as away:
+        away.setattr(storage, "erase", _away)
+        if whole == "collection":
+            receipt = delete_collection(acme.caller, name="people")
+            tasks.purge_due()
+        else:
+            with pytest.raises(Unavailable):
+                erasure.erase_tenant(acme.caller)
+            (receipt,) = Receipt.objects.of(acme.tenant)
+    receipt.refresh_from_db()
+    assert (receipt.completed_at, _files(stored)) == (None, 2)
+    tasks.purge_due()
+    receipt.refresh_from_db()
+    signing.check(receipt.document)
+    assert {"store": "kept images", "left": 0} in receipt.document["stores"]
+    assert _files(stored) == 0
+
+
+def test_an_image_that_no_face_names_is_swept_after_an_hour(acme: Customer, stored: Path) -> None:
+    """Check 23: a face's image stays however old it is, and so does one that is being enrolled, of any tenant."""
+    globex = make_customer("globex")
+    named = Path(_enrol(acme, "obama", "bo").stored_image)
+    fresh, *old = (Path(storage.keep(home, new_uuid(), b"x")) for home in [acme.people, acme.people, globex.people])
+    for name in [named, *old]:
+        os.utime(stored / name, (0, 0))
+    tasks.sweep_images()
+    assert {file for file in stored.rglob("*") if file.is_file()} == {stored / named, stored / fresh}
+
+
 def test_a_redelivered_task_changes_nothing(acme: Customer, stored: Path) -> None:
     """Check 14: 100 forced redeliveries of the job; one receipt, one signature, no row touched twice."""
     receipt = delete_face(acme.caller, collection="people", face=_enrol(acme, "macron_2025", "em").uuid)
@@ -189,6 +283,7 @@ def test_retention_erases_what_is_due_and_nothing_else(acme: Customer, stored: P
     old = timezone.now() - timedelta(days=30, minutes=1)
     Face.objects.of(acme.tenant).exclude(pk=young.pk).update(created_at=old)
     tasks.expire_faces()
+    tasks.purge_due()
     assert set(Face.objects.of(acme.tenant).values_list("pk", flat=True)) == {young.pk, other.pk}
     assert _found(acme, "macron_2014") == []
     receipt = Receipt.objects.of(acme.tenant).get()
@@ -197,6 +292,58 @@ def test_retention_erases_what_is_due_and_nothing_else(acme: Customer, stored: P
     entry = AuditEntry.objects.of(acme.tenant).get(action="face.expired")
     assert (entry.actor_kind, entry.actor_id) == ("system", "retention")
     assert entry.facts["days"] == 30
+
+
+def _damage(face: Face) -> None:
+    rows = Embedding.objects.of(face.tenant).filter(face=face)
+    rows.update(sealed=flipped(rows.get().sealed))
+
+
+def test_a_damaged_template_is_erased_like_any_other(acme: Customer, stored: Path) -> None:
+    """Check 23: by its face, by its person, by time, beside a sound one; the receipt counts the searches it could."""
+    faces = [_enrol(acme, image, image) for image in ("macron_2025", "obama", "sunak")]
+    for face in faces[1:]:
+        _damage(face)
+    receipts = [delete_face(acme.caller, collection="people", face=faces[0].uuid)]
+    receipts.append(delete_face(acme.caller, collection="people", face=faces[1].uuid))
+    receipts.append(delete_person(acme.caller, collection="people", person="sunak"))
+    _damage(_enrol(acme, "obama", "bo"))
+    update_policy(acme.caller, name="people", retention_days=30)
+    Face.objects.of(acme.tenant).update(created_at=timezone.now() - timedelta(days=31))
+    tasks.expire_faces()
+    assert not Embedding.objects.of(acme.tenant).exists()
+    tasks.purge_due()
+    documents = [receipt.document for receipt in Receipt.objects.of(acme.tenant)]
+    assert [document["searched_again"]["searches"] for document in documents] == [0] * 4
+    assert _files(stored) == 0
+
+
+def test_one_collection_s_failure_ends_no_other_s_retention(
+    acme: Customer, stored: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Check 23: nor one receipt's another's, nor the removal of old keyed requests and events."""
+    homes = [create_collection(acme.caller, name=name, retention_days=30).pk for name in ("first", "second", "third")]
+    begun: list[int] = []
+
+    def failing(home: Collection) -> bool:
+        begun.append(home.pk)
+        raise OSError
+
+    monkeypatch.setattr(tasks, "_expire_batch", failing)
+    tasks.expire_faces()
+    assert sorted(begun) == sorted(homes)
+    for name in ("first", "second"):
+        delete_collection(acme.caller, name=name)
+    late = timezone.now() - timedelta(days=31)
+    KeyedRequest.everywhere.create(tenant=acme.tenant, key="k", fingerprint="f")
+    KeyedRequest.objects.of(acme.tenant).update(claimed_at=late)
+    purge, finish = MagicMock(side_effect=OSError), MagicMock(side_effect=OSError)
+    monkeypatch.setattr(tasks.purge_collection, "run", purge)
+    monkeypatch.setattr(tasks.finish_erasure, "run", finish)
+    tasks.purge_due()
+    assert (purge.call_count, finish.call_count) == (2, 2)
+    assert not KeyedRequest.objects.of(acme.tenant).exists()
+    assert caplog.text.count("the rest goes on") == 7
 
 
 def test_a_tenant_is_erased_with_its_keys(
@@ -210,6 +357,9 @@ def test_a_tenant_is_erased_with_its_keys(
     before = Vault.of(acme.tenant)
     call_command("erase_tenant", "acme", "--yes")
     printed = capsys.readouterr().out
+    call_command("rotate_keys", "data", "--grace", "0")  # the others' go on changing
+    assert DataKey.objects.of(globex.tenant).get().version == 2
+    capsys.readouterr()
 
     file = tmp_path_factory.mktemp("receipt") / "receipt.json"
     file.write_text(printed)

@@ -8,8 +8,10 @@ from tests.processes import call, environment, manage, prepare, sqlite, web_serv
 _SEALED = """
 from pathlib import Path
 from django.conf import settings
+from collections_app.models import KeyedRequest
 from recognition.models import Embedding
 print(*(bytes(row.sealed).hex() for row in Embedding.everywhere.all()))
+print(*(bytes(row.answer).hex() for row in KeyedRequest.everywhere.all()))
 print(*(file.read_bytes()[100:400].hex() for file in Path(settings.DATA_DIR, "files").rglob("*") if file.is_file()))
 """
 _PURGE = "from collections_app.tasks import purge_due; purge_due()"
@@ -28,9 +30,9 @@ def test_no_byte_of_an_erased_face_is_left_on_disk(tmp_path: Path) -> None:
         assert call(api, "POST", {"name": "people", "images": "original"}, **key)[0] == 201
         for name in ("obama", "sunak"):
             body = {"image": base64_of(portrait(name)), "person": {"reference": name}}
-            assert call(f"{api}/people/faces", "POST", body, **key)[0] == 201
+            assert call(f"{api}/people/faces", "POST", body, **key, **{"Idempotency-Key": name})[0] == 201
         sealed = [bytes.fromhex(word) for word in manage(env, "shell", "--verbosity", "0", "-c", _SEALED).split()]
-        assert len(sealed) == 4
+        assert len(sealed) == 6
         assert all(_lies(tmp_path, needle) for needle in sealed)
         for name in ("obama", "sunak"):
             status, receipt = call(f"{api}/people/people/{name}", "DELETE", **key)

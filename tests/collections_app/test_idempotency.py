@@ -65,15 +65,31 @@ def _enrol(native: NativeClient, image: str = "obama", key: str = "k1") -> Any:
 
 
 def test_the_same_request_gets_its_first_answer(native: NativeClient, acme: Customer) -> None:
-    """Check 14: also after the face is gone, and the answer is sealed where it lies."""
+    """Check 14: and the answer is sealed where it lies."""
     first = _enrol(native)
     assert "Idempotent-Replayed" not in first
-    assert native("DELETE", f"/collections/people/faces/{first.json()['id']}").status_code == 202
     again = _enrol(native)
     assert (again.status_code, again.json(), again["Idempotent-Replayed"]) == (201, first.json(), "true")
-    assert not Face.objects.of(acme.tenant).exists()
     row = KeyedRequest.objects.of(acme.tenant).get()
     assert first.json()["id"].encode() not in bytes(row.answer)
+
+
+@pytest.mark.django_db(transaction=True)  # PostgreSQL vacuums outside of one only
+def test_an_answer_goes_with_the_face_that_it_tells_of(native: NativeClient, acme: Customer) -> None:
+    """Check 23: by face, by person, by collection; nothing is answered from what was erased."""
+    first = _enrol(native)
+    _enrol(native, "sunak", "k2")
+    _enrol(native, "macron_2014", "k3")
+    kept = KeyedRequest.objects.of(acme.tenant)
+    assert native("DELETE", f"/collections/people/faces/{first.json()['id']}").status_code == 202
+    assert kept.count() == 2
+    person = Face.objects.of(acme.tenant).order_by("number")[0].person
+    assert native("DELETE", f"/collections/people/people/{person.reference}").status_code == 202
+    assert kept.count() == 1
+    assert "Idempotent-Replayed" not in _enrol(native)
+    assert native("DELETE", "/collections/people").status_code == 202
+    tasks.purge_due()
+    assert not kept.exists()
 
 
 def test_another_request_under_the_key_is_refused(native: NativeClient) -> None:

@@ -1,6 +1,7 @@
 """Check 20: keys do what they are for, nothing more, and end at once."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -13,6 +14,8 @@ from tenants.access import Caller, Scope, caller_for_key, system
 from tenants.errors import AddressRefused, KeyNotFound, RevokedKey, ScopeMissing, UnknownKey
 from tenants.models import ApiKey, AuditEntry
 from tests.conftest import Customer
+
+SOON = timezone.now() + timedelta(days=2)
 
 
 def _enter(token: str, address: str = "") -> Caller:
@@ -130,3 +133,28 @@ def test_the_last_use_is_fresh_without_a_write_a_request(
     row.update(last_used_at=timezone.now() - timedelta(seconds=31))
     _enter(acme.issued.token)
     assert timezone.now() - row.get().last_used_at < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("own", "within", "beyond"),
+    [
+        ({"networks": ["192.0.2.0/24"]}, {"networks": ["192.0.2.7"]}, [{}, {"networks": ["192.0.2.7", "::1"]}]),
+        ({"expires_at": SOON}, {"expires_at": SOON}, [{}, {"expires_at": SOON + timedelta(days=1)}]),
+        ({"requests_per_minute": 9}, {"requests_per_minute": 9}, [{}, {"requests_per_minute": 10}]),
+        ({"calls_per_day": 9}, {"calls_per_day": 1}, [{}, {"calls_per_day": 10}]),
+    ],
+    ids=["networks", "time", "minute", "day"],
+)
+def test_a_bounded_key_hands_out_no_wider_ones(
+    acme: Customer, own: dict[str, Any], within: dict[str, Any], beyond: list[dict[str, Any]]
+) -> None:
+    """Check 20: neither by issuing nor by rotating does a key become what it is not."""
+    keeper = _enter(operations.issue_key(acme.caller, name="keeper", scopes=["admin"], **own).token, "192.0.2.7")
+    made = operations.issue_key(keeper, name="one", scopes=["admin"], **within)
+    operations.rotate_key(keeper, key=made.key.pk)
+    for wider in beyond:
+        with pytest.raises(InvalidRequest):
+            operations.issue_key(keeper, name="two", scopes=["admin"], **wider)
+    free = operations.issue_key(acme.caller, name="free", scopes=["admin"])
+    with pytest.raises(InvalidRequest):
+        operations.rotate_key(keeper, key=free.key.pk)

@@ -1,4 +1,4 @@
-"""Check 21: more than fifty probes of one face a minute raise an alert."""
+"""Check 21: more than fifty probes of one face a minute raise an alert; and how long searches are remembered."""
 
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ from collections_app.operations.compare import verify
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_face, search_by_image
+from collections_app.tasks import purge_searches
 from tenants import audit, keys
 from tenants.access import Caller, caller_for_key
 from tenants.models import AuditEntry
@@ -82,3 +83,17 @@ def test_a_minute_later_it_begins_anew(acme: Customer, enrolled: list[Face], set
     SearchRecord.objects.of(acme.tenant).update(at=timezone.now() - timedelta(seconds=61))
     search_by_face(prober, collection="people", face=enrolled[0].uuid, limit=1)
     assert _alerts(acme) == []
+
+
+@pytest.mark.parametrize(("kept", "left"), [(10, 1), (0, 2)])
+def test_a_search_is_forgotten_when_the_log_keeps_it_no_longer(
+    acme: Customer, enrolled: list[Face], settings: Settings, kept: int, left: int
+) -> None:
+    for _ in range(2):
+        search_by_image(acme.caller, collection="people", image=portrait("macron_2014"))
+    records = SearchRecord.objects.of(acme.tenant)
+    eleven_days_ago = timezone.now() - timedelta(days=11)
+    records.filter(pk=records.first().pk).update(at=eleven_days_ago)  # type: ignore[union-attr]
+    settings.SEARCH_LOG_DAYS = kept
+    purge_searches.run()
+    assert records.count() == left

@@ -8,7 +8,7 @@ from django.test import Client
 
 from tenants import access, audit, keys
 from tenants.errors import TenantSuspended
-from tenants.models import AuditEntry, Tenant
+from tenants.models import AuditEntry, Member, Tenant
 from tests.conftest import ArgosClient, Customer
 
 
@@ -56,6 +56,26 @@ def test_a_tenant_is_neither_deleted_nor_called_erased_by_a_form(operator: Clien
     assert operator.post(f"{page}change/", _form()).status_code == 403
     acme.tenant.refresh_from_db()
     assert acme.tenant.state == "erased"
+
+
+def test_the_tenants_log_tells_what_became_of_its_members(operator: Client, acme: Customer) -> None:
+    user = User.objects.create_user("ada")
+    given = {"user": user.pk, "tenant": acme.tenant.pk, "role": "auditor"}
+    assert operator.post("/admin/tenants/member/add/", given).status_code == 302
+    member = Member.objects.of(acme.tenant).get(user=user)
+    page = f"/admin/tenants/member/{member.pk}"
+    assert operator.post(f"{page}/change/", {"role": "admin", "user": 1, "tenant": 1}).status_code == 302
+    assert operator.post(f"/admin/auth/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [member.pk], "post": "yes"}
+    assert operator.post("/admin/tenants/member/", chosen).status_code == 302
+    assert not Member.objects.of(acme.tenant).filter(user=user).exists()
+    told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="member.").order_by("number")
+    assert {entry.actor_name for entry in told} == {"operator"}
+    assert [(entry.action, entry.facts) for entry in told] == [
+        ("member.joined", {"role": "auditor"}),
+        ("member.role_changed", {"before": "auditor", "after": "admin"}),
+        ("member.removed", {"role": "admin", "user": str(user.pk)}),
+    ]
 
 
 def test_whoever_is_no_operator_does_not_see_it(acme: Customer) -> None:

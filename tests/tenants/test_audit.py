@@ -19,7 +19,7 @@ from collections_app.operations.search import search_by_image
 from tenants import audit, tasks
 from tenants.models import AuditEntry, AuditHead, Tenant
 from tests.conftest import Customer
-from tests.make import base64_of, portrait
+from tests.make import base64_of, flipped, portrait
 
 ENTRIES = 60
 
@@ -145,6 +145,42 @@ def test_a_broken_chain_fails_the_command_and_raises_an_alert(
     tasks.verify_audits()
     assert AuditEntry.objects.of(chained).get(action="alert.audit_broken").facts == {"broken_at": 30}
     assert "An audit chain is broken" in caplog.text
+
+
+@pytest.mark.parametrize("harm", ["changed", "gone"])
+def test_a_chain_that_cannot_be_opened_is_broken_and_the_next_tenant_s_is_looked_at(
+    acme: Customer, globex: Customer, caplog: pytest.LogCaptureFixture, harm: str
+) -> None:
+    """Check 24: whoever damages one chain's key hides neither that nor a forgery in another chain."""
+    number = AuditHead.objects.of(globex.tenant).get().number
+    _edit(globex.tenant, number)
+    heads = AuditHead.objects.of(acme.tenant)
+    if harm == "gone":
+        heads.delete()
+    else:
+        heads.update(wrapped_key=flipped(heads.get().wrapped_key))
+    assert audit.verify(acme.tenant) == audit.Verification(0, 1)
+    tasks.verify_audits()
+    assert AuditEntry.objects.of(globex.tenant).get(action="alert.audit_broken").facts == {"broken_at": number}
+    assert {vars(record)["tenant"] for record in caplog.records if record.message == "alert"} == {"acme", "globex"}
+
+
+def test_one_tenant_s_failure_ends_no_other_s_verification(
+    acme: Customer, globex: Customer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check 24: whatever it is."""
+    looked, verify = [], audit.verify
+
+    def failing(tenant: Tenant) -> audit.Verification:
+        looked.append(tenant.slug)
+        if len(looked) == 1:
+            raise OSError
+        return verify(tenant)
+
+    monkeypatch.setattr(audit, "verify", failing)
+    tasks.verify_audits()
+    assert sorted(looked) == ["acme", "globex"]
+    assert "the rest goes on" in caplog.text
 
 
 def test_entries_hold_no_biometrics(acme: Customer) -> None:

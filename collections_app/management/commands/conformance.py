@@ -1,7 +1,7 @@
 """manage.py conformance DIALECT --base-url URL --credentials name=value …: hold a live server against a contract.
 
 manage.py conformance --count: how many cases there are.
-manage.py conformance --table: which of our endpoints they send to, and what each is about, as the README has it.
+manage.py conformance --table: which of our endpoints they send to, and what each is about: tests/dialects/README.md.
 """
 
 from collections import Counter
@@ -17,6 +17,14 @@ from collections_app import conformance
 
 CONTRACTS: Path = settings.BASE_DIR / "tests" / "dialects"
 IMAGES: Path = settings.BASE_DIR / "tests" / "images"
+_HEAD = """# Recorded cases
+
+A request and the exact answer each; `manage.py conformance` runs them against any server that claims a contract.
+DECISIONS.md says what the letters mean: F3, H5. Printed by `manage.py conformance --table`.
+
+## Endpoint by endpoint
+
+"""
 
 
 class Command(BaseCommand):
@@ -78,16 +86,15 @@ class Command(BaseCommand):
         contracts = {
             folder.parent.name: conformance.load(folder.parent) for folder in sorted(CONTRACTS.glob("*/contract.json"))
         }
-        self.stdout.write("| dialect | endpoint | cases that send to it |\n|---|---|---|")
+        self.stdout.write(_HEAD + "| dialect | endpoint | cases that send to it |\n|---|---|---|")
         for dialect, contract in contracts.items():
             sent = Counter(endpoint for case in contract.cases for endpoint in endpoints(case))
             for endpoint, cases in sorted(sent.items()):
                 self.stdout.write(f"| {dialect} | `{endpoint}` | {cases} |")
-        self.stdout.write("\n| case | about |\n|---|---|")
+        self.stdout.write("\n## Case by case\n\n| case | about |\n|---|---|")
         for dialect, contract in contracts.items():
             for case in contract.cases:
-                place = (CONTRACTS / dialect / f"{case.name}.json").relative_to(settings.BASE_DIR)
-                self.stdout.write(f"| [{dialect} {case.name}]({place}) | {case.about} |")
+                self.stdout.write(f"| [{dialect} {case.name}]({dialect}/{case.name}.json) | {case.about} |")
 
     def _printed(self, case: conformance.Case, differences: list[conformance.Difference]) -> bool:
         self.stdout.write(f"{'differs' if differences else 'agrees':<10}{case.name:<34}{case.about}")

@@ -22,7 +22,7 @@ from django.db import models, transaction
 from tqdm import tqdm
 
 from collections_app.models import Face
-from recognition.models import IndexSegment
+from recognition.models import Gallery, IndexSegment
 from recognition.tasks import rebuild_index
 from tenants import audit, vault
 from tenants.access import system
@@ -62,7 +62,7 @@ class Command(BaseCommand):
             current = vault.fingerprints()[0]
             self.stdout.write(f"{changed} keys are wrapped anew; all are now under master key {current}.")
             return
-        tenants = Tenant.objects.order_by("slug")
+        tenants = Tenant.objects.exclude(state=Tenant.State.ERASED).order_by("slug")  # whose keys are gone
         if options["tenant"]:
             tenants = tenants.filter(slug=options["tenant"])
             if not tenants:
@@ -166,7 +166,11 @@ def _reseal_image(opened: Vault, image: str, stored: str, newest: int) -> int:
     default_storage.delete(name)  # what a run that was stopped here left behind; nobody points to it
     bound = f"image:{image}"
     name = default_storage.save(name, ContentFile(opened.seal(opened.open(sealed, bound), bound)))
-    moved = Face.everywhere.filter(image=image, stored_image=stored).update(stored_image=name)
+    faces = Face.everywhere.filter(image=image, stored_image=stored)
+    with transaction.atomic():
+        # Whoever erases these faces holds the lock and has read the old name: wait, and find them gone.
+        Gallery.everywhere.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
+        moved = faces.update(stored_image=name)
     default_storage.delete(stored if moved else name)
     return 1
 

@@ -1,29 +1,54 @@
-"""manage.py create_tenant SLUG [NAME]: make a tenant."""
+"""manage.py create_tenant SLUG [NAME] [--owner EMAIL]: make a tenant, and invite its first owner."""
 
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.urls import reverse
 
+from tenants import audit, invitations
+from tenants.access import Caller, system
 from tenants.lifecycle import create_tenant
+from tenants.models import Member
 
 
 class Command(BaseCommand):
-    """Make a tenant with its data key and audit chain."""
+    """Make a tenant with its data key and audit chain, and a link by which its first owner comes in."""
 
-    help = "Make a tenant."
+    help = "Make a tenant; with --owner, print a link for its first owner."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask for slug and name."""
+        """Ask for slug and name, and whom it is for."""
         parser.add_argument("slug")
         parser.add_argument("name", nargs="?", default="")
+        parser.add_argument("--owner", metavar="EMAIL", help="invite them as the tenant's owner")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it."""
+        secret = ""
         try:
-            tenant = create_tenant(options["slug"], options["name"] or options["slug"])
+            with transaction.atomic():
+                tenant = create_tenant(options["slug"], options["name"] or options["slug"])
+                if options["owner"]:
+                    secret = _invite(system(tenant, "create_tenant"), options["owner"])
         except IntegrityError:
             message = f"There is a tenant {options['slug']!r} already."
             raise CommandError(message) from None
         self.stdout.write(f"Tenant {tenant.slug} is there (id {tenant.pk}).")
+        if secret:
+            days, path = invitations.LASTS.days, reverse("console:invitation", kwargs={"secret": secret})
+            self.stdout.write(f"For {options['owner']}, once and within {days} days: https://HOST{path}")
+
+
+def _invite(caller: Caller, email: str) -> str:
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise CommandError(error.message) from None
+    role = Member.Role.OWNER
+    invitation, secret = invitations.issue(caller.tenant, email=email, role=role, invited_by=caller.name)
+    audit.record(caller, "member.invited", invitation, role=role)
+    return secret

@@ -1,0 +1,19 @@
+"""Tasks that leave each other alone."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tenants.models import Turn
+from tenants.queue import alone
+
+
+@pytest.mark.django_db
+def test_one_at_a_time_is_at_a_task_until_it_is_done_or_lost() -> None:
+    with alone("tell", 30) as first, alone("tell", 30) as second, alone("other", 30) as other:
+        assert (first, second, other) == (True, False, True)
+    with alone("tell", 30) as next_one:
+        Turn.objects.filter(task="tell").update(until=timezone.now() - timedelta(seconds=1))
+        with alone("tell", 30) as after_a_loss:
+            assert (next_one, after_a_loss) == (True, True)
