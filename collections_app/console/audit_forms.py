@@ -32,7 +32,7 @@ class AuditForm(forms.Form):
     until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     request_id = forms.CharField(label=_("Request id"), required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Dress the widgets."""
         kwargs["label_suffix"] = ""
         super().__init__(*args, **kwargs)

@@ -17,6 +17,7 @@ from django.utils.functional import SimpleLazyObject
 from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
+from collections_app.operations import pictures
 from tenants import access, wall
 from tenants.access import Caller, Scope
 
@@ -32,7 +33,7 @@ class ConsoleView(View):
     section: ClassVar[str] = ""
     caller: Caller
 
-    def dispatch(self, request: HttpRequest, *args: Any, tenant: str, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401
+    def dispatch(self, request: HttpRequest, *args: Any, tenant: str, **kwargs: Any) -> HttpResponseBase:
         """Find the caller before anything else is looked at, then answer; an error becomes a page that says so."""
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
@@ -52,9 +53,11 @@ class ConsoleView(View):
         except Http404:
             return not_found(request)
 
-    def page(self, status: int = 200, template: str = "", **context: Any) -> HttpResponse:  # noqa: ANN401
+    def page(self, status: int = 200, template: str = "", **context: Any) -> HttpResponse:
         """Render the page, or the fragment that htmx asks for, with what every page shows."""
+        pictured: list[Any] = []  # the faces whose thumbnails the templates put on the page
         shared = {
+            "pictured": pictured,
             "tenant": self.caller.tenant,
             "caller": self.caller,
             "can": {scope.value: scope in self.caller.scopes for scope in Scope},
@@ -63,6 +66,8 @@ class ConsoleView(View):
         }
         answer = render(self.request, template or self.template, shared | context, status=status)
         answer["Cache-Control"] = "private, no-store"  # faces, names, now and then a secret
+        if pictured:
+            pictures.show_faces(self.caller, faces=pictured)
         return answer
 
     def refused(self, error: Exception) -> HttpResponse:
@@ -72,12 +77,12 @@ class ConsoleView(View):
             return self.page(status, "console/_refused.html", sentence=sentence)
         return self.page(status, "console/refused.html", sentence=sentence)
 
-    def done(self, sentence: str, name: str, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def done(self, sentence: str, name: str, **where: Any) -> HttpResponse:
         """Say that it is done, on the page to which this redirects."""
         messages.success(self.request, sentence)
         return redirect(self.link(name, **where))
 
-    def link(self, name: str, **where: Any) -> str:  # noqa: ANN401
+    def link(self, name: str, **where: Any) -> str:
         """Return the address of a page of this tenant."""
         return reverse(f"console:{name}", kwargs={"tenant": self.caller.tenant.slug, **where})
 
@@ -87,32 +92,28 @@ class FormView(ConsoleView):
 
     form: ClassVar[type[Form]]
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Return the form as it is first seen."""
-        del where
         return self.form()
 
-    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+    def filled(self, **where: Any) -> Form:
         """Return the form with what was sent."""
-        del where
         return self.form(self.request.POST, self.request.FILES)
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Do what the form asks and return where to go."""
         raise NotImplementedError
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Render the page around the form."""
         return self.page(status, form=form, **where)
 
-    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:
         """Show the form."""
-        del request
         return self.show(self.blank(**where), **where)
 
-    def post(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
         """Do it, or show the form again with what is wrong."""
-        del request
         form = self.filled(**where)
         if form.is_valid():
             try:
@@ -130,7 +131,6 @@ def download(content: str | bytes, name: str, kind: str = "application/json") ->
     return HttpResponse(content, content_type=kind, headers=headers)
 
 
-def not_found(request: HttpRequest, **anything: Any) -> HttpResponse:  # noqa: ANN401
+def not_found(request: HttpRequest, **anything: Any) -> HttpResponse:
     """Answer 404: no such page, no such tenant and no membership look alike."""
-    del anything
     return render(request, "console/not_found.html", status=404)

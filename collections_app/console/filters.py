@@ -21,7 +21,7 @@ def midnight(day: date) -> datetime:
 class DayFilter(filters.DateFilter):  # type: ignore[misc]  # untyped
     """From or until a day, that day included. A plain comparison, which an index serves; a date's would not."""
 
-    def __init__(self, *, field_name: str, label: Any, until: bool = False) -> None:  # noqa: ANN401 -- a lazy text
+    def __init__(self, *, field_name: str, label: Any, until: bool = False) -> None:
         """Ask for the day with the browser's own picker."""
         widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         super().__init__(field_name=field_name, label=label, lookup_expr="lt" if until else "gte", widget=widget)
@@ -45,7 +45,7 @@ def _order() -> filters.ChoiceFilter:
 class ConsoleFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
     """Filters in the console's clothes."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Dress the widgets."""
         super().__init__(*args, **kwargs)
         for field in self.form.fields.values():
@@ -76,7 +76,7 @@ class FaceFilter(ConsoleFilter):
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     order = _order()
 
-    def __init__(self, *args: Any, people: QuerySet[Any], **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, people: QuerySet[Any], **kwargs: Any) -> None:
         """Keep the people among whom a name is looked for."""
         super().__init__(*args, **kwargs)
         self._people = people
@@ -86,14 +86,12 @@ class FaceFilter(ConsoleFilter):
 
         The sum keeps the database from gathering every face of everybody who matches, to sort them afterwards.
         """
-        del name
         people = _called(self._people, value).values("pk")
         theirs: QuerySet[Any] = faces.annotate(owner=F("person_id") + 0).filter(owner__in=people)
         return theirs
 
     def of_quality(self, faces: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match faces with this reason against them, or with none."""
-        del name
         return faces.filter(quality_reasons=[]) if value == "none" else faces.filter(quality_reasons__icontains=value)
 
 
@@ -117,7 +115,6 @@ class PersonFilter(ConsoleFilter):
 
     def of_person(self, people: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match by a part."""
-        del name
         return _called(people, value)
 
 

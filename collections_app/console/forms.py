@@ -39,6 +39,7 @@ STORES = [
     ("face records", _("face records")),
     ("people", _("people")),
     ("templates", _("templates")),
+    ("kept answers", _("kept answers")),
     ("kept images", _("kept images")),
     ("index files", _("index files")),
     ("data keys", _("data keys")),
@@ -50,9 +51,7 @@ _LONGEST = 255
 class ConsoleForm(forms.Form):
     """A form in the console's clothes."""
 
-    required_css_class = "required"
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Dress the widgets."""
         kwargs["label_suffix"] = ""
         super().__init__(*args, **kwargs)
@@ -114,7 +113,7 @@ class PolicyForm(ConsoleForm):
     retention_days = forms.IntegerField(
         label=_("Erase faces after so many days"), min_value=1, required=False, help_text=_("Empty: keep them.")
     )
-    face_limit = forms.IntegerField(label=_("Most faces"), min_value=1, max_value=10_000_000)
+    face_limit = forms.IntegerField(label=_("Most faces"), min_value=1)
 
 
 class NewCollectionForm(ConsoleForm):
@@ -125,9 +124,9 @@ class NewCollectionForm(ConsoleForm):
     pack = forms.ChoiceField(
         label=_("Model pack"), help_text=_("Fixed for the life of the collection: templates of two packs never meet.")
     )
-    images = forms.ChoiceField(label=_("Keep of an enrolled image"), choices=IMAGES, initial="crop")
+    images = forms.ChoiceField(label=_("Keep of an enrolled image"), choices=IMAGES, initial="none")
 
-    def __init__(self, *args: Any, packs: tuple[str, ...], **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, packs: tuple[str, ...], **kwargs: Any) -> None:
         """Offer the packs that there are."""
         super().__init__(*args, **kwargs)
         offer(self, "pack", ((pack, pack) for pack in packs))
@@ -138,7 +137,7 @@ class TypedNameForm(ConsoleForm):
 
     typed = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
-    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
         """Keep what is to be typed."""
         super().__init__(*args, **kwargs)
         self._name = name
@@ -173,7 +172,7 @@ class ChosenFacesForm(ConsoleForm):
     faces = forms.MultipleChoiceField(label=_("Faces"))
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take any ids: the operation knows which are there."""
         super().__init__(*args, **kwargs)
         sent = self.data.getlist("faces") if isinstance(self.data, MultiValueDict) else []
@@ -190,7 +189,7 @@ class MoveFacesForm(ChosenFacesForm):
 class MergeForm(ConsoleForm):
     """Whom to merge into a person."""
 
-    other = forms.IntegerField(label=_("Id of the other person"))
+    other = forms.IntegerField(label=_("The other person"))
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
 
 

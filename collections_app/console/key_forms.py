@@ -42,7 +42,7 @@ class KeyForm(ConsoleForm):
     requests_per_minute = forms.IntegerField(label=_("Most requests a minute"), min_value=1, required=False)
     calls_per_day = forms.IntegerField(label=_("Most calls a day"), min_value=1, required=False)
 
-    def __init__(self, *args: Any, scopes: Iterable[str], collections: list[str], **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, scopes: Iterable[str], collections: list[str], **kwargs: Any) -> None:
         """Offer what the member holds: nobody hands out more."""
         super().__init__(*args, **kwargs)
         offer(self, "scopes", ((name, label) for name, label in SCOPES.items() if name in scopes))

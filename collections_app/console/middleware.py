@@ -1,12 +1,15 @@
-"""What applies to pages for people and must not touch a vendor's wire: languages, and the second factor."""
+"""What applies to pages for people and must not touch a vendor's wire: languages, second factor, how much is sent."""
 
 from collections.abc import Callable
+from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django_otp import user_has_device
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -38,3 +41,28 @@ def second_factor(get_response: Handler) -> Handler:
         return get_response(request)
 
     return handle
+
+
+class Size:
+    """Refuse a body that is too large before CSRF protection, which stands next, looks for its token in it.
+
+    A stranger has a form's few fields to send. What needs no CSRF token is a dialect's: its views find the caller
+    before they look at a body, and refuse in the vendor's words.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, *_args: Any) -> HttpResponse | None:
+        """Refuse it with a sentence, or let it pass."""
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+        if announced <= settings.STRANGER_BYTES or getattr(view, "csrf_exempt", False):
+            return None
+        if announced <= settings.MAX_BODY_BYTES and request.user.is_authenticated:
+            return None
+        return HttpResponse(_("This is more than may be sent here."), status=413, content_type="text/plain")

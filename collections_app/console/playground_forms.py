@@ -3,10 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.forms import ConsoleForm, offer
+from recognition.decode import DEFAULT_LIMITS
 
 _LONGEST = 255
 
@@ -16,10 +16,10 @@ class ImageField(forms.FileField):
 
     widget = forms.FileInput(attrs={"accept": "image/jpeg,image/png"})
 
-    def clean(self, data: Any, initial: Any = None) -> Any:  # noqa: ANN401
+    def clean(self, data: Any, initial: Any = None) -> Any:
         """Read it, if it is not too large to be read."""
         file = super().clean(data, initial)
-        if file and file.size > settings.MAX_IMAGE_BYTES:
+        if file and file.size > DEFAULT_LIMITS.max_bytes:
             raise forms.ValidationError(_("The image is too large."))
         return file.read() if file else b""
 
@@ -41,7 +41,7 @@ class SearchForm(DetectForm):
 
     collection = forms.ChoiceField(label=_("Collection"))
 
-    def __init__(self, *args: Any, collections: list[str], **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, collections: list[str], **kwargs: Any) -> None:
         """Offer the collections within reach, by name."""
         super().__init__(*args, **kwargs)
         offer(self, "collection", ((name, name) for name in collections))

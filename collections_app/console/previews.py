@@ -96,7 +96,7 @@ class Setting:
     request_id: str
 
 
-def answers(action: str, result: Any, setting: Setting) -> tuple[Preview, ...]:  # noqa: ANN401 -- the action's own result
+def answers(action: str, result: Any, setting: Setting) -> tuple[Preview, ...]:
     """Return the answers of the dialects that know this action."""
     ways: dict[str, Callable[[Any, Setting], Iterator[Preview]]] = {
         "detect": _detect,
@@ -113,13 +113,13 @@ def subject(record: SubjectRecord) -> bytes:
 
 
 def _detect(result: Analysis, setting: Setting) -> Iterator[Preview]:
-    yield _nhn("detect", nhn.Detected, result, setting, {"image": {"bytes": _FACE}})
+    yield _nhn("detect", nhn.faces.Detected, result, setting, {"image": {"bytes": _FACE}})
     yield _native("detect", native.Detected(result).data, setting, {"image": _FACE})
 
 
 def _compare(result: Comparison, setting: Setting) -> Iterator[Preview]:
     images = {"sourceImage": {"bytes": _FACE}, "targetImage": {"bytes": _OTHER}}
-    yield _nhn("compare", nhn.Compared, result, setting, {**images, "threshold": _THRESHOLD})
+    yield _nhn("compare", nhn.search.Compared, result, setting, {**images, "threshold": _THRESHOLD})
     yield _native(
         "compare", native.Compared(native.compared(result, None)).data, setting, {"source": _FACE, "target": _OTHER}
     )
@@ -131,7 +131,7 @@ def _search(result: SearchResult, setting: Setting) -> Iterator[Preview]:
     yield _argos("search", argos.FoundFaces(result).data, setting, fields)
     least = max(1, math.floor(argos.similarity(record.pack, record.threshold)))
     path = f"groups/{_quoted(home.name)}/search?limit={_LIMIT}&threshold={least}"
-    yield _nhn(path, nhn.FoundByImage, result, setting, {"image": {"bytes": _FACE}})
+    yield _nhn(path, nhn.search.FoundByImage, result, setting, {"image": {"bytes": _FACE}})
     share = accuauth.score(record.pack, record.threshold)
     asked = {"name": home.name, "image_base64": _FACE, "threshold": share, "start_time": 0, "topN": _LIMIT}
     yield _accuauth("search_face", accuauth.Found, result, setting, asked)
@@ -149,7 +149,7 @@ def _enrol(result: Enrolment, setting: Setting) -> Iterator[Preview]:
     fields = {"collectionId": home.name, "userName": face.person.name, "faceImage": _FACE}
     yield _argos("faces", argos.AddedFace(result).data, setting, fields)
     path, body = f"groups/{_quoted(home.name)}", {"image": {"bytes": _FACE}, "limit": 1}
-    yield _nhn(path, nhn.Registered, result, setting, body)
+    yield _nhn(path, nhn.faces.Registered, result, setting, body)
     yield _accuauth("add_face", accuauth.Added, result, setting, {"name": home.name, "image_base64": _FACE})
     person = {"userId": face.person.name, "userName": face.person.name, "userAge": 0, "gender": 0, "identifier": 0}
     asked = {"nodeId": home.node, **person, "faceImages": [_FACE]}
@@ -165,7 +165,7 @@ def _argos(path: str, body: Mapping[str, Any], setting: Setting, asked: Mapping[
 
 def _nhn(path: str, kind: type[Serializer[Any]], result: object, setting: Setting, asked: Mapping[str, Any]) -> Preview:
     said = {"profile": setting.profile, "orientation": True, "threshold": _THRESHOLD}
-    body = nhn.enveloped(kind)({"header": nhn.SUCCESS[setting.profile], "data": result}, context=said).data
+    body = nhn.base.enveloped(kind)({"header": nhn.base.SUCCESS[setting.profile], "data": result}, context=said).data
     url = f"{setting.host}/nhn-face-reco/v1.0/appkeys/${_ID}/{path}"
     return Preview("NHN Face Recognition", _json(body), Request(url, asked, {"Authorization": _SECRET}))
 

@@ -7,11 +7,13 @@ from django.forms import BaseForm
 from django.template.context import Context
 from django.urls import reverse
 from django.utils.formats import number_format
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from collections_app.console.account_forms import dressed
 from collections_app.console.errors import REASONS
 from collections_app.console.forms import ERASURES, ROLES, STORES
+from collections_app.operations import pictures
 
 register = template.Library()
 _FEW = 0.05
@@ -20,13 +22,21 @@ _CERTAIN = 0.5
 
 
 @register.simple_tag(takes_context=True)
-def page(context: Context, name: str, **where: Any) -> str:  # noqa: ANN401
+def page(context: Context, name: str, **where: Any) -> str:
     """Return the address of a page of the tenant that is shown."""
     return reverse(f"console:{name}", kwargs={"tenant": context["tenant"].slug, **where})
 
 
 @register.simple_tag(takes_context=True)
-def with_query(context: Context, **changes: Any) -> str:  # noqa: ANN401
+def thumb_url(context: Context, node: str, face: Any) -> str:
+    """Return the address of a face's thumbnail; the page that shows it tells the log (ConsoleView.page)."""
+    context["pictured"].append(face)
+    query = urlencode({"ticket": pictures.ticket(context["caller"], face=face)})
+    return f"{page(context, 'face_thumbnail', node=node, face=face.uuid)}?{query}"
+
+
+@register.simple_tag(takes_context=True)
+def with_query(context: Context, **changes: Any) -> str:
     """Return the present query with some of its values replaced; an empty value removes one."""
     query = context["request"].GET.copy()
     for name, value in changes.items():
@@ -37,7 +47,7 @@ def with_query(context: Context, **changes: Any) -> str:  # noqa: ANN401
 
 
 @register.simple_tag
-def outline(face: Any) -> list[dict[str, str]]:  # noqa: ANN401 -- an enrolled face
+def outline(face: Any) -> list[dict[str, str]]:
     """Return a face's landmarks as points of a 100 x 100 square around its box."""
     side = max(face.box_width, face.box_height) * 1.15
     left, top = face.box_x + (face.box_width - side) / 2, face.box_y + (face.box_height - side) / 2
@@ -45,7 +55,7 @@ def outline(face: Any) -> list[dict[str, str]]:  # noqa: ANN401 -- an enrolled f
 
 
 @register.simple_tag
-def frame(face: Any) -> dict[str, str]:  # noqa: ANN401 -- an enrolled face
+def frame(face: Any) -> dict[str, str]:
     """Return the part of the image that is shown of a face, and the sizes of what is drawn on it."""
     left, top, width, height = face.stored_frame or (0, 0, face.image_width, face.image_height)
     sizes = {"dot": max(width, height) / 130, "corner": face.box_width / 20}
@@ -119,7 +129,7 @@ def thousands(value: int) -> str:
 
 
 @register.filter
-def as_list(value: Any) -> list[Any]:  # noqa: ANN401
+def as_list(value: Any) -> list[Any]:
     """Return the value as a list of one; nothing as an empty list."""
     return [] if value is None else [value]
 

@@ -59,6 +59,7 @@ _FACES = _pages(
 
 _PEOPLE = _pages(
     ("", people.PeopleView, "people"),
+    ("named/", people.NamedView, "people_named"),
     ("<int:person>/", people.PersonView, "person"),
     ("<int:person>/erase/", people.EraseView, "person_erase"),
     ("<int:person>/export/", people.ExportView, "person_export"),

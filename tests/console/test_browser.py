@@ -247,3 +247,17 @@ def test_a_receipt_is_verified_in_place(acme: Customer, crowd: Collection, visit
     page.get_by_role("button", name="Verify the signature").click()
     expect(page.get_by_text("The signature is genuine")).to_be_visible()
     assert violations(page) == []
+
+
+def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collection, visit: Visit) -> None:
+    obama = crowd.people.get(reference="Obama")
+    page = visit(member(acme, "operator"), f"/console/acme/collections/{crowd.node}/people/{obama.pk}/")
+    field = page.get_by_label("The other person")
+    field.press_sequentially("B. Ob")
+    offered = page.locator("#other-people option", has_text="B. Obama")
+    expect(offered).to_have_count(1)
+    field.fill(offered.get_attribute("value") or "")
+    assert violations(page) == []
+    page.get_by_role("button", name="Merge them into this one").click()
+    expect(page.get_by_text("The two are one person now.")).to_be_visible()
+    assert not crowd.people.filter(reference="twin").exists()

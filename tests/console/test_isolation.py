@@ -8,7 +8,6 @@ Who may see and do what within a tenant is held by tests/console/test_roles.py.
 import io
 import re
 import secrets
-import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,9 +23,7 @@ from pytest_django import DjangoDbBlocker
 from collections_app.console.urls import TENANT
 from collections_app.models import Person
 from collections_app.operations.members import invite
-from collections_app.operations.search import search_by_image
-from tenants.events import Kind, emit
-from tenants.models import Delivery, Invitation, Member
+from tenants.models import Invitation, Member
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.console.test_roles import ROLES
@@ -90,8 +87,8 @@ def _large() -> int:
 def _nowhere() -> Places:
     """Return ids of the right shape that nobody has."""
     none = missing()
-    inner = (none.face, _large(), _large(), str(uuid.uuid4()), _large(), _large())
-    return Places(none.node, none.collection, *inner, none.key, none.webhook, none.receipt, _large())
+    inner = (none.face, _large(), _large(), none.search, _large(), _large())
+    return Places(none.node, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery))
 
 
 def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
@@ -99,16 +96,13 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     ids = stock(customer.caller, name, marker)
     people = Person.objects.of(customer.tenant)
     person, other = (people.get(reference=reference).pk for reference in (ids.person, ids.other))
-    search = search_by_image(customer.caller, collection=name, image=IMAGE, request_name=marker).record.uuid
     user = User.objects.create_user(f"{marker}@{name}")
     joined = Member.everywhere.create(id=_large(), tenant=customer.tenant, user=user, role="operator").pk
     email, invited = f"{marker}@example.com", _large()
     invite(customer.caller, email=email, role="operator")
     Invitation.objects.of(customer.tenant).filter(email=email).update(id=invited)
-    emit(customer.tenant, Kind.FACE_ENROLLED)
-    sent = Delivery.objects.of(customer.tenant).get(webhook=ids.webhook, event__kind=Kind.FACE_ENROLLED).pk
-    inner = (ids.face, person, other, search, joined, invited)
-    return Places(ids.node, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, sent)
+    inner = (ids.face, person, other, ids.search, joined, invited)
+    return Places(ids.node, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, int(ids.delivery))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from collections_app.models import Collection, Face
+from recognition.decode import DEFAULT_LIMITS
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.make import portrait
@@ -81,6 +82,18 @@ def test_nobody_known_is_an_answer_in_every_dialect(acme: Customer, crowd: Colle
     assert bodies["AccuAuth"]["result"] == []
     assert bodies["NEXTK facedb"]["uuId"] == ""
     assert bodies["Faceplane"]["decision"] == "no_match"
+
+
+def test_an_image_may_be_as_large_as_in_the_api(acme: Customer, tmp_path: Path) -> None:
+    client = signed_in(member(acme, "operator"))
+    (tmp_path / "face.jpg").write_bytes(portrait("obama"))
+    for padding, said in ((DEFAULT_LIMITS.max_bytes, b"The image is too large."), (1, b"")):
+        with (tmp_path / "face.jpg").open("ab") as image:
+            image.truncate(padding + len(portrait("obama")))
+        with (tmp_path / "face.jpg").open("rb") as image:
+            answer = client.post("/console/acme/playground/detect/", {"image": image})
+        assert said in answer.content
+        assert ("answers" in answer.context) == (not said)
 
 
 def test_a_collection_that_asks_for_consent_gets_it_from_the_playground(acme: Customer, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "face_image": (Scope.READ, None),
     "face_thumbnail": (Scope.READ, None),
     "people": (Scope.READ, None),
+    "people_named": (Scope.ENROL, None),
     "person": (Scope.READ, Scope.ENROL),
     "person_merge": (None, Scope.ENROL),
     "person_erase": (Scope.DELETE, Scope.DELETE),
@@ -99,7 +100,16 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     one = {**node, "face": face.uuid}
     person = {**node, "person": face.person_id}
     key = {"key": acme.issued.key.pk}
-    of_node = ("collection", "index", "threshold", "collection_delete", "health", "health_progress", "people")
+    of_node = (
+        "collection",
+        "index",
+        "threshold",
+        "collection_delete",
+        "health",
+        "health_progress",
+        "people",
+        "people_named",
+    )
     return {
         **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
         **_each(("face", "face_image", "face_thumbnail"), one),

@@ -1,13 +1,15 @@
 """The pages for what leaves and what is sent out: erasures with their receipts, records for the person, webhooks."""
 
 import json
+import re
+from html import unescape
 from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
-from collections_app import tasks
+from collections_app import storage, tasks
 from collections_app.console.forms import KINDS
 from collections_app.models import Collection, Person, Receipt
 from collections_app.operations.enrol import enrol_face
@@ -49,6 +51,40 @@ def test_a_person_is_erased_under_their_typed_name_and_the_receipt_is_shown(acme
     assert "Searched for again 2 times after the erasure: found 0 times." in page
     assert "index files" in page
     assert "nothing left" in operator.get(_address("receipts")).content.decode()
+
+
+def test_somebody_whose_reference_is_another_s_id_is_not_erased_in_their_place(
+    acme: Customer, crowd: Collection
+) -> None:
+    """The console names people by our ids; only what callers write is looked up among their references first."""
+    meant = crowd.people.get(reference="Macron")
+    crowd.people.filter(reference="Sunak").update(reference=str(meant.pk))
+    page = _address("person_erase", node=crowd.node, person=meant.pk)
+    form = {"typed": meant.name, "reason": ""}
+    assert signed_in(member(acme, "operator")).post(page, form).status_code == 302
+    assert not crowd.people.filter(pk=meant.pk).exists()
+    assert crowd.people.filter(name="Rishi Sunak").exists()
+
+
+def test_whoever_looks_at_a_kept_image_is_told_of_in_the_log(acme: Customer, crowd: Collection) -> None:
+    """Check 24: a page tells of its thumbnails in one entry; a picture, or what is asked for past a page, itself."""
+    face = crowd.faces.first()
+    assert face
+    client = signed_in(member(acme, "operator"))
+    page = client.get(_address("faces", node=crowd.node)).content.decode()
+    entries = AuditEntry.objects.of(acme.tenant).filter(actor_name="operator@acme")
+    assert [entry.action for entry in entries] == ["faces.shown"]
+    assert {*entries[0].facts["faces"]} == {*crowd.faces.values_list("uuid", flat=True)}
+    of_page = unescape(re.findall(rf'src="([^"]+{face.uuid}/thumbnail/[^"]*)"', page)[0])
+    assert client.get(of_page).status_code == 200
+    assert entries.count() == 1
+    others = of_page.replace(face.uuid, crowd.faces.exclude(pk=face.pk)[0].uuid)
+    bare = _address("face_thumbnail", node=crowd.node, face=face.uuid)
+    for address in (_address("face_image", node=crowd.node, face=face.uuid), bare, f"{bare}?ticket=x", others):
+        assert client.get(address).status_code == 200
+    assert [entry.action for entry in entries.order_by("number")[1:]] == ["image.viewed"] * 4
+    storage.erase(face.stored_image)
+    assert client.get(_address("face_image", node=crowd.node, face=face.uuid)).status_code == 404
 
 
 def test_a_receipt_is_verified_and_one_that_was_changed_is_not(acme: Customer, crowd: Collection) -> None:
@@ -174,3 +210,16 @@ def test_an_image_is_fetched_by_url_under_the_same_guard_as_the_apis(acme: Custo
             refused = client.post(page, {"url": url})
             assert refused.status_code == 400
             assert refused.content.decode().startswith("Nothing can be had from this address.")
+
+
+def test_a_person_to_merge_with_is_found_by_name(acme: Customer, crowd: Collection) -> None:
+    """The picker fills in an id: a reference may be anything, another's id too."""
+    operator = signed_in(member(acme, "operator"))
+    twin = crowd.people.get(reference="twin")
+    shown = operator.get(_address("people_named", node=crowd.node), {"other": "b. obama"}).content.decode()
+    assert re.findall(r'value="(\d+)"', shown) == [str(twin.pk)]
+    assert "B. Obama · twin" in shown
+    obama = crowd.people.get(reference="Obama")
+    merged = operator.post(_address("person_merge", node=crowd.node, person=obama.pk), {"other": twin.pk})
+    assert merged["Location"] == _address("person", node=crowd.node, person=obama.pk)
+    assert crowd.faces.filter(person=obama).count() == 2

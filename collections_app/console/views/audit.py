@@ -11,9 +11,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView, download
 from collections_app.console.filters import midnight
-from collections_app.console.paging import number
 from collections_app.operations import audit
 from tenants.access import Scope
+from tenants.scope import as_id
 
 _PAGE = 50
 
@@ -28,7 +28,7 @@ class AuditView(ConsoleView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Filter and show."""
         form = AuditForm(request.GET)
-        before = number(request.GET.get("before", ""))
+        before = as_id(request.GET.get("before", ""))
         found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE)
         template = "console/_audit.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(
@@ -45,7 +45,6 @@ class VerifyView(ConsoleView):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Recompute it."""
-        del request
         return self.page(verification=audit.verify_chain(self.caller))
 
 

@@ -25,7 +25,6 @@ class CollectionsView(ConsoleView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show them, each with what its threshold means."""
-        del request
         listed = [
             (
                 found,
@@ -45,19 +44,16 @@ class NewView(FormView):
     template = "console/collection_new.html"
     section = "collections"
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Offer the packs."""
-        del where
         return NewCollectionForm(packs=packs_on_offer(self.caller))
 
-    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+    def filled(self, **where: Any) -> Form:
         """Offer the packs."""
-        del where
         return NewCollectionForm(self.request.POST, packs=packs_on_offer(self.caller))
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Make it."""
-        del where
         made = collections.create_collection(self.caller, **form.cleaned_data)
         return self.done(_("The collection is ready."), "collection", node=made.node)
 
@@ -70,18 +66,18 @@ class CollectionView(FormView):
     section = "collections"
     form = PolicyForm
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Show the policy as it is."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         return PolicyForm(initial={name: getattr(home, name) for name in PolicyForm.base_fields})
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change the policy."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         collections.update_policy(self.caller, name=home.name, **form.cleaned_data)
         return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Render the policy with what its threshold means now."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
@@ -116,13 +112,11 @@ class IndexView(ConsoleView):
 
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Show it."""
-        del request
         home = collections.get_collection(self.caller, name=collections.Node(node))
         return self.page(collection=home, index=index_state(self.caller, collection=home.name))
 
     def post(self, request: HttpRequest, node: str) -> HttpResponse:
         """Have it made again."""
-        del request
         home = collections.get_collection(self.caller, name=collections.Node(node))
         rebuild(self.caller, collection=home.name)
         return self.done(_("The index is being made again; searches go on meanwhile."), "collection", node=home.node)
@@ -135,23 +129,23 @@ class DeleteView(FormView):
     template = "console/collection_delete.html"
     section = "collections"
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Ask for the name."""
         return TypedNameForm(name=collections.get_collection(self.caller, name=collections.Node(where["node"])).name)
 
-    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+    def filled(self, **where: Any) -> Form:
         """Compare with the name."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         return TypedNameForm(self.request.POST, name=home.name)
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Delete it."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         receipt = collections.delete_collection(self.caller, name=form.cleaned_data["typed"])
         said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}
         return self.done(said, "receipt", receipt=receipt.uuid)
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         return self.page(status, form=form, collection=home)

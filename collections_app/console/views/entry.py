@@ -8,6 +8,7 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
@@ -44,10 +45,11 @@ class CodeView(LoginRequiredMixin, View):
         """Check."""
         form = CodeForm(request.POST)
         if form.is_valid():
-            for device in devices_for_user(request.user, for_verify=True):
-                if device.verify_is_allowed()[0] and device.verify_token(form.cleaned_data["code"]):
-                    otp_login(request, device)
-                    return redirect("console:home")
+            with transaction.atomic():  # for_verify locks the devices, so that one code serves once
+                for device in devices_for_user(request.user, for_verify=True):
+                    if device.verify_is_allowed()[0] and device.verify_token(form.cleaned_data["code"]):
+                        otp_login(request, device)
+                        return redirect("console:home")
             form.add_error("code", _("This is not the present code."))
         return render(request, "console/account/code.html", {"form": form}, status=400)
 
@@ -132,7 +134,7 @@ class InvitationView(View):
         messages.success(request, _("Welcome to %(tenant)s.") % {"tenant": member.tenant.name})
         return redirect("console:overview", tenant=member.tenant.slug)
 
-    def _show(self, request: HttpRequest, secret: str, form: Any, status: int = 200) -> HttpResponse:  # noqa: ANN401
+    def _show(self, request: HttpRequest, secret: str, form: Any, status: int = 200) -> HttpResponse:
         try:
             invitation = access.invitation_for(secret)
         except InvitationUnusable:

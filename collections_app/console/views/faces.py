@@ -8,11 +8,11 @@ from django.utils.translation import ngettext
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import FaceFilter
 from collections_app.console.forms import ChosenFacesForm
-from collections_app.console.paging import page_by_number
 from collections_app.errors import FaceNotFound
 from collections_app.operations import browse, erase, pictures, regroup
 from collections_app.operations.collections import Node, get_collection
 from collections_app.operations.faces import get_face
+from collections_app.paging import page_by_number
 from tenants.access import Scope
 
 _PAGE = 48
@@ -42,9 +42,8 @@ class FaceView(ConsoleView):
     template = "console/face.html"
     section = "collections"
 
-    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:
         """Show it."""
-        del request
         home = get_collection(self.caller, name=Node(node))
         found = get_face(self.caller, collection=home.name, face=str(face))
         near = regroup.neighbours(self.caller, collection=home.name, face=found.uuid)
@@ -55,21 +54,18 @@ class FaceView(ConsoleView):
 class ImageView(ConsoleView):
     """What is kept of a face's image."""
 
-    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:
         """Send it."""
-        del request
-        home = get_collection(self.caller, name=Node(node))
-        return _send(pictures.face_picture(self.caller, collection=home.name, face=str(face)))
+        return _send(pictures.face_picture(self.caller, collection=Node(node), face=str(face)))
 
 
 class ThumbnailView(ConsoleView):
     """A face, small."""
 
-    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:
         """Send it."""
-        del request
-        home = get_collection(self.caller, name=Node(node))
-        return _send(pictures.face_thumbnail(self.caller, collection=home.name, face=str(face)))
+        ticket = request.GET.get("ticket", "")
+        return _send(pictures.face_thumbnail(self.caller, collection=Node(node), face=str(face), ticket=ticket))
 
 
 class DeleteFacesView(ConsoleView):

@@ -18,7 +18,6 @@ class HealthView(ConsoleView):
 
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Show what was found."""
-        del request
         home = get_collection(self.caller, name=Node(node))
         found = health.health(self.caller, collection=home.name)
         histogram = det = None
@@ -43,7 +42,6 @@ class ProgressView(ConsoleView):
 
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Show it; once it is done, have the page loaded anew."""
-        del request
         home = get_collection(self.caller, name=Node(node))
         found = health.health(self.caller, collection=home.name)
         response = self.page(collection=home, health=found)

@@ -22,25 +22,22 @@ class KeysView(FormView):
     template = "console/keys.html"
     section = "keys"
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Offer the scopes one holds, and the collections."""
-        del where
         return KeyForm(scopes=self.caller.scopes, collections=self._names())
 
-    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+    def filled(self, **where: Any) -> Form:
         """Offer the same."""
-        del where
         return KeyForm(self.request.POST, scopes=self.caller.scopes, collections=self._names())
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Make the key and show its secret, this once."""
-        del where
         days = form.cleaned_data.pop("days")
         expires = timezone.now() + timedelta(days=days) if days else None
         issued = keys.issue_key(self.caller, expires_at=expires, **form.cleaned_data)
         return self.show(self.blank(), issued=issued)
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the keys; one that was just made is in `where`."""
         names = {found.pk: found.name for found in list_collections(self.caller)}
         listed = [(key, _reach(key.collections, names)) for key in keys.list_keys(self.caller)]
@@ -54,12 +51,11 @@ class KeysView(FormView):
 class RotateView(KeysView):
     """A new secret under the old id."""
 
-    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:
         """Show the keys: the secret is not shown twice."""
-        del where
         return super().get(request)
 
-    def post(self, request: HttpRequest, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
         """Rotate, and show the new secret this once."""
         form = RotateForm(request.POST)
         hours = form.cleaned_data["hours"] if form.is_valid() else 0
@@ -74,7 +70,6 @@ class RevokeView(ConsoleView):
 
     def post(self, request: HttpRequest, key: str) -> HttpResponse:
         """Revoke it."""
-        del request
         keys.revoke_key(self.caller, key=key)
         return self.done(_("The key is revoked: its next request is refused."), "keys")
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import SearchFilter
-from collections_app.console.paging import page_by_time
 from collections_app.operations import browse
 from collections_app.operations.thresholds import explain_threshold
+from collections_app.paging import page_by_time
 from tenants.access import Scope
 
 _PAGE = 50
@@ -36,12 +36,9 @@ class SearchView(ConsoleView):
     template = "console/search.html"
     section = "searches"
 
-    def get(self, request: HttpRequest, search: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, search: Any) -> HttpResponse:
         """Show the candidates against the threshold of that time."""
-        del request
         explained = browse.explain_search(self.caller, search=str(search))
-        if explained is None:
-            raise Http404
         record = explained.record
         meaning = explain_threshold(self.caller, pack=record.pack, cosine=record.threshold, faces=record.gallery_size)
         return self.page(explained=explained, record=record, meaning=meaning)

@@ -21,11 +21,11 @@ class MembersView(FormView):
     section = "members"
     form = InviteForm
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show them; a link that was just made is in `where`."""
         return self.page(status, form=form, team=members.team(self.caller), roles=ROLES, **where)
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Invite somebody, and show the link this once."""
         secret = members.invite(self.caller, **form.cleaned_data)
         link = self.request.build_absolute_uri(reverse("console:invitation", kwargs={"secret": secret}))
@@ -52,7 +52,6 @@ class RemoveView(ConsoleView):
 
     def post(self, request: HttpRequest, member: int) -> HttpResponse:
         """Take it away."""
-        del request
         members.remove_member(self.caller, member=member)
         return self.done(_("The member is removed."), "members")
 
@@ -64,6 +63,5 @@ class WithdrawView(ConsoleView):
 
     def post(self, request: HttpRequest, invitation: int) -> HttpResponse:
         """Make its link useless."""
-        del request
         members.withdraw(self.caller, invitation=invitation)
         return self.done(_("The invitation is withdrawn."), "members")

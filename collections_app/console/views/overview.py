@@ -21,7 +21,6 @@ class OverviewView(ConsoleView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show it."""
-        del request
         found = overview(self.caller)
         steps = _steps(found)
         conditions = index_conditions(self.caller)

@@ -10,13 +10,14 @@ from collections_app.console import previews
 from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter
 from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
-from collections_app.console.paging import page_by_time
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.operations import browse, people, regroup, subjects
 from collections_app.operations.collections import Node, get_collection
+from collections_app.paging import page_by_time
 from tenants.access import Scope
 
 _PAGE = 48
+_OFFERED = 12
 
 
 class PeopleView(ConsoleView):
@@ -37,6 +38,20 @@ class PeopleView(ConsoleView):
         return self.page(template=template, collection=home, filter=chosen, found=found, people=summed, tab="people")
 
 
+class NamedView(ConsoleView):
+    """Those whose name or reference has what was typed, for a picker; the field's own name is whatever it fills."""
+
+    needs = Scope.ENROL
+    template = "console/_people_named.html"
+
+    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+        """Show a few, the newest first."""
+        everybody = browse.browse_people(self.caller, collection=Node(node))
+        typed = next(iter(request.GET.values()), "")
+        chosen = PersonFilter({"person": typed}, everybody)
+        return self.page(found=page_by_time(chosen.qs, "", field="created_at", size=_OFFERED))
+
+
 class PersonView(FormView):
     """One person: their faces, how alike these are, and what can be mended."""
 
@@ -45,19 +60,18 @@ class PersonView(FormView):
     section = "collections"
     form = PersonForm
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Show what they are called."""
-        home = get_collection(self.caller, name=Node(where["node"]))
-        person = regroup.portrait(self.caller, collection=home.name, person=where["person"]).person
+        person = subjects.get_person(self.caller, collection=Node(where["node"]), person=where["person"])
         return PersonForm(initial={"name": person.name, "note": person.note})
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Rename them."""
-        home = get_collection(self.caller, name=Node(where["node"]))
-        regroup.rename_person(self.caller, collection=home.name, person=where["person"], **form.cleaned_data)
+        details, whom = people.PersonDetails(**form.cleaned_data), where["person"]
+        subjects.update_person(self.caller, collection=Node(where["node"]), person=whom, details=details)
         return self.done(_("Saved."), "person", **where)
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show their faces."""
         home = get_collection(self.caller, name=Node(where["node"]))
         found = regroup.portrait(self.caller, collection=home.name, person=where["person"])
@@ -71,29 +85,28 @@ class EraseView(FormView):
     template = "console/person_erase.html"
     section = "collections"
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Ask for the name."""
-        return EraseForm(name=str(self._portrait(**where).person))
+        return EraseForm(name=str(self._person(**where)))
 
-    def filled(self, **where: Any) -> Form:  # noqa: ANN401
+    def filled(self, **where: Any) -> Form:
         """Compare with the name."""
-        return EraseForm(self.request.POST, name=str(self._portrait(**where).person))
+        return EraseForm(self.request.POST, name=str(self._person(**where)))
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Erase them and show the receipt."""
-        home = get_collection(self.caller, name=Node(where["node"]))
-        reason, person = form.cleaned_data["reason"], str(self._portrait(**where).person.pk)
-        receipt = people.delete_person(self.caller, collection=home.name, person=person, reason=reason)
+        home, reason = Node(where["node"]), form.cleaned_data["reason"]
+        receipt = people.delete_person(self.caller, collection=home, person=where["person"], reason=reason)
         return self.done(_("The person is erased. This is the receipt."), "receipt", receipt=receipt.uuid)
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
         home = get_collection(self.caller, name=Node(where["node"]))
-        return self.page(status, form=form, collection=home, portrait=self._portrait(**where))
+        found = regroup.portrait(self.caller, collection=home.name, person=where["person"])
+        return self.page(status, form=form, collection=home, portrait=found)
 
-    def _portrait(self, node: str, person: int) -> regroup.Portrait:
-        home = get_collection(self.caller, name=Node(node))
-        return regroup.portrait(self.caller, collection=home.name, person=person)
+    def _person(self, node: str, person: int) -> Any:
+        return subjects.get_person(self.caller, collection=Node(node), person=person)
 
 
 class ExportView(ConsoleView):
@@ -103,9 +116,7 @@ class ExportView(ConsoleView):
 
     def post(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
         """Gather and send it."""
-        del request
-        home = get_collection(self.caller, name=Node(node))
-        record = subjects.export_person(self.caller, collection=home.name, person=str(person))
+        record = subjects.export_person(self.caller, collection=Node(node), person=person)
         return download(previews.subject(record), f"person-{person}.json")
 
 

@@ -135,7 +135,7 @@ def _names(view: ConsoleView) -> list[str]:
     return [found.name for found in list_collections(view.caller)]
 
 
-def _form(view: ConsoleView, action: str, *sent: Any) -> Any:  # noqa: ANN401 -- one of four forms
+def _form(view: ConsoleView, action: str, *sent: Any) -> Any:
     if action in {"search", "enrol"}:
         kind = SearchForm if action == "search" else EnrolForm
         return kind(*sent, collections=_names(view))

@@ -6,9 +6,9 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console.base import ConsoleView, download
-from collections_app.console.paging import number
 from collections_app.operations.erase import get_receipt, list_receipts
 from collections_app.operations.receipts import check_receipt
+from tenants.scope import as_id
 
 _PAGE = 50
 
@@ -21,7 +21,7 @@ class ReceiptsView(ConsoleView):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show a page of them."""
-        before = number(request.GET.get("before", ""))
+        before = as_id(request.GET.get("before", ""))
         found = list(list_receipts(self.caller, before=before, limit=_PAGE + 1))
         after = found[_PAGE - 1].pk if len(found) > _PAGE else None
         template = "console/_receipts.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
@@ -34,12 +34,11 @@ class ReceiptView(ConsoleView):
     template = "console/receipt.html"
     section = "receipts"
 
-    def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:
         """Show it."""
-        del request
         return self.page(receipt=get_receipt(self.caller, receipt=str(receipt)))
 
-    def post(self, request: HttpRequest, receipt: Any) -> HttpResponse:  # noqa: ANN401
+    def post(self, request: HttpRequest, receipt: Any) -> HttpResponse:
         """Check the signature."""
         checked = check_receipt(self.caller, receipt=str(receipt))
         template = "console/_checked.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
@@ -49,9 +48,8 @@ class ReceiptView(ConsoleView):
 class DocumentView(ConsoleView):
     """The signed document, for whoever asked to be erased; `manage.py verify_receipt` checks it without us."""
 
-    def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:  # noqa: ANN401
+    def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:
         """Send it."""
-        del request
         found = get_receipt(self.caller, receipt=str(receipt))
         if not found.document:
             raise Http404

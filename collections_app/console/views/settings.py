@@ -21,19 +21,16 @@ class SettingsView(FormView):
     section = "settings"
     form = TenantForm
 
-    def blank(self, **where: Any) -> Form:  # noqa: ANN401
+    def blank(self, **where: Any) -> Form:
         """Show them as they are."""
-        del where
         tenant = self.caller.tenant
         return TenantForm(initial={"name": tenant.name, "nhn_profile": tenant.profiles.get("nhn", "seed")})
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show them with what is used of the quotas."""
-        del where
         return self.page(status, form=form, overview=overview(self.caller))
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change them."""
-        del where
         update_tenant(self.caller, **form.cleaned_data)
         return self.done(_("Saved."), "settings")

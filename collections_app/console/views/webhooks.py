@@ -22,13 +22,12 @@ class WebhooksView(FormView):
     section = "settings"
     form = WebhookForm
 
-    def submit(self, form: Form, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Make it and show its secret, this once."""
-        del where
         made = webhooks.create_webhook(self.caller, **form.cleaned_data)
         return self.show(WebhookForm(), made=made)
 
-    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:  # noqa: ANN401
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show them; one that was just made is in `where`."""
         return self.page(status, form=form, webhooks=webhooks.list_webhooks(self.caller), **where)
 
@@ -42,7 +41,6 @@ class WebhookView(ConsoleView):
 
     def get(self, request: HttpRequest, webhook: str) -> HttpResponse:
         """Show how they went."""
-        del request
         found = webhooks.get_webhook(self.caller, webhook=webhook)
         deliveries = webhooks.list_deliveries(self.caller, webhook=webhook, limit=_DELIVERIES)
         return self.page(webhook=found, deliveries=deliveries)
@@ -67,7 +65,6 @@ class DeleteView(ConsoleView):
 
     def post(self, request: HttpRequest, webhook: str) -> HttpResponse:
         """Delete it."""
-        del request
         webhooks.delete_webhook(self.caller, webhook=webhook)
         return self.done(_("The webhook is deleted."), "webhooks")
 
@@ -79,6 +76,5 @@ class RedeliverView(ConsoleView):
 
     def post(self, request: HttpRequest, webhook: str, delivery: str) -> HttpResponse:
         """Have it sent again."""
-        del request
         webhooks.redeliver(self.caller, webhook=webhook, delivery=delivery)
         return self.done(_("It is on its way again."), "webhook", webhook=webhook)
