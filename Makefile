@@ -1,7 +1,7 @@
 # make run    set up, make the demonstration tenant, start web server and worker
 # make demo   enrol and search against the running server
 # make test   set up, every gate, every test
-# make test-services  every test on PostgreSQL and Redis (-short: those that they can change)
+# make test-services  every test on PostgreSQL and Redis
 # make soak   the long proofs, and those that compare times
 # make setup  the part that they share
 SHELL := /bin/bash
@@ -10,7 +10,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # a file's tests share its servers
 
-.PHONY: soak run demo test test-services test-services-short check setup lock
+.PHONY: soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -20,7 +20,7 @@ run: setup
 	$(BIN)/gunicorn --config python:config.gunicorn config.wsgi
 
 demo:
-	@$(MANAGE) demo try
+	@$(MANAGE) demo try $(if $(BIND),--url http://$(BIND))
 
 setup: .venv/.runtime
 	@$(BIN)/pybabel --quiet compile --directory collections_app/locale --domain django
@@ -36,15 +36,7 @@ test-services: .venv/.dev setup
 	psql -qh 127.0.0.1 -U postgres -c 'CREATE ROLE faceplane LOGIN CREATEDB' 2>/dev/null || true
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
-	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(TOGETHER) $(LEFT_OUT)
-
-# The same without what `make test` has shown already and no database or queue can change: pixels and models, the text
-# of the code, URLs, the look of pages, SQLite's files, and what brings its own PostgreSQL to every run.
-test-services-short:
-	@$(MAKE) test-services LEFT_OUT="$(addprefix --ignore=tests/,$(SEEN))"
-SEEN := recognition test_architecture.py test_env.py test_at_rest.py test_resilience.py collections_app/test_fetch.py \
-	collections_app/test_erasure_on_disk.py console/test_browser.py index/test_pgvector.py index/test_imports.py \
-	index/test_proof.py
+	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(TOGETHER)
 
 # The long proofs with the counts of the specification, and the comparisons of times: hours.
 soak: .venv/.dev setup
@@ -57,7 +49,7 @@ check: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --check --lint --quiet
 	$(MANAGE) makemigrations --check --dry-run
-	HTTPS=true SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))') $(MANAGE) check --deploy --fail-level WARNING
+	HTTPS=true TRUSTED_PROXIES=1 SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))') $(MANAGE) check --deploy --fail-level WARNING
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv

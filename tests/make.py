@@ -37,3 +37,9 @@ def encoded(pixels: np.ndarray, kind: str) -> bytes:
 def base64_of(image: bytes) -> str:
     """Return the bytes as base64 text."""
     return base64.b64encode(image).decode()
+
+
+def flipped(content: bytes | memoryview) -> bytes:
+    """Return the bytes with one bit of the last one changed."""
+    *before, last = bytes(content)
+    return bytes([*before, last ^ 1])

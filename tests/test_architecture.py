@@ -1,6 +1,8 @@
 """The house's rules that no linter knows."""
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,20 @@ def test_an_operation_takes_the_caller_first_and_says_its_scope_in_its_first_lin
     assert [argument.arg for argument in operation.args.args] == ["caller"]
     statements = operation.body[1:] if ast.get_docstring(operation) else operation.body
     assert ast.unparse(statements[0]).startswith("caller.require(Scope.")
+
+
+def test_every_decision_that_is_cited_can_be_looked_up() -> None:
+    """Code and tests name decisions and sections of the contracts; recorded cases do so in what they are about."""
+    tests = ROOT / "tests"
+    texts = [file.read_text() for file in [*OURS, *tests.rglob("*.py")]]
+    texts += [json.loads(file.read_text()).get("about", "") for file in tests.glob("dialects/*/*.json")]
+    known = (tests / "dialects" / "DECISIONS.md").read_text()
+    cited = {name for text in texts for name in re.findall(r"\b[AHFN]\d{1,2}\b", text)}
+    sections = {number for text in texts for number in re.findall(r"\bcontract (\d\.\d)", text)}
+    assert cited
+    assert sections
+    assert [name for name in sorted(cited) if f"\n| {name} | " not in known] == []
+    assert [number for number in sorted(sections) if f"**{number}** " not in known] == []
 
 
 def test_the_dialects_are_congruent() -> None:

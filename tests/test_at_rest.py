@@ -7,8 +7,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, sqlite, web_server
 
 PEOPLE = ("macron_2025", "ardern_2018", "obama", "sunak")
+INVITED = "/account/invitation/an-invitation-that-is-still-open/"
 WINDOW = 24  # bytes of a vector or an image that do not repeat by chance
 
 
@@ -52,6 +55,11 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         probe = {"collectionId": "people", "requestName": "?", "faceImage": base64_of(portrait("macron_2014"))}
         found = call(f"{url}/search", "POST", probe, **key)[1]
         assert [match["user_name"] for match in found["result"]] == ["macron_2025"]
+        for host, status in (("localhost", 403), ("somewhere.example", 400)):
+            with pytest.raises(HTTPError) as refused:
+                urllib.request.urlopen(urllib.request.Request(url + INVITED, b"", {"Host": host}))  # noqa: S310
+            with refused.value:
+                assert refused.value.code == status
         manage(env, "shell", "-c", "from collections_app.tasks import purge_due; purge_due.delay()")
     live, copy = sqlite3.connect(folder / "data" / "faceplane.sqlite3"), sqlite3.connect(folder / "backup.db")
     with contextlib.closing(live), contextlib.closing(copy):
@@ -96,6 +104,13 @@ def test_no_usable_key_lies_in_the_database_or_the_logs(installation: Path) -> N
     secret = (installation / "key").read_text().partition(".")[2].encode()
     places = [path for path in installation.rglob("*") if path.is_file() and path.name != "key"]
     assert [path.name for path in places if secret in path.read_bytes()] == []
+
+
+def test_no_path_with_a_secret_in_it_is_logged(installation: Path) -> None:
+    """Check 20: what is refused before any view, for want of a token or for its host, is logged without its path."""
+    log = (installation / "web.log").read_text()
+    assert "DisallowedHost" in log
+    assert INVITED not in log
 
 
 @pytest.mark.parametrize("start", ["web", "worker"])

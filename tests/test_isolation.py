@@ -60,6 +60,7 @@ ENDPOINTS = list(_endpoints(get_resolver().url_patterns))
 # What takes no id: it tells of the caller's own, or makes something new.
 WITHOUT_ID = {
     "GET api/v1/me",
+    "GET api/v1/usage",
     "GET api/v1/problems",
     "GET api/v1/collections",
     "POST api/v1/collections",
@@ -67,6 +68,7 @@ WITHOUT_ID = {
     "POST api/v1/compare",
     "GET api/v1/receipts",
     "GET api/v1/jobs",
+    "GET api/v1/searches",
     "GET api/v1/keys",
     "POST api/v1/keys",
     "GET api/v1/audit",
@@ -127,8 +129,11 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "PATCH api/v1/collections/<str:collection>": lambda _: {"description": "x"},
     "POST api/v1/collections/<str:collection>/faces": lambda _: {"image": IMAGE},
     "POST api/v1/collections/<str:collection>/people/<str:person>/merge": lambda ids: {"other": ids.other},
+    "POST api/v1/collections/<str:collection>/people": lambda ids: {"faces": [ids.face]},
+    "POST api/v1/collections/<str:collection>/people/<str:person>/faces": lambda ids: {"faces": [ids.face]},
     "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
     "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
+    "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
     "POST faceset/v2/create": lambda _: {"name": f"n{secrets.token_hex(4)}"},
 }
 
@@ -256,6 +261,6 @@ def _says_no(answer: Any) -> bool:
 
 
 def _takes_an_inner_id(endpoint: Endpoint) -> bool:
-    names = {"<str:person>", "<str:face>", "<str:receipt>", "<str:job>", "<str:webhook>", "<str:key>"}
+    names = {f"<str:{kind}>" for kind in ("person", "face", "receipt", "job", "search", "webhook", "delivery", "key")}
     bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
     return any(name in endpoint.route for name in names) or str(endpoint) in bodies

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -23,6 +24,9 @@ from tenants.models import Tenant; from collections_app.operations import keys
 t = Tenant.objects.get(slug='acme'); soon = timezone.now() + timedelta(seconds=60)
 print(keys.rotate_key(system(t, 'x'), key='{key}', keep_until=soon).token)
 """
+
+
+BURST = 50  # calls a second: five times a quota of 600 a minute
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,10 @@ def test_a_rotation_loses_no_request(server: Server) -> None:
 
 @pytest.mark.skipif(not os.environ.get("SOAK"), reason="a comparison of times needs a quiet machine: make soak")
 def test_one_tenant_s_burst_hardly_moves_another_s_answers(server: Server) -> None:
-    """Check 21: acme asks five times its quota; every call beyond it is refused, and globex's p95 stays.
+    """Check 21: acme, whose quota is used up, asks on; every call is refused, and globex's p95 stays.
 
     Both tenants' clients run on the machine of the test, so their own work is in the figures: the bound here is looser
-    than the promised 20 %, which is for a machine that does nothing else. The figure is printed.
+    than the promised 20 %, which is for a machine that does nothing else. The figures are printed.
     """
     limited, other = server.key("acme", "--calls-per-day", "20"), server.key("globex")
     body = {"collectionId": "people", "requestName": "?", "faceImage": base64_of(portrait("macron_2014"))}
@@ -121,19 +125,36 @@ def test_one_tenant_s_burst_hardly_moves_another_s_answers(server: Server) -> No
         status = call(f"{server.url}/search", "POST", body, **{"x-api-key": key})[0]
         return status, time.perf_counter() - began
 
-    def p95() -> float:
+    def p95(times: list[float]) -> float:
+        return statistics.quantiles(times, n=20)[-1]
+
+    def ask() -> list[float]:
         times = [search(other) for _ in range(40)]
         assert {status for status, _ in times} == {200}
-        return statistics.quantiles([seconds for _, seconds in times], n=20)[-1]
+        return [seconds for _, seconds in times]
+
+    def flood(done: Event) -> list[int]:
+        beyond, due = [], time.monotonic()
+        while not done.is_set():
+            beyond.append(search(limited)[0])
+            due += 1 / BURST
+            time.sleep(max(0, due - time.monotonic()))
+        return beyond
 
     with ThreadPoolExecutor(4) as pool:
         within = list(pool.map(lambda _: search(limited)[0], range(20)))
-    alone = p95()
-    with ThreadPoolExecutor(1) as pool:
-        flood = pool.submit(lambda: [search(limited)[0] for _ in range(80)])
-        beside = p95()
-        beyond = flood.result()
+    ask()
+    quiet, loud, beyond = [], [], []
+    for _ in range(8):  # by turns, so that what else the machine does falls on both
+        quiet += ask()
+        with ThreadPoolExecutor(1) as pool:
+            done = Event()
+            flooding = pool.submit(flood, done)
+            loud += ask()
+            done.set()
+            beyond += flooding.result()
+    alone, beside = p95(quiet), p95(loud)
     print(f"\nglobex p95 alone {alone * 1000:.0f} ms, beside the burst {beside * 1000:.0f} ms")  # noqa: T201
     assert within == [200] * 20
-    assert beyond == [400] * 80
+    assert set(beyond) == {400}
     assert beside <= 2 * alone

@@ -17,6 +17,7 @@ from collections_app.operations.collections import create_collection
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys
 from tenants.access import Caller
@@ -53,6 +54,8 @@ class Ids:
     receipt: str
     job: str
     webhook: str
+    delivery: str
+    search: str
     key: str
 
 
@@ -65,10 +68,13 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     face = enrol_face(caller, collection=name, image=portrait("obama"), person=person).faces[0]
     key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[home.pk])
     other = PersonDetails(reference=f"q-{name}")
-    enrol_face(caller, collection=name, image=portrait("macron_2014"), person=other)
     hook = create_webhook(caller, url="https://example.com/hook", kinds=["face.enrolled"]).webhook
+    enrol_face(caller, collection=name, image=portrait("macron_2014"), person=other)
+    delivery = hook.deliveries.get()
+    search = search_by_face(caller, collection=name, face=face.uuid, limit=1).record
     erased = (receipt.uuid, f"erasure-{receipt.uuid}")
-    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, *erased, str(hook.pk), key.key.pk)
+    told = (str(hook.pk), str(delivery.pk), search.uuid)
+    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk)
 
 
 def missing() -> Ids:
@@ -76,4 +82,5 @@ def missing() -> Ids:
     word = f"none{secrets.token_hex(3)}"
     face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
     erased = (receipt, f"erasure-{receipt}")
-    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, str(secrets.randbits(62)), key)
+    told = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
+    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, *told, key)
