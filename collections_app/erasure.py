@@ -23,7 +23,7 @@ from recognition.index import face_index, files, pgvector, store
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
-from tenants.errors import MasterKeyUnusable, SealBroken
+from tenants.errors import MasterKeyUnusable
 from tenants.models import ApiKey, AuditEntry, AuditHead, DataKey, Tenant
 from tenants.queue import soon
 from tenants.scope import TenantOwned
@@ -32,7 +32,6 @@ logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # of the faces of one erasure so many are searched for again
 _NEAREST = 10
 _BATCH = 500
-_UNREADABLE = (SealBroken, MasterKeyUnusable)
 _KEPT = (AuditHead, AuditEntry, Receipt)
 _OURS = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
 _TABLES = (Embedding, Tombstone, Gallery, Face, Person, KeyedRequest)
@@ -97,7 +96,7 @@ def begin(
 def search_again(home: Collection, erased: Erased) -> None:
     """Search for what was just erased, after the commit, and write down how much of it came back: nothing.
 
-    A gallery that cannot be searched, since another of its templates is damaged, is not: the receipt counts searches.
+    Where no master key opens the templates it is not searched for: the receipt counts searches.
     """
     receipt = erased.receipt
     gone = {int(face) for face in receipt.faces}
@@ -106,7 +105,7 @@ def search_again(home: Collection, erased: Erased) -> None:
             near = face_index().search(home.gallery, probe, limit=_NEAREST, floor=-1.0)
             receipt.searches += 1
             receipt.found_again += sum(neighbour.face_id in gone for neighbour in near)
-    except _UNREADABLE:
+    except MasterKeyUnusable:
         logger.exception("An erased face could not be searched for.", extra={"receipt": receipt.uuid})
     receipt.save(update_fields=["searches", "found_again"])
     if receipt.found_again:
@@ -191,14 +190,12 @@ def scrub() -> str:
 
 
 def _probes(home: Collection, faces: Iterable[Face]) -> tuple[np.ndarray, ...]:
-    """Return the templates to search for once they are erased; one that cannot be read is erased all the same."""
-    probes: list[np.ndarray] = []
-    for face in faces:
-        try:
-            probes += store.vectors(home.gallery, [face.pk]).values()
-        except _UNREADABLE:
-            logger.warning("A template that is erased could not be read.", extra={"face": face.uuid})
-    return tuple(probes)
+    """Return the templates to search for once they are erased; what cannot be read is erased all the same."""
+    try:
+        return tuple(store.vectors(home.gallery, [face.pk for face in faces]).values())
+    except MasterKeyUnusable:
+        logger.warning("The templates that are erased could not be read.", extra={"collection": home.pk})
+        return ()
 
 
 def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:

@@ -36,6 +36,7 @@ _SENT_AT_ONCE = 8
 _LOOK_SECONDS = 0.25
 _MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
 _UNNAMED_FOR = timedelta(hours=1)
+_NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
 _MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
 
@@ -114,6 +115,18 @@ def expire_faces() -> None:
         with apart("expire_faces", home.pk):
             while _expire_batch(home):
                 pass
+
+
+@shared_task
+def verify_templates() -> None:
+    """Open every stored template; damaged ones, which no search finds, raise an alert with the first faces' ids."""
+    for home in Collection.everywhere.filter(state=Collection.State.ACTIVE).select_related("tenant", "gallery__tenant"):
+        with apart("verify_templates", home.pk):
+            if damaged := store.damaged(home.gallery):
+                first = home.faces.filter(pk__in=damaged[:_NAMED_IN_ALERT]).values_list("uuid", flat=True)
+                facts = {"damaged": len(damaged), "faces": sorted(first)}
+                with transaction.atomic():
+                    audit.alert(access.system(home.tenant, "verify_templates"), "templates_damaged", home, **facts)
 
 
 def _expire_batch(home: Collection) -> bool:

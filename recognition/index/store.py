@@ -3,7 +3,9 @@
 Vectors leave here decrypted and enter sealed; nobody else reads or writes them.
 """
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +15,11 @@ from django.db.models import QuerySet
 from recognition import packs
 from recognition.errors import TemplateNotFound
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from tenants.errors import SealBroken
 from tenants.models import Tenant
 from tenants.vault import Vault
 
+logger = logging.getLogger("faceplane.index")
 _BATCH = 5000
 _NORM_SLACK = 1e-3
 # Every search asks this: the ORM takes twice as long to write the sentence as a gallery of 10,000 takes to search.
@@ -122,19 +126,21 @@ def layout(gallery: Gallery) -> tuple[State, list[IndexSegment]]:
 def rows(gallery: Gallery, after: int, upto: int) -> Iterator[Rows]:
     """Read the templates numbered in (after, upto] in batches, each by a query of its own: no snapshot is held open."""
     vault, width = Vault.of(gallery.tenant), dimension(gallery)
-    mine = Embedding.objects.of(gallery.tenant).filter(gallery=gallery)
-    while True:
-        batch = mine.filter(sequence__gt=after, sequence__lte=upto).order_by("sequence")[:_BATCH]
-        found = list(batch.values_list("face_id", "sequence", "sealed"))
-        if not found:
-            return
-        plain = b"".join(vault.open(bytes(sealed), _context(face_id)) for face_id, _, sealed in found)
+    for found in _batches(gallery, after, upto):
+        opened = ((face_id, number, _opened(gallery, vault, face_id, sealed)) for face_id, number, sealed in found)
+        sound = [(face_id, number, plain) for face_id, number, plain in opened if plain is not None]
         yield Rows(
-            ids=np.array([row[0] for row in found], dtype=np.int64),
-            sequences=np.array([row[1] for row in found], dtype=np.int64),
-            vectors=np.frombuffer(plain, dtype="<f4").reshape(len(found), width),
+            ids=np.array([face_id for face_id, _, _ in sound], dtype=np.int64),
+            sequences=np.array([number for _, number, _ in sound], dtype=np.int64),
+            vectors=np.frombuffer(b"".join(plain for *_, plain in sound), dtype="<f4").reshape(len(sound), width),
         )
-        after = found[-1][1]
+
+
+def damaged(gallery: Gallery) -> list[int]:
+    """Open every template; return the face ids of those that cannot be: no search finds them."""
+    vault = Vault.of(gallery.tenant)
+    everything = (row for found in _batches(gallery, 0, gallery.head) for row in found)
+    return [face_id for face_id, _, sealed in everything if _opened(gallery, vault, face_id, sealed) is None]
 
 
 def graves(gallery: Gallery, after: int, upto: int, *, base: int | None = None) -> Graves:
@@ -147,12 +153,13 @@ def graves(gallery: Gallery, after: int, upto: int, *, base: int | None = None) 
 
 
 def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray]:
-    """Read templates by face id; ids that the gallery does not hold are left out."""
+    """Read templates by face id; ids that the gallery does not hold, or holds damaged, are left out."""
     vault = Vault.of(gallery.tenant)
+    found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
     return {
-        face_id: np.frombuffer(vault.open(bytes(sealed), _context(face_id)), dtype="<f4")
-        for home, face_id, sealed in _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
-        if home == gallery.pk
+        face_id: np.frombuffer(plain, dtype="<f4")
+        for home, face_id, sealed in found
+        if home == gallery.pk and (plain := _opened(gallery, vault, face_id, sealed)) is not None
     }
 
 
@@ -176,6 +183,28 @@ def vector(gallery: Gallery, face_id: int) -> np.ndarray:
     if face_id not in found:
         raise TemplateNotFound(face_id)
     return found[face_id]
+
+
+def _batches(gallery: Gallery, after: int, upto: int) -> Iterator[list[tuple[int, int, bytes]]]:
+    mine = Embedding.objects.of(gallery.tenant).filter(gallery=gallery)
+    while True:
+        batch = mine.filter(sequence__gt=after, sequence__lte=upto).order_by("sequence")[:_BATCH]
+        found = list(batch.values_list("face_id", "sequence", "sealed"))
+        if not found:
+            return
+        yield found
+        after = found[-1][1]
+
+
+def _opened(gallery: Gallery, vault: Vault, face_id: int, sealed: bytes | memoryview) -> bytes | None:
+    """Decrypt a template; None, and an error in the log, if it is damaged: the others are found all the same."""
+    with suppress(SealBroken):
+        return vault.open(bytes(sealed), _context(face_id))
+    try:
+        return Vault.of(gallery.tenant).open(bytes(sealed), _context(face_id))  # its key may be newer than the vault
+    except SealBroken:
+        logger.error("A template is damaged: no search finds it.", extra={"gallery": gallery.pk, "face": face_id})  # noqa: TRY400 -- nothing to trace
+        return None
 
 
 def _of_faces(gallery: Gallery, face_ids: Collection[int]) -> QuerySet[Embedding]:

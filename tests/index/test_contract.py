@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 from django.conf import settings
 
+from collections_app.tasks import verify_templates
+from recognition import tasks
 from recognition.errors import TemplateNotFound
 from recognition.index import FaceIndex, compaction, pgvector
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
-from recognition.models import IndexSegment
+from recognition.models import Embedding, IndexSegment
+from tenants.models import AuditEntry
 from tests.conftest import Customer
 from tests.index.gallery import enrol, erase, people
+from tests.make import flipped
 
 ALL = -2.0
 
@@ -99,6 +103,34 @@ def test_the_promises_hold_across_a_compaction(index: FaceIndex, acme: Customer)
             near = engine.search(home.gallery, everything[row], limit=300, floor=ALL)
             assert {one.face_id for one in near} == left
             assert near[0].face_id == ids[row] or ids[row] not in left
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_damaged_template_is_told_of_and_hides_no_other(
+    index: FaceIndex, acme: Customer, caplog: pytest.LogCaptureFixture, *, compacted: bool
+) -> None:
+    """Check 10: damaged before the index was made and after; the schedule alerts the tenant with the face's id."""
+    vectors = faces(20)
+    ids = enrol(index, acme.people, vectors)
+    damaged = Embedding.objects.of(acme.tenant).filter(face_id__in=ids[:2])
+    if compacted:
+        compaction.compact(acme.people.gallery)
+    for template in damaged:
+        template.sealed = flipped(template.sealed)
+        template.save()
+    for _ in range(2):
+        for probe in vectors:
+            near = index.search(acme.people.gallery, probe, limit=18, floor=ALL)
+            assert {one.face_id for one in near} == set(ids[2:])
+        tasks.rebuild_index.run(acme.people.pk)
+    assert "A template is damaged" in caplog.text
+    verify_templates()
+    alert = AuditEntry.objects.of(acme.tenant).get(action="alert.templates_damaged")
+    uuids = acme.people.faces.filter(pk__in=ids[:2]).values_list("uuid", flat=True)
+    assert alert.facts == {"damaged": 2, "faces": sorted(uuids)}
+    damaged.delete()
+    verify_templates()
+    assert AuditEntry.objects.of(acme.tenant).filter(action="alert.templates_damaged").count() == 1
 
 
 def test_compaction_takes_in_the_tombstones(segments: LocalIndex, acme: Customer) -> None:
