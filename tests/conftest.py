@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from collections_app.models import Collection
@@ -13,6 +14,11 @@ from tenants import keys
 from tenants.access import Caller, Scope, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Tenant
+
+
+def pytest_configure() -> None:
+    """Let static files be looked up when they are asked for, or each test's client reads a thousand of them first."""
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @dataclass(frozen=True)
