@@ -20,7 +20,7 @@ from django.utils import timezone
 from collections_app import storage
 from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
 from recognition.index import face_index, files, pgvector, store
-from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
@@ -72,7 +72,6 @@ def erase_faces(caller: Caller, home: Collection, faces: Sequence[Face], *, kind
     receipt.segments = sorted(store.holders(home.tenant, ids))
     receipt.save(update_fields=["faces", "files", "segments"])
     transaction.on_commit(lambda: _erase(receipt.files), robust=True)
-    transaction.on_commit(lambda: soon(_FINISH, receipt.pk))
     return Erased(receipt, probes)
 
 
@@ -94,9 +93,9 @@ def begin(
 
 
 def search_again(home: Collection, erased: Erased) -> None:
-    """Search for what was just erased, after the commit, and write down how much of it came back: nothing.
+    """Search for what was just erased, after the commit, write down how much of it came back, and have the rest done.
 
-    Where no master key opens the templates it is not searched for: the receipt counts searches.
+    Nothing should. Where no master key opens the templates it is not searched for: the receipt counts searches.
     """
     receipt = erased.receipt
     gone = {int(face) for face in receipt.faces}
@@ -110,6 +109,7 @@ def search_again(home: Collection, erased: Erased) -> None:
     receipt.save(update_fields=["searches", "found_again"])
     if receipt.found_again:
         logger.error("An erased face was found again.", extra={"receipt": receipt.uuid})
+    soon(_FINISH, receipt.pk)
 
 
 def finish(receipt: Receipt) -> bool:
@@ -120,9 +120,10 @@ def finish(receipt: Receipt) -> bool:
     if receipt.completed_at is not None:
         return True
     _erase(_images(receipt))
+    building = _being_indexed(receipt)
     _follow_segments(receipt)
     left = _left(receipt)
-    scrubbed = "" if any(left.values()) or receipt.found_again else scrub()
+    scrubbed = "" if building or any(left.values()) or receipt.found_again else scrub()
     if not scrubbed:
         logger.info("An erasure is not complete yet.", extra={"receipt": receipt.uuid, "left": left})
         return False
@@ -207,6 +208,18 @@ def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:
     return names - set(shared.values_list("stored_image", flat=True))
 
 
+def _being_indexed(receipt: Receipt) -> bool:
+    """Tell whether a worker may publish a template that it read before the erasure; one at the very end is waited for.
+
+    A mirrored gallery has no segments to publish.
+    """
+    under_way = Compaction.objects.of(receipt.tenant).filter(
+        gallery_id=receipt.collection_id, gallery__mirrored=False, leased_until__gt=timezone.now(), fault=""
+    )
+    with transaction.atomic():
+        return under_way.select_for_update(of=("self",)).exists()
+
+
 def _follow_segments(receipt: Receipt) -> None:
     """Note the files that came to hold an erased template since: a compaction may have read it just before it went."""
     found = store.holders(receipt.tenant, [int(face) for face in receipt.faces]) - set(receipt.segments)
@@ -239,10 +252,13 @@ def _left(receipt: Receipt) -> dict[str, int]:
         }
         if receipt.kind == Receipt.Kind.PERSON:
             looked["people"] = people.filter(pk=receipt.subject)
-    segments = files.of_tenant(tenant.pk) if receipt.kind == Receipt.Kind.TENANT else set(receipt.segments)
+    lying = files.of_tenant(tenant.pk)
+    if receipt.kind != Receipt.Kind.TENANT:  # whatever was published, or is no more and may hold them
+        published = IndexSegment.objects.of(tenant).values_list("name", flat=True)
+        lying = lying.difference(published) | set(receipt.segments)
     counted = {store: rows.count() for store, rows in looked.items()}
     images = sum(storage.exists(name) for name in _images(receipt))
-    return counted | {"kept images": images, "index files": files.lying(tenant.pk, segments)}
+    return counted | {"kept images": images, "index files": files.lying(tenant.pk, lying)}
 
 
 def _erase(images: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt, SearchRecord
 from recognition import packs
 from recognition.index import pgvector, store
+from recognition.index.lease import Lease
 from recognition.models import Embedding, Gallery
 from recognition.separation import HIGH, LOW, Findings, separate
 from tenants import access, audit, events
@@ -45,10 +46,14 @@ _MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this s
 def purge_collection(collection_id: int) -> None:
     """Erase a deleted collection's templates, faces, people and images; its row stays (decision A12).
 
-    Works in batches and can be run again at any point.
+    Works in batches and can be run again at any point. While a worker makes a segment of it, that is waited for: its
+    lease is ours then until the gallery goes, so that nobody makes another.
     """
     deleted = Collection.everywhere.filter(pk=collection_id, state=Collection.State.DELETED)
     if not deleted.exists():
+        return
+    gallery = Gallery.everywhere.select_related("tenant").filter(pk=collection_id).first()
+    if gallery and not gallery.mirrored and Lease.take(gallery) is None:
         return
     while batch := list(Face.everywhere.filter(collection_id=collection_id).values_list("pk", flat=True)[:_BATCH]):
         with transaction.atomic():

@@ -135,9 +135,10 @@ def check_digest(segment: IndexSegment, content: memoryview) -> None:
 
 
 def lying(tenant_id: int, names: Collection[str]) -> int:
-    """Count the files of these names that are still there, sealed, or opened on this host."""
-    places = [place for name in names for place in (sealed_path(tenant_id, name), open_path(tenant_id, name))]
-    return sum(place.exists() for place in places)
+    """Count the files of these names that are still there: sealed, half sealed, or opened on this host."""
+    sealed = [sealed_path(tenant_id, name) for name in names]
+    drafts = [path.with_suffix(DRAFT) for path in sealed]
+    return sum(path.exists() for path in (*sealed, *drafts, *(open_path(tenant_id, name) for name in names)))
 
 
 def of_tenant(tenant_id: int) -> set[str]:

@@ -65,9 +65,9 @@ class Lease:
         """Keep the lease to the end of the caller's transaction.
 
         Raises:
-            LeaseLost: somebody else has it.
+            LeaseLost: somebody else has it, or it has run out: receipts of erasure wait for it no longer.
         """
-        if not self._mine().select_for_update().exists():
+        if not self._mine().select_for_update().filter(leased_until__gt=timezone.now()).exists():
             raise LeaseLost
 
     def release(self, *, fault: str = "") -> None:

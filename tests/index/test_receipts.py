@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ from pytest_django.fixtures import Settings
 
 from collections_app import erasure
 from collections_app import tasks as collection_tasks
-from collections_app.models import Collection, Face
+from collections_app.models import Collection, Face, Receipt
 from collections_app.operations.collections import create_collection, delete_collection
 from collections_app.operations.erase import delete_face
 from recognition import tasks
 from recognition.index import compaction, files
+from recognition.index.lease import Lease
 from recognition.index.local import LocalIndex
-from recognition.models import IndexSegment
+from recognition.models import Compaction, IndexSegment
 from tests.conftest import Customer, make_customer
 from tests.index.gallery import enrol, people
 
@@ -67,6 +69,54 @@ def test_a_compaction_that_read_the_face_just_before_it_went_is_followed(acme: C
     assert set(receipt.segments) == _published()
 
 
+def test_a_receipt_waits_for_whoever_may_still_publish_the_face(
+    acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check 23: the face goes while a worker that has read it builds the first segment: signed once that is gone."""
+    ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
+    face = Face.objects.of(acme.tenant).get(pk=ids[0])
+    receipts: list[Receipt] = []
+    make = compaction._made
+
+    def made(*args: Any) -> bool:
+        receipts.append(delete_face(acme.caller, collection="people", face=face.uuid))
+        assert not erasure.finish(receipts[0])
+        return make(*args)
+
+    monkeypatch.setattr(compaction, "_made", made)
+    compaction.compact(acme.people.gallery)
+    assert not erasure.finish(receipts[0])
+    assert set(receipts[0].segments) == _published()
+    monkeypatch.undo()
+    compaction.outdate(acme.people.gallery)
+    compaction.compact(acme.people.gallery)
+    files.sweep(_published(), grace=-1)
+    assert erasure.finish(receipts[0])
+
+
+def test_who_slept_through_the_lease_publishes_nothing(
+    acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check 23: a receipt waits no longer for such a worker; what it has sealed is counted until it is swept."""
+    ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
+    face = Face.objects.of(acme.tenant).get(pk=ids[0])
+    seal = files.seal
+
+    def late(*args: Any, **named: Any) -> str:
+        digest = seal(*args, **named)
+        receipt = delete_face(acme.caller, collection="people", face=face.uuid)
+        Compaction.objects.of(acme.tenant).update(leased_until=timezone.now() - timedelta(seconds=1))
+        assert not erasure.finish(receipt)
+        monkeypatch.setattr(Lease, "progress", lambda *_: None)
+        return digest
+
+    monkeypatch.setattr(files, "seal", late)
+    compaction.compact(acme.people.gallery)
+    assert not _published()
+    assert not files.of_tenant(acme.tenant.pk)
+    assert erasure.finish(Receipt.objects.of(acme.tenant).get())
+
+
 def test_another_host_s_opened_copies_go_when_it_reads_the_next_version(
     acme: Customer, filled: list[int], segments: LocalIndex, settings: Settings, tmp_path: Path
 ) -> None:
@@ -101,6 +151,25 @@ def test_a_collection_s_receipt_waits_for_its_files(acme: Customer, filled: list
     collection_tasks.purge_due()
     receipt.refresh_from_db()
     assert receipt.completed_at is None
+    files.sweep(_published(), grace=-1)
+    collection_tasks.purge_due()
+    receipt.refresh_from_db()
+    assert receipt.document["erased"]["faces"] == 100
+
+
+def test_a_collection_s_purge_waits_for_whoever_makes_a_segment_of_it(acme: Customer, segments: LocalIndex) -> None:
+    """Check 23: what that publishes meanwhile counts too."""
+    enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
+    lease = Lease.take(acme.people.gallery)
+    assert lease
+    receipt = delete_collection(acme.caller, name="people")
+    collection_tasks.purge_due()
+    assert acme.people.faces.count() == 100
+    lease.release()
+    compaction.compact(acme.people.gallery)
+    collection_tasks.purge_due()
+    receipt.refresh_from_db()
+    assert (acme.people.faces.count(), receipt.completed_at) == (0, None)
     files.sweep(_published(), grace=-1)
     collection_tasks.purge_due()
     receipt.refresh_from_db()
