@@ -1,8 +1,10 @@
 """The audit log: an append-only chain of entries for each tenant.
 
 An entry is written in the transaction of the change it tells of. Each carries an HMAC-SHA-256 over its own facts and
-the digest before it, so an edit, a removal or a swap breaks the chain from there on; the key is wrapped by the master
-key, so write access to the database is not enough to mend it. Entries hold no image, vector or secret.
+the end of the chain before it, which is an HMAC over the last number and digest: an edit, a removal, a swap or a cut
+breaks the chain from there on. The key is wrapped by the master key, so write access to the database is not
+enough to mend it. Whoever puts the whole database back to an older state is found by what the nightly check logged, or
+by a signed export. Entries hold no image, vector or secret.
 """
 
 import hashlib
@@ -23,7 +25,6 @@ from tenants.errors import MasterKeyUnusable
 from tenants.models import AuditEntry, AuditHead, Tenant
 
 logger = logging.getLogger("faceplane.audit")
-_START = "0" * 64
 _CANNOT_BE_OPENED = (MasterKeyUnusable, AuditHead.DoesNotExist)
 _SIGNED = (
     "number",
@@ -55,7 +56,8 @@ class Verification:
 
 def start(tenant: Tenant) -> None:
     """Begin the tenant's chain."""
-    AuditHead.everywhere.create(tenant=tenant, wrapped_key=vault.wrap(os.urandom(vault.KEY_BYTES), _context(tenant)))
+    key = os.urandom(vault.KEY_BYTES)
+    AuditHead.everywhere.create(tenant=tenant, end=_end(key, 0, ""), wrapped_key=vault.wrap(key, _context(tenant)))
 
 
 def record(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
@@ -79,10 +81,11 @@ def record(caller: Caller, action: str, target: models.Model | None = None, **fa
         target_id=str(target.pk) if target else "",
         facts=json.loads(json.dumps(facts), parse_float=lambda number: float(number) + 0.0),
     )
-    entry.digest = _digest(_key(caller.tenant, head), head.digest, entry)
+    key = _key(caller.tenant, head)
+    entry.digest = _digest(key, head.end, entry)
     entry.save(force_insert=True)
-    head.number, head.digest = entry.number, entry.digest
-    head.save(update_fields=["number", "digest"])
+    head.number, head.end = entry.number, _end(key, entry.number, entry.digest)
+    head.save(update_fields=["number", "end"])
     return entry
 
 
@@ -117,13 +120,14 @@ def verify(tenant: Tenant) -> Verification:
 
 def first_unsound(head: AuditHead, entries: Iterable[AuditEntry]) -> int | None:
     """Recompute a chain from its entries, in their order, to its head; return the first number that is not sound."""
-    key, digest, number = _key(head.tenant, head), _START, 0
+    key, number = _key(head.tenant, head), 0
+    end = _end(key, number, "")
     for entry in entries:
-        digest = _digest(key, digest, entry)
+        digest = _digest(key, end, entry)
         if entry.number != number + 1 or not hmac.compare_digest(digest, entry.digest):
             return number + 1
-        number = entry.number
-    return None if (number, digest) == (head.number, head.digest) else number + 1
+        number, end = entry.number, _end(key, entry.number, digest)
+    return None if number == head.number and hmac.compare_digest(end, head.end) else number + 1
 
 
 def _beyond(tenant: Tenant) -> int | None:
@@ -146,3 +150,7 @@ def _digest(key: bytes, before: str, entry: AuditEntry) -> str:
     facts = [before, entry.at.isoformat(), *(getattr(entry, name) for name in _SIGNED)]
     line = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hmac.new(key, line.encode(), hashlib.sha256).hexdigest()
+
+
+def _end(key: bytes, number: int, digest: str) -> str:
+    return hmac.new(key, f"end {number} {digest}".encode(), hashlib.sha256).hexdigest()

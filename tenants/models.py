@@ -194,7 +194,7 @@ class AuditHead(TenantOwned):
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="+")
     number = models.PositiveBigIntegerField(default=0)
-    digest = models.CharField(max_length=64, default="0" * 64)
+    end = models.CharField(max_length=64)
     wrapped_key = models.BinaryField()
 
     def __str__(self) -> str:

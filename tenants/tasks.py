@@ -19,7 +19,9 @@ def verify_audits() -> None:
     for tenant in Tenant.objects.order_by("pk"):
         with apart("verify_audits", tenant):
             found = audit.verify(tenant)
-            if not found.sound:
+            if found.sound:
+                logger.info("An audit chain is sound", extra={"tenant": tenant.slug, "entries": found.entries})
+            else:
                 logger.error("An audit chain is broken", extra={"tenant": tenant.slug, "broken_at": found.broken_at})
                 with transaction.atomic():
                     audit.alert(system(tenant, "verify_audits"), "audit_broken", tenant, broken_at=found.broken_at)

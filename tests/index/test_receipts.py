@@ -15,7 +15,7 @@ from collections_app.models import Collection, Face, Receipt
 from collections_app.operations.collections import create_collection, delete_collection
 from collections_app.operations.erase import delete_face
 from recognition import tasks
-from recognition.index import compaction, files
+from recognition.index import compaction, files, selftest
 from recognition.index.lease import Lease
 from recognition.index.local import LocalIndex
 from recognition.models import Compaction, IndexSegment
@@ -76,14 +76,14 @@ def test_a_receipt_waits_for_whoever_may_still_publish_the_face(
     ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
     face = Face.objects.of(acme.tenant).get(pk=ids[0])
     receipts: list[Receipt] = []
-    make = compaction._made
+    examine = selftest.examine
 
-    def made(*args: Any) -> bool:
+    def examined(*args: Any) -> Any:
         receipts.append(delete_face(acme.caller, collection="people", face=face.uuid))
         assert not erasure.finish(receipts[0])
-        return make(*args)
+        return examine(*args)
 
-    monkeypatch.setattr(compaction, "_made", made)
+    monkeypatch.setattr(selftest, "examine", examined)
     compaction.compact(acme.people.gallery)
     assert not erasure.finish(receipts[0])
     assert set(receipts[0].segments) == _published()

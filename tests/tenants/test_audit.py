@@ -89,8 +89,18 @@ def test_a_forger_without_the_key_cannot_append(chained: Tenant) -> None:
     entry = AuditEntry.objects.of(chained).get(number=head.number)
     entry.pk, entry.number = None, head.number + 1
     entry.save(force_insert=True)
-    AuditHead.objects.of(chained).update(number=entry.number, digest=entry.digest)
+    AuditHead.objects.of(chained).update(number=entry.number, end=entry.digest)
     assert audit.verify(chained).broken_at == entry.number
+
+
+@pytest.mark.parametrize("left", [0, 1, 20])
+def test_a_forger_without_the_key_cannot_cut_the_chain(chained: Tenant, left: int) -> None:
+    """Check 24: the last entries are removed and the head is put back to the one before, as far as rows can tell."""
+    AuditEntry.objects.of(chained).filter(number__gt=left).delete()
+    digests = AuditEntry.objects.of(chained).filter(number=left).values_list("digest", flat=True)
+    for end in (*digests, "", "0" * 64):
+        AuditHead.objects.of(chained).update(number=left, end=end)
+        assert audit.verify(chained).broken_at == left + 1
 
 
 def test_each_of_a_thousand_random_changes_is_found(acme: Customer) -> None:
@@ -138,6 +148,8 @@ def test_a_broken_chain_fails_the_command_and_raises_an_alert(
     assert "acme: whole" in out.getvalue()
     tasks.verify_audits()
     assert not AuditEntry.objects.of(chained).filter(action__startswith="alert.").exists()
+    told = next(record for record in caplog.records if record.message == "An audit chain is sound")
+    assert vars(told)["entries"] == audit.verify(chained).entries
     _edit(chained, 30)
     with pytest.raises(CommandError, match="acme"):
         call_command("verify_audit", tenant="acme", stdout=out)
