@@ -13,7 +13,7 @@ import numpy as np
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from collections_app import erasure, fetch, storage
@@ -39,6 +39,7 @@ _MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
 _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
+_EXAMINED_FOR = timedelta(minutes=30)  # longer than any examination takes
 _MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
 
 
@@ -238,9 +239,11 @@ def examine_collection(report_id: int) -> None:
 
 @shared_task
 def examine_due() -> None:
-    """Do what a lost message left undone."""
-    lost = HealthReport.everywhere.filter(state=HealthReport.State.QUEUED, created_at__lt=timezone.now() - _LOST_AFTER)
-    for report_id in lost.values_list("pk", flat=True):
+    """Do what a lost message left undone, or a worker that was killed or lost the database."""
+    now = timezone.now()
+    lost = Q(state=HealthReport.State.QUEUED, created_at__lt=now - _LOST_AFTER)
+    abandoned = Q(state=HealthReport.State.RUNNING, began_at__lt=now - _EXAMINED_FOR)
+    for report_id in HealthReport.everywhere.filter(lost | abandoned).values_list("pk", flat=True):
         with apart("examine_collection", report_id):
             examine_collection.run(report_id)
 

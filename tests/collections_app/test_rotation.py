@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from django.apps import apps
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import models
 from pytest_django import Settings
 
@@ -27,7 +28,7 @@ from tenants.models import DataKey, Event, Webhook
 from tenants.scope import random_id
 from tenants.vault import Vault
 from tests.conftest import Customer
-from tests.make import portrait
+from tests.make import flipped, portrait
 
 PEOPLE = ("macron_2025", "ardern_2018", "obama")
 
@@ -91,6 +92,32 @@ def test_after_a_rotation_of_data_keys_everything_is_sealed_anew_and_found(
     assert events.headers(hook, Event(tenant=acme.tenant), b"{}")["webhook-signature"].startswith("v1,")
     with pytest.raises(SealBroken):
         Vault.of(acme.tenant).open(before, f"template:{enrolled[0].pk}")
+
+
+def test_what_is_damaged_holds_up_no_rotation(
+    acme: Customer, globex: Customer, enrolled: list[Face], settings: Settings
+) -> None:
+    """Check 22: a template, an image, a whole tenant's key: each is named, and the rest is sealed anew all the same."""
+    template, image = Embedding.objects.of(acme.tenant).get(face=enrolled[0]), enrolled[1]
+    template.sealed = flipped(template.sealed)
+    template.save()
+    with default_storage.open(image.stored_image) as file:
+        broken = flipped(file.read())
+    default_storage.delete(image.stored_image)
+    default_storage.save(image.stored_image, ContentFile(broken))
+    key = DataKey.objects.of(globex.tenant).get()
+    DataKey.objects.of(globex.tenant).update(wrapped=flipped(key.wrapped))
+    named = rf"image:{image.image}, keys of globex, template:{enrolled[0].pk}\."
+    with pytest.raises(CommandError, match=named):
+        call_command("rotate_keys", "data", grace=0, verbosity=0)
+    assert list(DataKey.objects.of(acme.tenant).values_list("version", flat=True)) == [2]
+    found = search_by_image(acme.caller, collection="album", image=portrait("obama"))
+    assert [match.face.person.name for match in found.matches] == ["obama"]
+    settings.MASTER_KEYS = [_new_key(), *settings.MASTER_KEYS]
+    with pytest.raises(CommandError, match=rf"data-key:{globex.tenant.pk}:1\."):
+        call_command("rotate_keys", "master", verbosity=0)
+    settings.MASTER_KEYS = settings.MASTER_KEYS[:1]
+    assert audit.verify(acme.tenant).sound
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 2, 4])

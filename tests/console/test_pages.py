@@ -136,6 +136,10 @@ def test_a_lost_health_job_is_done_by_the_sweep(acme: Customer, crowd: Collectio
     examine_due.run()
     report.refresh_from_db()
     assert report.state == "done"
+    HealthReport.objects.of(acme.tenant).update(state="running", began_at=timezone.now() - timedelta(minutes=31))
+    examine_due.run()  # whose worker was killed
+    report.refresh_from_db()
+    assert report.state == "done"
 
 
 def test_a_list_of_faces_takes_the_same_queries_at_any_length(

@@ -7,6 +7,8 @@ are written anew, a few rows a tenant.
 data: each tenant gets a new data key, and templates, kept images and index files are sealed anew, batch by batch. It
 may be stopped at any point and run again: what is sealed with the newest key is passed over. The old keys are removed
 last, once everybody who may still seal with one has had the time to finish and nothing is left that needs it.
+
+What is damaged, so that no key opens it, is left as it is, named, and holds up nothing else; the command fails then.
 """
 
 import time
@@ -26,6 +28,7 @@ from recognition.models import Gallery, IndexSegment
 from recognition.tasks import rebuild_index
 from tenants import audit, vault
 from tenants.access import system
+from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import DataKey, Tenant
 from tenants.vault import Vault
 
@@ -57,34 +60,46 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Rotate them."""
+        self._damaged: set[str] = set()
         if options["which"] == "master":
-            changed = sum(_rewrap(path, context) for path, context in WRAPPED.items())
-            current = vault.fingerprints()[0]
-            self.stdout.write(f"{changed} keys are wrapped anew; all are now under master key {current}.")
-            return
+            changed = sum(self._rewrap(path, context) for path, context in WRAPPED.items())
+            self.stdout.write(f"{changed} keys are wrapped anew, under master key {vault.fingerprints()[0]}.")
+        else:
+            self._rotate_data_keys(options)
+        if self._damaged:
+            message = f"No key at hand opens these, and they are left as they are: {', '.join(sorted(self._damaged))}."
+            raise CommandError(message)
+
+    def _rotate_data_keys(self, options: dict[str, Any]) -> None:
         tenants = Tenant.objects.exclude(state=Tenant.State.ERASED).order_by("slug")  # whose keys are gone
         if options["tenant"]:
             tenants = tenants.filter(slug=options["tenant"])
             if not tenants:
                 message = f"There is no tenant {options['tenant']!r}."
                 raise CommandError(message)
-        rotations = [self._begin(tenant) for tenant in tenants]
-        for tenant, newest in rotations:
-            self._reseal(tenant, newest)
+        rotations: list[tuple[Tenant, int]] = []
+        for tenant in tenants:
+            try:
+                newest = self._begin(tenant)
+                self._reseal(tenant, newest)
+            except MasterKeyUnusable:
+                self._damaged.add(f"keys of {tenant.slug}")
+                continue
             _rebuild_segments(tenant, newest)
+            rotations.append((tenant, newest))
         if rotations:
             time.sleep(options["grace"])
         for tenant, newest in rotations:
             self._finish(tenant, newest)
 
-    def _begin(self, tenant: Tenant) -> tuple[Tenant, int]:
-        """Add a data key, unless a rotation that was stopped has one already."""
+    def _begin(self, tenant: Tenant) -> int:
+        """Add a data key, unless a rotation that was stopped has one already; return its version."""
         versions = sorted(DataKey.objects.of(tenant).values_list("version", flat=True))
         if len(versions) == 1:
             with transaction.atomic():
                 versions.append(vault.add_data_key(tenant).version)
                 audit.record(system(tenant, "rotate_keys"), "data_key.added", tenant, version=versions[-1])
-        return tenant, versions[-1]
+        return versions[-1]
 
     def _reseal(self, tenant: Tenant, newest: int) -> int:
         """Seal everything anew that is not sealed with the newest key; return how much that was."""
@@ -95,13 +110,13 @@ class Command(BaseCommand):
             rows = model.everywhere.filter(tenant=tenant).exclude(**{field: None})  # type: ignore[attr-defined]
             with _progress(f"{tenant.slug} {model._meta.verbose_name}", rows.count()) as bar:
                 for batch in _batches(rows):
-                    done += _reseal_batch(opened, batch, field, context, newest)
+                    done += self._reseal_batch(opened, batch, field, context, newest)
                     bar.update(len(batch))
         kept = Face.everywhere.filter(tenant=tenant).exclude(stored_image="")
         images = kept.values_list("image", "stored_image").distinct().order_by("stored_image")
         with _progress(f"{tenant.slug} image", images.count()) as bar:
             for image, stored in images.iterator(chunk_size=BATCH):
-                done += _reseal_image(opened, image, stored, newest)
+                done += self._reseal_image(opened, image, stored, newest)
                 bar.update()
         return done
 
@@ -116,6 +131,69 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{tenant.slug}: data key {newest} seals everything; {removed} old removed, {late} came late."
         )
+
+    def _reseal_batch(self, opened: Vault, batch: list[Any], field: str, context: str, newest: int) -> int:
+        """Seal a batch anew, each row only if it is still as it was read: what changed meanwhile waits for a pass."""
+        done = 0
+        with transaction.atomic():
+            for row in batch:
+                sealed = bytes(getattr(row, field))
+                if vault.version_of(sealed) == newest:
+                    continue
+                anew = self._sealed_anew(opened, sealed, context.format(row))
+                if anew is None:
+                    continue
+                done += type(row).everywhere.filter(**{"pk": row.pk, field: sealed}).update(**{field: anew})
+        return done
+
+    def _reseal_image(self, opened: Vault, image: str, stored: str, newest: int) -> int:
+        """Write the image anew under a name of the key's version, point its faces there, then remove the old file."""
+        try:
+            with default_storage.open(stored) as file:
+                sealed = file.read()
+        except FileNotFoundError:
+            return 0  # erased since the list was read
+        if vault.version_of(sealed) == newest:
+            return 0
+        anew = self._sealed_anew(opened, sealed, f"image:{image}")
+        if anew is None:
+            return 0
+        name = f"{stored.partition('.v')[0]}.v{newest}"
+        default_storage.delete(name)  # what a run that was stopped here left behind; nobody points to it
+        name = default_storage.save(name, ContentFile(anew))
+        faces = Face.everywhere.filter(image=image, stored_image=stored)
+        with transaction.atomic():
+            # Whoever erases these faces holds the lock and has read the old name: wait, and find them gone.
+            Gallery.everywhere.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
+            moved = faces.update(stored_image=name)
+        default_storage.delete(stored if moved else name)
+        return 1
+
+    def _sealed_anew(self, opened: Vault, sealed: bytes, bound: str) -> bytes | None:
+        """Seal with the newest key; None: it is damaged."""
+        try:
+            return opened.seal(opened.open(sealed, bound), bound)
+        except SealBroken:
+            self._damaged.add(bound)
+            return None
+
+    def _rewrap(self, path: str, context: str) -> int:
+        model, field = _column(path)
+        rows: models.Manager[Any] = getattr(model, "everywhere", None) or model.objects  # type: ignore[attr-defined]
+        done = 0
+        for batch in _batches(rows.all()):
+            for row in batch:
+                wrapped = bytes(getattr(row, field))
+                if vault.fingerprint(wrapped) == vault.fingerprints()[0]:
+                    continue
+                bound = context.format(row)
+                try:
+                    anew = vault.wrap(vault.unwrap(wrapped, bound), bound)
+                except MasterKeyUnusable:
+                    self._damaged.add(bound)
+                else:
+                    done += rows.filter(**{"pk": row.pk, field: wrapped}).update(**{field: anew})
+        return done
 
 
 def _progress(what: str, total: int) -> "tqdm[NoReturn]":
@@ -139,59 +217,9 @@ def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[Any]]:
         last = batch[-1].pk
 
 
-def _reseal_batch(opened: Vault, batch: list[Any], field: str, context: str, newest: int) -> int:
-    """Seal a batch anew, each row only if it is still as it was read; one that changed meanwhile waits for a pass."""
-    done = 0
-    with transaction.atomic():
-        for row in batch:
-            sealed = bytes(getattr(row, field))
-            if vault.version_of(sealed) == newest:
-                continue
-            bound = context.format(row)
-            anew = opened.seal(opened.open(sealed, bound), bound)
-            done += type(row).everywhere.filter(**{"pk": row.pk, field: sealed}).update(**{field: anew})
-    return done
-
-
-def _reseal_image(opened: Vault, image: str, stored: str, newest: int) -> int:
-    """Write the image anew under a name of the key's version, point its faces there, then remove the old file."""
-    try:
-        with default_storage.open(stored) as file:
-            sealed = file.read()
-    except FileNotFoundError:
-        return 0  # erased since the list was read
-    if vault.version_of(sealed) == newest:
-        return 0
-    name = f"{stored.partition('.v')[0]}.v{newest}"
-    default_storage.delete(name)  # what a run that was stopped here left behind; nobody points to it
-    bound = f"image:{image}"
-    name = default_storage.save(name, ContentFile(opened.seal(opened.open(sealed, bound), bound)))
-    faces = Face.everywhere.filter(image=image, stored_image=stored)
-    with transaction.atomic():
-        # Whoever erases these faces holds the lock and has read the old name: wait, and find them gone.
-        Gallery.everywhere.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
-        moved = faces.update(stored_image=name)
-    default_storage.delete(stored if moved else name)
-    return 1
-
-
 def _rebuild_segments(tenant: Tenant, newest: int) -> None:
     """Make the index files that are older than the newest key anew; searches go to the database meanwhile."""
     since = DataKey.objects.of(tenant).get(version=newest).created_at
     older = IndexSegment.everywhere.filter(tenant=tenant, made_at__lt=since)
     for gallery in set(older.values_list("gallery_id", flat=True)):
         rebuild_index.run(gallery)
-
-
-def _rewrap(path: str, context: str) -> int:
-    model, field = _column(path)
-    rows: models.Manager[Any] = getattr(model, "everywhere", None) or model.objects  # type: ignore[attr-defined]
-    done = 0
-    for batch in _batches(rows.all()):
-        for row in batch:
-            wrapped = bytes(getattr(row, field))
-            if vault.fingerprint(wrapped) != vault.fingerprints()[0]:
-                bound = context.format(row)
-                anew = vault.wrap(vault.unwrap(wrapped, bound), bound)
-                done += rows.filter(**{"pk": row.pk, field: wrapped}).update(**{field: anew})
-    return done
