@@ -1,6 +1,6 @@
 """Data subjects: one person's record, to look up, change, verify against and hand out to the person it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -154,8 +154,15 @@ def export_person(caller: Caller, *, collection: str | Node, person: int | str) 
     searches = tuple(
         Nearness(record, best, best >= record.threshold)
         for record in home.searches.order_by("at").iterator(chunk_size=500)
-        if (best := max((cosine for uuid, cosine in record.candidates if uuid in uuids), default=None)) is not None
+        if (best := _nearest(record, uuids)) is not None
     )
     with transaction.atomic():
         audit.record(caller, "person.exported", found, collection=str(home.pk), faces=sorted(uuids))
     return SubjectRecord(home, found, faces, images, searches)
+
+
+def _nearest(record: SearchRecord, faces: Container[str]) -> float | None:
+    """Return how near a search came to these faces; one made with one of them bears its name."""
+    if record.request_name in faces:
+        return 1.0
+    return max((cosine for face, cosine in record.candidates if face in faces), default=None)

@@ -100,6 +100,12 @@ def test_people_are_listed_changed_exported_and_erased(native: NativeClient, acm
     assert len(record["faces"]) == record["templates"]["count"] == 2
     assert set(record["images"].values()) == {base64_of(portrait("macron_2025")), base64_of(portrait("macron_2014"))}
     assert [(one["name"], one["found"]) for one in record["searches"]] == [("gate", True)]
+    (other,) = native("GET", "/collections/people/people/bo/export").json()["faces"]
+    by_face = {"face": other["id"]}
+    assert native("POST", "/collections/people/search", by_face).status_code == 200
+    searches = native("GET", "/collections/people/people/bo/export").json()["searches"]
+    assert (other["id"], True) in {(one["name"], one["found"]) for one in searches}
+    problem(native("POST", "/collections/people/search", by_face | {"name": "gate"}), 422, "invalid_request")
 
     face = record["faces"][0]
     image = native("GET", f"/collections/people/faces/{face['id']}/image")

@@ -94,7 +94,7 @@ class Command(BaseCommand):
 
     def _begin(self, tenant: Tenant) -> int:
         """Add a data key, unless a rotation that was stopped has one already; return its version."""
-        versions = sorted(DataKey.objects.of(tenant).values_list("version", flat=True))
+        versions: list[int] = sorted(DataKey.objects.of(tenant).values_list("version", flat=True))
         if len(versions) == 1:
             with transaction.atomic():
                 versions.append(vault.add_data_key(tenant).version)

@@ -35,12 +35,16 @@ class Search(WithImage, Bar):
     limit = serializers.IntegerField(min_value=1, max_value=MOST_MATCHES, default=5)
     largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
     name = serializers.CharField(
-        allow_blank=True, default="", max_length=LONGEST, help_text="What the search log is to call it."
+        allow_blank=True, default="", max_length=LONGEST, help_text="What the search log is to call it; by image only."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """An image or a face."""
-        return attrs if "face" in attrs and not {"image", "image_url"} & attrs.keys() else one_image(attrs, "image")
+        """An image or a face; the log calls a search by a face by that face."""
+        if "face" not in attrs or {"image", "image_url"} & attrs.keys():
+            return one_image(attrs, "image")
+        if attrs["name"]:
+            raise serializers.ValidationError({"name": "A search by a face is logged under that face."})
+        return attrs
 
 
 @example({"image_url": "https://example.com/face.jpg", "face": _FACE})
