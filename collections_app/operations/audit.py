@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -17,11 +17,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from collections_app.errors import InvalidRequest
 from tenants import audit, signing
 from tenants.access import Caller, Scope
 from tenants.audit import Verification
 from tenants.models import AuditEntry
 
+MOST_EXPORTED = 100_000  # in a file; they are made in memory, within a request's time
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
     "number",
@@ -94,12 +96,18 @@ def verify_chain(caller: Caller) -> Verification:
 
 
 def export(caller: Caller, *, form: Form, filters: Filters = EVERY) -> Export:
-    """Write entries to a file, signed by the installation; that it was taken is an entry itself."""
+    """Write entries to a file, signed by the installation; that it was taken is an entry itself.
+
+    Raises:
+        InvalidRequest: more than MOST_EXPORTED entries.
+    """
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()
-    entries = _filtered(caller, filters).order_by("number").iterator(chunk_size=2000)
+    entries = _filtered(caller, filters).order_by("number")
+    if entries[: MOST_EXPORTED + 1].count() > MOST_EXPORTED:
+        raise InvalidRequest("since", f"more than {MOST_EXPORTED} entries: take them by their time, piece by piece")
     write, media_type = {"csv": (_csv, "text/csv"), "json": (_json, "application/json")}[form]
-    content, count = write(entries)
+    content, count = write(entries.iterator(chunk_size=2000))
     taken = timezone.now()
     statement = signing.signed(
         {
@@ -107,6 +115,7 @@ def export(caller: Caller, *, form: Form, filters: Filters = EVERY) -> Export:
             "tenant": caller.tenant.slug,
             "taken_at": taken.isoformat(),
             "taken_by": f"{caller.kind}:{caller.id}",
+            "filters": {name: str(value) for name, value in asdict(filters).items() if value},
             "entries": count,
             "sha256": hashlib.sha256(content).hexdigest(),
         }

@@ -7,11 +7,13 @@ import json
 
 import pytest
 
+from collections_app.errors import InvalidRequest
 from collections_app.operations import audit as operations
 from collections_app.operations.audit import Filters
 from tenants import audit, keys, signing
 from tenants.access import Scope, caller_for_key, system
 from tenants.errors import ReachTooNarrow, ScopeMissing, SignatureBroken
+from tenants.models import AuditEntry
 from tests.conftest import Customer
 
 
@@ -60,6 +62,18 @@ def test_an_export_is_signed_and_is_an_entry_itself(acme: Customer, form: str) -
     facts = rows[-1]["facts"]
     assert "Zoë, the 1st" in (json.loads(facts) if isinstance(facts, str) else facts).values()
     assert operations.list_entries(acme.caller, limit=1).entries[0].action == "audit.exported"
+
+
+def test_an_export_says_what_it_leaves_out_and_takes_no_more_than_it_can(
+    acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = operations.export(acme.caller, form="json", filters=Filters(action="collection."))
+    assert made.statement["filters"] == {"action": "collection."}
+    assert 0 < made.statement["entries"] < AuditEntry.objects.of(acme.tenant).count()
+    monkeypatch.setattr(operations, "MOST_EXPORTED", AuditEntry.objects.of(acme.tenant).count())
+    assert operations.export(acme.caller, form="json").statement["filters"] == {}
+    with pytest.raises(InvalidRequest):  # that one was an entry itself
+        operations.export(acme.caller, form="json")
 
 
 def test_a_cell_of_a_table_never_begins_like_a_formula(acme: Customer) -> None:
