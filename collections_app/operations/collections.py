@@ -16,6 +16,7 @@ from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.queue import soon
+from tenants.scope import as_id
 
 DEFAULT_FALSE_MATCH_RATE = 1e-4
 _POLICY = frozenset(
@@ -51,7 +52,7 @@ class Node:
 
 
 def find(caller: Caller, collection: str | Node) -> Collection:
-    """Return the caller's living collection of that name or node id, with its gallery.
+    """Return the caller's living collection, with its gallery: a text is its name, or else our id; a Node its node id.
 
     Not an operation of its own: each operation says its scope first.
 
@@ -64,7 +65,9 @@ def find(caller: Caller, collection: str | Node) -> Collection:
         return _reachable(caller, collection.id, theirs.filter(node=collection.id))
     if "\0" in collection:  # no collection is called so, and PostgreSQL cannot even be asked
         raise CollectionNotFound(collection)
-    return _reachable(caller, collection, theirs.filter(name=collection))
+    named, ours = theirs.filter(name=collection), as_id(collection)
+    by_name = ours is None or named.exists()
+    return _reachable(caller, collection, named if by_name else theirs.filter(pk=ours))
 
 
 def lock(home: Collection) -> Gallery:
@@ -143,41 +146,31 @@ def oldest_collection(caller: Caller) -> Collection:
     return oldest
 
 
-def rename_collection(caller: Caller, *, collection: str | Node, name: str) -> Collection:
-    """Give a collection another name; its node id stays.
+def update_collection(caller: Caller, *, collection: str | Node, **changes: Any) -> Collection:  # noqa: ANN401
+    """Change a collection's name or policy, its ids stay; as in a search, the threshold may go by the pack.
 
     Raises:
-        CollectionExists: the tenant has a living collection of that name.
-    """
-    caller.require(Scope.ADMIN)
-    home = find(caller, collection)
-    before, home.name = home.name, name
-    try:
-        with transaction.atomic():
-            home.save(update_fields=["name"])
-            audit.record(caller, "collection.renamed", home, before=before, after=name)
-    except IntegrityError as error:
-        raise CollectionExists(name) from error
-    return home
-
-
-def update_policy(caller: Caller, *, name: str, **policy: Any) -> Collection:  # noqa: ANN401
-    """Change a collection's policy; as in a search, the threshold may be a cosine by the pack's name.
-
-    Raises:
+        CollectionExists: the tenant has another living collection of that name.
         django.core.exceptions.ValidationError: a value is out of its bounds.
     """
     caller.require(Scope.ADMIN)
-    collection = find(caller, name)
-    policy = _known(policy, collection.pack)
-    before = {field: getattr(collection, field) for field in policy}
-    for field, value in policy.items():
-        setattr(collection, field, value)
-    collection.full_clean(validate_unique=False, validate_constraints=False)
-    with transaction.atomic():
-        collection.save(update_fields=list(policy))
-        audit.record(caller, "collection.policy_changed", collection, before=before, after=policy)
-    return collection
+    home = find(caller, collection)
+    name = {"name": changes.pop("name")} if "name" in changes else {}
+    facts = {}
+    for action, said in {"collection.renamed": name, "collection.policy_changed": _known(changes, home.pack)}.items():
+        if after := {field: value for field, value in said.items() if value != getattr(home, field)}:
+            facts[action] = {"before": {field: getattr(home, field) for field in after}, "after": after}
+            for field, value in after.items():
+                setattr(home, field, value)
+    home.full_clean(validate_unique=False, validate_constraints=False)
+    try:
+        with transaction.atomic():
+            home.save(update_fields=[field for changed in facts.values() for field in changed["after"]])
+            for action, changed in facts.items():
+                audit.record(caller, action, home, **changed)
+    except IntegrityError as error:
+        raise CollectionExists(home.name) from error
+    return home
 
 
 def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from collections_app import erasure, storage, tasks
 from collections_app.errors import FaceNotFound, Unavailable
 from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt, new_uuid
-from collections_app.operations.collections import create_collection, delete_collection, update_policy
+from collections_app.operations.collections import create_collection, delete_collection, update_collection
 from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face, delete_faces, get_receipt, list_receipts
 from collections_app.operations.faces import get_face
@@ -46,7 +46,7 @@ def stored(settings: Any, tmp_path: Path) -> Path:
 def acme(transactional_db: None, stored: Path) -> Customer:
     """A customer whose collection keeps images."""
     customer = make_customer("acme")
-    update_policy(customer.caller, name="people", images="original")
+    update_collection(customer.caller, collection="people", images="original")
     return customer
 
 
@@ -131,7 +131,7 @@ def test_a_receipt_names_the_stores_that_were_looked_at_and_no_other(acme: Custo
     delete_face(acme.caller, collection="people", face=face.uuid)
     assert Person.objects.of(acme.tenant).exists()
     delete_person(acme.caller, collection="people", person="em")
-    update_policy(acme.caller, name="people", retention_days=30)
+    update_collection(acme.caller, collection="people", retention_days=30)
     _enrol(acme, "obama", "bo")
     Face.objects.of(acme.tenant).update(created_at=timezone.now() - timedelta(days=31))
     tasks.expire_faces()
@@ -274,7 +274,7 @@ def test_a_redelivered_task_changes_nothing(acme: Customer, stored: Path) -> Non
 
 def test_retention_erases_what_is_due_and_nothing_else(acme: Customer, stored: Path) -> None:
     """Check 23: the expiry job removes every face that is due; 100 % of 3 due, 0 of 2 others."""
-    update_policy(acme.caller, name="people", retention_days=30)
+    update_collection(acme.caller, collection="people", retention_days=30)
     due = [_enrol(acme, image, "em") for image in ("macron_2014", "macron_2025")] + [_enrol(acme, "sunak", "rs")]
     young = _enrol(acme, "obama", "bo")
     create_collection(acme.caller, name="unbounded")
@@ -308,7 +308,7 @@ def test_a_damaged_template_is_erased_like_any_other(acme: Customer, stored: Pat
     receipts.append(delete_face(acme.caller, collection="people", face=faces[1].uuid))
     receipts.append(delete_person(acme.caller, collection="people", person="sunak"))
     _damage(_enrol(acme, "obama", "bo"))
-    update_policy(acme.caller, name="people", retention_days=30)
+    update_collection(acme.caller, collection="people", retention_days=30)
     Face.objects.of(acme.tenant).update(created_at=timezone.now() - timedelta(days=31))
     tasks.expire_faces()
     assert not Embedding.objects.of(acme.tenant).exists()

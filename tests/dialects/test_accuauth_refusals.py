@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from collections_app.dialects.accuauth import errors
 from collections_app.models import Face, Person
-from collections_app.operations.collections import create_collection, delete_collection, update_policy
+from collections_app.operations.collections import create_collection, delete_collection, update_collection
 from tenants import keys
 from tenants.models import Tenant
 from tests.conftest import Customer
@@ -73,7 +73,7 @@ def test_quotas(acme: Customer, accuauth: AccuAuthClient) -> None:
     assert add(accuauth).status_code == 200
     assert "faces" in refused(add(accuauth, "obama"), 403, "OUT_OF_QUOTA")
     Tenant.objects.filter(pk=acme.tenant.pk).update(face_quota=None)
-    update_policy(acme.caller, name="people", face_limit=1)
+    update_collection(acme.caller, collection="people", face_limit=1)
     assert "full" in refused(add(accuauth, "obama"), 403, "OUT_OF_QUOTA")
     assert Face.everywhere.count() == 1
 

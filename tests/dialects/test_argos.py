@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.collections import create_collection, delete_collection, update_policy
+from collections_app.operations.collections import create_collection, delete_collection, update_collection
 from recognition import packs
 from tenants import keys
 from tests.conftest import ArgosClient, Customer
@@ -249,7 +249,9 @@ def test_an_image_of_too_many_bytes(argos: ArgosClient) -> None:
 @pytest.fixture
 def liveness(acme: Customer) -> None:
     """Nobody is alive enough for this policy."""
-    update_policy(acme.caller, name="people", liveness_on_enrol=True, liveness_on_search=True, liveness_threshold=1.0)
+    update_collection(
+        acme.caller, collection="people", liveness_on_enrol=True, liveness_on_search=True, liveness_threshold=1.0
+    )
 
 
 @pytest.mark.usefixtures("liveness")
@@ -262,7 +264,7 @@ def test_a_face_that_does_not_pass_liveness(argos: ArgosClient, acme: Customer) 
 
 def test_the_policy_is_echoed(argos: ArgosClient, acme: Customer) -> None:
     scale = packs.get("light").similarity
-    update_policy(
+    update_collection(
         acme.caller,
         name="people",
         liveness_on_enrol=True,

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from collections_app.dialects.facedb import errors
 from collections_app.models import Collection, Person
-from collections_app.operations.collections import update_policy
+from collections_app.operations.collections import update_collection
 from recognition.errors import ModelUnavailable
 from tenants import keys
 from tenants.models import Tenant
@@ -44,7 +44,7 @@ def test_all_images_hold_a_face_or_nothing_is_stored(
 
 
 def test_nothing_is_left_of_images_when_there_is_no_room(acme: Customer, facedb: FacedbClient, tmp_path: Path) -> None:
-    update_policy(acme.caller, name="gate", face_limit=2)
+    update_collection(acme.caller, collection="gate", face_limit=2)
     answer = facedb("register-facedb", details("obama", "obama", "obama"))
     assert answer == {"code": EXCEEDED, "message": "CHANNEL_LICENSE_EXCEEDED"}
     assert not kept(tmp_path)
@@ -54,7 +54,7 @@ def test_nothing_is_left_of_images_when_there_is_no_room(acme: Customer, facedb:
 
 
 def test_the_same_person_is_no_duplicate_of_themself(acme: Customer, facedb: FacedbClient) -> None:
-    update_policy(acme.caller, name="gate", duplicates="refuse")
+    update_collection(acme.caller, collection="gate", duplicates="refuse")
     assert facedb("register-facedb", details("macron_2025", "macron_2014"))["code"] == 0
     assert facedb("register-facedb", details("macron_2014", "macron_2025"))["code"] == 0
     answer = facedb("register-facedb", details("macron_2014", uuId="other"))

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from collections_app.models import Person
-from collections_app.operations.collections import update_policy
+from collections_app.operations.collections import update_collection
 from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
@@ -148,7 +148,7 @@ def _native_images(case: Any, draw: Any) -> dict[str, list[Any]]:
 def _native_names(acme: Customer, somebody: Person) -> dict[str, str]:
     """Return one of each thing that the native API's paths and bodies name."""
     collection, other = "people", PersonDetails(name="other")
-    update_policy(acme.caller, name=collection, images="crop")
+    update_collection(acme.caller, collection=collection, images="crop")
     kept = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     face = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     erased = delete_face(acme.caller, collection=collection, face=face.uuid)

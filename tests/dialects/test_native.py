@@ -10,9 +10,9 @@ from django.test import Client
 
 from collections_app import tasks
 from collections_app.dialects.native.wire.base import cursor
-from collections_app.operations.collections import update_policy
+from collections_app.operations.collections import create_collection, update_collection
 from tenants import keys, signing
-from tests.conftest import Customer
+from tests.conftest import Customer, make_customer
 from tests.dialects.clients import NativeClient, upload
 from tests.make import base64_of, blank, portrait, side_by_side
 
@@ -80,12 +80,28 @@ def test_collections_are_made_changed_listed_and_deleted(native: NativeClient) -
         names += [one["name"] for one in page["collections"]]
         following = page["next_cursor"]
     assert names == ["Büro 1", "people"]
+    renamed = native("PATCH", path, {"name": "Büro 2", "description": "first floor"}).json()
+    assert renamed == changed | {"name": "Büro 2", "description": "first floor"}
+    problem(native("PATCH", "/collections/people", {"name": "Büro 2", "description": "x"}), 409, "collection_exists")
+    assert native("GET", "/collections/people").json()["description"] == ""
+    problem(native("GET", path), 404, "collection_not_found")
+    path = f"/collections/{quote('Büro 2')}"
     assert native("DELETE", path).json()["state"] == "pending"
     problem(native("GET", path), 404, "collection_deleted")
 
 
+def test_a_collection_is_found_by_its_name_or_else_by_our_id(native: NativeClient, acme: Customer) -> None:
+    slashed = create_collection(acme.caller, name="gate/north")
+    path = f"/collections/{slashed.pk}"
+    assert native("GET", path).json()["name"] == "gate/north"
+    create_collection(acme.caller, name=str(slashed.pk))
+    assert native("GET", path).json()["name"] == str(slashed.pk)
+    other = create_collection(make_customer("globex").caller, name="theirs")
+    problem(native("GET", f"/collections/{other.pk}"), 404, "collection_not_found")
+
+
 def test_people_are_listed_changed_exported_and_erased(native: NativeClient, acme: Customer, files: None) -> None:
-    update_policy(acme.caller, name="people", images="original")
+    update_collection(acme.caller, collection="people", images="original")
     for image, reference in (("macron_2025", "em"), ("macron_2014", "em"), ("obama", "bo")):
         native.enrol(image, person={"reference": reference})
     listed = native("GET", "/collections/people/people").json()["people"]

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from collections_app.models import Face
-from collections_app.operations.collections import create_collection, update_policy
+from collections_app.operations.collections import create_collection, update_collection
 from recognition import packs
 from tenants import keys
 from tenants.models import ApiKey, Tenant
@@ -238,7 +238,7 @@ def test_several_faces_are_registered_as_one_image(nhn: NhnClient) -> None:
 
 
 def test_all_faces_of_an_image_are_registered_or_none(nhn: NhnClient, acme: Customer) -> None:
-    update_policy(acme.caller, name="people", face_limit=2)
+    update_collection(acme.caller, collection="people", face_limit=2)
     crowd = {"image": image(side_by_side("obama", "sunak", "macron_2025")), "limit": 3}
     assert nhn.refused("POST", "groups/people", crowd) == INVALID
     assert not Face.everywhere.exists()

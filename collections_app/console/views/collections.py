@@ -74,7 +74,7 @@ class CollectionView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change the policy."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        collections.update_policy(self.caller, name=home.name, **form.cleaned_data)
+        collections.update_collection(self.caller, collection=home.name, **form.cleaned_data)
         return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:

@@ -138,7 +138,7 @@ class UpdateNodeView(FacedbView):
     def post(self, request: Request) -> Response:
         """Rename a node."""
         given = self.parse(wire.UpdateNode)
-        collections.rename_collection(self.caller, collection=Node(given["nodeId"]), name=given["nodeName"])
+        collections.update_collection(self.caller, collection=Node(given["nodeId"]), name=given["nodeName"])
         return Response(wire.Outcome({}).data)
 
 

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ROOT = "/api/v1"
 _UNAUTHORIZED, _ACCEPTED = 401, 202
 _PLACES = {
-    "collection": "A collection's name.",
+    "collection": "A collection's name, or our id.",
     "person": "Your reference to a person, or our id.",
     "face": "A face's id.",
     "job": "A job's id.",

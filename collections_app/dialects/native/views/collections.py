@@ -40,11 +40,13 @@ class CollectionView(NativeView):
         """Return a collection with its policy."""
         return Response(wire.Collection(collections.get_collection(self.caller, name=collection)).data)
 
-    @described("changePolicy", "collection", body=wire.Policy, answer=wire.Collection)
+    @described(
+        "changeCollection", "collection", (CollectionExists,), body=wire.ChangedCollection, answer=wire.Collection
+    )
     def patch(self, request: Request, collection: str) -> Response:
-        """Change its policy."""
-        given = self.parse(wire.Policy)
-        changed = collections.update_policy(self.caller, name=collection, **wire.policy(given))
+        """Change its name or policy."""
+        given = self.parse(wire.ChangedCollection)
+        changed = collections.update_collection(self.caller, collection=collection, **wire.policy(given))
         return Response(wire.Collection(changed).data)
 
     @described("deleteCollection", "collection", status=202, answer=Receipt)

@@ -13,9 +13,11 @@ _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.Qu
 _IMAGES = models.Collection.Images.choices
 
 
-@example({"similarity_threshold": 90, "images": "crop", "retention_days": 365})
+_NAME = r"\A[^/\0]+\Z"
+
+
 class Policy(serializers.Serializer[Any]):
-    """What a collection's policy may be changed to; what is not there stays. The threshold is a score of 0 to 100."""
+    """What a collection does with faces. The threshold is a score of 0 to 100."""
 
     description = serializers.CharField(required=False, allow_blank=True)
     similarity_threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
@@ -34,8 +36,15 @@ class Policy(serializers.Serializer[Any]):
 class NewCollection(Policy):
     """POST /collections."""
 
-    name = serializers.RegexField(r"\A[^/\0]+\Z", max_length=LONGEST)
+    name = serializers.RegexField(_NAME, max_length=LONGEST)
     pack = serializers.ChoiceField(packs.names(), default=packs.DEFAULT)
+
+
+@example({"similarity_threshold": 90, "images": "crop", "retention_days": 365})
+class ChangedCollection(Policy):
+    """PATCH /collections/{collection}: what is not there stays."""
+
+    name = serializers.RegexField(_NAME, max_length=LONGEST, required=False)
 
 
 class Collection(serializers.Serializer[models.Collection]):
