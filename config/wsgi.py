@@ -1,6 +1,7 @@
 """The entry of the web server."""
 
 import os
+from importlib import import_module
 
 from django.core.wsgi import get_wsgi_application
 
@@ -15,4 +16,5 @@ from tenants.startup import require_master_key  # noqa: E402
 
 require_master_key()
 wall.shut()
+import_module(settings.ROOT_URLCONF)  # and with it every view: else the first request waits for them
 application = Bounded(_django, settings.REQUEST_SECONDS)
