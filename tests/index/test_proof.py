@@ -200,7 +200,7 @@ def test_memory_stays_within_its_bound(stage: Stage) -> None:
     """Check 12: 24 (soak 1,000) collections of a megabyte each through a cap of a quarter of them (soak 512 MB).
 
     What the process takes of its own, counted by the kernel, grows by no more than the cap and a tenth, and 12 MB
-    in which collections are read (14 MB in all were seen, which the second round does not raise); results unchanged, open files under 1,024.
+    in which collections are read; results unchanged, open files under 1,024.
     """
     actor, rows = stage.actor(), 2_000
     names = [f"collection-{number}" for number in range(COLLECTIONS)]
