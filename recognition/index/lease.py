@@ -71,10 +71,15 @@ class Lease:
             raise LeaseLost
 
     def release(self, *, fault: str = "") -> None:
-        """Give the lease back, with what went wrong; after a fault nobody tries again for as long as a lease lasts."""
+        """Give the lease back, with the work finished or with what went wrong.
+
+        After a fault nobody tries again for as long as a lease lasts.
+        """
         now = timezone.now()
-        until = now + timedelta(seconds=SECONDS) if fault else None
-        self._mine().update(stage="", done=0, total=0, leased_until=until, finished_at=now, fault=fault)
+        ended = {"leased_until": None, "finished_at": now}
+        if fault:
+            ended = {"leased_until": now + timedelta(seconds=SECONDS)}
+        self._mine().update(stage="", done=0, total=0, fault=fault, **ended)
 
     def _mine(self) -> QuerySet[Compaction]:
         return Compaction.objects.of(self.gallery.tenant).filter(gallery=self.gallery, token=self.token)

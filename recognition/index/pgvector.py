@@ -19,6 +19,7 @@ from contextlib import contextmanager
 import numpy as np
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Count, Q, QuerySet
 
 from recognition.index import compaction, selftest, store
 from recognition.index.local import LocalIndex
@@ -65,6 +66,10 @@ SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
     set_config('enable_indexscan', CASE WHEN width > 0 THEN 'on' ELSE 'off' END, true)
 FROM (SELECT COALESCE(%s, (SELECT width FROM recognition_graph WHERE gallery_id = %s), 0) AS width) AS known
 """
+_OUTGROWN = """
+SELECT collection_id, size FROM recognition_gallery LEFT JOIN recognition_graph ON gallery_id = collection_id
+WHERE mirrored AND size >= %s AND size >= 2 * COALESCE(rows, 0)
+"""
 _VERDICT = """
 INSERT INTO recognition_graph (gallery_id, width, rows) VALUES (%s, %s, %s)
 ON CONFLICT (gallery_id) DO UPDATE SET width = EXCLUDED.width, rows = EXCLUDED.rows
@@ -109,6 +114,13 @@ def move_out(gallery: Gallery) -> None:
             cursor.execute("DELETE FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
 
 
+def due(galleries: QuerySet[Gallery]) -> set[int]:
+    """Return the ids of those that `tidy` or `index_if_large` finds work with."""
+    if not tables():
+        return set()
+    return {*_untidy(galleries).values_list("pk", flat=True), *_outgrown()}
+
+
 def index_if_large(gallery: Gallery) -> bool:
     """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it is used now.
 
@@ -119,10 +131,8 @@ def index_if_large(gallery: Gallery) -> bool:
         if not cursor.fetchone()[0]:
             return bool(width(gallery))  # another worker is at it
         try:
-            size = Gallery.objects.of(gallery.tenant).values_list("size", flat=True).get(pk=gallery.pk)
-            cursor.execute("SELECT width, rows FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
-            passed, rows = cursor.fetchone() or (0, 0)
-            if size < GRAPH_ROWS or size < 2 * rows:
+            passed, size = width(gallery), _outgrown().get(gallery.pk)
+            if size is None:
                 return bool(passed)
             if not passed:
                 _build_graph(gallery, cursor)
@@ -133,6 +143,13 @@ def index_if_large(gallery: Gallery) -> bool:
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [gallery.pk])
     return bool(passed)
+
+
+def _outgrown() -> dict[int, int]:
+    """Return the size of each gallery that is large and was not examined yet, or not since it is twice as large."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OUTGROWN, [GRAPH_ROWS])
+        return dict(cursor.fetchall())
 
 
 def _build_graph(gallery: Gallery, cursor: CursorWrapper) -> None:
@@ -198,14 +215,17 @@ def tidy(gallery: Gallery) -> None:
     """
     with transaction.atomic():
         galleries = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True)
-        locked = galleries.filter(pk=gallery.pk, mirrored=True).first()
-        segments = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
-        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery)
-        if locked and (segments.exists() or graves.count() > compaction.GRAVES_AT_LEAST):
-            segments.delete()
-            graves.delete()
+        locked = galleries.filter(pk=gallery.pk).first()
+        if locked and _untidy(Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)).exists():
+            IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery).delete()
+            Tombstone.objects.of(gallery.tenant).filter(gallery=gallery).delete()
             locked.base, locked.version = 0, locked.version + 1
             locked.save(update_fields=["base", "version"])
+
+
+def _untidy(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
+    counted = galleries.filter(mirrored=True).annotate(graves=Count("tombstones", distinct=True))
+    return counted.filter(Q(segments__isnull=False) | Q(graves__gt=compaction.GRAVES_AT_LEAST))
 
 
 def nearest_query(gallery: Gallery) -> str:

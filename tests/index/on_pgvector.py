@@ -118,7 +118,9 @@ def test_a_graph_is_examined_again_when_its_gallery_has_grown(
     gallery, random = acme.people.gallery, np.random.default_rng(8)
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 600, 2))
+    assert tasks.due() == {gallery.pk}
     assert pgvector.index_if_large(gallery)
+    assert tasks.due() == set()
     enrol(committed, acme.people, people(random, 500, 2))
     monkeypatch.setattr(pgvector, "WIDTHS", (1,))
     monkeypatch.setattr(pgvector, "_MARGIN", 0)
@@ -166,8 +168,10 @@ def test_what_nobody_reads_any_more_goes(index: PgvectorIndex, acme: Customer) -
     call_command("move_index", to="pgvector", verbosity=0)
     erase(index, acme.people, ids[20:40])
     assert local.search(acme.people.gallery, vectors[50], limit=1, floor=ALL)[0].face_id == ids[50]
+    assert tasks.due() == {acme.people.pk}
     erase(index, acme.people, ids[50:51])
     tasks.compact_gallery.run(acme.people.pk)
+    assert tasks.due() == set()
     assert not IndexSegment.objects.of(acme.tenant).exists()
     assert not Tombstone.objects.of(acme.tenant).exists()
     for engine in (local, index):

@@ -293,7 +293,7 @@ def test_what_is_published_stays_if_no_kind_is_good(
     vectors = people(np.random.default_rng(17), 100, 1)
     ids = enrol(segments, acme.people, vectors)
     compaction.compact(acme.people.gallery)
-    before = IndexSegment.objects.of(acme.tenant).get()
+    before, finished = IndexSegment.objects.of(acme.tenant).get(), Compaction.objects.of(acme.tenant).get().finished_at
     compaction.outdate(acme.people.gallery)
     monkeypatch.setattr("recognition.index.selftest.RANK_1", 1.1)
     with pytest.raises(compaction.NoneGood):
@@ -301,4 +301,5 @@ def test_what_is_published_stays_if_no_kind_is_good(
     assert IndexSegment.objects.of(acme.tenant).get() == before
     found = LocalIndex(segmented=True).search(acme.people.gallery, vectors[0], limit=1_000, floor=ALL)
     assert {one.face_id for one in found} == set(ids)
-    assert Compaction.objects.of(acme.tenant).get().fault == "NoneGood"
+    work = Compaction.objects.of(acme.tenant).get()
+    assert (work.fault, work.finished_at) == ("NoneGood", finished)
