@@ -5,8 +5,8 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
-from recognition.index import compaction, files, pgvector
-from recognition.models import Gallery, IndexSegment, Tombstone
+from recognition.index import compaction, files, lease, pgvector
+from recognition.models import Compaction, Gallery, IndexSegment, Tombstone
 from tenants.queue import apart
 
 logger = logging.getLogger("faceplane.index")
@@ -46,8 +46,9 @@ def compact_due() -> None:
 
 @shared_task
 def sweep_index() -> None:
-    """Remove the files that no published segment refers to."""
-    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)))
+    """Remove the files that no published segment refers to and no living build makes."""
+    marks = lease.marks(Compaction.everywhere.all())  # before the names: what is published in between is among these
+    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), marks=marks)
 
 
 def due() -> set[int]:

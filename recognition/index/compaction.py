@@ -6,7 +6,7 @@ nothing refers to the new file, and after it nothing needs the old ones.
 """
 
 import logging
-import uuid
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -155,7 +155,7 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
     total, width = mine.count(), store.dimension(gallery)
     if not total:
         return None
-    with files.draft("rows", total * width * _FLOAT) as raw:
+    with files.draft(lease.mark, total * width * _FLOAT) as raw:
         ids = np.zeros(total, dtype=np.int64)
         vectors = np.memmap(raw, "<f4", "w+", shape=(total, width))
         filled = 0
@@ -170,7 +170,7 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
             segment = IndexSegment(
                 tenant_id=gallery.tenant_id,
                 gallery=gallery,
-                name=uuid.uuid4().hex,
+                name=lease.mark + secrets.token_hex(4),
                 kind=kind,
                 pack=gallery.pack,
                 low=span.low,
