@@ -33,6 +33,7 @@ GRAPH_ROWS = 100_000
 WIDTHS = (100, 200, 400, 1000)  # hnsw.ef_search
 _PROBES, _TOP = 500, 10
 _MARGIN = 22
+_COPIED = 500  # changes that are gone through at once: the gallery is locked for a tenth of a second
 _ALL = -3.0  # under every cosine
 _SETUP = """
 CREATE EXTENSION IF NOT EXISTS vector;
@@ -56,8 +57,12 @@ DROP POLICY IF EXISTS tenant_only ON recognition_vector;
 CREATE POLICY tenant_only ON recognition_vector
     USING (tenant_id = NULLIF(current_setting('faceplane.tenant', true), '')::bigint);
 """
+# A vector stands where its template does. Only a purge removes templates without the gallery's lock: waiting for what
+# it is about to remove, while it waits for what was copied just before, would end one of the two.
 _WRITE = """
-INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector) VALUES (%s, %s, %s, %s)
+INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector)
+SELECT tenant_id, gallery_id, face_id, %s FROM recognition_embedding
+WHERE face_id = %s AND gallery_id = %s FOR KEY SHARE SKIP LOCKED
 ON CONFLICT (tenant_id, face_id) DO NOTHING
 """
 _WAY = """
@@ -83,19 +88,24 @@ def prepare() -> None:
 
 
 def move_in(gallery: Gallery) -> int:
-    """Copy a gallery's templates into the table, then those that came meanwhile under its lock; return how many."""
+    """Copy a gallery's templates into the table, a few at a time under its lock; return how many.
+
+    Nobody comes or leaves while a few are read and written, and between them whoever waits has the gallery.
+
+    Raises:
+        Gallery.DoesNotExist: it was erased.
+    """
     copied = upto = 0
-    for locked in (False, True):
-        with transaction.atomic():
-            galleries = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)
-            head = (galleries.select_for_update() if locked else galleries).values_list("head", flat=True).get()
-            with _as_tenant(gallery) as cursor:
-                for rows in store.rows(gallery, upto, head):
-                    vectors = dict(zip(rows.ids.tolist(), rows.vectors, strict=True))
-                    cursor.executemany(_WRITE, _values(gallery, vectors))
-                    copied += len(vectors)
-            upto = head
-            if locked:
+    galleries = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)
+    moved = False
+    while not moved:
+        with transaction.atomic(), _as_tenant(gallery) as cursor:
+            head = galleries.select_for_update(no_key=True).values_list("head", flat=True).get()
+            low, upto = upto, min(upto + _COPIED, head)
+            for rows in store.rows(gallery, low, upto):
+                _write(cursor, gallery, dict(zip(rows.ids.tolist(), rows.vectors, strict=True)))
+                copied += len(rows.ids)
+            if moved := upto == head:
                 galleries.update(mirrored=True)
     index_if_large(gallery)
     return copied
@@ -250,7 +260,7 @@ class PgvectorIndex:
         first = store.add(gallery, vectors, mirrored=True)
         if gallery.mirrored:
             with _as_tenant(gallery) as cursor:
-                cursor.executemany(_WRITE, _values(gallery, vectors))
+                _write(cursor, gallery, vectors)
         return first
 
     def remove(self, gallery: Gallery, face_ids: Collection[int]) -> int:
@@ -298,8 +308,8 @@ def _as_tenant(gallery: Gallery) -> Iterator[CursorWrapper]:
         yield cursor
 
 
-def _values(gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> list[tuple[int, int, int, str]]:
-    return [(gallery.tenant_id, gallery.pk, face, _text(vector)) for face, vector in vectors.items()]
+def _write(cursor: CursorWrapper, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> None:
+    cursor.executemany(_WRITE, [(_text(vector), face, gallery.pk) for face, vector in vectors.items()])
 
 
 def _text(vector: np.ndarray) -> str:
