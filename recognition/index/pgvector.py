@@ -131,20 +131,20 @@ def due(galleries: QuerySet[Gallery]) -> set[int]:
     return {*_untidy(galleries).values_list("pk", flat=True), *_outgrown()}
 
 
-def index_if_large(gallery: Gallery) -> bool:
-    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it is used now.
+def index_if_large(gallery: Gallery) -> None:
+    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes.
 
     It is examined again whenever the gallery is twice as large. One that fails the gate goes, and is built anew then.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [gallery.pk])
         if not cursor.fetchone()[0]:
-            return bool(width(gallery))  # another worker is at it
+            return  # another worker is at it
         try:
-            passed, size = width(gallery), _outgrown().get(gallery.pk)
+            size = _outgrown().get(gallery.pk)
             if size is None:
-                return bool(passed)
-            if not passed:
+                return
+            if not width(gallery):
                 _build_graph(gallery, cursor)
             passed = _passing_width(gallery)
             cursor.execute(_VERDICT, [gallery.pk, passed, size])
@@ -152,7 +152,6 @@ def index_if_large(gallery: Gallery) -> bool:
                 cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery.pk)}")
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [gallery.pk])
-    return bool(passed)
 
 
 def _outgrown() -> dict[int, int]:

@@ -169,17 +169,17 @@ def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
     """Check 6 on pgvector: until the graph has passed, and if it cannot, the search is exact."""
     gallery, vectors = acme.people.gallery, people(np.random.default_rng(4), 1500, 2)
     ids = enrol(committed, acme.people, vectors)
-    assert not pgvector.index_if_large(gallery)
+    assert not indexed(gallery)
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     monkeypatch.setattr(pgvector, "WIDTHS", (1,))
     monkeypatch.setattr(pgvector, "_MARGIN", 0)
-    assert not pgvector.index_if_large(gallery)
+    assert not indexed(gallery)
     assert not uses_graph(acme)
-    assert not pgvector.index_if_large(gallery)  # and it is not built again and again
+    assert not indexed(gallery)  # and it is not built again and again
     monkeypatch.undo()
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     ids += enrol(committed, acme.people, more := people(np.random.default_rng(5), 1600, 2))
-    assert pgvector.index_if_large(gallery)
+    assert indexed(gallery)
     assert uses_graph(acme)
     local, vectors = LocalIndex(segmented=True), np.concatenate([vectors, more])
     for row in range(0, 6000, 300):
@@ -196,19 +196,19 @@ def test_a_graph_is_examined_again_when_its_gallery_has_grown(
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 600, 2))
     assert tasks.due() == {gallery.pk}
-    assert pgvector.index_if_large(gallery)
+    assert indexed(gallery)
     assert tasks.due() == set()
     enrol(committed, acme.people, people(random, 500, 2))
     monkeypatch.setattr(pgvector, "WIDTHS", (1,))
     monkeypatch.setattr(pgvector, "_MARGIN", 0)
-    assert pgvector.index_if_large(gallery)  # not yet twice as large
+    assert indexed(gallery)  # not yet twice as large
     enrol(committed, acme.people, people(random, 200, 2))
-    assert not pgvector.index_if_large(gallery)
+    assert not indexed(gallery)
     assert not uses_graph(acme)
     monkeypatch.undo()
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 1500, 2))
-    assert pgvector.index_if_large(gallery)
+    assert indexed(gallery)
     delete_collection(acme.caller, name="people")
     purge_collection.run(acme.people.pk)
     with connection.cursor() as cursor:
@@ -217,6 +217,12 @@ def test_a_graph_is_examined_again_when_its_gallery_has_grown(
     assert visible(acme.tenant.pk) == 0
     assert "recognition_vector" in pgvector.tables()
     assert scrub() == "dead rows vacuumed"
+
+
+def indexed(gallery: Gallery) -> bool:
+    """Have the gallery's graph made or examined where that is due; say whether it is used now."""
+    pgvector.index_if_large(gallery)
+    return pgvector.width(gallery) > 0
 
 
 def uses_graph(owner: Customer) -> bool:
