@@ -42,11 +42,6 @@ class Box:
     height: float
 
     @property
-    def area(self) -> float:
-        """In square pixels."""
-        return self.width * self.height
-
-    @property
     def side(self) -> float:
         """The shorter of its sides."""
         return min(self.width, self.height)

@@ -1,15 +1,12 @@
 """Work on indexes behind the requests. A task receives ids only."""
 
 import logging
-from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
-from django.db.models import Count, F, Q
-from django.utils import timezone
 
-from recognition.index import compaction, files, pgvector
-from recognition.models import Gallery, IndexSegment, Tombstone
+from recognition.index import compaction, files, lease, pgvector
+from recognition.models import Compaction, Gallery, IndexSegment, Tombstone
 from tenants.queue import apart
 
 logger = logging.getLogger("faceplane.index")
@@ -49,24 +46,15 @@ def compact_due() -> None:
 
 @shared_task
 def sweep_index() -> None:
-    """Remove the files that no published segment refers to."""
-    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)))
+    """Remove the files that no published segment refers to and no living build makes."""
+    marks = lease.marks(Compaction.everywhere.all())  # before the names: what is published in between is among these
+    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), marks=marks)
 
 
 def due() -> set[int]:
-    """Return the ids of galleries that may have work; `compaction.next_span` decides."""
-    grown = Gallery.everywhere.filter(head__gt=F("base") + settings.INDEX_DELTA_ROWS).values_list("pk", flat=True)
-    unsound = IndexSegment.everywhere.filter(~Q(condition=IndexSegment.Condition.SOUND))
-    late = timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS)
-    buried = Tombstone.everywhere.filter(came__lte=F("gallery__base"), at__lt=late)
-    many = (
-        Tombstone.everywhere.values("gallery")
-        .annotate(graves=Count("pk"))
-        .filter(Q(graves__gt=compaction.GRAVES_AT_LEAST) | Q(graves__gt=F("gallery__size") * compaction.DEAD_SHARE))
-    )
-    return {
-        *grown,
-        *unsound.values_list("gallery_id", flat=True),
-        *buried.values_list("gallery_id", flat=True),
-        *many.values_list("gallery_id", flat=True),
-    }
+    """Return the ids of the galleries that `compact_gallery` finds work with."""
+    if settings.FACE_INDEX == "exact":
+        return set()
+    galleries = Gallery.everywhere.all()
+    segments, graves = IndexSegment.everywhere.all(), Tombstone.everywhere.all()
+    return compaction.due(galleries, segments, graves) | pgvector.due(galleries)

@@ -194,7 +194,7 @@ def _compactions(tenant: Tenant) -> QuerySet[Compaction]:
     segments = IndexSegment.objects.of(tenant).filter(gallery=OuterRef("gallery"))
     unsound = Exists(segments.exclude(condition=IndexSegment.Condition.SOUND))
     works: QuerySet[Compaction] = Compaction.objects.of(tenant).select_related("gallery__collection")
-    return works.annotate(unsound=unsound)
+    return works.filter(gallery__mirrored=False).annotate(unsound=unsound)  # in pgvector there are no segments to make
 
 
 def _reports(caller: Caller) -> QuerySet[HealthReport]:

@@ -6,7 +6,7 @@ nothing refers to the new file, and after it nothing needs the old ones.
 """
 
 import logging
-import uuid
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,8 @@ from datetime import timedelta
 import numpy as np
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
 from recognition.index import files, segments, selftest, store
@@ -54,8 +56,8 @@ def compact(gallery: Gallery) -> int:
         return 0
     published = 0
     try:
-        while span := next_span(gallery):
-            _publish_span(gallery, span, lease)
+        while plan := _plan(gallery):
+            _publish_span(gallery, *plan, lease)
             published += 1
     except (LeaseLost, Gallery.DoesNotExist):
         logger.info("Somebody else took the work over.", extra={"gallery": gallery.pk})
@@ -73,20 +75,45 @@ def outdate(gallery: Gallery) -> None:
     segments_.update(condition=IndexSegment.Condition.OUTDATED)
 
 
-def next_span(gallery: Gallery) -> Span | None:
-    """Say what to build next, or None: nothing is due.
+def due(galleries: QuerySet[Gallery], segments: QuerySet[IndexSegment], graves: QuerySet[Tombstone]) -> set[int]:
+    """Return the ids of the galleries that `compact` has something to build for."""
+    worn = _worn(segments, graves).values_list("gallery_id", flat=True)
+    return {*_grown(galleries).values_list("pk", flat=True), *worn}
+
+
+def _plan(gallery: Gallery) -> tuple[store.State, Span] | None:
+    """Say what to build next, and in which state of the gallery that was seen; None: nothing is due.
 
     Raises:
         Gallery.DoesNotExist: the gallery was erased.
     """
     state, published = store.layout(gallery)
-    dead = _dead(gallery, published, state)
-    for segment in published:
-        if segment.condition != IndexSegment.Condition.SOUND or segment.pk in dead:
-            return Span(segment.low, segment.high)
-    if state.head - state.base <= settings.INDEX_DELTA_ROWS and not _many_graves(gallery, state):
-        return None
-    return _tail(gallery, state, published)
+    mine = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
+    if worn := _worn(mine, Tombstone.objects.of(gallery.tenant)).order_by("low").first():
+        return state, Span(worn.low, worn.high)
+    if _grown(Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)).exists():
+        return state, _tail(gallery, state, published)
+    return None
+
+
+def _worn(segments: QuerySet[IndexSegment], graves: QuerySet[Tombstone]) -> QuerySet[IndexSegment]:
+    """Narrow to those to be made anew: unsound, with too many dead, or with dead that are past the erasure's time."""
+    mine = graves.filter(gallery=OuterRef("gallery"), came__gt=OuterRef("low"), came__lte=OuterRef("high"))
+    late = mine.filter(at__lt=timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS))
+    dead = mine.values("gallery").annotate(dead=Count("pk")).values("dead")
+    unsound = ~Q(condition=IndexSegment.Condition.SOUND)
+    return segments.filter(
+        unsound | Exists(late) | GreaterThan(Subquery(dead), F("rows") * DEAD_SHARE), gallery__mirrored=False
+    )
+
+
+def _grown(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
+    """Narrow to those with many changes behind their segments, or many who came and left there."""
+    counted = galleries.filter(mirrored=False).annotate(
+        graves=Count("tombstones", filter=Q(tombstones__came__gt=F("base")))
+    )
+    many = Q(graves__gt=GRAVES_AT_LEAST) & Q(graves__gt=F("size") * DEAD_SHARE)
+    return counted.filter(Q(head__gt=F("base") + settings.INDEX_DELTA_ROWS) | many)
 
 
 def _tail(gallery: Gallery, state: store.State, published: Sequence[IndexSegment]) -> Span:
@@ -107,28 +134,8 @@ def _tail(gallery: Gallery, state: store.State, published: Sequence[IndexSegment
     return Span(low, state.head)
 
 
-def _dead(gallery: Gallery, published: Sequence[IndexSegment], state: store.State) -> set[int]:
-    """Return the ids of the segments with too many dead, or with dead that are past the erasure's time."""
-    buried = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, came__lte=state.base)
-    if not published or not buried.exists():
-        return set()
-    late = timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS)
-    due = set()
-    for segment in published:
-        mine = buried.filter(came__gt=segment.low, came__lte=segment.high)
-        if mine.count() > DEAD_SHARE * segment.rows or mine.filter(at__lt=late).exists():
-            due.add(segment.pk)
-    return due
-
-
-def _many_graves(gallery: Gallery, state: store.State) -> bool:
-    graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, came__gt=state.base).count()
-    return graves > max(GRAVES_AT_LEAST, DEAD_SHARE * gallery.size)
-
-
-def _publish_span(gallery: Gallery, span: Span, lease: Lease) -> None:
+def _publish_span(gallery: Gallery, state: store.State, span: Span, lease: Lease) -> None:
     """Build the span and publish it; a file that cannot be published is removed."""
-    state = store.state(gallery)
     segment = _build(gallery, span, lease)
     try:
         _publish(gallery, span, state, segment, lease)
@@ -148,7 +155,7 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
     total, width = mine.count(), store.dimension(gallery)
     if not total:
         return None
-    with files.draft("rows", total * width * _FLOAT) as raw:
+    with files.draft(lease.mark, total * width * _FLOAT) as raw:
         ids = np.zeros(total, dtype=np.int64)
         vectors = np.memmap(raw, "<f4", "w+", shape=(total, width))
         filled = 0
@@ -163,7 +170,7 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
             segment = IndexSegment(
                 tenant_id=gallery.tenant_id,
                 gallery=gallery,
-                name=uuid.uuid4().hex,
+                name=lease.mark + secrets.token_hex(4),
                 kind=kind,
                 pack=gallery.pack,
                 low=span.low,
@@ -220,14 +227,14 @@ def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSeg
     with transaction.atomic():
         locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
         lease.hold()
-        if locked.version != state.version:
+        if locked.mirrored or locked.version != state.version:
             raise LeaseLost
         mine = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
         mine.filter(low__gte=span.low, high__lte=span.high).delete()
         if segment:
             segment.save(force_insert=True)
-        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, sequence__lte=state.head)
-        graves.filter(came__gt=span.low, came__lte=span.high).delete()
+        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, came__gt=span.low, came__lte=span.high)
+        (graves.filter(sequence__lte=state.head) if segment else graves).delete()  # who left later may be in the file
         locked.version += 1
         locked.base = max(locked.base, span.high)
         locked.save(update_fields=["version", "base"])

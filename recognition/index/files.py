@@ -163,14 +163,18 @@ def remove(segment: IndexSegment) -> None:
     discard(segment)
 
 
-def sweep(published: AbstractSet[str], *, grace: float = GRACE_SECONDS) -> int:
-    """Remove the files that no published segment refers to and that nobody is making; return how many."""
+def sweep(published: AbstractSet[str], *, marks: tuple[str, ...] = (), grace: float = GRACE_SECONDS) -> int:
+    """Remove the files that no published segment refers to and that nobody is making; return how many.
+
+    Whoever makes one has it marked (recognition.index.lease), or is opening a segment, which takes seconds.
+    """
     removed = 0
     oldest = time.time() - grace
     places = [*Path(settings.INDEX_DIR).glob("*/*"), *_open_folder().glob("*.*"), *_open_folder().glob("*/*")]
     for path in places:
         try:
-            if path.stem not in published and path.stat().st_mtime < oldest:
+            orphan = path.stem not in published and not path.stem.startswith(marks)
+            if orphan and path.stat().st_mtime < oldest:
                 path.unlink()
                 removed += 1
         except FileNotFoundError:

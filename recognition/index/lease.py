@@ -44,6 +44,11 @@ class Lease:
             return None
         return cls(gallery, mine.values_list("token", flat=True).get())
 
+    @property
+    def mark(self) -> str:
+        """What the name of every file made under this lease begins with."""
+        return _mark(self.gallery.pk, self.token)
+
     def progress(self, stage: str, done: int, total: int) -> None:
         """Say how far the work is, and keep the lease; about once a second reaches the database.
 
@@ -71,10 +76,25 @@ class Lease:
             raise LeaseLost
 
     def release(self, *, fault: str = "") -> None:
-        """Give the lease back, with what went wrong; after a fault nobody tries again for as long as a lease lasts."""
+        """Give the lease back, with the work finished or with what went wrong.
+
+        After a fault nobody tries again for as long as a lease lasts.
+        """
         now = timezone.now()
-        until = now + timedelta(seconds=SECONDS) if fault else None
-        self._mine().update(stage="", done=0, total=0, leased_until=until, finished_at=now, fault=fault)
+        ended = {"leased_until": None, "finished_at": now}
+        if fault:
+            ended = {"leased_until": now + timedelta(seconds=SECONDS)}
+        self._mine().update(stage="", done=0, total=0, fault=fault, **ended)
 
     def _mine(self) -> QuerySet[Compaction]:
         return Compaction.objects.of(self.gallery.tenant).filter(gallery=self.gallery, token=self.token)
+
+
+def marks(works: QuerySet[Compaction]) -> tuple[str, ...]:
+    """Return the marks of those leases that are held."""
+    held = works.filter(leased_until__gt=timezone.now(), fault="").values_list("gallery_id", "token")
+    return tuple(_mark(gallery_id, token) for gallery_id, token in held)
+
+
+def _mark(gallery_id: int, token: int) -> str:
+    return f"{gallery_id:016x}{token:08x}"

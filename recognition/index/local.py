@@ -181,11 +181,6 @@ class LocalIndex:
         self._lock = threading.Lock()
         self._held: OrderedDict[int, _Held] = OrderedDict()
 
-    @property
-    def private_bytes(self) -> int:
-        """The memory that the held galleries take of this process."""
-        return sum(held.bytes for held in list(self._held.values()))
-
     def add(self, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
         """See FaceIndex."""
         return store.add(gallery, vectors)

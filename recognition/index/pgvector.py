@@ -19,6 +19,7 @@ from contextlib import contextmanager
 import numpy as np
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Count, Q, QuerySet
 
 from recognition.index import compaction, selftest, store
 from recognition.index.local import LocalIndex
@@ -32,6 +33,7 @@ GRAPH_ROWS = 100_000
 WIDTHS = (100, 200, 400, 1000)  # hnsw.ef_search
 _PROBES, _TOP = 500, 10
 _MARGIN = 22
+_COPIED = 500  # changes that are gone through at once: the gallery is locked for a tenth of a second
 _ALL = -3.0  # under every cosine
 _SETUP = """
 CREATE EXTENSION IF NOT EXISTS vector;
@@ -55,8 +57,12 @@ DROP POLICY IF EXISTS tenant_only ON recognition_vector;
 CREATE POLICY tenant_only ON recognition_vector
     USING (tenant_id = NULLIF(current_setting('faceplane.tenant', true), '')::bigint);
 """
+# A vector stands where its template does. Only a purge removes templates without the gallery's lock: waiting for what
+# it is about to remove, while it waits for what was copied just before, would end one of the two.
 _WRITE = """
-INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector) VALUES (%s, %s, %s, %s)
+INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector)
+SELECT tenant_id, gallery_id, face_id, %s FROM recognition_embedding
+WHERE face_id = %s AND gallery_id = %s FOR KEY SHARE SKIP LOCKED
 ON CONFLICT (tenant_id, face_id) DO NOTHING
 """
 _WAY = """
@@ -64,6 +70,10 @@ SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
     set_config('hnsw.ef_search', LEAST(GREATEST(width, %s), 1000)::text, true),
     set_config('enable_indexscan', CASE WHEN width > 0 THEN 'on' ELSE 'off' END, true)
 FROM (SELECT COALESCE(%s, (SELECT width FROM recognition_graph WHERE gallery_id = %s), 0) AS width) AS known
+"""
+_OUTGROWN = """
+SELECT collection_id, size FROM recognition_gallery LEFT JOIN recognition_graph ON gallery_id = collection_id
+WHERE mirrored AND size >= %s AND size >= 2 * COALESCE(rows, 0)
 """
 _VERDICT = """
 INSERT INTO recognition_graph (gallery_id, width, rows) VALUES (%s, %s, %s)
@@ -78,19 +88,24 @@ def prepare() -> None:
 
 
 def move_in(gallery: Gallery) -> int:
-    """Copy a gallery's templates into the table, then those that came meanwhile under its lock; return how many."""
+    """Copy a gallery's templates into the table, a few at a time under its lock; return how many.
+
+    Nobody comes or leaves while a few are read and written, and between them whoever waits has the gallery.
+
+    Raises:
+        Gallery.DoesNotExist: it was erased.
+    """
     copied = upto = 0
-    for locked in (False, True):
-        with transaction.atomic():
-            galleries = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)
-            head = (galleries.select_for_update() if locked else galleries).values_list("head", flat=True).get()
-            with _as_tenant(gallery) as cursor:
-                for rows in store.rows(gallery, upto, head):
-                    vectors = dict(zip(rows.ids.tolist(), rows.vectors, strict=True))
-                    cursor.executemany(_WRITE, _values(gallery, vectors))
-                    copied += len(vectors)
-            upto = head
-            if locked:
+    galleries = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)
+    moved = False
+    while not moved:
+        with transaction.atomic(), _as_tenant(gallery) as cursor:
+            head = galleries.select_for_update(no_key=True).values_list("head", flat=True).get()
+            low, upto = upto, min(upto + _COPIED, head)
+            for rows in store.rows(gallery, low, upto):
+                _write(cursor, gallery, dict(zip(rows.ids.tolist(), rows.vectors, strict=True)))
+                copied += len(rows.ids)
+            if moved := upto == head:
                 galleries.update(mirrored=True)
     index_if_large(gallery)
     return copied
@@ -109,22 +124,27 @@ def move_out(gallery: Gallery) -> None:
             cursor.execute("DELETE FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
 
 
-def index_if_large(gallery: Gallery) -> bool:
-    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes; say whether it is used now.
+def due(galleries: QuerySet[Gallery]) -> set[int]:
+    """Return the ids of those that `tidy` or `index_if_large` finds work with."""
+    if not tables():
+        return set()
+    return {*_untidy(galleries).values_list("pk", flat=True), *_outgrown()}
+
+
+def index_if_large(gallery: Gallery) -> None:
+    """Give a gallery above 100,000 rows an HNSW index of its own, without blocking writes.
 
     It is examined again whenever the gallery is twice as large. One that fails the gate goes, and is built anew then.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [gallery.pk])
         if not cursor.fetchone()[0]:
-            return bool(width(gallery))  # another worker is at it
+            return  # another worker is at it
         try:
-            size = Gallery.objects.of(gallery.tenant).values_list("size", flat=True).get(pk=gallery.pk)
-            cursor.execute("SELECT width, rows FROM recognition_graph WHERE gallery_id = %s", [gallery.pk])
-            passed, rows = cursor.fetchone() or (0, 0)
-            if size < GRAPH_ROWS or size < 2 * rows:
-                return bool(passed)
-            if not passed:
+            size = _outgrown().get(gallery.pk)
+            if size is None:
+                return
+            if not width(gallery):
                 _build_graph(gallery, cursor)
             passed = _passing_width(gallery)
             cursor.execute(_VERDICT, [gallery.pk, passed, size])
@@ -132,7 +152,13 @@ def index_if_large(gallery: Gallery) -> bool:
                 cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery.pk)}")
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [gallery.pk])
-    return bool(passed)
+
+
+def _outgrown() -> dict[int, int]:
+    """Return the size of each gallery that is large and was not examined yet, or not since it is twice as large."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OUTGROWN, [GRAPH_ROWS])
+        return dict(cursor.fetchall())
 
 
 def _build_graph(gallery: Gallery, cursor: CursorWrapper) -> None:
@@ -198,14 +224,17 @@ def tidy(gallery: Gallery) -> None:
     """
     with transaction.atomic():
         galleries = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True)
-        locked = galleries.filter(pk=gallery.pk, mirrored=True).first()
-        segments = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
-        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery)
-        if locked and (segments.exists() or graves.count() > compaction.GRAVES_AT_LEAST):
-            segments.delete()
-            graves.delete()
+        locked = galleries.filter(pk=gallery.pk).first()
+        if locked and _untidy(Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)).exists():
+            IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery).delete()
+            Tombstone.objects.of(gallery.tenant).filter(gallery=gallery).delete()
             locked.base, locked.version = 0, locked.version + 1
             locked.save(update_fields=["base", "version"])
+
+
+def _untidy(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
+    counted = galleries.filter(mirrored=True).annotate(graves=Count("tombstones", distinct=True))
+    return counted.filter(Q(segments__isnull=False) | Q(graves__gt=compaction.GRAVES_AT_LEAST))
 
 
 def nearest_query(gallery: Gallery) -> str:
@@ -230,7 +259,7 @@ class PgvectorIndex:
         first = store.add(gallery, vectors, mirrored=True)
         if gallery.mirrored:
             with _as_tenant(gallery) as cursor:
-                cursor.executemany(_WRITE, _values(gallery, vectors))
+                _write(cursor, gallery, vectors)
         return first
 
     def remove(self, gallery: Gallery, face_ids: Collection[int]) -> int:
@@ -278,8 +307,8 @@ def _as_tenant(gallery: Gallery) -> Iterator[CursorWrapper]:
         yield cursor
 
 
-def _values(gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> list[tuple[int, int, int, str]]:
-    return [(gallery.tenant_id, gallery.pk, face, _text(vector)) for face, vector in vectors.items()]
+def _write(cursor: CursorWrapper, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> None:
+    cursor.executemany(_WRITE, [(_text(vector), face, gallery.pk) for face, vector in vectors.items()])
 
 
 def _text(vector: np.ndarray) -> str:

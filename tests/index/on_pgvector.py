@@ -1,6 +1,8 @@
 """What only pgvector's engine promises. tests.index.test_pgvector runs this file on a server of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,10 @@ from collections_app.erasure import scrub
 from collections_app.operations.collections import delete_collection
 from collections_app.tasks import purge_collection
 from recognition import tasks
-from recognition.index import compaction, pgvector
+from recognition.index import compaction, pgvector, store
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
-from recognition.models import IndexSegment, Tombstone
+from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
 from tenants import wall
 from tests.conftest import Customer
 from tests.index.gallery import enrol, erase, people
@@ -86,23 +88,98 @@ def test_galleries_move_both_ways_and_answer_alike(index: PgvectorIndex, acme: C
     assert index.search(acme.people.gallery, vectors[3], limit=1, floor=ALL)[0].cosine == pytest.approx(1)
 
 
+def test_a_gallery_moves_while_it_is_in_use(
+    committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who leaves or comes between what is read and what is written of it: no error, no vector too many or too few.
+
+    A purge does not ask for the gallery's lock, and may be under way until after the move.
+    """
+    gallery, vectors = acme.people.gallery, people(np.random.default_rng(9), 100, 1)
+    ids = enrol(LocalIndex(segmented=True), acme.people, vectors[:90])
+    over = Event()
+
+    def purge() -> None:
+        with transaction.atomic():
+            Embedding.everywhere.filter(face_id__in=ids[88:90]).delete()
+            over.wait(30)
+
+    def purge_at_once() -> None:
+        Embedding.everywhere.filter(face_id__in=ids[86:88]).delete()
+
+    meanwhile = iter(
+        [
+            lambda: erase(committed, acme.people, ids[:2]),
+            lambda: ids.extend(enrol(committed, acme.people, vectors[90:])),
+            purge,
+            purge_at_once,
+        ]
+    )
+    begun: list[Future[None]] = []
+    read = store.rows
+
+    def rows(*args: Any) -> Iterator[store.Rows]:
+        for found in read(*args):
+            for step in meanwhile:
+                begun.append(beside.submit(closing, step))
+                wait(begun[-1:], timeout=0.5)  # unless it waits for us
+                break
+            yield found
+
+    monkeypatch.setattr(store, "rows", rows)
+    monkeypatch.setattr(pgvector, "_COPIED", 20, raising=False)
+    with ThreadPoolExecutor(4) as beside:
+        call_command("move_index", to="pgvector", verbosity=0)
+        over.set()
+    assert [one.result() for one in begun] == [None] * 4
+    gallery.refresh_from_db()
+    assert gallery.mirrored
+    found = committed.search(gallery, vectors[50], limit=1000, floor=ALL)
+    assert {one.face_id for one in found} == {*ids[2:86], *ids[90:]}
+    assert (visible(acme.tenant.pk), len(found)) == (94, 94)
+
+
+def closing(step: Callable[[], object]) -> None:
+    """Do it on a connection of its own."""
+    try:
+        step()
+    finally:
+        connection.close()
+
+
+def test_a_gallery_that_is_erased_meanwhile_is_passed_over(
+    index: PgvectorIndex, acme: Customer, globex: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sorted([acme.people.gallery, globex.people.gallery], key=lambda gallery: gallery.pk)
+    move = pgvector.move_in
+
+    def moved(gallery: Gallery) -> int:
+        Gallery.everywhere.filter(pk=first.pk).delete()
+        return move(gallery)
+
+    monkeypatch.setattr(pgvector, "move_in", moved)
+    call_command("move_index", to="pgvector", verbosity=0)
+    second.refresh_from_db()
+    assert second.mirrored
+
+
 def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
     committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check 6 on pgvector: until the graph has passed, and if it cannot, the search is exact."""
     gallery, vectors = acme.people.gallery, people(np.random.default_rng(4), 1500, 2)
     ids = enrol(committed, acme.people, vectors)
-    assert not pgvector.index_if_large(gallery)
+    assert not indexed(gallery)
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     monkeypatch.setattr(pgvector, "WIDTHS", (1,))
     monkeypatch.setattr(pgvector, "_MARGIN", 0)
-    assert not pgvector.index_if_large(gallery)
+    assert not indexed(gallery)
     assert not uses_graph(acme)
-    assert not pgvector.index_if_large(gallery)  # and it is not built again and again
+    assert not indexed(gallery)  # and it is not built again and again
     monkeypatch.undo()
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     ids += enrol(committed, acme.people, more := people(np.random.default_rng(5), 1600, 2))
-    assert pgvector.index_if_large(gallery)
+    assert indexed(gallery)
     assert uses_graph(acme)
     local, vectors = LocalIndex(segmented=True), np.concatenate([vectors, more])
     for row in range(0, 6000, 300):
@@ -118,18 +195,20 @@ def test_a_graph_is_examined_again_when_its_gallery_has_grown(
     gallery, random = acme.people.gallery, np.random.default_rng(8)
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 600, 2))
-    assert pgvector.index_if_large(gallery)
+    assert tasks.due() == {gallery.pk}
+    assert indexed(gallery)
+    assert tasks.due() == set()
     enrol(committed, acme.people, people(random, 500, 2))
     monkeypatch.setattr(pgvector, "WIDTHS", (1,))
     monkeypatch.setattr(pgvector, "_MARGIN", 0)
-    assert pgvector.index_if_large(gallery)  # not yet twice as large
+    assert indexed(gallery)  # not yet twice as large
     enrol(committed, acme.people, people(random, 200, 2))
-    assert not pgvector.index_if_large(gallery)
+    assert not indexed(gallery)
     assert not uses_graph(acme)
     monkeypatch.undo()
     monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 1500, 2))
-    assert pgvector.index_if_large(gallery)
+    assert indexed(gallery)
     delete_collection(acme.caller, name="people")
     purge_collection.run(acme.people.pk)
     with connection.cursor() as cursor:
@@ -138,6 +217,12 @@ def test_a_graph_is_examined_again_when_its_gallery_has_grown(
     assert visible(acme.tenant.pk) == 0
     assert "recognition_vector" in pgvector.tables()
     assert scrub() == "dead rows vacuumed"
+
+
+def indexed(gallery: Gallery) -> bool:
+    """Have the gallery's graph made or examined where that is due; say whether it is used now."""
+    pgvector.index_if_large(gallery)
+    return pgvector.width(gallery) > 0
 
 
 def uses_graph(owner: Customer) -> bool:
@@ -166,8 +251,10 @@ def test_what_nobody_reads_any_more_goes(index: PgvectorIndex, acme: Customer) -
     call_command("move_index", to="pgvector", verbosity=0)
     erase(index, acme.people, ids[20:40])
     assert local.search(acme.people.gallery, vectors[50], limit=1, floor=ALL)[0].face_id == ids[50]
+    assert tasks.due() == {acme.people.pk}
     erase(index, acme.people, ids[50:51])
     tasks.compact_gallery.run(acme.people.pk)
+    assert tasks.due() == set()
     assert not IndexSegment.objects.of(acme.tenant).exists()
     assert not Tombstone.objects.of(acme.tenant).exists()
     for engine in (local, index):

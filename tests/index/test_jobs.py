@@ -90,11 +90,13 @@ def test_what_failed_waits_and_says_why(acme: Customer) -> None:
     lease.release(fault="OSError")
     (job,) = list_jobs(acme.caller, limit=50).jobs
     assert (job.state, job.fault, job.stage) == ("waiting", "OSError", "")
+    assert Compaction.objects.of(acme.tenant).get().finished_at is None
     Compaction.objects.of(acme.tenant).update(leased_until=None)
     again = Lease.take(acme.people.gallery)
     assert again
     assert get_job(acme.caller, job=job.id).fault == ""
     again.release()
+    assert get_job(acme.caller, job=job.id).finished_at
     assert _ids(acme.caller) == []
 
 

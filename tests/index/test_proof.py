@@ -19,8 +19,10 @@ from usearch.index import Index
 from collections_app.operations.collections import create_collection
 from recognition import tasks
 from recognition.index import compaction, files
+from recognition.index.lease import Lease
 from recognition.index.local import LocalIndex, open_segment
-from recognition.index.selftest import RANK_1, RECALL_10, exact_nearest
+from recognition.index.segments import write
+from recognition.index.selftest import RANK_1, RECALL_10, exact_nearest, examine
 from recognition.models import Compaction, IndexSegment
 from tenants.access import system
 from tenants.lifecycle import create_tenant
@@ -271,6 +273,41 @@ def test_a_worker_that_lost_its_lease_cannot_publish(
     assert [path.stem for path in files.sealed_path(acme.tenant.pk, "").parent.glob("*")] == [segment.name]
 
 
+def test_the_sweep_leaves_what_is_being_made_however_long_that_takes(
+    acme: Customer, globex: Customer, segments: LocalIndex, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is written and while it is tested; what a killed worker left goes, its lease has run out."""
+    enrol(segments, acme.people, people(np.random.default_rng(18), 100, 1))
+    killed = Lease.take(globex.people.gallery)
+    assert killed
+    Compaction.objects.of(globex.tenant).update(leased_until=timezone.now())
+    places = [Path(settings.INDEX_OPEN_DIR), files.sealed_path(globex.tenant.pk, "").parent]
+    left = [place / f"{killed.mark}{ending}" for place in places for ending in ("-1.draft", ".segment")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch()
+    seen: set[Path] = set()
+
+    def later(step: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*args: Any, **named: Any) -> Any:
+            result = step(*args, **named)
+            now = {path for place in places for path in place.parent.rglob("*.*") if path.is_file()}
+            for path in now:
+                os.utime(path, (0, 0))
+            tasks.sweep_index.run()
+            assert all(path.exists() for path in now.difference(left))
+            seen.update(now)
+            return result
+
+        return done
+
+    monkeypatch.setattr("recognition.index.segments.write", later(write))
+    monkeypatch.setattr("recognition.index.selftest.examine", later(examine))
+    assert compaction.compact(acme.people.gallery) == 1
+    assert not any(path.exists() for path in left)
+    assert {path.suffix for path in seen.difference(left)} == {".draft", ".segment"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_picture_enrolled_many_times_stays_findable(
     kind: str, acme: Customer, settings: Settings, segments: LocalIndex
@@ -293,7 +330,7 @@ def test_what_is_published_stays_if_no_kind_is_good(
     vectors = people(np.random.default_rng(17), 100, 1)
     ids = enrol(segments, acme.people, vectors)
     compaction.compact(acme.people.gallery)
-    before = IndexSegment.objects.of(acme.tenant).get()
+    before, finished = IndexSegment.objects.of(acme.tenant).get(), Compaction.objects.of(acme.tenant).get().finished_at
     compaction.outdate(acme.people.gallery)
     monkeypatch.setattr("recognition.index.selftest.RANK_1", 1.1)
     with pytest.raises(compaction.NoneGood):
@@ -301,4 +338,5 @@ def test_what_is_published_stays_if_no_kind_is_good(
     assert IndexSegment.objects.of(acme.tenant).get() == before
     found = LocalIndex(segmented=True).search(acme.people.gallery, vectors[0], limit=1_000, floor=ALL)
     assert {one.face_id for one in found} == set(ids)
-    assert Compaction.objects.of(acme.tenant).get().fault == "NoneGood"
+    work = Compaction.objects.of(acme.tenant).get()
+    assert (work.fault, work.finished_at) == ("NoneGood", finished)

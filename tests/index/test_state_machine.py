@@ -73,7 +73,9 @@ def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:  # noqa: C901 --
 
         @rule()
         def compact(self) -> None:
-            compaction.compact(self.home.gallery)
+            due = self.home.pk in tasks.due()
+            assert (compaction.compact(self.home.gallery) > 0) == due
+            assert self.home.pk not in tasks.due()
 
         @rule()
         def rebuild(self) -> None:

@@ -34,5 +34,8 @@ class Command(BaseCommand):
             if options["to"] == "segments":
                 pgvector.move_out(gallery)
                 self.stdout.write(f"{gallery}: out of pgvector; the worker makes its segments.")
-            else:
+                continue
+            try:
                 self.stdout.write(f"{gallery}: {pgvector.move_in(gallery)} templates copied.")
+            except Gallery.DoesNotExist:
+                self.stdout.write(f"{gallery}: erased meanwhile.")
