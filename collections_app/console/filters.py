@@ -70,7 +70,8 @@ class FaceFilter(ConsoleFilter):
         label=_("Liveness below"),
         field_name="liveness",
         lookup_expr="lt",
-        widget=forms.NumberInput(attrs={"step": "0.05", "min": "0", "max": "1"}),
+        min_value=0,
+        max_value=1,
     )
     via = filters.ChoiceFilter(label=_("Enrolled through"), choices=DIALECTS, empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")

@@ -79,9 +79,8 @@ class PolicyForm(ConsoleForm):
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     similarity_threshold = forms.FloatField(
         label=_("Similarity threshold"),
-        min_value=0.0,
+        min_value=-1.0,
         max_value=1.0,
-        widget=forms.NumberInput(attrs={"type": "range", "step": "0.005", "min": "0", "max": "1"}),
         help_text=_("The cosine from which on two faces count as one person."),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
@@ -90,7 +89,6 @@ class PolicyForm(ConsoleForm):
         label=_("Liveness threshold"),
         min_value=0.0,
         max_value=1.0,
-        widget=forms.NumberInput(attrs={"step": "0.01"}),
         help_text=_(
             "0 is a picture of a face, 1 a live face. A passive check of one image stops the simple tricks only."
         ),
