@@ -113,7 +113,7 @@ def _use_a_key(page: Page, acme: Customer) -> None:
 def _read_the_audit_log(page: Page) -> None:
     page.get_by_role("link", name="Audit log").click()
     for action in ("key.revoked", "key.issued", "collection.policy_changed", "face.enrolled", "collection.created"):
-        expect(page.get_by_text(action).first).to_be_visible()
+        expect(page.get_by_role("table").get_by_text(action).first).to_be_visible()
     page.get_by_role("button", name="Verify the chain").click()
     expect(page.get_by_role("status")).to_contain_text("The chain is whole")
     page.get_by_text("Filter and export").click()
