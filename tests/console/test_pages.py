@@ -223,6 +223,16 @@ def test_a_tenant_s_first_owner_comes_in_by_the_link_of_the_command(
     assert AuditEntry.objects.of(tenant).filter(action="member.invited", actor_id="create_tenant").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [(["a b"], "slug: Enter a valid"), (["a" * 51], "slug: .* at most 50"), (["a", "b" * 201], "name: .* at most 200")],
+)
+def test_no_tenant_is_made_under_a_slug_that_no_address_holds(db: None, words: list[str], refusal: str) -> None:
+    with pytest.raises(CommandError, match=refusal):
+        call_command("create_tenant", *words)
+    assert not Tenant.objects.exists()
+
+
 def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
     admin = signed_in(member(acme, "admin"))
     links = [
