@@ -194,7 +194,7 @@ class MergeForm(ConsoleForm):
 class InviteForm(ConsoleForm):
     """Whom to invite, as what."""
 
-    email = forms.EmailField(label=_("Email"))
+    email = forms.EmailField(label=_("Email"), max_length=254)
     role = forms.ChoiceField(label=_("Role"), choices=ROLES, initial="operator")
 
 

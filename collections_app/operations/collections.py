@@ -60,11 +60,10 @@ def find(caller: Caller, collection: str | Node) -> Collection:
         CollectionDeleted: the last one called so is deleted.
     """
     theirs = Collection.objects.of(caller.tenant)
-    if isinstance(collection, Node):
-        return _reachable(caller, collection.id, theirs.filter(node=collection.id))
-    if "\0" in collection:  # no collection is called so, and PostgreSQL cannot even be asked
-        raise CollectionNotFound(collection)
-    return _reachable(caller, collection, theirs.filter(name=collection))
+    field, name = ("node", collection.id) if isinstance(collection, Node) else ("name", collection)
+    if "\0" in name:  # no collection is called so, and PostgreSQL cannot even be asked
+        raise CollectionNotFound(name)
+    return _reachable(caller, name, theirs.filter(**{field: name}))
 
 
 def lock(home: Collection) -> Gallery:

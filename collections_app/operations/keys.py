@@ -136,7 +136,7 @@ def _find(caller: Caller, key: str, *, lock: bool = False) -> ApiKey:
     keys_of_tenant = ApiKey.objects.of(caller.tenant)
     if lock:
         keys_of_tenant = keys_of_tenant.select_for_update()
-    found: ApiKey | None = keys_of_tenant.filter(pk=key).first()
+    found: ApiKey | None = None if "\0" in key else keys_of_tenant.filter(pk=key).first()  # PostgreSQL takes no zero
     if found is None or not _within_reach(caller, found.collections):
         raise KeyNotFound(key)
     return found

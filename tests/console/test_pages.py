@@ -16,11 +16,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from collections_app.models import Collection, Face, HealthReport, Person
 from collections_app.operations.collections import create_collection
+from collections_app.operations.keys import revoke_key
 from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due
 from recognition.models import Compaction, IndexSegment
-from tenants import access, audit
-from tenants.models import AuditEntry, Invitation, Member, Tenant
+from tenants import access, audit, keys
+from tenants.models import ApiKey, AuditEntry, Invitation, Member, Tenant
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, signed_in
 from tests.make import portrait
@@ -403,6 +404,55 @@ def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
     assert (key.requests_per_minute, key.calls_per_day) == (60, 1000)
     assert key.networks == ["192.0.2.0/24", "198.51.100.7/32"]
     assert key.collections == [acme.people.pk]
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "operator", "auditor"])
+def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer, role: str) -> None:
+    """For whoever may not, with forms that are wrong, and of keys that are revoked or not there."""
+    client, may, key = signed_in(member(acme, role)), role in {"owner", "admin"}, acme.issued.key
+    gone = keys.issue(acme.tenant, name="gone", scopes=["read"]).key
+    revoke_key(acme.caller, key=gone.pk)
+    rotate, revoke = (
+        {of: _address(f"key_{name}", key=of) for of in (key.pk, gone.pk, "x\0")} for name in ("rotate", "revoke")
+    )
+    right = {"name": "gate", "scopes": ["search"]}
+    for address, said, status, sentence in (
+        (rotate[key.pk], {"hours": "5"}, 400, "5 is not one of the available choices"),
+        (rotate[key.pk], {}, 400, "This field is required"),
+        (rotate[gone.pk], {"hours": "0"}, 400, "is revoked"),
+        (rotate["x\0"], {"hours": "0"}, 404, "There is no such key"),
+        (revoke["x\0"], {}, 404, "There is no such key"),
+        (_address("keys"), {}, 400, "This field is required"),
+        (_address("keys"), {**right, "days": "0"}, 400, "greater than or equal to 1"),
+        (_address("keys"), {**right, "days": "4000"}, 400, "less than or equal to 3650"),
+        (_address("keys"), {**right, "calls_per_day": "1" * 20}, 400, "less than or equal to 2147483647"),
+        (_address("keys"), {**right, "networks": "here"}, 400, "does not appear to be an IPv4 or IPv6 network"),
+        (_address("keys"), {**right, "scopes": ["all"]}, 400, "all is not one of the available choices"),
+    ):
+        answer = client.post(address, said)
+        assert answer.status_code == (status if may else 403), (address, said)
+        assert (sentence if may else "Your role does not allow this") in answer.content.decode(), (address, said)
+    before, hashed = ApiKey.objects.of(acme.tenant).count(), bytes(key.secret_hash)
+    key.refresh_from_db()
+    assert (before, bytes(key.secret_hash), key.revoked_at) == (2, hashed, None)
+    assert client.post(rotate[key.pk], {"hours": "24"}).status_code == (200 if may else 403)
+    assert client.post(revoke[key.pk]).status_code == (302 if may else 403)
+
+
+def test_a_button_s_form_that_is_wrong_is_refused_with_what_is_wrong(acme: Customer, crowd: Collection) -> None:
+    owner_user = member(acme, "owner")
+    owner, first = signed_in(owner_user), Member.objects.of(acme.tenant).get(user=owner_user)
+    somebody = crowd.people.get(reference="Obama").pk
+    for address, said, sentence in (
+        (_address("member", member=first.pk), {"role": "king"}, "Role: Select a valid choice"),
+        (_address("faces_delete", node=crowd.node), {}, "Faces: This field is required"),
+        (_address("faces_move", node=crowd.node), {"person": "x"}, "Person: Enter a whole number"),
+        (_address("person_merge", node=crowd.node, person=somebody), {}, "The other person: This field is required"),
+        (_address("members"), {"email": f"a@{'b.' * 125}example.com", "role": "auditor"}, "at most 254 characters"),
+    ):
+        answer = owner.post(address, said)
+        assert answer.status_code == 400
+        assert sentence in answer.content.decode()
 
 
 def test_what_nobody_foresaw_leaves_its_traceback_in_the_log(
