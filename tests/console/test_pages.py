@@ -189,6 +189,29 @@ def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collecti
         assert auditor.get(_address(name), {"before": before}).status_code == 200
 
 
+def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: Collection) -> None:
+    """That the calendar knows; and both of its ends in the native API, in whatever zone."""
+    _who(acme, "obama")
+    auditor = signed_in(member(acme, "auditor"))
+    ever, never = {"since": "0001-01-01", "until": "9999-12-31"}, {"since": "9999-12-31", "until": "0001-01-01"}
+    for address in (_address("faces", node=crowd.node), _address("searches")):
+        assert auditor.get(address, ever).context["found"].rows == auditor.get(address).context["found"].rows != ()
+        assert auditor.get(address, never).context["found"].rows == ()
+    assert auditor.get(_address("audit"), ever).context["found"].entries
+    assert not auditor.get(_address("audit"), never).context["found"].entries
+    assert auditor.post(_address("audit_export", form="csv"), ever).status_code == 200
+    for moment in (
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:00-14:00",
+    ):
+        for name in ("since", "until"):
+            answer = Client().get("/api/v1/audit", {name: moment}, headers={"x-api-key": acme.issued.token})
+            assert answer.status_code == (200 if moment.endswith("Z") else 422)
+            assert moment.endswith("Z") or name in answer.json()["errors"]
+
+
 def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
     page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
