@@ -1,5 +1,6 @@
 """What the pages do, beyond who may see them."""
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +15,13 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import DjangoAssertNumQueries
 
-from collections_app.models import Collection, Face, HealthReport, Person
+from collections_app.models import Collection, Face, HealthReport, Person, SearchRecord
 from collections_app.operations.collections import create_collection
 from collections_app.operations.keys import revoke_key
+from collections_app.operations.overview import overview
 from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due
+from recognition.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
 from tenants import access, audit, keys
 from tenants.models import ApiKey, AuditEntry, Invitation, Member, Tenant
@@ -379,6 +382,22 @@ def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> No
     answer = client.get("/faces", headers={"Accept-Language": "ko"})
     assert answer.json()["message"] == "API Key is required."
     assert "Content-Language" not in answer
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 40])
+def test_p95_is_the_nearest_rank(acme: Customer, count: int) -> None:
+    """On the overview, as in the benchmarks: the shortest time within which 95 of 100 were answered."""
+    times = [float(number) for number in range(1, count + 1)]
+    for milliseconds in times:
+        SearchRecord.everywhere.create(
+            tenant=acme.tenant,
+            collection=acme.people,
+            threshold=0.4,
+            outcome="match",
+            gallery_size=1,
+            milliseconds=milliseconds,
+        )
+    assert overview(acme.caller).p95 == percentile(times, 95) == math.ceil(0.95 * count)
 
 
 def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -> None:
