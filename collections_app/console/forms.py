@@ -211,7 +211,7 @@ class TenantForm(ConsoleForm):
     nhn_profile = forms.ChoiceField(
         label=_("Generation of the NHN contract"),
         choices=[
-            ("seed", _("As first published: shared error codes")),
+            ("prerelease", _("Pre-release: shared error codes")),
             ("current", _("Current: a code for each error")),
         ],
         help_text=_("Choose the one that your clients were written for."),

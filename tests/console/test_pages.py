@@ -378,6 +378,18 @@ def test_the_console_speaks_korean_to_those_who_wish(acme: Customer, path: str) 
     assert 'lang="ko"' in answer.content.decode()
 
 
+def test_the_generation_of_the_nhn_contract_is_chosen_by_name(acme: Customer) -> None:
+    admin, codes = signed_in(member(acme, "admin")), {}
+    assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == "prerelease"
+    for profile in ("current", "prerelease"):
+        assert admin.post(_address("settings"), {"name": "Acme", "nhn_profile": profile}).status_code == 302
+        assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == profile
+        path = f"/nhn-face-reco/v1.0/appkeys/{acme.issued.key.pk}/groups/nobody"
+        answer = Client().get(path, headers={"Authorization": acme.issued.secret})
+        codes[profile] = answer.json()["header"]["resultCode"]
+    assert codes == {"current": -40030, "prerelease": -40000}
+
+
 def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> None:
     answer = client.get("/faces", headers={"Accept-Language": "ko"})
     assert answer.json()["message"] == "API Key is required."
