@@ -2,6 +2,7 @@
 
 import math
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due
 from recognition.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
+from recognition.separation import separate
 from tenants import access, audit, keys
 from tenants.models import ApiKey, AuditEntry, Invitation, Member, Tenant
 from tests.conftest import Customer
@@ -107,7 +109,9 @@ def test_a_kept_image_carries_its_place_in_the_original(acme: Customer, crowd: C
         assert top <= max(face.box_y, 0) < face.box_y + face.box_height <= top + height <= face.image_height
 
 
-def test_health_finds_one_person_twice_and_two_under_one_name(acme: Customer, crowd: Collection) -> None:
+def test_health_finds_one_person_twice_and_two_under_one_name(
+    acme: Customer, crowd: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operator, page = signed_in(member(acme, "operator")), _address("health", node=crowd.node)
     sunak = crowd.faces.get(person__reference="Sunak")
     sunak.person = crowd.people.get(reference="Macron")
@@ -129,6 +133,22 @@ def test_health_finds_one_person_twice_and_two_under_one_name(acme: Customer, cr
     assert str(sunak.pk) in {first, second}
     assert sum(report.findings["genuine"]) == 3
     assert sum(report.findings["impostor"]) == 7
+    assert (report.findings["duplicates_found"], report.findings["mixed_found"]) == (1, 1)
+    assert "the clearest of" not in content
+    monkeypatch.setattr("collections_app.tasks.separate", partial(separate, most=0))
+    operator.post(page)
+    examine_collection.run(HealthReport.objects.of(acme.tenant).latest("created_at").pk)
+    assert operator.get(page).content.decode().count("0 · the clearest of 1 found") == 2
+
+
+def test_a_person_s_page_says_that_it_does_not_show_all_faces(
+    acme: Customer, crowd: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auditor = signed_in(member(acme, "auditor"))
+    page = _address("person", node=crowd.node, person=crowd.people.get(reference="Macron").pk)
+    assert "are shown, the newest first" not in auditor.get(page).content.decode()
+    monkeypatch.setattr("collections_app.operations.regroup.MOST_SHOWN", 1)
+    assert "1 are shown, the newest first" in auditor.get(page).content.decode()
 
 
 def test_a_lost_health_job_is_done_by_the_sweep(acme: Customer, crowd: Collection) -> None:

@@ -30,9 +30,8 @@ class FacesView(ConsoleView):
         chosen = FaceFilter(request.GET, faces, people=browse.browse_people(self.caller, collection=home.name))
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
-        total = home.gallery.size if not chosen.in_use else None
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, collection=home, filter=chosen, found=found, total=total, tab="faces")
+        return self.page(template=template, collection=home, filter=chosen, found=found, tab="faces")
 
 
 class FaceView(ConsoleView):
