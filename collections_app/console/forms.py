@@ -109,7 +109,11 @@ class PolicyForm(ConsoleForm):
     )
     consent_required = forms.BooleanField(label=_("Ask for a reference to the person's consent"), required=False)
     retention_days = forms.IntegerField(
-        label=_("Erase faces after so many days"), min_value=1, required=False, help_text=_("Empty: keep them.")
+        label=_("Erase faces after so many days"),
+        min_value=1,
+        max_value=36_500,
+        required=False,
+        help_text=_("Empty: keep them."),
     )
     face_limit = forms.IntegerField(label=_("Most faces"), min_value=1)
 

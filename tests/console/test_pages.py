@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -17,11 +18,11 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import DjangoAssertNumQueries
 
 from collections_app.models import Collection, Face, HealthReport, Person, SearchRecord
-from collections_app.operations.collections import create_collection
+from collections_app.operations.collections import create_collection, update_policy
 from collections_app.operations.keys import revoke_key
 from collections_app.operations.overview import overview
 from collections_app.operations.search import search_by_image
-from collections_app.tasks import examine_collection, examine_due
+from collections_app.tasks import examine_collection, examine_due, expire_faces
 from recognition.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
 from recognition.separation import separate
@@ -372,6 +373,27 @@ def test_a_policy_out_of_bounds_is_shown_by_its_form_and_not_saved(acme: Custome
     assert answer.status_code == 400
     crowd.refresh_from_db()
     assert crowd.similarity_threshold < 1
+
+
+def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: Collection) -> None:
+    """The form, the native API and the policy itself agree; more days than there are dates would stop the worker."""
+    admin, page = signed_in(member(acme, "admin")), _address("collection", node=crowd.node)
+    policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
+    key = {"x-api-key": acme.issued.token}
+    for days, shown, told in ((36_500, 302, 200), (36_501, 400, 422), (10**9, 400, 422)):
+        answer = admin.post(page, policy | {"retention_days": days})
+        assert answer.status_code == shown
+        said = {"retention_days": days}
+        native = Client().patch("/api/v1/collections/people", said, "application/json", headers=key)
+        assert native.status_code == told
+        if shown == 400:
+            assert list(answer.context["form"].errors) == list(native.json()["errors"]) == ["retention_days"]
+            with pytest.raises(ValidationError, match="retention_days"):
+                update_policy(acme.caller, name="people", retention_days=days)
+    crowd.refresh_from_db()
+    assert crowd.retention_days == 36_500
+    expire_faces.run()
+    assert crowd.faces.exists()
 
 
 def test_a_collection_is_deleted_only_under_its_typed_name(acme: Customer, crowd: Collection) -> None:
