@@ -165,7 +165,7 @@ def _measured(faces: int) -> list[dict[str, Any]]:
         for way, query in ways.items():
             said = {name: str(faces // 2) if value == "MIDDLE" else value for name, value in query.items()}
             times = [_seconds(client, address, said) for _ in range(_ROUNDS)]
-            p50, p95 = (round(float(np.percentile(times, share)) * 1000, 1) for share in (50, 95))
+            p50, p95 = (round(index_benchmark.percentile(times, share) * 1000, 1) for share in (50, 95))
             measured.append({"page": page, "asked": way, "p50_ms": p50, "p95_ms": p95})
     return measured
 

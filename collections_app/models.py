@@ -23,6 +23,7 @@ def new_node() -> str:
 
 
 MOST_FACES = 100_000_000  # that a collection may be let grow to
+MOST_DAYS = 36_500  # that a face may be kept for at most, if not for good
 
 
 class Collection(TenantOwned):
@@ -74,7 +75,9 @@ class Collection(TenantOwned):
     duplicates = models.CharField(max_length=8, choices=Duplicates, default=Duplicates.ALLOW)
     quality_gate = models.CharField(max_length=8, choices=QualityGate, default=QualityGate.NONE)
     images = models.CharField(max_length=8, choices=Images, default=Images.NONE)
-    retention_days = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    retention_days = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)]
+    )
     face_limit = models.PositiveIntegerField(
         default=10_000_000, validators=[MinValueValidator(1), MaxValueValidator(MOST_FACES)]
     )

@@ -131,8 +131,9 @@ def verify_templates() -> None:
             if damaged := store.damaged(home.gallery):
                 first = home.faces.filter(pk__in=damaged[:_NAMED_IN_ALERT]).values_list("uuid", flat=True)
                 facts = {"damaged": len(damaged), "faces": sorted(first)}
+                caller = access.system(home.tenant, "verify_templates")
                 with transaction.atomic():
-                    audit.alert(access.system(home.tenant, "verify_templates"), "templates_damaged", home, **facts)
+                    audit.alert(caller, "alert.templates_damaged", home, **facts)
 
 
 def _expire_batch(home: Collection) -> bool:

@@ -253,8 +253,8 @@ def _timed(search: rivals.Search, asked: np.ndarray) -> tuple[list[float], list[
 def _quality(times: list[float], found: list[Sequence[int]], right: list[Sequence[int]]) -> dict[str, Any]:
     pairs = list(zip(found, right, strict=True))
     return {
-        "p50_ms": _percentile(times, 50),
-        "p95_ms": _percentile(times, 95),
+        "p50_ms": round(percentile(times, 50) * 1000, 2),
+        "p95_ms": round(percentile(times, 95) * 1000, 2),
         "rank1": round(float(np.mean([mine[0] == exact[0] for mine, exact in pairs])), 4),
         "recall10": round(float(np.mean([len({*mine} & {*exact}) / _TOP for mine, exact in pairs])), 4),
     }
@@ -266,8 +266,9 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _percentile(seconds: list[float], share: int) -> float:
-    return round(float(np.percentile(seconds, share)) * 1000, 2)
+def percentile(values: Sequence[float], share: int) -> float:
+    """Return the nearest rank: the smallest of the values that so many of 100 do not exceed."""
+    return float(np.percentile(values, share, method="inverted_cdf"))
 
 
 def anonymous_bytes() -> int:

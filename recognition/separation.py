@@ -32,7 +32,8 @@ class Findings:
 
     `genuine` and `impostor` count the pairs of the same person and of two people in BINS equal bins from LOW to HIGH
     (cosines beyond are in the outermost). `duplicates` are the likest faces of two people, one pair for two people,
-    likest first; `mixed` the unlikest faces of one person, one pair a person, unlikest first.
+    likest first; `mixed` the unlikest faces of one person, one pair a person, unlikest first. `duplicates_found` and
+    `mixed_found` say how many such pairs there are, those that these lists have no room for included.
     """
 
     faces: int
@@ -41,6 +42,8 @@ class Findings:
     impostor: tuple[int, ...]
     duplicates: tuple[Pair, ...]
     mixed: tuple[Pair, ...]
+    duplicates_found: int
+    mixed_found: int
 
 
 class _Best:
@@ -49,6 +52,9 @@ class _Best:
     def __init__(self, most: int) -> None:
         self._most = most
         self._pairs: dict[tuple[int, int], Pair] = {}
+
+    def __len__(self) -> int:
+        return len(self._pairs)
 
     def offer(self, key: tuple[int, int], pair: Pair, *, likest: bool) -> None:
         known = self._pairs.get(key)
@@ -102,4 +108,6 @@ def separate(
         impostor=tuple(impostor.tolist()),
         duplicates=duplicates.ranked(likest=True),
         mixed=mixed.ranked(likest=False),
+        duplicates_found=len(duplicates),
+        mixed_found=len(mixed),
     )

@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -23,6 +23,47 @@ from tenants import events, vault
 from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
 from tenants.models import AuditEntry, AuditHead, Tenant
+
+Alert: TypeAlias = Literal["alert.audit_broken", "alert.probing", "alert.templates_damaged"]
+Action: TypeAlias = Literal[
+    "audit.exported",
+    "collection.created",
+    "collection.deleted",
+    "collection.examined",
+    "collection.policy_changed",
+    "collection.renamed",
+    "collection.searched",
+    "data_key.added",
+    "data_key.removed",
+    "face.deleted",
+    "face.enrolled",
+    "face.expired",
+    "face.moved",
+    "face.shown",
+    "face.verified",
+    "image.listed",
+    "image.viewed",
+    "index.rebuild_asked",
+    "key.issued",
+    "key.revoked",
+    "key.rotated",
+    "member.invitation_withdrawn",
+    "member.invited",
+    "member.joined",
+    "member.removed",
+    "member.role_changed",
+    "person.changed",
+    "person.deleted",
+    "person.exported",
+    "tenant.changed",
+    "tenant.created",
+    "tenant.erased",
+    "webhook.created",
+    "webhook.deleted",
+    "webhook.redelivered",
+    "webhook.switched",
+    Alert,
+]
 
 logger = logging.getLogger("faceplane.audit")
 _CANNOT_BE_OPENED = (MasterKeyUnusable, AuditHead.DoesNotExist)
@@ -60,7 +101,7 @@ def start(tenant: Tenant) -> None:
     AuditHead.everywhere.create(tenant=tenant, end=_end(key, 0, ""), wrapped_key=vault.wrap(key, _context(tenant)))
 
 
-def record(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
+def record(caller: Caller, action: Action, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
     """Append an entry; call it last in the transaction of the change, since it takes the chain's row lock.
 
     `facts` must be plain JSON. PostgreSQL keeps no sign of a zero, so none is signed.
@@ -89,18 +130,19 @@ def record(caller: Caller, action: str, target: models.Model | None = None, **fa
     return entry
 
 
-def alert(caller: Caller, action: str, target: models.Model | None = None, **facts: Any) -> int | None:  # noqa: ANN401
-    """Append an entry that somebody should look at, and log it; its action begins with "alert.". Return its number.
+def alert(caller: Caller, action: Alert, target: models.Model | None = None, **facts: Any) -> int | None:  # noqa: ANN401
+    """Append an entry that somebody should look at, and log it; return its number.
 
     It is told even if the chain cannot be opened to take it; then it has none.
     """
     number: int | None
     try:
-        number = record(caller, f"alert.{action}", target, **facts).number
+        number = record(caller, action, target, **facts).number
     except _CANNOT_BE_OPENED:
         number = None
-    events.emit(caller.tenant, events.Kind.AUDIT_ALERT, alert=action, entry=number, facts=facts)
-    logger.warning("alert", extra={"alert": action, "tenant": caller.tenant.slug, "entry": number})
+    name = action.removeprefix("alert.")
+    events.emit(caller.tenant, events.Kind.AUDIT_ALERT, alert=name, entry=number, facts=facts)
+    logger.warning("alert", extra={"alert": name, "tenant": caller.tenant.slug, "entry": number})
     return number
 
 

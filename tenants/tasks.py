@@ -23,5 +23,6 @@ def verify_audits() -> None:
                 logger.info("An audit chain is sound", extra={"tenant": tenant.slug, "entries": found.entries})
             else:
                 logger.error("An audit chain is broken", extra={"tenant": tenant.slug, "broken_at": found.broken_at})
+                caller = system(tenant, "verify_audits")
                 with transaction.atomic():
-                    audit.alert(system(tenant, "verify_audits"), "audit_broken", tenant, broken_at=found.broken_at)
+                    audit.alert(caller, "alert.audit_broken", tenant, broken_at=found.broken_at)

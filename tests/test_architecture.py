@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from collections_app.console.audit_forms import actions
+from collections_app.operations.audit import ACTIONS
+
 ROOT: Path = settings.BASE_DIR
 OURS = [
     file
@@ -85,3 +88,16 @@ def test_the_dialects_are_congruent() -> None:
         assert modules == {"__init__", "urls", "views", "wire", "errors"}
         views, wires = ({file.name for file in folder.glob(f"{name}/*.py")} for name in ("views", "wire"))
         assert views == wires
+
+
+def _written() -> set[str]:
+    """Return the action of each call that appends to the audit log."""
+    calls = [node for file in OURS for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    writes = [call for call in calls if ast.unparse(call.func) in {"audit.record", "audit.alert"}]
+    return {ast.literal_eval(call.args[1]) for call in writes}
+
+
+def test_the_audit_log_is_narrowed_to_what_is_written_and_to_nothing_else() -> None:
+    families = {whole: {name for name, _ in each} for _, ((whole, _), *each) in list(actions())[1:]}
+    assert set().union(*families.values()) == set(ACTIONS) == _written()
+    assert {family: {name for name in ACTIONS if name.startswith(family)} for family in families} == families

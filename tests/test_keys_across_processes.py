@@ -1,7 +1,6 @@
 """Checks 20 and 21 on a running server of two processes: keys end at once, rotate without a gap, and stay apart."""
 
 import os
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from threading import Event
 
 import pytest
 
+from recognition.index_benchmark import percentile
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, web_server
 
@@ -126,7 +126,7 @@ def test_one_tenant_s_burst_hardly_moves_another_s_answers(server: Server) -> No
         return status, time.perf_counter() - began
 
     def p95(times: list[float]) -> float:
-        return statistics.quantiles(times, n=20)[-1]
+        return percentile(times, 95)
 
     def ask() -> list[float]:
         times = [search(other) for _ in range(40)]

@@ -256,7 +256,7 @@ create_webhook(caller, url="https://example.com/hook", kinds=["audit.alert"])
 for number in range(6):
     began = time.monotonic()
     with transaction.atomic():
-        audit.alert(caller, "probing", number=number)
+        audit.alert(caller, "alert.probing", number=number)
     print("took", time.monotonic() - began)
 """
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers

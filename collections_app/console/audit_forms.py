@@ -1,32 +1,41 @@
 """What the audit log can be narrowed by."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-# An action that ends in a dot stands for its family.
-ACTIONS = [
-    ("", _("any")),
-    ("face.", _("faces")),
-    ("person.", _("people")),
-    ("collection.", _("collections")),
-    ("collection.searched", _("searches")),
-    ("key.", _("keys")),
-    ("member.", _("members")),
-    ("webhook.", _("webhooks")),
-    ("index.", _("indexes")),
-    ("image.", _("kept images")),
-    ("tenant.", _("the tenant")),
-    ("alert.", _("alerts")),
-    ("audit.", _("this log")),
-]
+from collections_app.operations.audit import ACTIONS
+
+FAMILIES = {
+    "face": _("faces"),
+    "person": _("people"),
+    "collection": _("collections"),
+    "key": _("keys"),
+    "member": _("members"),
+    "webhook": _("webhooks"),
+    "index": _("indexes"),
+    "image": _("kept images"),
+    "data_key": _("data keys"),
+    "tenant": _("the tenant"),
+    "alert": _("alerts"),
+    "audit": _("this log"),
+}
+
+
+def actions() -> Iterator[tuple[Any, Any]]:
+    """Offer each family whole, by its name and a dot, and each of its actions."""
+    yield "", _("any")
+    for family, label in FAMILIES.items():
+        whole = f"{family}."
+        yield label, [(whole, f"{whole}*"), *((name, name) for name in ACTIONS if name.startswith(whole))]
 
 
 class AuditForm(forms.Form):
     """The filters of the audit log."""
 
-    action = forms.ChoiceField(label=_("What"), choices=ACTIONS, required=False)
+    action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
     actor = forms.CharField(label=_("Key or user id"), required=False)
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ValidationError
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -69,6 +70,13 @@ class ConsoleView(View):
         if pictured:
             pictures.show_faces(self.caller, faces=pictured)
         return answer
+
+    def said(self, form: Form) -> dict[str, Any]:
+        """Return what a form says that has no page to be shown again on; what is wrong with it is refused."""
+        if not form.is_valid():
+            wrong = {form[name].label: " ".join(map(str, each)) for name, each in form.errors.items()}
+            raise ValidationError([f"{label}: {sentence}" for label, sentence in wrong.items()])
+        return form.cleaned_data
 
     def refused(self, error: Exception) -> HttpResponse:
         """Say what went wrong: to htmx in a fragment, else on a page."""

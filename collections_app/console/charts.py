@@ -106,7 +106,7 @@ def false_match_curve(points: Sequence[tuple[float, float]], *, cosine: float, r
     """Draw the false match rate over the threshold, by powers of ten, and where the collection stands."""
 
     def place(at: float, value: float) -> tuple[float, float]:
-        return round(WIDTH * min(max(at, 0), 1), 1), round(HEIGHT * min(-math.log10(max(value, 1e-7)) / 6.5, 1), 1)
+        return round(WIDTH * (at + 1) / 2, 1), round(HEIGHT * min(-math.log10(max(value, 1e-7)) / 6.5, 1), 1)
 
     line = " ".join("{},{}".format(*place(*point)) for point in points)
     return Curve(line, *place(cosine, rate))

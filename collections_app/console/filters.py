@@ -18,6 +18,11 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
 
 
+def day_s_end(day: date) -> datetime:
+    """Return the moment at which a day is over, in UTC; after the last day that can be written there is none."""
+    return midnight(day + timedelta(days=1)) if day < date.max else datetime.max.replace(tzinfo=UTC)
+
+
 class DayFilter(filters.DateFilter):  # type: ignore[misc]  # untyped
     """From or until a day, that day included. A plain comparison, which an index serves; a date's would not."""
 
@@ -31,7 +36,7 @@ class DayFilter(filters.DateFilter):  # type: ignore[misc]  # untyped
         """Compare with midnight."""
         if value is None:
             return rows
-        compared: QuerySet[Any] = super().filter(rows, midnight(value + timedelta(days=self._until)))
+        compared: QuerySet[Any] = super().filter(rows, day_s_end(value) if self._until else midnight(value))
         return compared
 
 
@@ -70,7 +75,8 @@ class FaceFilter(ConsoleFilter):
         label=_("Liveness below"),
         field_name="liveness",
         lookup_expr="lt",
-        widget=forms.NumberInput(attrs={"step": "0.05", "min": "0", "max": "1"}),
+        min_value=0,
+        max_value=1,
     )
     via = filters.ChoiceFilter(label=_("Enrolled through"), choices=DIALECTS, empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")

@@ -74,14 +74,14 @@ def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, Any]]) -> No
 
 
 class PolicyForm(ConsoleForm):
-    """A collection's policy, in the operations' own names."""
+    """A collection's name and policy, in the operations' own names."""
 
+    name = forms.CharField(label=_("Name"), max_length=_LONGEST, help_text=_("Programs name the collection by it."))
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     similarity_threshold = forms.FloatField(
         label=_("Similarity threshold"),
-        min_value=0.0,
+        min_value=-1.0,
         max_value=1.0,
-        widget=forms.NumberInput(attrs={"type": "range", "step": "0.005", "min": "0", "max": "1"}),
         help_text=_("The cosine from which on two faces count as one person."),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
@@ -90,7 +90,6 @@ class PolicyForm(ConsoleForm):
         label=_("Liveness threshold"),
         min_value=0.0,
         max_value=1.0,
-        widget=forms.NumberInput(attrs={"step": "0.01"}),
         help_text=_(
             "0 is a picture of a face, 1 a live face. A passive check of one image stops the simple tricks only."
         ),
@@ -111,7 +110,11 @@ class PolicyForm(ConsoleForm):
     )
     consent_required = forms.BooleanField(label=_("Ask for a reference to the person's consent"), required=False)
     retention_days = forms.IntegerField(
-        label=_("Erase faces after so many days"), min_value=1, required=False, help_text=_("Empty: keep them.")
+        label=_("Erase faces after so many days"),
+        min_value=1,
+        max_value=36_500,
+        required=False,
+        help_text=_("Empty: keep them."),
     )
     face_limit = forms.IntegerField(label=_("Most faces"), min_value=1)
 
@@ -196,7 +199,7 @@ class MergeForm(ConsoleForm):
 class InviteForm(ConsoleForm):
     """Whom to invite, as what."""
 
-    email = forms.EmailField(label=_("Email"))
+    email = forms.EmailField(label=_("Email"), max_length=254)
     role = forms.ChoiceField(label=_("Role"), choices=ROLES, initial="operator")
 
 
@@ -213,7 +216,7 @@ class TenantForm(ConsoleForm):
     nhn_profile = forms.ChoiceField(
         label=_("Generation of the NHN contract"),
         choices=[
-            ("seed", _("As first published: shared error codes")),
+            ("prerelease", _("Pre-release: shared error codes")),
             ("current", _("Current: a code for each error")),
         ],
         help_text=_("Choose the one that your clients were written for."),

@@ -17,6 +17,8 @@ SCOPES = {
     "audit": _("Audit: read the search log and the audit log"),
 }
 
+_MOST = 2**31 - 1
+
 
 class KeyForm(ConsoleForm):
     """A key to be."""
@@ -39,8 +41,10 @@ class KeyForm(ConsoleForm):
         required=False,
         help_text=_("For example 192.0.2.0/24, separated by commas. Empty: from anywhere."),
     )
-    requests_per_minute = forms.IntegerField(label=_("Most requests a minute"), min_value=1, required=False)
-    calls_per_day = forms.IntegerField(label=_("Most calls a day"), min_value=1, required=False)
+    requests_per_minute = forms.IntegerField(
+        label=_("Most requests a minute"), min_value=1, max_value=_MOST, required=False
+    )
+    calls_per_day = forms.IntegerField(label=_("Most calls a day"), min_value=1, max_value=_MOST, required=False)
 
     def __init__(self, *args: Any, scopes: Iterable[str], collections: list[str], **kwargs: Any) -> None:
         """Offer what the member holds: nobody hands out more."""

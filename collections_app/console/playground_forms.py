@@ -61,7 +61,7 @@ class VerdictForm(ConsoleForm):
     pack = forms.CharField(max_length=32, widget=forms.HiddenInput)
     threshold = forms.FloatField(
         label=_("Threshold"),
-        min_value=0,
+        min_value=-1,
         max_value=1,
-        widget=forms.NumberInput(attrs={"type": "range", "step": "0.005", "min": "0", "max": "1"}),
+        widget=forms.NumberInput(attrs={"type": "range"}),
     )

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -40,6 +40,7 @@ _COLUMNS = (
     "facts",
     "digest",
 )
+ACTIONS: tuple[str, ...] = get_args(audit.Action)
 Form: TypeAlias = Literal["csv", "json"]
 
 

@@ -61,13 +61,14 @@ def find(caller: Caller, collection: str | Node) -> Collection:
         CollectionDeleted: the last one called so is deleted.
     """
     theirs = Collection.objects.of(caller.tenant)
+    name = collection.id if isinstance(collection, Node) else collection
+    if "\0" in name:  # no collection is called so, and PostgreSQL cannot even be asked
+        raise CollectionNotFound(name)
     if isinstance(collection, Node):
-        return _reachable(caller, collection.id, theirs.filter(node=collection.id))
-    if "\0" in collection:  # no collection is called so, and PostgreSQL cannot even be asked
-        raise CollectionNotFound(collection)
-    named, ours = theirs.filter(name=collection), as_id(collection)
+        return _reachable(caller, name, theirs.filter(node=name))
+    named, ours = theirs.filter(name=name), as_id(name)
     by_name = ours is None or named.exists()
-    return _reachable(caller, collection, named if by_name else theirs.filter(pk=ours))
+    return _reachable(caller, name, named if by_name else theirs.filter(pk=ours))
 
 
 def lock(home: Collection) -> Gallery:
@@ -156,8 +157,12 @@ def update_collection(caller: Caller, *, collection: str | Node, **changes: Any)
     caller.require(Scope.ADMIN)
     home = find(caller, collection)
     name = {"name": changes.pop("name")} if "name" in changes else {}
+    asked: tuple[tuple[audit.Action, dict[str, Any]], ...] = (
+        ("collection.renamed", name),
+        ("collection.policy_changed", _known(changes, home.pack)),
+    )
     facts = {}
-    for action, said in {"collection.renamed": name, "collection.policy_changed": _known(changes, home.pack)}.items():
+    for action, said in asked:
         if after := {field: value for field, value in said.items() if value != getattr(home, field)}:
             facts[action] = {"before": {field: getattr(home, field) for field in after}, "after": after}
             for field, value in after.items():

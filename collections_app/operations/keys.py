@@ -91,7 +91,7 @@ def issue_key(
     _check_within(caller, bounds)
     with transaction.atomic():
         issued = keys.issue(caller.tenant, name=_name(name), scopes=wanted, collections=ids, **asdict(bounds))
-        _record(caller, "key.issued", issued.key)
+        _record_issue(caller, issued.key)
     return issued
 
 
@@ -136,7 +136,7 @@ def _find(caller: Caller, key: str, *, lock: bool = False) -> ApiKey:
     keys_of_tenant = ApiKey.objects.of(caller.tenant)
     if lock:
         keys_of_tenant = keys_of_tenant.select_for_update()
-    found: ApiKey | None = keys_of_tenant.filter(pk=key).first()
+    found: ApiKey | None = None if "\0" in key else keys_of_tenant.filter(pk=key).first()  # PostgreSQL takes no zero
     if found is None or not _within_reach(caller, found.collections):
         raise KeyNotFound(key)
     return found
@@ -206,10 +206,10 @@ def _check_future(field: str, moment: datetime | None) -> None:
         raise InvalidRequest(field, "must be in the future")
 
 
-def _record(caller: Caller, action: str, key: ApiKey) -> None:
+def _record_issue(caller: Caller, key: ApiKey) -> None:
     audit.record(
         caller,
-        action,
+        "key.issued",
         key,
         scopes=key.scopes,
         collections=None if key.collections is None else [str(pk) for pk in key.collections],

@@ -101,7 +101,7 @@ def list_people(caller: Caller, *, collection: str | Node) -> Iterator[PersonRec
     home = find(caller, collection)
     if home.images == Collection.Images.ORIGINAL:
         with transaction.atomic():
-            audit.record(caller, "images.listed", home, people=home.people.count())
+            audit.record(caller, "image.listed", home, people=home.people.count())
     return _records(home, home.people.order_by("created_at", "pk"))
 
 
@@ -126,7 +126,7 @@ def match_person(
     record = next(_records(home, home.people.filter(pk=match.face.person_id)), None)
     if record and record.images:
         with transaction.atomic():
-            audit.record(caller, "images.viewed", record.person, collection=str(home.pk), images=len(record.images))
+            audit.record(caller, "image.viewed", record.person, collection=str(home.pk), images=len(record.images))
     return PersonMatch(record, match.cosine) if record else None
 
 

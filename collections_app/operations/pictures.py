@@ -57,7 +57,7 @@ def show_faces(caller: Caller, *, faces: Sequence[Face]) -> None:
     """Note in one entry that a page shows these faces; its tickets keep their thumbnails from being told one by one."""
     caller.require(Scope.READ)
     with transaction.atomic():
-        audit.record(caller, "faces.shown", faces=[face.uuid for face in faces])
+        audit.record(caller, "face.shown", faces=[face.uuid for face in faces])
 
 
 def ticket(caller: Caller, *, face: Face) -> str:

@@ -16,7 +16,6 @@ from tenants.access import Caller
 from tenants.models import AuditEntry
 
 _SPAN = timedelta(minutes=1)
-VERIFIED = "face.verified"
 
 
 def watch_searches(caller: Caller, record: SearchRecord) -> None:
@@ -28,8 +27,8 @@ def watch_searches(caller: Caller, record: SearchRecord) -> None:
 
 def watch_verifications(caller: Caller, face: Face) -> None:
     """Record a verification, and raise an alert if the caller verified against the face too often."""
-    audit.record(caller, VERIFIED, face, collection=str(face.collection_id))
-    recent = _entries(caller, VERIFIED).filter(target_kind="face", target_id=str(face.pk))
+    audit.record(caller, "face.verified", face, collection=str(face.collection_id))
+    recent = _entries(caller, "face.verified").filter(target_kind="face", target_id=str(face.pk))
     _alert(caller, face.uuid, recent.count())
 
 
@@ -38,9 +37,9 @@ def _alert(caller: Caller, face: str, probes: int) -> None:
     if probes <= settings.PROBES_PER_MINUTE:
         return
     if not _entries(caller, "alert.probing").filter(facts__face=face).exists():
-        audit.alert(caller, "probing", face=face, probes=probes, seconds=int(_SPAN.total_seconds()))
+        audit.alert(caller, "alert.probing", face=face, probes=probes, seconds=int(_SPAN.total_seconds()))
 
 
-def _entries(caller: Caller, action: str) -> QuerySet[AuditEntry]:
+def _entries(caller: Caller, action: audit.Action) -> QuerySet[AuditEntry]:
     entries = AuditEntry.objects.of(caller.tenant).filter(action=action, actor_id=caller.id)
     return entries.filter(at__gt=timezone.now() - _SPAN)

@@ -22,7 +22,7 @@ def update_tenant(caller: Caller, *, name: str, nhn_profile: str) -> Tenant:
     return tenant
 
 
-def nhn_profile(caller: Caller) -> Literal["seed", "current"]:
+def nhn_profile(caller: Caller) -> Literal["prerelease", "current"]:
     """Return which generation of the NHN contract the tenant speaks."""
     caller.require(Scope.READ)
-    return "current" if caller.tenant.profiles.get("nhn") == "current" else "seed"
+    return "current" if caller.tenant.profiles.get("nhn") == "current" else "prerelease"

@@ -36,7 +36,7 @@ def explain_threshold(caller: Caller, *, pack: str, cosine: float, faces: int) -
     caller.require(Scope.READ)
     scale = packs.get(pack).similarity
     rate = float(scale.false_match_rate(cosine))
-    points = np.linspace(0, 1, 101)
+    points = np.linspace(-1, 1, 201)
     curve = tuple(zip(points.tolist(), scale.false_match_rate(points).tolist(), strict=True))
     measured = cosine <= scale.threshold_for(FALSE_MATCH_RATES[-1])
     return ThresholdMeaning(cosine, float(scale.score(cosine)), rate, faces, rate * faces, measured, curve)

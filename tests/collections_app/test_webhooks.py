@@ -113,7 +113,7 @@ def test_an_alert_is_told(acme: Customer, receiver: str) -> None:
     """Check 21: whoever asks again and again about one face is told of where somebody looks."""
     create_webhook(acme.caller, url=receiver, kinds=["audit.alert"])
     with transaction.atomic():
-        entry = audit.alert(acme.caller, "probing", face="x", probes=51)
+        entry = audit.alert(acme.caller, "alert.probing", face="x", probes=51)
     tasks.deliver_due()
     ((_, content),) = Receiver.heard
     assert json.loads(content)["data"] == {

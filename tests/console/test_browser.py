@@ -11,6 +11,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from collections_app.models import Collection, Receipt, SearchRecord
+from collections_app.operations.collections import update_collection
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.search import search_by_image
@@ -112,7 +113,7 @@ def _use_a_key(page: Page, acme: Customer) -> None:
 def _read_the_audit_log(page: Page) -> None:
     page.get_by_role("link", name="Audit log").click()
     for action in ("key.revoked", "key.issued", "collection.policy_changed", "face.enrolled", "collection.created"):
-        expect(page.get_by_text(action).first).to_be_visible()
+        expect(page.get_by_role("table").get_by_text(action).first).to_be_visible()
     page.get_by_role("button", name="Verify the chain").click()
     expect(page.get_by_role("status")).to_contain_text("The chain is whole")
     page.get_by_text("Filter and export").click()
@@ -261,3 +262,24 @@ def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collec
     page.get_by_role("button", name="Merge them into this one").click()
     expect(page.get_by_text("The two are one person now.")).to_be_visible()
     assert not crowd.people.filter(reference="twin").exists()
+
+
+def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
+    """Numbers that the API may store: with many digits, and a threshold that even two unlike faces reach."""
+    page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.node}/")
+    number = page.get_by_label("Similarity threshold")
+    slider = page.get_by_label("Slide the threshold")
+    for stored in ({"similarity_threshold": 1 / 3}, {"similarity_threshold": -0.4567, "liveness_threshold": 0.12345}):
+        update_collection(acme.caller, collection="people", **stored)
+        page.reload()
+        page.get_by_role("button", name="Save the policy").click()
+        expect(page.get_by_role("status")).to_contain_text("The policy is saved")
+        acme.people.refresh_from_db()
+        assert {name: getattr(acme.people, name) for name in stored} == stored
+        assert float(slider.input_value()) == pytest.approx(stored["similarity_threshold"], abs=0.0025)
+        here = 500 * (stored["similarity_threshold"] + 1)
+        assert float(page.locator("#meaning .fp-here").get_attribute("x1") or 0) == pytest.approx(here, abs=0.1)
+    slider.fill("0.445")
+    assert number.input_value() == "0.445"
+    number.fill("-0.2")
+    assert slider.input_value() == "-0.2"

@@ -1,11 +1,14 @@
 """What the pages do, beyond who may see them."""
 
+import math
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -14,13 +17,17 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import DjangoAssertNumQueries
 
-from collections_app.models import Collection, Face, HealthReport, Person
-from collections_app.operations.collections import create_collection
+from collections_app.models import Collection, Face, HealthReport, Person, SearchRecord
+from collections_app.operations.collections import create_collection, update_collection
+from collections_app.operations.keys import revoke_key
+from collections_app.operations.overview import overview
 from collections_app.operations.search import search_by_image
-from collections_app.tasks import examine_collection, examine_due
+from collections_app.tasks import examine_collection, examine_due, expire_faces
+from recognition.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
-from tenants import access, audit
-from tenants.models import AuditEntry, Invitation, Member, Tenant
+from recognition.separation import separate
+from tenants import access, audit, keys
+from tenants.models import ApiKey, AuditEntry, Invitation, Member, Tenant
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, signed_in
 from tests.make import portrait
@@ -103,7 +110,9 @@ def test_a_kept_image_carries_its_place_in_the_original(acme: Customer, crowd: C
         assert top <= max(face.box_y, 0) < face.box_y + face.box_height <= top + height <= face.image_height
 
 
-def test_health_finds_one_person_twice_and_two_under_one_name(acme: Customer, crowd: Collection) -> None:
+def test_health_finds_one_person_twice_and_two_under_one_name(
+    acme: Customer, crowd: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operator, page = signed_in(member(acme, "operator")), _address("health", node=crowd.node)
     sunak = crowd.faces.get(person__reference="Sunak")
     sunak.person = crowd.people.get(reference="Macron")
@@ -125,6 +134,22 @@ def test_health_finds_one_person_twice_and_two_under_one_name(acme: Customer, cr
     assert str(sunak.pk) in {first, second}
     assert sum(report.findings["genuine"]) == 3
     assert sum(report.findings["impostor"]) == 7
+    assert (report.findings["duplicates_found"], report.findings["mixed_found"]) == (1, 1)
+    assert "the clearest of" not in content
+    monkeypatch.setattr("collections_app.tasks.separate", partial(separate, most=0))
+    operator.post(page)
+    examine_collection.run(HealthReport.objects.of(acme.tenant).latest("created_at").pk)
+    assert operator.get(page).content.decode().count("0 · the clearest of 1 found") == 2
+
+
+def test_a_person_s_page_says_that_it_does_not_show_all_faces(
+    acme: Customer, crowd: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auditor = signed_in(member(acme, "auditor"))
+    page = _address("person", node=crowd.node, person=crowd.people.get(reference="Macron").pk)
+    assert "are shown, the newest first" not in auditor.get(page).content.decode()
+    monkeypatch.setattr("collections_app.operations.regroup.MOST_SHOWN", 1)
+    assert "1 are shown, the newest first" in auditor.get(page).content.decode()
 
 
 def test_a_lost_health_job_is_done_by_the_sweep(acme: Customer, crowd: Collection) -> None:
@@ -188,6 +213,29 @@ def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collecti
         assert auditor.get(_address(name), {"before": before}).status_code == 200
 
 
+def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: Collection) -> None:
+    """That the calendar knows; and both of its ends in the native API, in whatever zone."""
+    _who(acme, "obama")
+    auditor = signed_in(member(acme, "auditor"))
+    ever, never = {"since": "0001-01-01", "until": "9999-12-31"}, {"since": "9999-12-31", "until": "0001-01-01"}
+    for address in (_address("faces", node=crowd.node), _address("searches")):
+        assert auditor.get(address, ever).context["found"].rows == auditor.get(address).context["found"].rows != ()
+        assert auditor.get(address, never).context["found"].rows == ()
+    assert auditor.get(_address("audit"), ever).context["found"].entries
+    assert not auditor.get(_address("audit"), never).context["found"].entries
+    assert auditor.post(_address("audit_export", form="csv"), ever).status_code == 200
+    for moment in (
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:00-14:00",
+    ):
+        for name in ("since", "until"):
+            answer = Client().get("/api/v1/audit", {name: moment}, headers={"x-api-key": acme.issued.token})
+            assert answer.status_code == (200 if moment.endswith("Z") else 422)
+            assert moment.endswith("Z") or name in answer.json()["errors"]
+
+
 def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
     page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
@@ -221,6 +269,16 @@ def test_a_tenant_s_first_owner_comes_in_by_the_link_of_the_command(
     tenant = Tenant.objects.get(slug="first")
     assert Member.objects.of(tenant).get().role == "owner"
     assert AuditEntry.objects.of(tenant).filter(action="member.invited", actor_id="create_tenant").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [(["a b"], "slug: Enter a valid"), (["a" * 51], "slug: .* at most 50"), (["a", "b" * 201], "name: .* at most 200")],
+)
+def test_no_tenant_is_made_under_a_slug_that_no_address_holds(db: None, words: list[str], refusal: str) -> None:
+    with pytest.raises(CommandError, match=refusal):
+        call_command("create_tenant", *words)
+    assert not Tenant.objects.exists()
 
 
 def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
@@ -317,6 +375,42 @@ def test_a_policy_out_of_bounds_is_shown_by_its_form_and_not_saved(acme: Custome
     assert crowd.similarity_threshold < 1
 
 
+def test_a_collection_is_renamed_unless_the_name_is_taken(acme: Customer, crowd: Collection) -> None:
+    admin, page = signed_in(member(acme, "admin")), _address("collection", node=crowd.node)
+    policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
+    create_collection(acme.caller, name="taken")
+    assert admin.post(page, policy | {"name": "taken"}).status_code == 409
+    assert admin.post(page, policy | {"name": "lobby"}).status_code == 302
+    crowd.refresh_from_db()
+    assert crowd.name == "lobby"
+    (entry,) = AuditEntry.objects.of(acme.tenant).filter(action__startswith="collection.", target_id=str(crowd.pk))[1:]
+    assert (entry.action, entry.facts) == (
+        "collection.renamed",
+        {"before": {"name": "people"}, "after": {"name": "lobby"}},
+    )
+
+
+def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: Collection) -> None:
+    """The form, the native API and the policy itself agree; more days than there are dates would stop the worker."""
+    admin, page = signed_in(member(acme, "admin")), _address("collection", node=crowd.node)
+    policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
+    key = {"x-api-key": acme.issued.token}
+    for days, shown, told in ((36_500, 302, 200), (36_501, 400, 422), (10**9, 400, 422)):
+        answer = admin.post(page, policy | {"retention_days": days})
+        assert answer.status_code == shown
+        said = {"retention_days": days}
+        native = Client().patch("/api/v1/collections/people", said, "application/json", headers=key)
+        assert native.status_code == told
+        if shown == 400:
+            assert list(answer.context["form"].errors) == list(native.json()["errors"]) == ["retention_days"]
+            with pytest.raises(ValidationError, match="retention_days"):
+                update_collection(acme.caller, collection="people", retention_days=days)
+    crowd.refresh_from_db()
+    assert crowd.retention_days == 36_500
+    expire_faces.run()
+    assert crowd.faces.exists()
+
+
 def test_a_collection_is_deleted_only_under_its_typed_name(acme: Customer, crowd: Collection) -> None:
     admin, page = signed_in(member(acme, "admin")), _address("collection_delete", node=crowd.node)
     assert admin.post(page, {"typed": "peopel"}).status_code == 400
@@ -341,10 +435,38 @@ def test_the_console_speaks_korean_to_those_who_wish(acme: Customer, path: str) 
     assert 'lang="ko"' in answer.content.decode()
 
 
+def test_the_generation_of_the_nhn_contract_is_chosen_by_name(acme: Customer) -> None:
+    admin, codes = signed_in(member(acme, "admin")), {}
+    assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == "prerelease"
+    for profile in ("current", "prerelease"):
+        assert admin.post(_address("settings"), {"name": "Acme", "nhn_profile": profile}).status_code == 302
+        assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == profile
+        path = f"/nhn-face-reco/v1.0/appkeys/{acme.issued.key.pk}/groups/nobody"
+        answer = Client().get(path, headers={"Authorization": acme.issued.secret})
+        codes[profile] = answer.json()["header"]["resultCode"]
+    assert codes == {"current": -40030, "prerelease": -40000}
+
+
 def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> None:
     answer = client.get("/faces", headers={"Accept-Language": "ko"})
     assert answer.json()["message"] == "API Key is required."
     assert "Content-Language" not in answer
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 40])
+def test_p95_is_the_nearest_rank(acme: Customer, count: int) -> None:
+    """On the overview, as in the benchmarks: the shortest time within which 95 of 100 were answered."""
+    times = [float(number) for number in range(1, count + 1)]
+    for milliseconds in times:
+        SearchRecord.everywhere.create(
+            tenant=acme.tenant,
+            collection=acme.people,
+            threshold=0.4,
+            outcome="match",
+            gallery_size=1,
+            milliseconds=milliseconds,
+        )
+    assert overview(acme.caller).p95 == percentile(times, 95) == math.ceil(0.95 * count)
 
 
 def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -> None:
@@ -393,6 +515,55 @@ def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
     assert (key.requests_per_minute, key.calls_per_day) == (60, 1000)
     assert key.networks == ["192.0.2.0/24", "198.51.100.7/32"]
     assert key.collections == [acme.people.pk]
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "operator", "auditor"])
+def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer, role: str) -> None:
+    """For whoever may not, with forms that are wrong, and of keys that are revoked or not there."""
+    client, may, key = signed_in(member(acme, role)), role in {"owner", "admin"}, acme.issued.key
+    gone = keys.issue(acme.tenant, name="gone", scopes=["read"]).key
+    revoke_key(acme.caller, key=gone.pk)
+    rotate, revoke = (
+        {of: _address(f"key_{name}", key=of) for of in (key.pk, gone.pk, "x\0")} for name in ("rotate", "revoke")
+    )
+    right = {"name": "gate", "scopes": ["search"]}
+    for address, said, status, sentence in (
+        (rotate[key.pk], {"hours": "5"}, 400, "5 is not one of the available choices"),
+        (rotate[key.pk], {}, 400, "This field is required"),
+        (rotate[gone.pk], {"hours": "0"}, 400, "is revoked"),
+        (rotate["x\0"], {"hours": "0"}, 404, "There is no such key"),
+        (revoke["x\0"], {}, 404, "There is no such key"),
+        (_address("keys"), {}, 400, "This field is required"),
+        (_address("keys"), {**right, "days": "0"}, 400, "greater than or equal to 1"),
+        (_address("keys"), {**right, "days": "4000"}, 400, "less than or equal to 3650"),
+        (_address("keys"), {**right, "calls_per_day": "1" * 20}, 400, "less than or equal to 2147483647"),
+        (_address("keys"), {**right, "networks": "here"}, 400, "does not appear to be an IPv4 or IPv6 network"),
+        (_address("keys"), {**right, "scopes": ["all"]}, 400, "all is not one of the available choices"),
+    ):
+        answer = client.post(address, said)
+        assert answer.status_code == (status if may else 403), (address, said)
+        assert (sentence if may else "Your role does not allow this") in answer.content.decode(), (address, said)
+    before, hashed = ApiKey.objects.of(acme.tenant).count(), bytes(key.secret_hash)
+    key.refresh_from_db()
+    assert (before, bytes(key.secret_hash), key.revoked_at) == (2, hashed, None)
+    assert client.post(rotate[key.pk], {"hours": "24"}).status_code == (200 if may else 403)
+    assert client.post(revoke[key.pk]).status_code == (302 if may else 403)
+
+
+def test_a_button_s_form_that_is_wrong_is_refused_with_what_is_wrong(acme: Customer, crowd: Collection) -> None:
+    owner_user = member(acme, "owner")
+    owner, first = signed_in(owner_user), Member.objects.of(acme.tenant).get(user=owner_user)
+    somebody = crowd.people.get(reference="Obama").pk
+    for address, said, sentence in (
+        (_address("member", member=first.pk), {"role": "king"}, "Role: Select a valid choice"),
+        (_address("faces_delete", node=crowd.node), {}, "Faces: This field is required"),
+        (_address("faces_move", node=crowd.node), {"person": "x"}, "Person: Enter a whole number"),
+        (_address("person_merge", node=crowd.node, person=somebody), {}, "The other person: This field is required"),
+        (_address("members"), {"email": f"a@{'b.' * 125}example.com", "role": "auditor"}, "at most 254 characters"),
+    ):
+        answer = owner.post(address, said)
+        assert answer.status_code == 400
+        assert sentence in answer.content.decode()
 
 
 def test_what_nobody_foresaw_leaves_its_traceback_in_the_log(

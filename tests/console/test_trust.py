@@ -73,7 +73,7 @@ def test_whoever_looks_at_a_kept_image_is_told_of_in_the_log(acme: Customer, cro
     client = signed_in(member(acme, "operator"))
     page = client.get(_address("faces", node=crowd.node)).content.decode()
     entries = AuditEntry.objects.of(acme.tenant).filter(actor_name="operator@acme")
-    assert [entry.action for entry in entries] == ["faces.shown"]
+    assert [entry.action for entry in entries] == ["face.shown"]
     assert {*entries[0].facts["faces"]} == {*crowd.faces.values_list("uuid", flat=True)}
     of_page = unescape(re.findall(rf'src="([^"]+{face.uuid}/thumbnail/[^"]*)"', page)[0])
     assert client.get(of_page).status_code == 200

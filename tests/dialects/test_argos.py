@@ -266,7 +266,7 @@ def test_the_policy_is_echoed(argos: ArgosClient, acme: Customer) -> None:
     scale = packs.get("light").similarity
     update_collection(
         acme.caller,
-        name="people",
+        collection="people",
         liveness_on_enrol=True,
         liveness_on_search=True,
         liveness_threshold=0.0,

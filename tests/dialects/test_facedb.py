@@ -165,10 +165,10 @@ def test_whoever_is_handed_images_is_told_of_in_the_log(acme: Customer, facedb: 
     facedb("register-facedb", details("macron_2025"))
     facedb("list-facedb")
     facedb("matching-face", details("macron_2014"))
-    told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="images.").order_by("number")
+    told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="image.").order_by("number")
     assert [(entry.action, entry.actor_id) for entry in told] == [
-        ("images.listed", acme.issued.key.pk),
-        ("images.viewed", acme.issued.key.pk),
+        ("image.listed", acme.issued.key.pk),
+        ("image.viewed", acme.issued.key.pk),
     ]
 
 

@@ -70,7 +70,7 @@ class NhnClient:
 
 @pytest.fixture
 def nhn(acme: Customer) -> NhnClient:
-    """Acme's client, in the held document's generation."""
+    """Acme's client, in the pre-release generation."""
     return NhnClient(acme.issued.key.pk, acme.issued.secret)
 
 

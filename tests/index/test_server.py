@@ -12,8 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from recognition.index_benchmark import percentile
 from tests.index.conftest import Stage
 from tests.make import base64_of, portrait
 from tests.processes import call, web_server
@@ -110,7 +109,7 @@ def test_a_rebuild_under_load_is_not_noticed(stage: Stage) -> None:
     assert wrong == []
     assert rebuilt
     if SOAK:
-        assert np.percentile(times[True], 95) <= 2 * np.percentile(times[False], 95)
+        assert percentile(times[True], 95) <= 2 * percentile(times[False], 95)
 
 
 def test_a_killed_web_process_takes_nothing_acknowledged_with_it(stage: Stage) -> None:

@@ -3,14 +3,13 @@
 import io
 import json
 import zipfile
-from datetime import timedelta
 from typing import Any, get_args
 
 from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView, download
-from collections_app.console.filters import midnight
+from collections_app.console.filters import day_s_end, midnight
 from collections_app.operations import audit
 from tenants.access import Scope
 from tenants.scope import as_id
@@ -73,5 +72,5 @@ def _filters(form: AuditForm) -> audit.Filters:
     if "since" in said:
         said["since"] = midnight(said["since"])
     if "until" in said:
-        said["until"] = midnight(said["until"] + timedelta(days=1))
+        said["until"] = day_s_end(said["until"])
     return audit.Filters(**said)

@@ -8,7 +8,6 @@ from django.utils.translation import ngettext
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import FaceFilter
 from collections_app.console.forms import ChosenFacesForm
-from collections_app.errors import FaceNotFound
 from collections_app.operations import browse, erase, pictures, regroup
 from collections_app.operations.collections import Node, get_collection
 from collections_app.operations.faces import get_face
@@ -31,9 +30,8 @@ class FacesView(ConsoleView):
         chosen = FaceFilter(request.GET, faces, people=browse.browse_people(self.caller, collection=home.name))
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
-        total = home.gallery.size if not chosen.in_use else None
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, collection=home, filter=chosen, found=found, total=total, tab="faces")
+        return self.page(template=template, collection=home, filter=chosen, found=found, tab="faces")
 
 
 class FaceView(ConsoleView):
@@ -76,12 +74,9 @@ class DeleteFacesView(ConsoleView):
     def post(self, request: HttpRequest, node: str) -> HttpResponse:
         """Erase them."""
         home = get_collection(self.caller, name=Node(node))
-        form = ChosenFacesForm(request.POST)
-        if not form.is_valid():
-            return self.refused(FaceNotFound(""))
-        chosen, reason = form.cleaned_data["faces"], form.cleaned_data["reason"]
-        erase.delete_faces(self.caller, collection=home.name, faces=chosen, reason=reason)
-        count = len(set(chosen))
+        said = self.said(ChosenFacesForm(request.POST))
+        erase.delete_faces(self.caller, collection=home.name, **said)
+        count = len(set(said["faces"]))
         sentence = ngettext("%(count)d face is erased.", "%(count)d faces are erased.", count) % {"count": count}
         return self.done(sentence, "faces", node=home.node)
 

@@ -57,8 +57,7 @@ class RotateView(KeysView):
 
     def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
         """Rotate, and show the new secret this once."""
-        form = RotateForm(request.POST)
-        hours = form.cleaned_data["hours"] if form.is_valid() else 0
+        hours = self.said(RotateForm(request.POST))["hours"]
         until = timezone.now() + timedelta(hours=hours) if hours else None
         return self.show(self.blank(), issued=keys.rotate_key(self.caller, key=where["key"], keep_until=until))
 

@@ -39,9 +39,7 @@ class MemberView(ConsoleView):
 
     def post(self, request: HttpRequest, member: int) -> HttpResponse:
         """Change it."""
-        form = RoleForm(request.POST)
-        if form.is_valid():
-            members.change_role(self.caller, member=member, **form.cleaned_data)
+        members.change_role(self.caller, member=member, **self.said(RoleForm(request.POST)))
         return self.done(_("The role is changed."), "members")
 
 

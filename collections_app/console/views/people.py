@@ -10,7 +10,6 @@ from collections_app.console import previews
 from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter
 from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
-from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.operations import browse, people, regroup, subjects
 from collections_app.operations.collections import Node, get_collection
 from collections_app.paging import page_by_time
@@ -128,10 +127,8 @@ class MergeView(ConsoleView):
     def post(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
         """Merge the other one into this one."""
         home = get_collection(self.caller, name=Node(node))
-        form = MergeForm(request.POST)
-        if not form.is_valid():
-            return self.refused(PersonNotFound(request.POST.get("other", "")))
-        kept = regroup.merge_people(self.caller, collection=home.name, person=person, **form.cleaned_data)
+        said = self.said(MergeForm(request.POST))
+        kept = regroup.merge_people(self.caller, collection=home.name, person=person, **said)
         return self.done(_("The two are one person now."), "person", node=home.node, person=kept.pk)
 
 
@@ -143,8 +140,5 @@ class MoveFacesView(ConsoleView):
     def post(self, request: HttpRequest, node: str) -> HttpResponse:
         """Move them: to a person of the collection, or to a new one."""
         home = get_collection(self.caller, name=Node(node))
-        form = MoveFacesForm(request.POST)
-        if not form.is_valid():
-            return self.refused(FaceNotFound(""))
-        target = regroup.move_faces(self.caller, collection=home.name, **form.cleaned_data)
+        target = regroup.move_faces(self.caller, collection=home.name, **self.said(MoveFacesForm(request.POST)))
         return self.done(_("The faces are moved."), "person", node=home.node, person=target.pk)

@@ -212,7 +212,7 @@ class FoundFace(serializers.Serializer[Any]):
     }
 )
 class FoundFaces(serializers.Serializer[Any]):
-    """The answer to POST /search: the held document's fields, and `result` with the scores (decision A3)."""
+    """The answer to POST /search: the fields of its guide, and `result` with the scores (decision A3)."""
 
     message = Always("success")
     searchId = serializers.CharField(source="record.uuid")

@@ -1,6 +1,6 @@
 """NHN Face Recognition's codes: every answer is HTTP 200, and the envelope's header says how it went.
 
-The contract was written twice. The held document shares -40000 and -45000 among many messages; what the vendor runs
+The contract was written twice. The pre-release guide shares -40000 and -45000 among many messages; what the vendor runs
 today gives each a code of its own. The messages are the same: a client that reads them works with both (decision H1).
 """
 
@@ -17,14 +17,14 @@ from collections_app.dialects.base import Answer, translate
 from recognition import errors as recognition
 from tenants import errors as tenants
 
-Profile: TypeAlias = Literal["seed", "current"]
+Profile: TypeAlias = Literal["prerelease", "current"]
 ByProfile: TypeAlias = Mapping[Profile, Answer]
 
 _IMAGE_CODE = -45000
 
 
-def _answers(seed: int, current: int, text: str, current_text: str = "") -> ByProfile:
-    return {"seed": Answer(200, seed, text), "current": Answer(200, current, current_text or text)}
+def _answers(prerelease: int, current: int, text: str, current_text: str = "") -> ByProfile:
+    return {"prerelease": Answer(200, prerelease, text), "current": Answer(200, current, current_text or text)}
 
 
 _INVALID = _answers(-40000, -40000, "InvalidParam")
@@ -32,7 +32,7 @@ _BAD_GROUP_ID = _answers(-40000, -40010, "InvalidGroupID")
 _NO_GROUP = _answers(-40000, -40030, "NotFoundGroupError")
 _BAD_TOKEN = _answers(-40000, -40040, "InvalidTokenError")
 _NO_FACE_ID = _answers(-40000, -40050, "NotFoundFaceIDError")
-_QUOTA = _answers(-40000, -40070, "InvalidParam", "ServiceQuotaExceededException")  # the held document has no quota
+_QUOTA = _answers(-40000, -40070, "InvalidParam", "ServiceQuotaExceededException")  # the pre-release guide has no quota
 _NO_ACCESS = _answers(-41000, -41000, "UnauthorizedAppKey")  # the one code for whatever is wrong with a key (H3)
 _TOO_LARGE = _answers(_IMAGE_CODE, -45020, "ImageTooLargeException")
 _NO_BASE64 = _answers(_IMAGE_CODE, -45030, "InvalidImageFormatException", "InvalidImageBytesException")  # H18
@@ -116,8 +116,8 @@ FIELDS: Mapping[str, ByProfile] = {
 
 
 def profile(word: str | None) -> Profile:
-    """Return the generation of the contract that the tenant's setting names; the held document's unless "current"."""
-    return "current" if word == "current" else "seed"
+    """Return the generation of the contract that the tenant's setting names; the pre-release one unless "current"."""
+    return "current" if word == "current" else "prerelease"
 
 
 def answer(error: Exception, profile: Profile) -> Answer | None:
@@ -159,7 +159,7 @@ def _wrong(codes: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of_image(refused: Answer, which: str) -> Answer:
-    """Say which of two images it is, where the held document does: "Image…Exception:Source" (decision H8)."""
+    """Say which of two images it is, where the pre-release guide does: "Image…Exception:Source" (decision H8)."""
     if refused.code != _IMAGE_CODE or which not in {"source", "target"}:
         return refused
     return replace(refused, text=f"Image{refused.text}:{which.capitalize()}")

@@ -18,6 +18,12 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// A slider and its number show one value; the number is what is sent, with all of its digits.
+document.addEventListener("input", ({ target }) => {
+  const other = document.querySelector(target.dataset.slides ?? `[data-slides="#${target.id}"]`);
+  if (other) other.value = target.value;
+});
+
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit-at-once]")) event.target.form.requestSubmit();
   const bar = document.querySelector("[data-ticked-bar]");

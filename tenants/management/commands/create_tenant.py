@@ -12,7 +12,7 @@ from django.urls import reverse
 from tenants import audit, invitations
 from tenants.access import Caller, system
 from tenants.lifecycle import create_tenant
-from tenants.models import Member
+from tenants.models import Member, Tenant
 
 
 class Command(BaseCommand):
@@ -28,14 +28,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it."""
-        secret = ""
+        slug, secret = options["slug"], ""
+        name = options["name"] or slug
         try:
+            Tenant(slug=slug, name=name).full_clean(validate_unique=False)
             with transaction.atomic():
-                tenant = create_tenant(options["slug"], options["name"] or options["slug"])
+                tenant = create_tenant(slug, name)
                 if options["owner"]:
                     secret = _invite(system(tenant, "create_tenant"), options["owner"])
+        except ValidationError as error:
+            wrong = (f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items())
+            raise CommandError(" ".join(wrong)) from None
         except IntegrityError:
-            message = f"There is a tenant {options['slug']!r} already."
+            message = f"There is a tenant {slug!r} already."
             raise CommandError(message) from None
         self.stdout.write(f"Tenant {tenant.slug} is there (id {tenant.pk}).")
         if secret:

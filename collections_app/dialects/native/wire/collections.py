@@ -28,7 +28,7 @@ class Policy(serializers.Serializer[Any]):
     duplicates = serializers.ChoiceField(_DUPLICATES, required=False)
     quality_gate = serializers.ChoiceField(_GATES, required=False)
     images = serializers.ChoiceField(_IMAGES, required=False)
-    retention_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=36_500)
+    retention_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=models.MOST_DAYS)
     face_limit = serializers.IntegerField(required=False, min_value=1, max_value=models.MOST_FACES)
 
 

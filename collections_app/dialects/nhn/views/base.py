@@ -20,7 +20,7 @@ _SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scale
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LIMITS = {
-    "seed": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
+    "prerelease": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
     "current": ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
 }
 
@@ -29,7 +29,7 @@ class NhnView(DialectView):
     """An endpoint of NHN Face Recognition, in the generation of the contract that the tenant speaks (decision H1)."""
 
     via = "nhn"
-    profile: errors.Profile = "seed"
+    profile: errors.Profile = "prerelease"
 
     def credentials(self, request: Request) -> tuple[str, str]:
         """Read the key's id from the path, and the bare secret from Authorization (decision H3)."""
@@ -86,7 +86,7 @@ def described(operation: str, path: str, answer: Body | None = None, **shapes: A
         operation,
         answer=wire.base.enveloped(answer) if answer else wire.base.Done,
         refusal=wire.base.Refusal,
-        refused=possible(errors.ANSWERS, "seed"),
+        refused=possible(errors.ANSWERS, "prerelease"),
         path={name: _PATH[name] for name in ("app_key", *path.split())},
         **shapes,
     )

@@ -18,7 +18,7 @@ from collections_app.fetch import ImageUrl
 from recognition import packs
 from tenants.models import Tenant
 
-SUCCESS = {"seed": Answer(200, 0, "SUCCESS"), "current": Answer(200, 0, "Success")}  # decision H2
+SUCCESS = {"prerelease": Answer(200, 0, "SUCCESS"), "current": Answer(200, 0, "Success")}  # decision H2
 PORTS = frozenset({80, 443, *range(10_000, 12_001)})  # decision H26
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _TOKEN_SALT, _TOKEN_SECONDS = "nhn.next-token", 3600

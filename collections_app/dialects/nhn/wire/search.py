@@ -190,7 +190,7 @@ class Verified(serializers.Serializer[Any]):
 def _source(face: DetectedFace, width: int, height: int, context: Mapping[str, Any]) -> Json:
     """Show a probe's face: its box and confidence, in the current contract everything (contract 3.4)."""
     [detail] = face_details([face], width, height, context)
-    if context["profile"] == "seed":
+    if context["profile"] == "prerelease":
         detail = {"bbox": detail["bbox"], "confidence": detail["confidence"]}
     return dict(SourceFace(detail).data)
 
