@@ -192,6 +192,14 @@ def memberships(user: "User") -> list[Member]:
     return list(mine.select_related("tenant").order_by("tenant__name"))
 
 
+def waiting() -> Q:
+    """Say which invitations can still be taken: whoever gave one has to be somebody who may give such a place today."""
+    inviting = [role for role, scopes in ROLE_SCOPES.items() if Scope.ADMIN in scopes]
+    rank = Q(inviter__role=Member.Role.OWNER) | Q(inviter__role__in=inviting) & ~Q(role=Member.Role.OWNER)
+    given = Q(inviter=None) | Q(inviter__user__is_active=True) & rank
+    return given & Q(accepted_at=None, expires_at__gt=timezone.now())
+
+
 @wall.everybody()
 def invitation_for(secret: str) -> Invitation:
     """Find the invitation of a link.
@@ -199,8 +207,8 @@ def invitation_for(secret: str) -> Invitation:
     Raises:
         InvitationUnusable: there is none that can still be taken.
     """
-    waiting = Invitation.everywhere.select_related("tenant").filter(accepted_at=None, expires_at__gt=timezone.now())
-    found = waiting.filter(secret_hash=keys.secret_hash(secret), tenant__state=Tenant.State.ACTIVE).first()
+    theirs = {"secret_hash": keys.secret_hash(secret), "tenant__state": Tenant.State.ACTIVE}
+    found = Invitation.everywhere.select_related("tenant").filter(waiting(), **theirs).first()
     if found is None:
         raise InvitationUnusable
     return found

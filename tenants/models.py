@@ -69,8 +69,13 @@ class Member(TenantOwned):
 
 
 class Invitation(TenantOwned):
-    """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256."""
+    """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256.
 
+    It goes with the member who gave it (null: the platform), and opens nothing while they may not give it any more
+    (tenants.access).
+    """
+
+    inviter = models.ForeignKey(Member, on_delete=models.CASCADE, null=True, related_name="+")
     email = models.EmailField()
     role = models.CharField(max_length=16, choices=Member.Role)
     secret_hash = models.BinaryField(max_length=32, unique=True)

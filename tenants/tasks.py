@@ -4,10 +4,11 @@ import logging
 
 from celery import shared_task
 from django.db import transaction
+from django.utils import timezone
 
 from tenants import audit
 from tenants.access import system
-from tenants.models import Tenant
+from tenants.models import Invitation, Tenant
 from tenants.queue import apart
 
 logger = logging.getLogger("faceplane.tasks")
@@ -25,3 +26,9 @@ def verify_audits() -> None:
                 logger.error("An audit chain is broken", extra={"tenant": tenant.slug, "broken_at": found.broken_at})
                 with transaction.atomic():
                     audit.alert(system(tenant, "verify_audits"), "audit_broken", tenant, broken_at=found.broken_at)
+
+
+@shared_task
+def forget_invitations() -> None:
+    """Delete invitations that are past their time, taken or not, with the addresses in them."""
+    Invitation.everywhere.filter(expires_at__lte=timezone.now()).delete()

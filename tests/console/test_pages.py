@@ -21,6 +21,7 @@ from collections_app.tasks import examine_collection, examine_due
 from recognition.models import Compaction, IndexSegment
 from tenants import access, audit
 from tenants.models import AuditEntry, Invitation, Member, Tenant
+from tenants.tasks import forget_invitations
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, signed_in
 from tests.make import portrait
@@ -234,6 +235,67 @@ def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
     Invitation.objects.of(acme.tenant).filter(pk=second.pk).update(expires_at=timezone.now())
     for link in links:
         assert Client().get(link.removeprefix("http://testserver")).status_code == 404
+
+
+def _invited(inviter: Client, role: str) -> str:
+    """Invite somebody, and return where the link leads."""
+    page = inviter.post(_address("members"), {"email": "friend@example.com", "role": role})
+    return str(page.context["link"]).removeprefix("http://testserver")
+
+
+def _opens(link: str) -> bool:
+    return Client().get(link).status_code == 200
+
+
+def test_an_invitation_is_worth_what_whoever_gave_it_may_give(acme: Customer) -> None:
+    """Demoted, shut out or removed: the link opens nothing, and is not shown; one of somebody else's still does."""
+    boss, leaver = member(acme, "admin"), User.objects.create_user("leaver")
+    member(acme, "owner")  # one has to stay
+    place = Member.everywhere.create(tenant=acme.tenant, user=leaver, role="owner")
+    owner, other = signed_in(leaver), signed_in(boss)
+    as_owner, as_admin, theirs = _invited(owner, "owner"), _invited(owner, "admin"), _invited(other, "admin")
+    for role, shut, opening in (
+        ("owner", False, {as_owner, as_admin}),
+        ("admin", False, {as_admin}),
+        ("operator", False, set()),
+        ("owner", True, set()),
+    ):
+        Member.everywhere.filter(pk=place.pk).update(role=role)
+        User.objects.filter(pk=leaver.pk).update(is_active=not shut)
+        assert {link for link in (as_owner, as_admin, theirs) if _opens(link)} == {*opening, theirs}
+        shown = other.get(_address("members")).context["team"].invitations
+        assert len(shown) == 1 + len(opening)
+    place.role = "admin"
+    place.save()
+    User.objects.filter(pk=leaver.pk).update(is_active=True)
+    assert _opens(as_admin)
+    other.post(_address("member_remove", member=place.pk))
+    assert not _opens(as_admin)
+    assert Invitation.objects.of(acme.tenant).get().inviter == Member.objects.of(acme.tenant).get(user=boss)
+
+
+def test_an_invitation_that_lapses_while_somebody_takes_it_makes_no_member(
+    acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boss = member(acme, "admin")
+    link = _invited(signed_in(boss), "admin")
+    found = access.invitation_for(link.rstrip("/").rpartition("/")[2])
+    monkeypatch.setattr(access, "invitation_for", lambda _secret: found)
+    Member.objects.of(acme.tenant).filter(user=boss).update(role="auditor")
+    chosen = {"username": "friend", "password1": PASSWORD, "password2": PASSWORD}
+    Client(raise_request_exception=False).post(link, chosen)
+    assert Member.objects.of(acme.tenant).get().user == boss
+
+
+def test_an_invitation_is_forgotten_when_its_time_is_over(acme: Customer) -> None:
+    admin = signed_in(member(acme, "admin"))
+    kept, old = _invited(admin, "auditor"), _invited(admin, "auditor")
+    last = Invitation.objects.of(acme.tenant).order_by("-pk")[:1].get()
+    assert last.expires_at - last.created_at <= timedelta(days=7)
+    Invitation.objects.of(acme.tenant).filter(pk=last.pk).update(expires_at=timezone.now(), accepted_at=timezone.now())
+    forget_invitations()
+    assert Invitation.objects.of(acme.tenant).count() == 1
+    assert (_opens(kept), _opens(old)) == (True, False)
 
 
 def test_only_owners_deal_with_owners_and_one_stays(acme: Customer) -> None:
