@@ -16,6 +16,8 @@ from config import env
 from config.files import storage_at
 from config.secrets import generated, printed
 
+os.umask(0o077)  # what any of our processes writes, no other user of the host reads
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
 DATA_DIR.mkdir(parents=True, exist_ok=True)
