@@ -166,7 +166,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
-    "forget-invitations": {"task": "tenants.tasks.forget_invitations", "schedule": timedelta(hours=1)},
+    "forget": {"task": "tenants.tasks.forget", "schedule": timedelta(hours=1)},
     "verify-templates": {"task": "collections_app.tasks.verify_templates", "schedule": crontab(hour=3, minute=10)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from tenants import audit
+from tenants import audit, limits
 from tenants.access import system
 from tenants.models import Invitation, Tenant
 from tenants.queue import apart
@@ -29,6 +29,7 @@ def verify_audits() -> None:
 
 
 @shared_task
-def forget_invitations() -> None:
-    """Delete invitations that are past their time, taken or not, with the addresses in them."""
+def forget() -> None:
+    """Delete invitations that are past their time, taken or not, and what was counted in windows that are."""
     Invitation.everywhere.filter(expires_at__lte=timezone.now()).delete()
+    limits.forget()

@@ -176,18 +176,14 @@ class Migration(migrations.Migration):
             name='Allowance',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(blank=True, help_text="A key's id; empty: the tenant as a whole.", max_length=24)),
+                ('subject', models.CharField(help_text='What is limited: a key, a tenant, letters to an account.', max_length=64)),
                 ('seconds', models.PositiveIntegerField(help_text='How long a window is.')),
                 ('start', models.PositiveBigIntegerField(default=0, help_text='When the present one began, in epoch seconds.')),
                 ('taken', models.PositiveBigIntegerField(default=0)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'subject', 'seconds'), name='allowance_of_subject')],
+                'constraints': [models.UniqueConstraint(fields=('subject', 'seconds'), name='allowance_of_subject')],
             },
-            managers=[
-                ('everywhere', django.db.models.manager.Manager()),
-            ],
         ),
         migrations.CreateModel(
             name='DataKey',

@@ -1,5 +1,6 @@
 """What the pages do, beyond who may see them."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -20,8 +21,8 @@ from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due
 from recognition.models import Compaction, IndexSegment
 from tenants import access, audit
-from tenants.models import AuditEntry, Invitation, Member, Tenant
-from tenants.tasks import forget_invitations
+from tenants.models import Allowance, AuditEntry, Invitation, Member, Tenant
+from tenants.tasks import forget
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, signed_in
 from tests.make import portrait
@@ -293,7 +294,7 @@ def test_an_invitation_is_forgotten_when_its_time_is_over(acme: Customer) -> Non
     last = Invitation.objects.of(acme.tenant).order_by("-pk")[:1].get()
     assert last.expires_at - last.created_at <= timedelta(days=7)
     Invitation.objects.of(acme.tenant).filter(pk=last.pk).update(expires_at=timezone.now(), accepted_at=timezone.now())
-    forget_invitations()
+    forget()
     assert Invitation.objects.of(acme.tenant).count() == 1
     assert (_opens(kept), _opens(old)) == (True, False)
 
@@ -361,6 +362,66 @@ def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client)
     client.post(form, {"new_password1": "a wholly new phrase", "new_password2": "a wholly new phrase"})
     renewed = client.post("/account/login/", {"username": "owner@acme", "password": "a wholly new phrase"})
     assert renewed["Location"] == "/console/"
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count from nothing, and let no hour end meanwhile."""
+    monkeypatch.setattr("tenants.limits._leases", {})
+    monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
+
+
+def _forgets(address: str, place: str) -> tuple[object, ...]:
+    """Ask for a new password from somewhere; return what one sees, but for tokens, which are 64 letters."""
+    client = Client(REMOTE_ADDR=place)
+    answer = client.post("/account/forgotten/", {"email": address})
+    page = client.get("/account/forgotten/sent/").content
+    told = re.sub(rb'"\w{64}"', b"", page)
+    return answer.status_code, answer["Location"], answer.content, *sorted(answer.headers), told
+
+
+def _sent_to(address: str) -> int:
+    return sum(letter.to == [address] for letter in mail.outbox)
+
+
+@pytest.mark.usefixtures("counts")
+def test_few_letters_an_hour_go_to_one_account_and_nobody_sees_which(acme: Customer) -> None:
+    member(acme, "owner")
+    member(acme, "admin")
+    seen = {_forgets("owner@example.com", f"192.0.2.{number}") for number in range(8)}
+    seen |= {_forgets("nobody@example.com", f"192.0.2.{number}") for number in range(8)}
+    assert _sent_to("owner@example.com") == len(mail.outbox) == 5
+    (one,) = seen
+    assert one[:2] == (302, "/account/forgotten/sent/")
+    _forgets("admin@example.com", "192.0.2.1")
+    assert _sent_to("admin@example.com") == 1
+
+
+@pytest.mark.usefixtures("counts")
+@pytest.mark.parametrize(
+    ("places", "another"),
+    [
+        (["192.0.2.1", "::ffff:192.0.2.1"], "::ffff:192.0.2.2"),
+        (["2001:db8::1", "2001:db8::ffff:1"], "2001:db8:0:1::1"),
+        (["", "nonsense"], "192.0.2.1"),
+    ],
+)
+def test_few_letters_an_hour_are_sent_for_one_place(acme: Customer, places: list[str], another: str) -> None:
+    """Asking for addresses that nobody has counts too, or one would see which somebody has."""
+    member(acme, "owner")
+    for number in range(20):
+        _forgets("nobody@example.com", places[number % 2])
+    for place in places:
+        _forgets("owner@example.com", place)
+    assert mail.outbox == []
+    _forgets("owner@example.com", another)
+    assert len(mail.outbox) == 1
+    assert Allowance.objects.exists()
+    forget()
+    assert Allowance.objects.exists()
+    Allowance.objects.update(start=1_800_000_000 - 86_400)
+    forget()
+    assert not Allowance.objects.exists()
 
 
 def test_the_audit_log_shows_a_broken_chain(acme: Customer) -> None:
