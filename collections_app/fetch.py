@@ -3,6 +3,9 @@
 A host's name is resolved once, every address it has is checked, and the connection goes to an address that was checked,
 so a name that answers otherwise the second time gains nothing. Every redirect starts again from the top. What comes
 back is bytes and no more: what they are is for the decoder to find out, whatever the server says they are.
+
+Whoever waits for a slow server keeps one of our threads waiting. So a few images are fetched at once, half of them for
+one tenant at most, and as many wait for a moment; whoever comes then is told to come again.
 """
 
 import http.client
@@ -27,11 +30,13 @@ from urllib3.util import Url, parse_url
 
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from recognition.errors import ImageTooLarge
+from recognition.turns import Turns
 
 TOTAL_SECONDS = 8.0  # for everything: names, redirects, the last byte
 SILENT_SECONDS = 3.0  # for one connection to come about, and between two parts of an answer
 REDIRECTS = 3
 _LONGEST_URL = 2048
+_WAIT_SECONDS = 1.0
 _CHUNK = 64 * 1024
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
@@ -72,8 +77,8 @@ _METADATA = ip_network("fd00:ec2::/32")
 # Where our own API lets images and webhooks be: the web's well-known ports, and every one that needs no privilege.
 PORTS = frozenset({80, 443, *range(1024, 65536)})
 
-# getaddrinfo knows no timeout, so it is waited for from outside.
-_RESOLVERS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+# getaddrinfo knows no timeout, so it is waited for from outside; what was given up may go on for half a minute.
+_RESOLVERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +89,22 @@ class ImageUrl:
     ports: frozenset[int]
 
 
-def load(image: bytes | ImageUrl, *, max_bytes: int) -> bytes:
-    """Return an image's bytes, fetched where they are given by URL.
+def load(image: bytes | ImageUrl, *, lane: int, max_bytes: int) -> bytes:
+    """Return an image's bytes, fetched where they are given by URL; a lane is a tenant, as in recognition.turns.
 
     Raises:
         ImageUrlRefused: the URL is malformed or not allowed, or there is nothing at it.
         ImageUrlTimeout: the server took too long.
         recognition.errors.ImageTooLarge: it is larger than `max_bytes`; no more than that was read.
+        recognition.errors.Busy: too many images are being fetched.
     """
     if isinstance(image, bytes):
         return image
+    with _turns().turn(lane):
+        return _fetched(image, max_bytes)
+
+
+def _fetched(image: ImageUrl, max_bytes: int) -> bytes:
     deadline = time.monotonic() + TOTAL_SECONDS
     url = image.url
     for _ in range(REDIRECTS + 1):
@@ -288,6 +299,12 @@ def _end(connection: socket.socket, over: threading.Event) -> None:
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
     except OSError:  # it ended by itself just now
         return
+
+
+@lru_cache(maxsize=1)
+def _turns() -> Turns:
+    slots = settings.FETCH_SLOTS
+    return Turns(slots, slots, _WAIT_SECONDS, own=max(1, slots // 2))
 
 
 @lru_cache(maxsize=1)

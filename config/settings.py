@@ -16,6 +16,8 @@ from config import env
 from config.files import storage_at
 from config.secrets import generated, printed
 
+os.umask(0o077)  # what any of our processes writes, no other user of the host reads
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
 DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -164,6 +166,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
+    "forget": {"task": "tenants.tasks.forget", "schedule": timedelta(hours=1)},
     "verify-templates": {"task": "collections_app.tasks.verify_templates", "schedule": crontab(hour=3, minute=10)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
@@ -204,6 +207,8 @@ IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
+# In each process: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
+FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
 PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one face by one key raises an alert
 # Where processes agree on rate limits and daily quotas: "database", or redis://…
 LIMITS_URL = env.text("LIMITS_URL", "database")

@@ -6,7 +6,7 @@ everybody wait for an answer that comes too late.
 """
 
 import threading
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,9 +21,11 @@ _LANE_SHARE = 0.75  # of the queue: a single lane never fills it
 class Turns:
     """A number of slots, and the queue before them."""
 
-    def __init__(self, slots: int, queue: int, seconds: float) -> None:
-        """Allow `slots` at once, `queue` waiting, each for at most `seconds`."""
+    def __init__(self, slots: int, queue: int, seconds: float, own: int | None = None) -> None:
+        """Allow `slots` at once, of one lane `own` if that is given; `queue` waiting, each for at most `seconds`."""
         self._free = slots
+        self._own = own or slots
+        self._held: Counter[int] = Counter()
         self._queue = queue
         self._lane = max(1, int(queue * _LANE_SHARE))
         self._seconds = seconds
@@ -44,13 +46,13 @@ class Turns:
         try:
             yield
         finally:
-            self._next()
+            self._leave(lane)
 
     def _enter(self, lane: int) -> threading.Event | None:
         """Take a free slot (None) or a place in the queue (what will be called out)."""
         with self._lock:
-            if self._free:
-                self._free -= 1
+            if self._free and self._held[lane] < self._own:
+                self._take(lane)
                 return None
             own = self._lanes.get(lane, ())
             if self._waiting >= self._queue or len(own) >= self._lane:
@@ -69,16 +71,23 @@ class Turns:
             self._tidy(lane)
             return True
 
-    def _next(self) -> None:
-        """Hand the slot to the lane that has waited longest for its turn, or lay it down."""
+    def _leave(self, lane: int) -> None:
+        """Lay the slot down, for the lane that has waited longest for its turn and may have one more."""
         with self._lock:
-            if not self._lanes:
-                self._free += 1
-                return
-            lane = next(iter(self._lanes))
-            self._lanes[lane].popleft().set()
-            self._lanes.move_to_end(lane)
-            self._tidy(lane)
+            self._free += 1
+            self._held[lane] -= 1
+            if not self._held[lane]:
+                del self._held[lane]
+            following = next((waiting for waiting in self._lanes if self._held[waiting] < self._own), None)
+            if following is not None:
+                self._take(following)
+                self._lanes[following].popleft().set()
+                self._lanes.move_to_end(following)
+                self._tidy(following)
+
+    def _take(self, lane: int) -> None:
+        self._free -= 1
+        self._held[lane] += 1
 
     def _tidy(self, lane: int) -> None:
         self._waiting -= 1

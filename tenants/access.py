@@ -56,12 +56,12 @@ ROLE_SCOPES: dict[str, frozenset[Scope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most so many calls in each window of so many seconds, for a key or (no subject) for the tenant as a whole."""
+    """At most so many calls in each window of so many seconds: of a key, a tenant as a whole, or what else is named."""
 
     MINUTE: ClassVar[int] = 60
+    HOUR: ClassVar[int] = 3_600
     DAY: ClassVar[int] = 86_400
 
-    tenant_id: int
     subject: str
     seconds: int
     most: int
@@ -151,10 +151,10 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
 def _limits(key: ApiKey) -> Iterator[Limit]:
     """Yield what limits a call with the key; minutes first, so that what is too fast does not use the day up."""
     for seconds, name in ((Limit.MINUTE, "requests_per_minute"), (Limit.DAY, "calls_per_day")):
-        for subject, row in ((key.pk, key), ("", key.tenant)):
+        for subject, row in ((key.pk, key), (f"tenant {key.tenant_id}", key.tenant)):
             most = getattr(row, name)
             if most is not None:
-                yield Limit(key.tenant_id, subject, seconds, most)
+                yield Limit(subject, seconds, most)
 
 
 def _mark_used(key: ApiKey, now: datetime) -> None:
@@ -192,6 +192,14 @@ def memberships(user: "User") -> list[Member]:
     return list(mine.select_related("tenant").order_by("tenant__name"))
 
 
+def waiting() -> Q:
+    """Say which invitations can still be taken: whoever gave one has to be somebody who may give such a place today."""
+    inviting = [role for role, scopes in ROLE_SCOPES.items() if Scope.ADMIN in scopes]
+    rank = Q(inviter__role=Member.Role.OWNER) | Q(inviter__role__in=inviting) & ~Q(role=Member.Role.OWNER)
+    given = Q(inviter=None) | Q(inviter__user__is_active=True) & rank
+    return given & Q(accepted_at=None, expires_at__gt=timezone.now())
+
+
 @wall.everybody()
 def invitation_for(secret: str) -> Invitation:
     """Find the invitation of a link.
@@ -199,8 +207,8 @@ def invitation_for(secret: str) -> Invitation:
     Raises:
         InvitationUnusable: there is none that can still be taken.
     """
-    waiting = Invitation.everywhere.select_related("tenant").filter(accepted_at=None, expires_at__gt=timezone.now())
-    found = waiting.filter(secret_hash=keys.secret_hash(secret), tenant__state=Tenant.State.ACTIVE).first()
+    theirs = {"secret_hash": keys.secret_hash(secret), "tenant__state": Tenant.State.ACTIVE}
+    found = Invitation.everywhere.select_related("tenant").filter(waiting(), **theirs).first()
     if found is None:
         raise InvitationUnusable
     return found

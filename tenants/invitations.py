@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from tenants.access import waiting
 from tenants.errors import InvitationUnusable
 from tenants.keys import secret_hash
 from tenants.models import Invitation, Member, Tenant
@@ -14,11 +15,14 @@ from tenants.models import Invitation, Member, Tenant
 LASTS = timedelta(days=7)
 
 
-def issue(tenant: Tenant, *, email: str, role: str, invited_by: str) -> tuple[Invitation, str]:
-    """Make an invitation; its secret is in the answer and nowhere else."""
+def issue(
+    tenant: Tenant, *, email: str, role: str, invited_by: str, inviter: Member | None = None
+) -> tuple[Invitation, str]:
+    """Make an invitation, from a member or from the platform; its secret is in the answer and nowhere else."""
     secret = secrets.token_urlsafe(32)
     invitation = Invitation.everywhere.create(
         tenant=tenant,
+        inviter=inviter,
         email=email,
         role=role,
         secret_hash=secret_hash(secret),
@@ -35,8 +39,9 @@ def accept(invitation: Invitation, user: User) -> Member:
         InvitationUnusable: somebody else was faster.
     """
     with transaction.atomic():
-        waiting = Invitation.objects.of(invitation.tenant).filter(pk=invitation.pk, accepted_at=None)
-        if not waiting.update(accepted_at=timezone.now()):
+        invitation.tenant.lock()  # nobody's role changes meanwhile
+        offered = Invitation.objects.of(invitation.tenant).filter(waiting(), pk=invitation.pk)
+        if not offered.update(accepted_at=timezone.now()):
             raise InvitationUnusable
         member = Member.objects.of(invitation.tenant).filter(user=user).first()
         return member or Member.everywhere.create(tenant=invitation.tenant, user=user, role=invitation.role)

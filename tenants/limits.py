@@ -21,7 +21,7 @@ from django.db import transaction
 
 from tenants.access import Caller, Limit
 from tenants.errors import QuotaExceeded, TooManyRequests
-from tenants.models import Allowance, Tenant
+from tenants.models import Allowance
 
 logger = logging.getLogger("faceplane.limits")
 _PART = 32  # a lease is this part of what is left
@@ -42,7 +42,7 @@ return lease
 class Ledger(Protocol):
     """Where processes agree on what is left."""
 
-    def lease(self, tenant: Tenant, limit: Limit, start: int) -> int:
+    def lease(self, limit: Limit, start: int) -> int:
         """Take a part of what is left of the limit in the window that began at `start`; 0: nothing is."""
 
 
@@ -53,13 +53,22 @@ def admit(caller: Caller) -> None:
         TooManyRequests: a limit a minute is reached.
         QuotaExceeded: a limit a day is reached.
     """
-    now = time.time()
     for limit in caller.limits:
-        if not _lease(limit).take(caller.tenant, int(now // limit.seconds) * limit.seconds):
-            wait = limit.seconds - now % limit.seconds
+        if not passes(limit):
+            wait = limit.seconds - time.time() % limit.seconds
             if limit.seconds == Limit.DAY:
                 raise QuotaExceeded("calls_per_day", limit.most, retry_after=wait)
             raise TooManyRequests(wait)
+
+
+def passes(limit: Limit) -> bool:
+    """Count a call, if it is within the limit; tell whether it is."""
+    return _lease(limit).take(int(time.time() // limit.seconds) * limit.seconds)
+
+
+def forget() -> None:
+    """Drop what was counted in windows that are over."""
+    Allowance.objects.filter(start__lt=time.time() - Limit.DAY).delete()
 
 
 @dataclass(slots=True)
@@ -72,13 +81,13 @@ class _Lease:
     spent: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, tenant: Tenant, start: int) -> bool:
+    def take(self, start: int) -> bool:
         """Take one call, leasing more when there is none; once nothing is left, ask nobody until the next window."""
         with self.lock:
             if self.start != start:
                 self.start, self.calls, self.spent = start, 0, False
             if not self.calls and not self.spent:
-                self.calls = _ledger(settings.LIMITS_URL).lease(tenant, self.limit, start)
+                self.calls = _ledger(settings.LIMITS_URL).lease(self.limit, start)
                 self.spent = not self.calls
             if not self.calls:
                 return False
@@ -105,14 +114,14 @@ def _part(left: int) -> int:
 class DatabaseLedger:
     """One row a limit, reset when its window begins."""
 
-    def lease(self, tenant: Tenant, limit: Limit, start: int) -> int:
+    def lease(self, limit: Limit, start: int) -> int:
         """See Ledger."""
         name = {"subject": limit.subject, "seconds": limit.seconds}
-        rows = Allowance.objects.of(tenant).filter(**name)
+        rows = Allowance.objects.filter(**name)
         with transaction.atomic():
             row = rows.select_for_update(no_key=True).first()
             if row is None:
-                Allowance.everywhere.bulk_create([Allowance(tenant=tenant, **name)], ignore_conflicts=True)
+                Allowance.objects.bulk_create([Allowance(**name)], ignore_conflicts=True)
                 row = rows.select_for_update(no_key=True).get()
             if row.start < start:
                 row.start, row.taken = start, 0
@@ -135,10 +144,10 @@ class RedisLedger:
         self._alone: dict[Limit, tuple[int, int]] = {}
         self._again = 0.0
 
-    def lease(self, tenant: Tenant, limit: Limit, start: int) -> int:
+    def lease(self, limit: Limit, start: int) -> int:
         """See Ledger."""
         if time.monotonic() >= self._again:
-            key = f"faceplane:limit:{tenant.pk}:{limit.subject}:{limit.seconds}:{start}"
+            key = f"faceplane:limit:{limit.subject}:{limit.seconds}:{start}"
             try:
                 return int(self._script([key], [limit.most, limit.seconds + 60, _PART, _LARGEST_LEASE]))
             except redis.RedisError as error:

@@ -69,8 +69,13 @@ class Member(TenantOwned):
 
 
 class Invitation(TenantOwned):
-    """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256."""
+    """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256.
 
+    It goes with the member who gave it (null: the platform), and opens nothing while they may not give it any more
+    (tenants.access).
+    """
+
+    inviter = models.ForeignKey(Member, on_delete=models.CASCADE, null=True, related_name="+")
     email = models.EmailField()
     role = models.CharField(max_length=16, choices=Member.Role)
     secret_hash = models.BinaryField(max_length=32, unique=True)
@@ -120,10 +125,10 @@ class ApiKey(TenantOwned):
         return f"{self.name} ({self.id})"
 
 
-class Allowance(TenantOwned):
+class Allowance(models.Model):
     """How much of a limit was leased to processes in its present window (tenants.limits)."""
 
-    subject = models.CharField(max_length=24, help_text="A key's id; empty: the tenant as a whole.", blank=True)
+    subject = models.CharField(max_length=64, help_text="What is limited: a key, a tenant, letters to an account.")
     seconds = models.PositiveIntegerField(help_text="How long a window is.")
     start = models.PositiveBigIntegerField(default=0, help_text="When the present one began, in epoch seconds.")
     taken = models.PositiveBigIntegerField(default=0)
@@ -131,13 +136,11 @@ class Allowance(TenantOwned):
     class Meta:
         """One row a limit."""
 
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["tenant", "subject", "seconds"], name="allowance_of_subject")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["subject", "seconds"], name="allowance_of_subject")]
 
     def __str__(self) -> str:
         """Name what it is for."""
-        return f"{self.subject or 'tenant'} in {self.seconds} s"
+        return f"{self.subject} in {self.seconds} s"
 
 
 class UsageDay(TenantOwned):

@@ -4,10 +4,11 @@ import logging
 
 from celery import shared_task
 from django.db import transaction
+from django.utils import timezone
 
-from tenants import audit
+from tenants import audit, limits
 from tenants.access import system
-from tenants.models import Tenant
+from tenants.models import Invitation, Tenant
 from tenants.queue import apart
 
 logger = logging.getLogger("faceplane.tasks")
@@ -26,3 +27,10 @@ def verify_audits() -> None:
                 caller = system(tenant, "verify_audits")
                 with transaction.atomic():
                     audit.alert(caller, "alert.audit_broken", tenant, broken_at=found.broken_at)
+
+
+@shared_task
+def forget() -> None:
+    """Delete invitations that are past their time, taken or not, and what was counted in windows that are."""
+    Invitation.everywhere.filter(expires_at__lte=timezone.now()).delete()
+    limits.forget()

@@ -1,4 +1,4 @@
-"""Check 22: what lies on a disk shows nobody's face; and with the wrong key the product does not start."""
+"""Check 22: what lies on a disk shows nobody's face, and nothing to others; with the wrong key nothing starts."""
 
 import base64
 import contextlib
@@ -30,10 +30,25 @@ def _environment(folder: Path, **changed: str) -> dict[str, str]:
     return environment(folder, DATABASE_URL=sqlite(folder), CELERY_BROKER_URL="filesystem://", **changed)
 
 
+@contextlib.contextmanager
+def _permissive() -> Iterator[None]:
+    """Let what is started here begin as a shell of most systems would have it: others may read what it writes."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation that has been in use: server, enrolments with kept images, searches, a queue, logs."""
     folder = tmp_path_factory.mktemp("installation")
+    with _permissive():
+        return _used(folder)
+
+
+def _used(folder: Path) -> Path:
     env = _environment(folder, LOG_LEVEL="DEBUG")
     manage(env, "migrate", "--verbosity", "0")
     manage(env, "create_tenant", "acme")
@@ -61,6 +76,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with refused.value:
                 assert refused.value.code == status
         manage(env, "shell", "-c", "from collections_app.tasks import purge_due; purge_due.delay()")
+        manage(env, "sendtestemail", "somebody@example.com")
     live, copy = sqlite3.connect(folder / "data" / "faceplane.sqlite3"), sqlite3.connect(folder / "backup.db")
     with contextlib.closing(live), contextlib.closing(copy):
         live.backup(copy)
@@ -89,6 +105,17 @@ def test_no_byte_of_a_face_lies_anywhere(installation: Path) -> None:
     assert any(b"argos" in content for content in haystacks.values()), "the scan reads what is there"
     hits = [(what, path.name) for what, needle in _needles() for path, hay in haystacks.items() if needle in hay]
     assert hits == []
+
+
+def test_no_other_user_of_the_host_reads_any_of_it(installation: Path) -> None:
+    """Check 22: started with umask 022, the processes keep database, queue, mail and images to themselves.
+
+    SQLite gives its write-ahead log the mode of the database.
+    """
+    data = installation / "data"
+    made = [data, *data.rglob("*")]
+    assert {"faceplane.sqlite3", "files", "messages", "mail"} <= {path.name for path in made}
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
 def test_the_scan_would_find_what_it_looks_for(installation: Path) -> None:

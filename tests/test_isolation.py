@@ -85,6 +85,14 @@ WITHOUT_ID = {
     "POST v2/va/get-computing-node",
 }
 
+# What makes a collection, and how its dialect says no.
+MAKES_A_COLLECTION = {
+    "POST api/v1/collections": (403, "reach_too_narrow"),
+    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/groups": (200, "-41000"),
+    "POST faceset/v2/create": (403, "NO_PERMISSION"),
+    "POST v2/va/create-computing-node": (200, "NOT_SUPPORT_FUNCTION"),
+}
+
 
 def _native(ids: Ids) -> dict[str, Any]:
     return {"image": IMAGE, "source": IMAGE, "target": IMAGE, "person": ids.person, "name": f"n{secrets.token_hex(4)}"}
@@ -246,6 +254,16 @@ def test_the_table_s_request_works_with_ids_of_one_s_own(endpoint: Endpoint, wor
     answer = ask(endpoint, world.acme.issued, own)
     assert answer.status_code < 300, answer.said
     assert not _says_no(answer), answer.said
+
+
+@pytest.mark.parametrize("name", MAKES_A_COLLECTION)
+def test_a_key_of_one_collection_makes_no_other(name: str, world: World) -> None:
+    """Check 4: whatever scopes it has, what would come is beyond its reach."""
+    (endpoint,) = (endpoint for endpoint in ENDPOINTS if str(endpoint) == name)
+    status, code = MAKES_A_COLLECTION[name]
+    answer = ask(endpoint, world.roles["one collection"], world.own)
+    assert answer.status_code == status
+    assert code in answer.said.decode()
 
 
 def _says_no(answer: Any) -> bool:

@@ -2,22 +2,26 @@
 
 import base64
 import binascii
+import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
+from rest_framework.utils.json import strict_constant
 from rest_framework.views import APIView
 
 from collections_app.errors import Unavailable
@@ -26,6 +30,9 @@ from tenants import access, limits, usage, wall
 from tenants.access import Caller
 
 logger = logging.getLogger("faceplane.dialects")
+# What a JSON body may be made of. A contract's longest list has 1,000 entries, its longest text 10,000 characters that
+# may all be commas, and its deepest object 3 levels.
+_MOST_PARTS, _MOST_LEVELS = 12_000, 16
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 
 A = TypeVar("A")
@@ -55,10 +62,21 @@ class _FirstRenderer(BaseContentNegotiation):
         return renderers[0], str(renderers[0].media_type)
 
 
+class Json(JSONParser):
+    """A JSON body that costs no more than its bytes."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Read it."""
+        return read_json(stream.read())
+
+
 class DialectView(APIView):
     """A vendor's endpoint. A subclass for the dialect gives `via`, `credentials`, `answer` and `refuse`."""
 
     via: ClassVar[str]
+    parser_classes = [Json]
     content_negotiation_class = _FirstRenderer
     metadata_class = None  # OPTIONS is no operation of any contract
     caller: Caller
@@ -85,7 +103,8 @@ class DialectView(APIView):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Read every body and query as UTF-8: a charset of the client's choice may be one that unpacks, as zlib."""
-        request.encoding = "utf-8"
+        with suppress(SuspiciousOperation):  # a query of too many fields: who reads it is told
+            request.encoding = "utf-8"
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -152,6 +171,33 @@ def problem(detail: Any, field: str = "") -> str:
     if isinstance(detail, list):
         return problem(detail[0], field)
     return f"{field}: {detail}" if field else str(detail)
+
+
+def read_json(body: bytes) -> Any:
+    """Read JSON, if it is made of few parts: a million of them would take a minute and a hundred times their bytes.
+
+    Every value but the first follows a comma or a bracket, so these are counted before anything is made of them; an
+    image has none. Commas in texts count along.
+
+    Raises:
+        rest_framework.exceptions.ParseError: it is no JSON, or too many parts, or they are nested too deep.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_PARTS:
+        raise ParseError("The body has too many parts.")
+    try:
+        value = json.loads(body.decode(), parse_constant=strict_constant)
+    except (ValueError, RecursionError):
+        raise ParseError("The body is no JSON.") from None
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise ParseError("The body is nested too deep.")
+    return value
+
+
+def _inside(value: Any) -> Collection[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def image_bytes(text: str) -> bytes:

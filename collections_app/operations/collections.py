@@ -90,11 +90,13 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     As in a search, the threshold may be a cosine by the pack's name.
 
     Raises:
+        ReachTooNarrow: the caller reaches some collections only, and a new one is none of them.
         CollectionExists: the tenant has a living collection of that name.
         QuotaExceeded: the tenant has as many collections as it may.
         django.core.exceptions.ValidationError: a value of the policy is out of its bounds.
     """
     caller.require(Scope.ADMIN)
+    caller.require_whole_tenant()
     policy.setdefault("similarity_threshold", packs.get(pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE))
     collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy, pack))
     collection.full_clean(validate_unique=False, validate_constraints=False)

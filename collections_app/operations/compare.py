@@ -42,7 +42,7 @@ class Verification:
 def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
     """Find the faces of an image, largest first; nothing is embedded or kept."""
     caller.require(Scope.SEARCH)
-    content = load(image, max_bytes=limits.max_bytes)
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with turn(caller.tenant.pk):
         return pipeline.analyse(content, limits=limits, embed=0)
 
@@ -81,7 +81,7 @@ def verify(
     caller.require(Scope.SEARCH)
     home = find(caller, collection)
     enrolled = find_face(home, face)
-    content = load(image, max_bytes=limits.max_bytes)
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with turn(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
@@ -103,7 +103,7 @@ def _seen(
 ) -> Analysis:
     """Look at one of two images; what is wrong with it is told with its name."""
     try:
-        content = load(image, max_bytes=limits.max_bytes)
+        content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
         with turn(caller.tenant.pk):
             return pipeline.analyse(content, pack=pack, limits=limits, embed=embed)
     except (Busy, ModelUnavailable, UnknownPack):

@@ -89,7 +89,7 @@ def enrol_face(
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_consent(home, consent)
-    shot = _portrait(home, load(image, max_bytes=limits.max_bytes), limits, largest=largest)
+    shot = _portrait(home, load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes), limits, largest=largest)
     return _store(caller, home, [shot], person=person, consent=consent, settle=settle)[0]
 
 
@@ -139,7 +139,7 @@ def enrol_faces(
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_consent(home, "")
-    content = load(image, max_bytes=limits.max_bytes)
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with turn(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
     chosen = seen.faces[:limit]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 
 from tenants import access, audit, invitations, wall
 from tenants.access import Caller, Scope
 from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
 from tenants.models import Invitation, Member
+from tenants.scope import as_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,24 @@ def team(caller: Caller) -> Team:
     """Return who belongs to the tenant and who is invited."""
     caller.require(Scope.READ)
     members = Member.objects.of(caller.tenant).select_related("user").order_by("user__username")
-    waiting = Invitation.objects.of(caller.tenant).filter(accepted_at=None, expires_at__gt=timezone.now())
+    waiting = Invitation.objects.of(caller.tenant).filter(access.waiting())
     return Team(tuple(members), tuple(waiting.order_by("-created_at")))
 
 
 def invite(caller: Caller, *, email: str, role: str) -> str:
-    """Invite somebody; return the secret of their link, which is shown this once.
+    """Invite somebody; return the secret of their link, which is shown this once and good while the caller may give it.
 
     Raises:
         OwnerNeeded: somebody else than an owner invites an owner.
+        MemberNotFound: the caller has just been removed.
     """
     caller.require(Scope.ADMIN)
     _check_rank(caller, role)
     with transaction.atomic():
-        invitation, secret = invitations.issue(caller.tenant, email=email, role=role, invited_by=caller.name)
+        caller.tenant.lock()  # whoever is removed takes their invitations along
+        inviter = None if caller.kind == "system" else _place(caller)
+        given = {"email": email, "role": role, "invited_by": caller.name}
+        invitation, secret = invitations.issue(caller.tenant, inviter=inviter, **given)
         audit.record(caller, "member.invited", invitation, role=role)
     return secret
 
@@ -115,6 +119,13 @@ def accept_invitation(secret: str, user: User) -> Member:
 
 def _member(caller: Caller, member: int) -> Member:
     found: Member | None = Member.objects.of(caller.tenant).select_related("user").filter(pk=member).first()
+    if found is None:
+        raise MemberNotFound
+    return found
+
+
+def _place(caller: Caller) -> Member:
+    found: Member | None = Member.objects.of(caller.tenant).filter(user_id=as_id(caller.id) or 0).first()
     if found is None:
         raise MemberNotFound
     return found

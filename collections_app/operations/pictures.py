@@ -99,7 +99,7 @@ def picture_at(caller: Caller, *, url: str) -> Picture:
         RecognitionError: there is something at it, and it is no image that could be used.
     """
     caller.require(Scope.SEARCH)
-    content = load(ImageUrl(url, PORTS), max_bytes=decode.DEFAULT_LIMITS.max_bytes)
+    content = load(ImageUrl(url, PORTS), lane=caller.tenant.pk, max_bytes=decode.DEFAULT_LIMITS.max_bytes)
     with turn(caller.tenant.pk):
         decode.decode(content, decode.DEFAULT_LIMITS)
     return Picture(content)

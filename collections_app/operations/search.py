@@ -78,7 +78,7 @@ def search_by_image(
     caller.require(Scope.SEARCH)
     started = time.perf_counter()
     home = find(caller, collection)
-    content = load(image, max_bytes=limits.max_bytes)
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with turn(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
     if not seen.faces:

@@ -122,7 +122,7 @@ def verify_person(
     caller.require(Scope.SEARCH)
     home = find(caller, collection)
     faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
-    content = load(image, max_bytes=limits.max_bytes)
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with turn(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:

@@ -15,9 +15,12 @@ from collections_app.errors import ImageUrlRefused, InvalidRequest, WebhookNotFo
 from collections_app.fetch import PORTS
 from tenants import audit, events
 from tenants.access import Caller, Scope
+from tenants.errors import QuotaExceeded
 from tenants.models import Delivery, Webhook
 from tenants.queue import soon
 from tenants.scope import as_id, random_id
+
+MOST = 20  # of a tenant: each event is written, kept and sent once for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
 
     Raises:
         InvalidRequest: the URL is malformed or not allowed.
+        QuotaExceeded: the tenant has as many webhooks as it may.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -44,6 +48,9 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
     hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))
     events.seal_secret(hook, secret)
     with transaction.atomic():
+        caller.tenant.lock()
+        if Webhook.objects.of(caller.tenant).count() >= MOST:
+            raise QuotaExceeded("webhooks", MOST)
         hook.save(force_insert=True)
         audit.record(caller, "webhook.created", hook, kinds=hook.kinds)
     return NewWebhook(hook, secret)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,12 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.core.checks import run_checks
+from django.test import Client
 from urllib3.connection import HTTPConnection
 
 from collections_app import fetch
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
-from recognition.errors import ImageTooLarge
+from recognition.errors import Busy, ImageTooLarge
+from tests.conftest import Customer
 
 PORTS = frozenset({80, 443, *range(10_000, 12_001)})
 # Names that lead inside: plainly, beside a public address, or by an address in disguise.
@@ -248,8 +251,8 @@ def content(body: bytes, status: int = 200, **headers: str) -> Callable[[Any], N
     return answer
 
 
-def get(url: str, *, max_bytes: int = 1000) -> bytes:
-    return load(ImageUrl(url, PORTS), max_bytes=max_bytes)
+def get(url: str, *, lane: int = 1, max_bytes: int = 1000) -> bytes:
+    return load(ImageUrl(url, PORTS), lane=lane, max_bytes=max_bytes)
 
 
 def test_the_table_is_long_enough() -> None:
@@ -441,7 +444,56 @@ def test_nobody_listening_is_refused(local: None) -> None:
 
 
 def test_bytes_are_what_they_are() -> None:
-    assert load(b"picture", max_bytes=1) == b"picture"
+    assert load(b"picture", lane=1, max_bytes=1) == b"picture"
+
+
+def test_slow_servers_hold_few_threads_and_one_tenant_s_not_another_s(local: None) -> None:
+    """Check 21: of ten that one tenant has fetched from a slow server, two hold it up, and others go on meanwhile."""
+    asked, release = threading.Semaphore(0), threading.Event()
+
+    def slow(handler: Any) -> None:
+        asked.release()
+        release.wait(10)
+        content(b"late")(handler)
+
+    def fetched(lane: int) -> tuple[bytes, float]:
+        began = time.monotonic()
+        try:
+            return get(f"http://127.0.0.1:{port}/", lane=lane), time.monotonic() - began
+        except Busy:
+            return b"busy", time.monotonic() - began
+
+    with served(slow) as port, served(content(b"quick")) as other, ThreadPoolExecutor(12) as pool:
+        flood = [pool.submit(fetched, 1) for _ in range(10)]
+        assert all(asked.acquire(timeout=5) for _ in range(2))
+        assert get(f"http://127.0.0.1:{other}/", lane=2) == b"quick"
+        time.sleep(1.5)
+        refused = [each.result(0) for each in flood if each.done()]
+        assert [said for said, _ in refused] == [b"busy"] * 8
+        assert sum(seconds < 0.5 for _, seconds in refused) == 5  # three waited for a second
+        second = [pool.submit(fetched, 2) for _ in range(2)]
+        assert all(asked.acquire(timeout=5) for _ in range(2))
+        with pytest.raises(Busy):  # the process's four are taken
+            get(f"http://127.0.0.1:{other}/", lane=3)
+        release.set()
+        assert {each.result(5)[0] for each in second} == {b"late"}
+        assert sorted(each.result(5)[0] for each in flood) == [b"busy"] * 8 + [b"late"] * 2
+    assert not asked.acquire(blocking=False)
+
+
+def test_who_comes_to_a_full_house_is_told_to_come_again(acme: Customer, settings: Any) -> None:
+    """Check 21: in the dialect's own words."""
+    fetch._turns.cache_clear()  # noqa: SLF001 -- it has a size of its own here
+    settings.FETCH_SLOTS = 1
+    client, headers = Client(), {"x-api-key": acme.issued.token}
+    try:
+        with fetch._turns().turn(acme.tenant.pk):  # noqa: SLF001
+            body = {"image_url": "http://93.184.215.14/face.jpg"}
+            path = "/api/v1/collections/people/search"
+            answer = client.post(path, body, content_type="application/json", headers=headers)
+    finally:
+        fetch._turns.cache_clear()  # noqa: SLF001
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "busy", "1")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What the pages do, beyond who may see them."""
 
 import math
+import re
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -27,7 +28,8 @@ from recognition.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
 from recognition.separation import separate
 from tenants import access, audit, keys
-from tenants.models import ApiKey, AuditEntry, Invitation, Member, Tenant
+from tenants.models import Allowance, ApiKey, AuditEntry, Invitation, Member, Tenant
+from tenants.tasks import forget
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, signed_in
 from tests.make import portrait
@@ -294,6 +296,67 @@ def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
         assert Client().get(link.removeprefix("http://testserver")).status_code == 404
 
 
+def _invited(inviter: Client, role: str) -> str:
+    """Invite somebody, and return where the link leads."""
+    page = inviter.post(_address("members"), {"email": "friend@example.com", "role": role})
+    return str(page.context["link"]).removeprefix("http://testserver")
+
+
+def _opens(link: str) -> bool:
+    return Client().get(link).status_code == 200
+
+
+def test_an_invitation_is_worth_what_whoever_gave_it_may_give(acme: Customer) -> None:
+    """Demoted, shut out or removed: the link opens nothing, and is not shown; one of somebody else's still does."""
+    boss, leaver = member(acme, "admin"), User.objects.create_user("leaver")
+    member(acme, "owner")  # one has to stay
+    place = Member.everywhere.create(tenant=acme.tenant, user=leaver, role="owner")
+    owner, other = signed_in(leaver), signed_in(boss)
+    as_owner, as_admin, theirs = _invited(owner, "owner"), _invited(owner, "admin"), _invited(other, "admin")
+    for role, shut, opening in (
+        ("owner", False, {as_owner, as_admin}),
+        ("admin", False, {as_admin}),
+        ("operator", False, set()),
+        ("owner", True, set()),
+    ):
+        Member.everywhere.filter(pk=place.pk).update(role=role)
+        User.objects.filter(pk=leaver.pk).update(is_active=not shut)
+        assert {link for link in (as_owner, as_admin, theirs) if _opens(link)} == {*opening, theirs}
+        shown = other.get(_address("members")).context["team"].invitations
+        assert len(shown) == 1 + len(opening)
+    place.role = "admin"
+    place.save()
+    User.objects.filter(pk=leaver.pk).update(is_active=True)
+    assert _opens(as_admin)
+    other.post(_address("member_remove", member=place.pk))
+    assert not _opens(as_admin)
+    assert Invitation.objects.of(acme.tenant).get().inviter == Member.objects.of(acme.tenant).get(user=boss)
+
+
+def test_an_invitation_that_lapses_while_somebody_takes_it_makes_no_member(
+    acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boss = member(acme, "admin")
+    link = _invited(signed_in(boss), "admin")
+    found = access.invitation_for(link.rstrip("/").rpartition("/")[2])
+    monkeypatch.setattr(access, "invitation_for", lambda _secret: found)
+    Member.objects.of(acme.tenant).filter(user=boss).update(role="auditor")
+    chosen = {"username": "friend", "password1": PASSWORD, "password2": PASSWORD}
+    Client(raise_request_exception=False).post(link, chosen)
+    assert Member.objects.of(acme.tenant).get().user == boss
+
+
+def test_an_invitation_is_forgotten_when_its_time_is_over(acme: Customer) -> None:
+    admin = signed_in(member(acme, "admin"))
+    kept, old = _invited(admin, "auditor"), _invited(admin, "auditor")
+    last = Invitation.objects.of(acme.tenant).order_by("-pk")[:1].get()
+    assert last.expires_at - last.created_at <= timedelta(days=7)
+    Invitation.objects.of(acme.tenant).filter(pk=last.pk).update(expires_at=timezone.now(), accepted_at=timezone.now())
+    forget()
+    assert Invitation.objects.of(acme.tenant).count() == 1
+    assert (_opens(kept), _opens(old)) == (True, False)
+
+
 def test_only_owners_deal_with_owners_and_one_stays(acme: Customer) -> None:
     owner_user, admin = member(acme, "owner"), signed_in(member(acme, "admin"))
     owner = signed_in(owner_user)
@@ -357,6 +420,66 @@ def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client)
     client.post(form, {"new_password1": "a wholly new phrase", "new_password2": "a wholly new phrase"})
     renewed = client.post("/account/login/", {"username": "owner@acme", "password": "a wholly new phrase"})
     assert renewed["Location"] == "/console/"
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count from nothing, and let no hour end meanwhile."""
+    monkeypatch.setattr("tenants.limits._leases", {})
+    monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
+
+
+def _forgets(address: str, place: str) -> tuple[object, ...]:
+    """Ask for a new password from somewhere; return what one sees, but for tokens, which are 64 letters."""
+    client = Client(REMOTE_ADDR=place)
+    answer = client.post("/account/forgotten/", {"email": address})
+    page = client.get("/account/forgotten/sent/").content
+    told = re.sub(rb'"\w{64}"', b"", page)
+    return answer.status_code, answer["Location"], answer.content, *sorted(answer.headers), told
+
+
+def _sent_to(address: str) -> int:
+    return sum(letter.to == [address] for letter in mail.outbox)
+
+
+@pytest.mark.usefixtures("counts")
+def test_few_letters_an_hour_go_to_one_account_and_nobody_sees_which(acme: Customer) -> None:
+    member(acme, "owner")
+    member(acme, "admin")
+    seen = {_forgets("owner@example.com", f"192.0.2.{number}") for number in range(8)}
+    seen |= {_forgets("nobody@example.com", f"192.0.2.{number}") for number in range(8)}
+    assert _sent_to("owner@example.com") == len(mail.outbox) == 5
+    (one,) = seen
+    assert one[:2] == (302, "/account/forgotten/sent/")
+    _forgets("admin@example.com", "192.0.2.1")
+    assert _sent_to("admin@example.com") == 1
+
+
+@pytest.mark.usefixtures("counts")
+@pytest.mark.parametrize(
+    ("places", "another"),
+    [
+        (["192.0.2.1", "::ffff:192.0.2.1"], "::ffff:192.0.2.2"),
+        (["2001:db8::1", "2001:db8::ffff:1"], "2001:db8:0:1::1"),
+        (["", "nonsense"], "192.0.2.1"),
+    ],
+)
+def test_few_letters_an_hour_are_sent_for_one_place(acme: Customer, places: list[str], another: str) -> None:
+    """Asking for addresses that nobody has counts too, or one would see which somebody has."""
+    member(acme, "owner")
+    for number in range(20):
+        _forgets("nobody@example.com", places[number % 2])
+    for place in places:
+        _forgets("owner@example.com", place)
+    assert mail.outbox == []
+    _forgets("owner@example.com", another)
+    assert len(mail.outbox) == 1
+    assert Allowance.objects.exists()
+    forget()
+    assert Allowance.objects.exists()
+    Allowance.objects.update(start=1_800_000_000 - 86_400)
+    forget()
+    assert not Allowance.objects.exists()
 
 
 def test_the_audit_log_shows_a_broken_chain(acme: Customer) -> None:

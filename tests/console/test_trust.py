@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
+from django.test import Client
 from django.urls import reverse
 
 from collections_app import storage, tasks
@@ -14,6 +15,7 @@ from collections_app.console.forms import KINDS
 from collections_app.models import Collection, Person, Receipt
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
+from collections_app.operations.webhooks import create_webhook, delete_webhook
 from tenants import audit
 from tenants.events import Kind
 from tenants.models import AuditEntry, Delivery, Webhook
@@ -223,3 +225,23 @@ def test_a_person_to_merge_with_is_found_by_name(acme: Customer, crowd: Collecti
     merged = operator.post(_address("person_merge", node=crowd.node, person=obama.pk), {"other": twin.pk})
     assert merged["Location"] == _address("person", node=crowd.node, person=obama.pk)
     assert crowd.faces.filter(person=obama).count() == 2
+
+
+def test_a_tenant_has_twenty_webhooks_at_most(acme: Customer, globex: Customer) -> None:
+    """The page and the API say so; another tenant has its own twenty, and one that goes makes room."""
+    url, kinds = "https://example.com/", ["face.enrolled"]
+    made = [create_webhook(acme.caller, url=url, kinds=kinds).webhook for _ in range(20)]
+    admin, sent = signed_in(member(acme, "admin")), {"url": url, "kinds": kinds}
+    refused = admin.post(_address("webhooks"), sent)
+    assert refused.status_code == 409
+    assert refused.context["form"].non_field_errors() == ["The quota of this tenant is used up: 20."]
+    path, body = "/api/v1/webhooks", {"url": url, "events": kinds}
+    theirs, others = (
+        Client().post(path, body, content_type="application/json", headers={"x-api-key": customer.issued.token})
+        for customer in (acme, globex)
+    )
+    told = theirs.json()
+    assert (theirs.status_code, told["code"], told["quota"], told["limit"]) == (403, "quota_exceeded", "webhooks", 20)
+    assert others.status_code == 201
+    delete_webhook(acme.caller, webhook=str(made[0].pk))
+    assert admin.post(_address("webhooks"), sent).status_code == 200

@@ -105,3 +105,20 @@ def test_an_error_gives_the_slot_back() -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="damaged"), turns.turn(1):
             raise ValueError("damaged")
+
+
+def test_a_lane_holds_no_more_slots_than_its_own_and_the_rest_stay_free() -> None:
+    """Check 21: whoever has their share waits beside free slots, others take these, and a slot laid down goes on."""
+    turns, release, order = Turns(3, 4, 10, own=1), threading.Event(), list[int]()
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(_hold, turns, 1, release)]
+        _settle(running[0])
+        running.append(pool.submit(_hold, turns, 1, release, order))
+        _settle()
+        running += [pool.submit(_hold, turns, lane, release, order) for lane in (2, 3)]
+        _settle()
+        assert sorted(order) == [2, 3]
+        release.set()
+        for each in running:
+            each.result(5)
+    assert order[-1] == 1

@@ -1,11 +1,12 @@
 """How people come in: password, code, invitation, a forgotten password, and the choice of a tenant."""
 
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
-from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.forms import BaseUserCreationForm, PasswordResetForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -18,12 +19,14 @@ from django.views import View
 from django_otp import devices_for_user
 from django_otp import login as otp_login
 
-from collections_app.console.account_forms import CodeForm, dressed
+from collections_app.console.account_forms import CodeForm, ForgottenForm, dressed
 from collections_app.operations.members import accept_invitation
-from tenants import access
+from tenants import access, limits
+from tenants.access import Limit
 from tenants.errors import InvitationUnusable
 
 _FORM = "console/account/of_form.html"
+_LETTERS = 20  # an hour, for one place: an office may have one address for many people
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -55,8 +58,12 @@ class CodeView(LoginRequiredMixin, View):
 
 
 class Forgotten(auth.PasswordResetView):
-    """Send a link for a new password; the answer is the same whether the address is known or not."""
+    """Send a link for a new password; the answer is the same whether the address is known or not, and if none is sent.
 
+    Too many are not sent: to one account (ForgottenForm), nor for one place that asks, known addresses or not.
+    """
+
+    form_class = ForgottenForm
     template_name = _FORM
     extra_context = {
         "heading": gettext_lazy("Forgotten your password?"),
@@ -66,6 +73,11 @@ class Forgotten(auth.PasswordResetView):
     email_template_name = "console/account/forgotten_mail.txt"
     subject_template_name = "console/account/forgotten_subject.txt"
     success_url = reverse_lazy("console:forgotten_sent")
+
+    def form_valid(self, form: PasswordResetForm) -> HttpResponse:
+        """Send it, if it is not one too many."""
+        asking = Limit(f"letters for {_place(self.request)}", Limit.HOUR, _LETTERS)
+        return super().form_valid(form) if limits.passes(asking) else redirect(self.success_url)
 
 
 class ForgottenSent(auth.PasswordResetDoneView):
@@ -143,3 +155,14 @@ class InvitationView(View):
         return render(
             request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status
         )
+
+
+def _place(request: HttpRequest) -> str:
+    """Return where a request is from: its address; in IPv6 the network, for whoever has one has all addresses of it."""
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return "elsewhere"
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
+    return str(address)

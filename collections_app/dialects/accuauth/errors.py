@@ -79,7 +79,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.TemplateNotFound: _invalid("face not exist"),
     PolicyError: _invalid("a parameter is out of its bounds"),
     SuspiciousOperation: _invalid("malformed request"),
-    RecursionError: _invalid("malformed request"),  # a body nested without end
     drf.ValidationError: _invalid("a parameter is missing or wrong"),
     drf.ParseError: _invalid("malformed request"),
     drf.UnsupportedMediaType: _invalid("unsupported content type"),

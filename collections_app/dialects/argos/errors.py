@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
@@ -110,7 +111,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.UnknownPack: _BROKEN,
     recognition.TemplateNotFound: _UNSPECIFIED,
     PolicyError: _UNSPECIFIED,
-    RecursionError: _UNSPECIFIED,  # a body nested without end
+    SuspiciousOperation: _UNSPECIFIED,
     drf.NotAuthenticated: _all(403, 6039, "API Key is required."),
     drf.AuthenticationFailed: _NO_ACCESS,
     drf.PermissionDenied: _NO_ACCESS,

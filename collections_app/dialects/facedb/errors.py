@@ -77,7 +77,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.TemplateNotFound: _BAD_REQUEST,
     PolicyError: _BAD_REQUEST,
     SuspiciousOperation: _BAD_REQUEST,
-    RecursionError: _BAD_REQUEST,  # a body nested without end
     drf.ValidationError: _BAD_REQUEST,
     drf.ParseError: _BAD_REQUEST,
     drf.UnsupportedMediaType: _BAD_REQUEST,
@@ -107,7 +106,6 @@ DETAILS: Mapping[type[Exception], str] = {
     recognition.LowQuality: "the face does not show well enough",
     recognition.SpoofSuspected: "the face does not look live",
     drf.ParseError: "the body is no JSON",
-    RecursionError: "the body is no JSON",
     drf.UnsupportedMediaType: "the body is no JSON",
 }
 

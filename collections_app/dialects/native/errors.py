@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
@@ -70,6 +71,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.UnknownPack: Answer(422, "unknown_pack", "There is no such model pack."),
     recognition.TemplateNotFound: Answer(404, "face_not_found", "There is no such face."),
     PolicyError: _INVALID,
+    SuspiciousOperation: _INVALID,  # more fields than a form or a query may have
     drf.NotAuthenticated: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
     drf.AuthenticationFailed: _UNKNOWN_KEY,
     drf.PermissionDenied: _NOT_ALLOWED,
@@ -77,7 +79,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     drf.ParseError: Answer(400, "malformed_body", "The body cannot be read."),
     drf.UnsupportedMediaType: Answer(415, "unsupported_media_type", "Send application/json or multipart/form-data."),
     drf.Throttled: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
-    RecursionError: Answer(400, "malformed_body", "The body cannot be read."),
     drf.NotFound: Answer(404, "not_found", "There is nothing at this address."),
     drf.MethodNotAllowed: Answer(405, "method_not_allowed", "This address does not know the method."),
 }

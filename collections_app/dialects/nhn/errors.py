@@ -95,7 +95,6 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     recognition.TemplateNotFound: _NO_FACE_ID,
     PolicyError: _INVALID,
     SuspiciousOperation: _INVALID,
-    RecursionError: _INVALID,  # a body nested without end
     drf.ValidationError: _INVALID,
     drf.ParseError: _INVALID,
     drf.UnsupportedMediaType: _INVALID,

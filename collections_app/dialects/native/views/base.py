@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound
-from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -49,7 +48,6 @@ class NativeView(DialectView):
     """An endpoint of the native API."""
 
     via = "native"
-    parser_classes = [JSONParser]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Find the caller; nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked."""

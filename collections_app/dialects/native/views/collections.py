@@ -3,6 +3,7 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import collections as wire
 from collections_app.dialects.native.wire.base import Page, cursor, from_cursor
@@ -23,7 +24,15 @@ class CollectionsView(NativeView):
         following = cursor(page.collections[-1].name) if page.more else None
         return Response(wire.Collections({"collections": page.collections, "next_cursor": following}).data)
 
-    @described("createCollection", "", (CollectionExists,), body=wire.NewCollection, status=201, answer=wire.Collection)
+    @described(
+        "createCollection",
+        "",
+        (CollectionExists,),
+        errors.WHOLE_TENANT,
+        body=wire.NewCollection,
+        status=201,
+        answer=wire.Collection,
+    )
     def post(self, request: Request) -> Response:
         """Make a collection."""
         given = self.parse(wire.NewCollection)

@@ -1,13 +1,14 @@
 """Faces: those that are enrolled, and those that an image shows."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
 
+from collections_app.dialects.base import read_json
 from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
@@ -23,8 +24,8 @@ class PersonField(serializers.JSONField):
         """Look into it."""
         if isinstance(data, str):
             try:
-                data = json.loads(data)
-            except ValueError:
+                data = read_json(data.encode())
+            except (ParseError, ValueError):
                 raise serializers.ValidationError("It must be JSON.") from None
         form = PersonFields(data=data)
         form.is_valid(raise_exception=True)

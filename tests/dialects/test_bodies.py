@@ -1,0 +1,83 @@
+"""Bodies made to cost more than they weigh are refused like any other that cannot be read, in every dialect."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.exceptions import ParseError
+
+from collections_app.dialects.base import read_json
+from tests.conftest import Customer
+
+DIALECTS = ("argos", "nhn", "accuauth", "facedb", "native")
+COSTLY = {
+    "brackets without end": b"[" * 1_000_000,
+    "objects without end": b'{"name":' * 100_000,
+    "nested, and closed again": b'{"name":' + b"[" * 500 + b"]" * 500 + b"}",
+    "a little too deep": b'{"name":' * 16 + b"1" + b"}" * 16,
+    "a million empty lists": b'{"events":[' + b"[]," * 1_000_000 + b"[]]}",
+    "a million numbers": b'{"events":[' + b"1," * 1_000_000 + b"1]}",
+    "a million names": b"{" + b'"":1,' * 1_000_000 + b'"":1}',
+}
+
+
+def _send(customer: Customer, dialect: str, body: bytes) -> tuple[int, Any]:
+    """Post a body; return what is answered, but for the request's number."""
+    key, secret = customer.issued.key.pk, customer.issued.secret
+    path, headers = {
+        "argos": ("/faces", {"x-api-key": customer.issued.token}),
+        "nhn": (f"/nhn-face-reco/v1.0/appkeys/{key}/groups", {"Authorization": secret}),
+        "accuauth": ("/faceset/v2/search_face", {"X-DF-API-ID": key, "X-DF-API-SECRET": secret}),
+        "facedb": (
+            "/v2/va/register-facedb",
+            {"Authorization": f"Basic {base64.b64encode(f'{key}:{secret}'.encode()).decode()}"},
+        ),
+        "native": ("/api/v1/webhooks", {"x-api-key": customer.issued.token}),
+    }[dialect]
+    client = Client(raise_request_exception=False)
+    answer = client.generic("POST", path, body, "application/json", headers=headers)
+    return answer.status_code, {name: said for name, said in answer.json().items() if name != "request_id"}
+
+
+@pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_body_of_too_many_parts_or_levels_is_malformed(acme: Customer, dialect: str, body: bytes) -> None:
+    malformed = _send(acme, dialect, b"{")
+    assert malformed[0] < 500
+    began = time.monotonic()
+    assert _send(acme, dialect, body) == malformed
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("person", ["[" * 100_000, "[" + "[]," * 100_000 + "[]]"], ids=["levels", "parts"])
+def test_so_is_json_in_a_form_s_field(acme: Customer, person: str) -> None:
+    path, headers = "/api/v1/collections/people/faces", {"x-api-key": acme.issued.token}
+    client = Client(raise_request_exception=False)
+    answer = client.post(path, {"person": person, "image_url": "x"}, headers=headers)
+    assert (answer.status_code, answer.json()["errors"]["person"]) == (422, ["It must be JSON."])
+    answer = client.post(path, b'{"person": "\\ud800"}', content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json()["errors"]["person"]) == (422, ["It must be JSON."])
+
+
+def test_so_are_more_fields_than_anybody_needs(acme: Customer) -> None:
+    client, headers = Client(raise_request_exception=False), {"x-api-key": acme.issued.token}
+    fields = {str(number): "x" for number in range(1001)}
+    answer = client.post("/api/v1/collections/people/faces", fields, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    answer = client.get("/api/v1/collections?" + "&" * 1001, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert client.get("/faces?" + "&" * 1001, headers=headers).json()["errorCode"] == 6029
+
+
+def test_what_a_contract_lets_in_is_read(acme: Customer) -> None:
+    """A person's longest note, the longest list, and the most that base64 may weigh."""
+    longest = {"note": "," * 10_000, "faces": ["x" * 32] * 1000, "image": "data:image/jpeg;base64," + "A" * 59_900_000}
+    body = json.dumps(longest).encode()
+    began = time.monotonic()
+    assert read_json(body) == longest
+    assert time.monotonic() - began < 1
+    with pytest.raises(ParseError):
+        read_json(b'{"a": NaN}')
