@@ -149,7 +149,13 @@ def oldest_collection(caller: Caller) -> Collection:
     return oldest
 
 
-def update_collection(caller: Caller, *, collection: str | Node, **changes: Any) -> Collection:  # noqa: ANN401
+def update_collection(
+    caller: Caller,
+    *,
+    collection: str | Node,
+    name: str | None = None,
+    **policy: Any,  # noqa: ANN401
+) -> Collection:
     """Change a collection's name or policy, its ids stay; as in a search, the threshold may go by the pack.
 
     Raises:
@@ -158,23 +164,19 @@ def update_collection(caller: Caller, *, collection: str | Node, **changes: Any)
     """
     caller.require(Scope.ADMIN)
     home = find(caller, collection)
-    name = {"name": changes.pop("name")} if "name" in changes else {}
-    asked: tuple[tuple[audit.Action, dict[str, Any]], ...] = (
-        ("collection.renamed", name),
-        ("collection.policy_changed", _known(changes, home.pack)),
-    )
-    facts = {}
-    for action, said in asked:
-        if after := {field: value for field, value in said.items() if value != getattr(home, field)}:
-            facts[action] = {"before": {field: getattr(home, field) for field in after}, "after": after}
-            for field, value in after.items():
-                setattr(home, field, value)
+    wanted = _known(policy, home.pack) | ({} if name is None else {"name": name})
+    after = {field: value for field, value in wanted.items() if value != getattr(home, field)}
+    before = {field: getattr(home, field) for field in after}
+    for field, value in after.items():
+        setattr(home, field, value)
     home.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
-            home.save(update_fields=[field for changed in facts.values() for field in changed["after"]])
-            for action, changed in facts.items():
-                audit.record(caller, action, home, **changed)
+            home.save(update_fields=list(after))
+            if "name" in after:
+                audit.record(caller, "collection.renamed", home, before=before.pop("name"), after=after.pop("name"))
+            if after:
+                audit.record(caller, "collection.policy_changed", home, before=before, after=after)
     except IntegrityError as error:
         raise CollectionExists(home.name) from error
     return home
