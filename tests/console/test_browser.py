@@ -269,7 +269,11 @@ def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Vi
     page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.node}/")
     number = page.get_by_label("Similarity threshold")
     slider = page.get_by_label("Slide the threshold")
-    for stored in ({"similarity_threshold": 1 / 3}, {"similarity_threshold": -0.4567, "liveness_threshold": 0.12345}):
+    policies: list[dict[str, Any]] = [
+        {"similarity_threshold": 1 / 3},
+        {"similarity_threshold": -0.4567, "liveness_threshold": 0.12345},
+    ]
+    for stored in policies:
         update_collection(acme.caller, collection="people", **stored)
         page.reload()
         page.get_by_role("button", name="Save the policy").click()
