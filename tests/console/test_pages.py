@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from collections_app.models import Collection, Face, HealthReport, Person, SearchRecord
 from collections_app.operations.collections import create_collection, update_collection
@@ -410,6 +410,15 @@ def test_an_authenticator_is_asked_for_before_any_page_and_the_admin(acme: Custo
     assert later.get("/console/acme/").status_code == 200
 
 
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Count from nothing, in the database, and let no hour end meanwhile."""
+    settings.LIMITS_URL = "database"
+    monkeypatch.setattr("tenants.limits._leases", {})
+    monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
+
+
+@pytest.mark.usefixtures("counts")
 def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client) -> None:
     member(acme, "owner")
     for address in ("owner@example.com", "nobody@example.com"):
@@ -420,13 +429,6 @@ def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client)
     client.post(form, {"new_password1": "a wholly new phrase", "new_password2": "a wholly new phrase"})
     renewed = client.post("/account/login/", {"username": "owner@acme", "password": "a wholly new phrase"})
     assert renewed["Location"] == "/console/"
-
-
-@pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count from nothing, and let no hour end meanwhile."""
-    monkeypatch.setattr("tenants.limits._leases", {})
-    monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
 
 
 def _forgets(address: str, place: str) -> tuple[object, ...]:
