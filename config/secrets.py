@@ -23,9 +23,10 @@ def printed(command: str) -> list[str]:
     return [word.strip() for line in done.stdout.splitlines() for word in line.split(",") if word.strip()]
 
 
-def generated(file: Path, size: int = 32) -> str:
+def generated(file: Path, *, size: int = 32, without: str) -> str:
     """Read the secret in the file; make the file first (mode 0600, `size` random bytes, base64url) if it is not there.
 
+    Whoever starts us is told to keep a copy, and what it would mean to be `without` it.
     Two processes that start at once agree: the link is atomic and the loser reads the winner's.
     """
     if not file.exists():
@@ -37,9 +38,7 @@ def generated(file: Path, size: int = 32) -> str:
             os.fsync(out.fileno())
         try:
             os.link(draft, file)
-            sys.stderr.write(
-                f"A new secret was made: {file}. Keep a copy: without it the stored faces are unreadable.\n"
-            )
+            sys.stderr.write(f"A new secret was made: {file}. Keep a copy: without it {without}.\n")
         except FileExistsError:
             pass
         finally:

@@ -26,11 +26,15 @@ FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # where install_models looks befo
 
 # --- secrets: outside the repository tree, so that a copied or committed tree carries none of them ---
 SECRETS_DIR = env.folder("SECRETS_DIR", Path("~/.config/faceplane"))
-SECRET_KEY = env.text("SECRET_KEY") or generated(SECRETS_DIR / "django.key", size=48)
+SECRET_KEY = env.text("SECRET_KEY") or generated(
+    SECRETS_DIR / "django.key", size=48, without="everybody has to sign in again"
+)
 # One or more keys of 32 bytes, base64url, separated by commas: the first wraps, every one unwraps.
 # MASTER_KEYS_COMMAND names a program that prints them, such as a key management service's client.
 MASTER_KEYS = (
-    env.words("MASTER_KEYS") or printed(env.text("MASTER_KEYS_COMMAND")) or [generated(SECRETS_DIR / "master.key")]
+    env.words("MASTER_KEYS")
+    or printed(env.text("MASTER_KEYS_COMMAND"))
+    or [generated(SECRETS_DIR / "master.key", without="the stored faces are unreadable")]
 )
 
 DEBUG = env.flag("DEBUG", default=False)

@@ -55,10 +55,11 @@ def test_the_readme_has_every_variable_and_the_default_of_each_number() -> None:
         assert name == "DATABASE_STATEMENT_SECONDS" or f"{int(default):,}" in said[name], name
 
 
-def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path) -> None:
+def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "deep" / "master.key"
-    first = generated(file)
-    assert generated(file) == first
+    first = generated(file, without="all is lost")
+    assert generated(file, without="all is lost") == first
+    assert capsys.readouterr().err == f"A new secret was made: {file}. Keep a copy: without it all is lost.\n"
     assert len(first) == 44
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["master.key"]
