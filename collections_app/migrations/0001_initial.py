@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('duplicates', models.CharField(choices=[('allow', 'Allow'), ('refuse', 'Refuse')], default='allow', max_length=8)),
                 ('quality_gate', models.CharField(choices=[('none', 'None'), ('standard', 'Standard'), ('strict', 'Strict')], default='none', max_length=8)),
                 ('images', models.CharField(choices=[('none', 'None'), ('crop', 'Crop'), ('original', 'Original')], default='none', max_length=8)),
-                ('retention_days', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(36500)])),
+                ('retention_days', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)])),
                 ('face_limit', models.PositiveIntegerField(default=10000000, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(100000000)])),
                 ('consent_required', models.BooleanField(default=False, help_text='Refuse an enrolment without a consent reference.')),
                 ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
