@@ -52,8 +52,9 @@ class Node:
 
 
 def find(caller: Caller, collection: str | Node) -> Collection:
-    """Return the caller's living collection, with its gallery: a text is its name, or else our id; a Node its node id.
+    """Return the caller's living collection, with its gallery: a text is our id or else its name; a Node its node id.
 
+    Whoever may rename a collection must not come to stand for another's id.
     Not an operation of its own: each operation says its scope first.
 
     Raises:
@@ -66,9 +67,10 @@ def find(caller: Caller, collection: str | Node) -> Collection:
         raise CollectionNotFound(name)
     if isinstance(collection, Node):
         return _reachable(caller, name, theirs.filter(node=name))
-    named, ours = theirs.filter(name=name), as_id(name)
-    by_name = ours is None or named.exists()
-    return _reachable(caller, name, named if by_name else theirs.filter(pk=ours))
+    ours = as_id(name)
+    if ours is not None and (same := theirs.filter(pk=ours)).exists():
+        return _reachable(caller, name, same)
+    return _reachable(caller, name, theirs.filter(name=name))
 
 
 def lock(home: Collection) -> Gallery:

@@ -74,7 +74,7 @@ class CollectionView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change the policy."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        collections.update_collection(self.caller, collection=home.name, **form.cleaned_data)
+        collections.update_collection(self.caller, collection=collections.Node(home.node), **form.cleaned_data)
         return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
@@ -141,7 +141,7 @@ class DeleteView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Delete it."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        receipt = collections.delete_collection(self.caller, name=form.cleaned_data["typed"])
+        receipt = collections.delete_collection(self.caller, name=collections.Node(home.node))
         said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}
         return self.done(said, "receipt", receipt=receipt.uuid)
 

@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ROOT = "/api/v1"
 _UNAUTHORIZED, _ACCEPTED = 401, 202
 _PLACES = {
-    "collection": "A collection's name, or our id.",
+    "collection": "A collection's id, or its name.",
     "person": "Your reference to a person, or our id.",
     "face": "A face's id.",
     "job": "A job's id.",
