@@ -57,6 +57,7 @@ def withdraw(caller: Caller, *, invitation: int) -> None:
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
+        caller.tenant.lock()  # nobody takes it meanwhile
         found = Invitation.objects.of(caller.tenant).filter(pk=invitation, accepted_at=None).first()
         if found is None:
             raise InvitationUnusable
