@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Count, Q, QuerySet
 
@@ -88,7 +88,7 @@ def prepare() -> None:
 
 
 def move_in(gallery: Gallery) -> int:
-    """Copy a gallery's templates into the table, a few at a time under its lock; return how many.
+    """Copy a gallery's templates into the table, a few at a time under its lock; return how many there were to copy.
 
     Nobody comes or leaves while a few are read and written, and between them whoever waits has the gallery.
 
@@ -97,7 +97,7 @@ def move_in(gallery: Gallery) -> int:
     """
     copied = upto = 0
     galleries = Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)
-    moved = False
+    moved = galleries.filter(mirrored=True).exists()
     while not moved:
         with transaction.atomic(), _as_tenant(gallery) as cursor:
             head = galleries.select_for_update(no_key=True).values_list("head", flat=True).get()
@@ -150,6 +150,10 @@ def index_if_large(gallery: Gallery) -> None:
             cursor.execute(_VERDICT, [gallery.pk, passed, size])
             if not passed:
                 cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {graph_name(gallery.pk)}")
+        except (ValueError, IntegrityError):
+            if Embedding.objects.of(gallery.tenant).filter(gallery=gallery).exists():
+                raise
+            drop_graphs([gallery.pk])  # everybody in it was erased while its graph was made
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [gallery.pk])
 

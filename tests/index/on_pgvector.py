@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from io import StringIO
 from threading import Event
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import ProgrammingError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from collections_app.erasure import scrub
 from collections_app.operations.collections import delete_collection
@@ -81,7 +83,8 @@ def test_galleries_move_both_ways_and_answer_alike(index: PgvectorIndex, acme: C
         for probe in vectors[::9]:
             right = local.search(acme.people.gallery, probe, limit=10, floor=ALL)
             assert index.search(acme.people.gallery, probe, limit=10, floor=ALL) == right
-        call_command("move_index", to="pgvector", verbosity=0)
+        call_command("move_index", to="pgvector", stdout=(told := StringIO()))
+    assert ": 0 templates copied" in told.getvalue()  # all are there
     assert visible(acme.tenant.pk) == 160
     call_command("move_index", to="segments", verbosity=0)
     assert visible(acme.tenant.pk) == 0
@@ -161,6 +164,24 @@ def test_a_gallery_that_is_erased_meanwhile_is_passed_over(
     call_command("move_index", to="pgvector", verbosity=0)
     second.refresh_from_db()
     assert second.mirrored
+
+
+def test_a_gallery_that_is_emptied_while_its_graph_is_made_stops_nothing(
+    committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(committed, acme.people, people(np.random.default_rng(9), 600, 2))
+    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    build = pgvector._build_graph  # noqa: SLF001 -- the moment between making and examining has no name outside
+
+    def emptied(gallery: Gallery, cursor: CursorWrapper) -> None:
+        build(gallery, cursor)
+        Embedding.objects.of(acme.tenant).delete()
+
+    monkeypatch.setattr(pgvector, "_build_graph", emptied)
+    pgvector.move_in(acme.people.gallery)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_class WHERE relname = %s", [pgvector.graph_name(acme.people.pk)])
+        assert cursor.fetchone() == (0,)
 
 
 def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
