@@ -73,8 +73,8 @@ class CollectionView(FormView):
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change the policy."""
-        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        collections.update_collection(self.caller, collection=collections.Node(home.node), **form.cleaned_data)
+        node = collections.Node(where["node"])
+        home = collections.update_collection(self.caller, collection=node, **form.cleaned_data)
         return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:

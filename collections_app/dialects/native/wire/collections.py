@@ -11,8 +11,6 @@ from recognition import packs
 
 _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.QualityGate.choices
 _IMAGES = models.Collection.Images.choices
-
-
 _NAME = r"\A[^/\0]+\Z"
 
 
