@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from collections_app import storage
 from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
-from recognition.index import face_index, files, pgvector, store
+from recognition.index import face_index, files, lease, pgvector, store
 from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
@@ -213,11 +213,9 @@ def _being_indexed(receipt: Receipt) -> bool:
 
     A mirrored gallery has no segments to publish.
     """
-    under_way = Compaction.objects.of(receipt.tenant).filter(
-        gallery_id=receipt.collection_id, gallery__mirrored=False, leased_until__gt=timezone.now(), fault=""
-    )
+    works = Compaction.objects.of(receipt.tenant).filter(gallery_id=receipt.collection_id, gallery__mirrored=False)
     with transaction.atomic():
-        return under_way.select_for_update(of=("self",)).exists()
+        return lease.held(works).select_for_update(of=("self",)).exists()
 
 
 def _follow_segments(receipt: Receipt) -> None:

@@ -5,13 +5,12 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from collections_app.models import Collection
 from collections_app.operations.collections import find, list_collections
 from collections_app.operations.jobs import Job, index_job
 from recognition import tasks
-from recognition.index import compaction
+from recognition.index import compaction, lease
 from recognition.models import Compaction, Gallery, IndexSegment
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -68,7 +67,7 @@ def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
     """Say of each collection within reach, by its id, whether its index can be used or is being made: three queries."""
     caller.require(Scope.READ)
     homes = list_collections(caller).values_list("pk", flat=True)
-    held = Compaction.objects.of(caller.tenant).filter(leased_until__gt=timezone.now(), fault="")
+    held = lease.held(Compaction.objects.of(caller.tenant))
     unsound = IndexSegment.objects.of(caller.tenant).exclude(condition=IndexSegment.Condition.SOUND)
     conditions = dict.fromkeys(homes, IndexCondition.SOUND)
     for condition, those in (

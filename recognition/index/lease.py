@@ -90,10 +90,14 @@ class Lease:
         return Compaction.objects.of(self.gallery.tenant).filter(gallery=self.gallery, token=self.token)
 
 
+def held(works: QuerySet[Compaction]) -> QuerySet[Compaction]:
+    """Narrow to those that somebody is at: after a fault the lease runs on, and nobody is."""
+    return works.filter(leased_until__gt=timezone.now(), fault="")
+
+
 def marks(works: QuerySet[Compaction]) -> tuple[str, ...]:
     """Return the marks of those leases that are held."""
-    held = works.filter(leased_until__gt=timezone.now(), fault="").values_list("gallery_id", "token")
-    return tuple(_mark(gallery_id, token) for gallery_id, token in held)
+    return tuple(_mark(gallery_id, token) for gallery_id, token in held(works).values_list("gallery_id", "token"))
 
 
 def _mark(gallery_id: int, token: int) -> str:
