@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "collections_app.console.middleware.see_other",
     "collections_app.console.middleware.locale",
     "django.middleware.common.CommonMiddleware",
     "collections_app.console.middleware.Size",

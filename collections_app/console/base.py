@@ -18,10 +18,11 @@ from django.utils.functional import SimpleLazyObject
 from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
-from collections_app.operations import pictures
+from collections_app.operations import pictures, shown_once
 from tenants import access, wall
 from tenants.access import Caller, Scope
 
+_SHOWN_ONCE = "shown_once"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -89,6 +90,16 @@ class ConsoleView(View):
         """Say that it is done, on the page to which this redirects."""
         messages.success(self.request, sentence)
         return redirect(self.link(name, **where))
+
+    def show_once(self, name: str, values: dict[str, str]) -> HttpResponse:
+        """Redirect to a page that shows these values, such as a new secret, the first time that it is loaded."""
+        self.request.session[_SHOWN_ONCE] = shown_once.seal(self.caller, page=name, values=values)
+        return redirect(self.link(name))
+
+    def take_once(self, name: str) -> dict[str, str] | None:
+        """Return what `show_once` left for this page, and forget it."""
+        sealed = self.request.session.pop(_SHOWN_ONCE, None)
+        return shown_once.unseal(self.caller, page=name, sealed=sealed) if sealed else None
 
     def link(self, name: str, **where: Any) -> str:
         """Return the address of a page of this tenant."""

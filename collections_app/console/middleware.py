@@ -1,6 +1,7 @@
-"""What applies to pages for people and must not touch a vendor's wire: languages, second factor, how much is sent."""
+"""What applies to pages for people and must not touch a vendor's wire: languages, second factor, redirects, sizes."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -39,6 +40,18 @@ def second_factor(get_response: Handler) -> Handler:
             if not verified and request.path not in asked and user_has_device(request.user):
                 return redirect("console:code")
         return get_response(request)
+
+    return handle
+
+
+def see_other(get_response: Handler) -> Handler:
+    """Send a browser that posted a form to the next page by GET (303), so that loading it again posts nothing."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        answer = get_response(request)
+        if request.method == "POST" and answer.status_code == HTTPStatus.FOUND and request.path.startswith(_FOR_PEOPLE):
+            answer.status_code = HTTPStatus.SEE_OTHER
+        return answer
 
     return handle
 

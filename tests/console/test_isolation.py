@@ -187,3 +187,18 @@ def test_ones_own_ids_are_answered_otherwise(page: Page, world: World) -> None:
     own = _places(world.acme, "own-six", "sixth") if gone else world.own
     nobody, owner = _nowhere(), world.team["owner"]
     assert _face_of(_ask(page, owner, own), own) != _face_of(_ask(page, owner, nobody), nobody)
+
+
+# A script asks for these and puts the answer into the page that is there: a picture, or a part of a page.
+FOR_SCRIPTS = {"playground_try", "playground_picture"}
+
+
+@pytest.mark.parametrize("role", ["owner", "auditor"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page.method == "post"], ids=str)
+def test_a_form_is_answered_with_a_redirect_or_a_refusal(page: Page, role: str, world: World) -> None:
+    """So that a browser which loads the page again sends nothing again."""
+    answer = _ask(page, world.team[role], world.own)
+    if page.name in FOR_SCRIPTS and answer.status_code == 200:
+        assert not re.search(rb"<html|<body", answer.said)
+    else:
+        assert answer.status_code == 303 or 400 <= answer.status_code < 500

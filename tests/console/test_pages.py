@@ -51,7 +51,7 @@ def test_merging_two_people_is_seen_by_the_next_search(acme: Customer, crowd: Co
     obama, twin = crowd.people.get(reference="Obama"), crowd.people.get(reference="twin")
     address = _address("person_merge", node=crowd.node, person=twin.pk)
     answer = operator.post(address, {"other": obama.pk, "reason": "same man"})
-    assert answer.status_code == 302
+    assert answer.status_code == 303
     assert not Person.objects.of(acme.tenant).filter(pk=obama.pk).exists()
     assert twin.faces.count() == 2
     assert _who(acme, "obama") == "B. Obama"
@@ -121,9 +121,9 @@ def test_health_finds_one_person_twice_and_two_under_one_name(
     sunak = crowd.faces.get(person__reference="Sunak")
     sunak.person = crowd.people.get(reference="Macron")
     sunak.save()
-    assert operator.post(page).status_code == 200
+    assert operator.post(page).status_code == 303
     report = HealthReport.objects.of(acme.tenant).get()
-    assert operator.post(page).status_code == 200  # a second click while it waits asks for nothing more
+    assert operator.post(page).status_code == 303  # a second click while it waits asks for nothing more
     assert HealthReport.objects.of(acme.tenant).count() == 1
     examine_collection.run(report.pk)
     content = operator.get(page).content.decode()
@@ -227,7 +227,7 @@ def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: 
         assert auditor.get(address, never).context["found"].rows == ()
     assert auditor.get(_address("audit"), ever).context["found"].entries
     assert not auditor.get(_address("audit"), never).context["found"].entries
-    assert auditor.post(_address("audit_export", form="csv"), ever).status_code == 200
+    assert auditor.get(_address("audit_export", form="csv"), ever).status_code == 200
     for moment in (
         "0001-01-01T00:00:00Z",
         "9999-12-31T23:59:59Z",
@@ -242,8 +242,8 @@ def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: 
 
 def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
-    page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
-    link = page.context["link"].removeprefix("http://testserver")
+    page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"}, follow=True)
+    link = page.context["invited"]["link"].removeprefix("http://testserver")
     newcomer = Client()
     assert b"Acme" in newcomer.get(link).content
     chosen = {"username": "newcomer", "password1": PASSWORD, "password2": PASSWORD}
@@ -288,7 +288,9 @@ def test_no_tenant_is_made_under_a_slug_that_no_address_holds(db: None, words: l
 def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
     admin = signed_in(member(acme, "admin"))
     links = [
-        admin.post(_address("members"), {"email": f"{n}@example.com", "role": "auditor"}).context["link"]
+        admin.post(_address("members"), {"email": f"{n}@example.com", "role": "auditor"}, follow=True).context[
+            "invited"
+        ]["link"]
         for n in range(2)
     ]
     first, second = Invitation.objects.of(acme.tenant).order_by("pk")
@@ -300,8 +302,8 @@ def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
 
 def _invited(inviter: Client, role: str) -> str:
     """Invite somebody, and return where the link leads."""
-    page = inviter.post(_address("members"), {"email": "friend@example.com", "role": role})
-    return str(page.context["link"]).removeprefix("http://testserver")
+    page = inviter.post(_address("members"), {"email": "friend@example.com", "role": role}, follow=True)
+    return str(page.context["invited"]["link"]).removeprefix("http://testserver")
 
 
 def _opens(link: str) -> bool:
@@ -383,14 +385,14 @@ def test_too_many_wrong_passwords_lock_the_door(acme: Customer, client: Client) 
     member(acme, "owner")
     for _ in range(4):
         wrong = client.post("/account/login/", {"username": "owner@acme", "password": "wrong"})
-        assert wrong.status_code == 200
+        assert wrong.status_code == 400
     assert client.post("/account/login/", {"username": "owner@acme", "password": "wrong"}).status_code == 429
     right = client.post("/account/login/", {"username": "owner@acme", "password": PASSWORD})
     assert right.status_code == 429
     elsewhere = Client(REMOTE_ADDR="192.0.2.9").post(
         "/account/login/", {"username": "owner@acme", "password": PASSWORD}
     )
-    assert elsewhere.status_code == 302
+    assert elsewhere.status_code == 303
 
 
 @pytest.mark.django_db(transaction=True)  # a test's own transaction would lend the code's check the one that it needs
@@ -401,7 +403,7 @@ def test_an_authenticator_is_asked_for_before_any_page_and_the_admin(acme: Custo
     client.get("/account/authenticator/")
     device = TOTPDevice.objects.get(user=user)
     code = f"{totp(device.bin_key):06d}"
-    assert client.post("/account/authenticator/", {"code": code}).status_code == 302
+    assert client.post("/account/authenticator/", {"code": code}).status_code == 303
     assert client.get("/console/acme/").status_code == 200
     later = signed_in(user)
     for path in ("/console/acme/", "/admin/", "/account/password/", "/account/authenticator/remove/"):
@@ -472,7 +474,7 @@ def test_few_letters_an_hour_go_to_one_account_and_nobody_sees_which(acme: Custo
     seen |= {_forgets("nobody@example.com", f"192.0.2.{number}") for number in range(8)}
     assert _sent_to("owner@example.com") == len(_letters()) == 5
     (one,) = seen
-    assert one[:2] == (302, "/account/forgotten/sent/")
+    assert one[:2] == (303, "/account/forgotten/sent/")
     _forgets("admin@example.com", "192.0.2.1")
     assert _sent_to("admin@example.com") == 1
 
@@ -507,9 +509,9 @@ def test_few_letters_an_hour_are_sent_for_one_place(acme: Customer, places: list
 def test_the_audit_log_shows_a_broken_chain(acme: Customer) -> None:
     auditor = signed_in(member(acme, "auditor"))
     verify = _address("audit_verify")
-    assert b"The chain is whole" in auditor.post(verify).content
+    assert b"The chain is whole" in auditor.get(verify).content
     AuditEntry.objects.of(acme.tenant).filter(number=2).update(action="nothing.happened")
-    assert b"The chain is broken at entry 2" in auditor.post(verify).content
+    assert b"The chain is broken at entry 2" in auditor.get(verify).content
 
 
 def test_a_policy_out_of_bounds_is_shown_by_its_form_and_not_saved(acme: Customer, crowd: Collection) -> None:
@@ -525,7 +527,7 @@ def test_a_collection_is_renamed_unless_the_name_is_taken(acme: Customer, crowd:
     policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
     create_collection(acme.caller, name="taken")
     assert admin.post(page, policy | {"name": "taken"}).status_code == 409
-    assert admin.post(page, policy | {"name": "lobby"}).status_code == 302
+    assert admin.post(page, policy | {"name": "lobby"}).status_code == 303
     crowd.refresh_from_db()
     assert crowd.name == "lobby"
     (entry,) = AuditEntry.objects.of(acme.tenant).filter(action__startswith="collection.", target_id=str(crowd.pk))[1:]
@@ -537,7 +539,7 @@ def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: C
     admin, page = signed_in(member(acme, "admin")), _address("collection", node=crowd.node)
     policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
     key = {"x-api-key": acme.issued.token}
-    for days, shown, told in ((36_500, 302, 200), (36_501, 400, 422), (10**9, 400, 422)):
+    for days, shown, told in ((36_500, 303, 200), (36_501, 400, 422), (10**9, 400, 422)):
         answer = admin.post(page, policy | {"retention_days": days})
         assert answer.status_code == shown
         said = {"retention_days": days}
@@ -556,7 +558,7 @@ def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: C
 def test_a_collection_is_deleted_only_under_its_typed_name(acme: Customer, crowd: Collection) -> None:
     admin, page = signed_in(member(acme, "admin")), _address("collection_delete", node=crowd.node)
     assert admin.post(page, {"typed": "peopel"}).status_code == 400
-    assert admin.post(page, {"typed": "people"}).status_code == 302
+    assert admin.post(page, {"typed": "people"}).status_code == 303
     crowd.refresh_from_db()
     assert crowd.state == "deleted"
     assert admin.get(_address("collection", node=crowd.node)).status_code == 404
@@ -581,7 +583,7 @@ def test_the_generation_of_the_nhn_contract_is_chosen_by_name(acme: Customer) ->
     admin, codes = signed_in(member(acme, "admin")), {}
     assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == "prerelease"
     for profile in ("current", "prerelease"):
-        assert admin.post(_address("settings"), {"name": "Acme", "nhn_profile": profile}).status_code == 302
+        assert admin.post(_address("settings"), {"name": "Acme", "nhn_profile": profile}).status_code == 303
         assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == profile
         path = f"/nhn-face-reco/v1.0/appkeys/{acme.issued.key.pk}/groups/nobody"
         answer = Client().get(path, headers={"Authorization": acme.issued.secret})
@@ -652,8 +654,8 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
 def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
     admin = signed_in(member(acme, "admin"))
     said = {"name": "gate", "scopes": ["search"], "collections": ["people"], "networks": "192.0.2.0/24, 198.51.100.7"}
-    made = admin.post(_address("keys"), {**said, "days": 7, "requests_per_minute": 60, "calls_per_day": 1000})
-    key = made.context["issued"].key
+    admin.post(_address("keys"), {**said, "days": 7, "requests_per_minute": 60, "calls_per_day": 1000})
+    key = ApiKey.objects.of(acme.tenant).get(name="gate")
     assert (key.requests_per_minute, key.calls_per_day) == (60, 1000)
     assert key.networks == ["192.0.2.0/24", "198.51.100.7/32"]
     assert key.collections == [acme.people.pk]
@@ -688,8 +690,8 @@ def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer
     before, hashed = ApiKey.objects.of(acme.tenant).count(), bytes(key.secret_hash)
     key.refresh_from_db()
     assert (before, bytes(key.secret_hash), key.revoked_at) == (2, hashed, None)
-    assert client.post(rotate[key.pk], {"hours": "24"}).status_code == (200 if may else 403)
-    assert client.post(revoke[key.pk]).status_code == (302 if may else 403)
+    assert client.post(rotate[key.pk], {"hours": "24"}).status_code == (303 if may else 403)
+    assert client.post(revoke[key.pk]).status_code == (303 if may else 403)
 
 
 def test_a_button_s_form_that_is_wrong_is_refused_with_what_is_wrong(acme: Customer, crowd: Collection) -> None:

@@ -63,7 +63,7 @@ def test_somebody_whose_reference_is_another_s_id_is_not_erased_in_their_place(
     crowd.people.filter(reference="Sunak").update(reference=str(meant.pk))
     page = _address("person_erase", node=crowd.node, person=meant.pk)
     form = {"typed": meant.name, "reason": ""}
-    assert signed_in(member(acme, "operator")).post(page, form).status_code == 302
+    assert signed_in(member(acme, "operator")).post(page, form).status_code == 303
     assert not crowd.people.filter(pk=meant.pk).exists()
     assert crowd.people.filter(name="Rishi Sunak").exists()
 
@@ -95,15 +95,18 @@ def test_a_receipt_is_verified_and_one_that_was_changed_is_not(acme: Customer, c
     page = _address("receipt", receipt=receipt.uuid)
     document = _address("receipt_document", receipt=receipt.uuid)
     Receipt.objects.of(acme.tenant).update(completed_at=None, document={})
-    assert "It is not signed yet." in operator.post(page).content.decode()
+    assert "It is not signed yet." in operator.get(page, {"check": "signature"}).content.decode()
     assert operator.get(document).status_code == 404
     tasks.finish_erasure.run(receipt.pk)
-    assert "The signature is genuine" in operator.post(page).content.decode()
+    assert "The signature is genuine" in operator.get(page, {"check": "signature"}).content.decode()
     signed = json.loads(operator.get(document).content)
     assert signed["erased"]["faces"] == 2
     signed["erased"]["faces"] = 3
     Receipt.objects.of(acme.tenant).update(document=signed)
-    assert "The signature is not genuine" in operator.post(page, headers={"HX-Request": "true"}).content.decode()
+    assert (
+        "The signature is not genuine"
+        in operator.get(page, {"check": "signature"}, headers={"HX-Request": "true"}).content.decode()
+    )
 
 
 def test_receipts_follow_one_another_page_by_page(acme: Customer, monkeypatch: Any) -> None:
@@ -126,7 +129,7 @@ def test_receipts_follow_one_another_page_by_page(acme: Customer, monkeypatch: A
 def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd: Collection) -> None:
     admin = signed_in(member(acme, "admin"))
     person = crowd.people.get(reference="Macron")
-    answer = admin.post(_address("person_export", node=crowd.node, person=person.pk))
+    answer = admin.get(_address("person_export", node=crowd.node, person=person.pk))
     assert answer["Content-Disposition"] == f'attachment; filename="person-{person.pk}.json"'
     record = json.loads(answer.content)
     assert record["person"]["name"] == "Emmanuel Macron"
@@ -134,7 +137,7 @@ def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd
     assert AuditEntry.objects.of(acme.tenant).filter(action="person.exported").count() == 1
     lost = person.faces.order_by("number")[0]
     default_storage.delete(lost.stored_image)
-    answer = admin.post(_address("person_export", node=crowd.node, person=person.pk))
+    answer = admin.get(_address("person_export", node=crowd.node, person=person.pk))
     assert json.loads(answer.content)["images"].keys() == record["images"].keys() - {lost.image}
 
 
@@ -152,8 +155,8 @@ def test_a_webhook_is_made_told_switched_off_and_told_again(
     receiver: str,  # noqa: F811 -- the fixture
 ) -> None:
     admin = signed_in(member(acme, "admin"))
-    made = admin.post(_address("webhooks"), {"url": receiver, "kinds": ["face.enrolled"]})
-    secret = made.context["made"].secret
+    made = admin.post(_address("webhooks"), {"url": receiver, "kinds": ["face.enrolled"]}, follow=True)
+    secret = made.context["made"]["secret"]
     assert secret in made.content.decode()
     assert secret not in admin.get(_address("webhooks")).content.decode()
     hook = Webhook.objects.of(acme.tenant).get()
@@ -244,4 +247,4 @@ def test_a_tenant_has_twenty_webhooks_at_most(acme: Customer, globex: Customer) 
     assert (theirs.status_code, told["code"], told["quota"], told["limit"]) == (403, "quota_exceeded", "webhooks", 20)
     assert others.status_code == 201
     delete_webhook(acme.caller, webhook=str(made[0].pk))
-    assert admin.post(_address("webhooks"), sent).status_code == 200
+    assert admin.post(_address("webhooks"), sent).status_code == 303

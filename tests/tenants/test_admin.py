@@ -25,7 +25,7 @@ def _form(**said: Any) -> dict[str, Any]:
 
 
 def test_a_tenant_is_made_with_its_keys_and_its_chain(operator: Client) -> None:
-    assert operator.post("/admin/tenants/tenant/add/", _form(slug="new", name="New")).status_code == 302
+    assert operator.post("/admin/tenants/tenant/add/", _form(slug="new", name="New")).status_code == 303
     tenant = Tenant.objects.get(slug="new")
     token = keys.issue(tenant, name="first", scopes=["read"]).token
     assert ArgosClient(token)("GET", "/faces", page="1").status_code != 403
@@ -35,14 +35,14 @@ def test_a_tenant_is_made_with_its_keys_and_its_chain(operator: Client) -> None:
 def test_a_suspended_tenant_is_answered_no_more_and_its_log_says_who_did_it(operator: Client, acme: Customer) -> None:
     page = f"/admin/tenants/tenant/{acme.tenant.pk}/change/"
     assert b"erased" not in operator.get(page).content
-    assert operator.post(page, _form(state="suspended", face_quota="100")).status_code == 302
+    assert operator.post(page, _form(state="suspended", face_quota="100")).status_code == 303
     with pytest.raises(TenantSuspended):
         access.caller_for_key(*keys.split(acme.issued.token), via="tests")
     entry = AuditEntry.objects.of(acme.tenant).order_by("number").last()
     assert entry
     assert (entry.action, entry.actor_name) == ("tenant.changed", "operator")
     assert entry.facts["after"] == {"state": "suspended", "face_quota": 100}
-    assert operator.post(page, _form(state="active")).status_code == 302
+    assert operator.post(page, _form(state="active")).status_code == 303
     assert access.caller_for_key(*keys.split(acme.issued.token), via="tests").tenant == acme.tenant
 
 
@@ -61,13 +61,13 @@ def test_a_tenant_is_neither_deleted_nor_called_erased_by_a_form(operator: Clien
 def test_the_tenants_log_tells_what_became_of_its_members(operator: Client, acme: Customer) -> None:
     user = User.objects.create_user("ada")
     given = {"user": user.pk, "tenant": acme.tenant.pk, "role": "auditor"}
-    assert operator.post("/admin/tenants/member/add/", given).status_code == 302
+    assert operator.post("/admin/tenants/member/add/", given).status_code == 303
     member = Member.objects.of(acme.tenant).get(user=user)
     page = f"/admin/tenants/member/{member.pk}"
-    assert operator.post(f"{page}/change/", {"role": "admin", "user": 1, "tenant": 1}).status_code == 302
+    assert operator.post(f"{page}/change/", {"role": "admin", "user": 1, "tenant": 1}).status_code == 303
     assert operator.post(f"/admin/auth/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
     chosen = {"action": "delete_selected", "_selected_action": [member.pk], "post": "yes"}
-    assert operator.post("/admin/tenants/member/", chosen).status_code == 302
+    assert operator.post("/admin/tenants/member/", chosen).status_code == 303
     assert not Member.objects.of(acme.tenant).filter(user=user).exists()
     told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="member.").order_by("number")
     assert {entry.actor_name for entry in told} == {"operator"}

@@ -42,7 +42,7 @@ class VerifyView(ConsoleView):
     template = "console/_verified.html"
     section = "audit"
 
-    def post(self, request: HttpRequest) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """Recompute it."""
         return self.page(verification=audit.verify_chain(self.caller))
 
@@ -52,12 +52,12 @@ class ExportView(ConsoleView):
 
     needs = Scope.AUDIT
 
-    def post(self, request: HttpRequest, form: str) -> HttpResponse:
+    def get(self, request: HttpRequest, form: str) -> HttpResponse:
         """Send it in an archive with the signed statement of what it is, which `manage.py verify_receipt` checks."""
         if form not in get_args(audit.Form):
             raise Http404
         kind: Any = form
-        taken = audit.export(self.caller, form=kind, filters=_filters(AuditForm(request.POST)))
+        taken = audit.export(self.caller, form=kind, filters=_filters(AuditForm(request.GET)))
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
             files.writestr(taken.name, taken.content)

@@ -1,5 +1,6 @@
 """How people come in: password, code, invitation, a forgotten password, and the choice of a tenant."""
 
+from http import HTTPStatus
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -30,7 +31,19 @@ _LETTERS = 20  # an hour, for one place: an office may have one address for many
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-class Login(auth.LoginView):
+class _Refusing:
+    """A form of Django's that answers 400 when it is sent and shown again, as ours do."""
+
+    request: HttpRequest
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """Show it: after a POST, with what is wrong."""
+        status = HTTPStatus.BAD_REQUEST if self.request.method == "POST" else HTTPStatus.OK
+        answer: HttpResponse = super().render_to_response(context, status=status, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+        return answer
+
+
+class Login(_Refusing, auth.LoginView):
     """Name and password; too many wrong ones lock the door for a while (django-axes)."""
 
     template_name = "console/account/login.html"
@@ -57,7 +70,7 @@ class CodeView(LoginRequiredMixin, View):
         return render(request, "console/account/code.html", {"form": form}, status=400)
 
 
-class Forgotten(auth.PasswordResetView):
+class Forgotten(_Refusing, auth.PasswordResetView):
     """Send a link for a new password; the answer is the same whether the address is known or not, and if none is sent.
 
     Too many are not sent: to one account (ForgottenForm), nor for one place that asks, known addresses or not.
@@ -86,7 +99,7 @@ class ForgottenSent(auth.PasswordResetDoneView):
     template_name = "console/account/forgotten_sent.html"
 
 
-class Password(auth.PasswordChangeView):
+class Password(_Refusing, auth.PasswordChangeView):
     """Change one's password."""
 
     template_name = _FORM
@@ -94,7 +107,7 @@ class Password(auth.PasswordChangeView):
     success_url = reverse_lazy("console:account")
 
 
-class Renew(auth.PasswordResetConfirmView):
+class Renew(_Refusing, auth.PasswordResetConfirmView):
     """Choose a new password."""
 
     template_name = _FORM

@@ -1,6 +1,7 @@
 """How well a collection tells its people apart."""
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView
@@ -32,7 +33,7 @@ class HealthView(ConsoleView):
         """Ask for a new report."""
         home = get_collection(self.caller, name=Node(node))
         health.examine(self.caller, collection=home.name)
-        return self.get(request, node)
+        return redirect(self.link("health", node=home.node))
 
 
 class ProgressView(ConsoleView):

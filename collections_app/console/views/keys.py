@@ -13,6 +13,7 @@ from collections_app.console.key_forms import KeyForm, RotateForm
 from collections_app.operations import keys
 from collections_app.operations.collections import list_collections
 from tenants.access import Scope
+from tenants.keys import IssuedKey
 
 
 class KeysView(FormView):
@@ -31,18 +32,24 @@ class KeysView(FormView):
         return KeyForm(self.request.POST, scopes=self.caller.scopes, collections=self._names())
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Make the key and show its secret, this once."""
+        """Make the key."""
         days = form.cleaned_data.pop("days")
         expires = timezone.now() + timedelta(days=days) if days else None
         issued = keys.issue_key(self.caller, expires_at=expires, **form.cleaned_data)
-        return self.show(self.blank(), issued=issued)
+        return self._issued(issued)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show the keys; one that was just made is in `where`."""
+        """Show the keys, and the secret of one that was just made, this once."""
         names = {found.pk: found.name for found in list_collections(self.caller)}
         listed = [(key, _reach(key.collections, names)) for key in keys.list_keys(self.caller)]
         base = self.request.build_absolute_uri("/").rstrip("/")
-        return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, **where)
+        issued = self.take_once("keys")
+        return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, issued=issued)
+
+    def _issued(self, issued: IssuedKey) -> HttpResponse:
+        """Have the secret shown, this once."""
+        key = issued.key
+        return self.show_once("keys", {"name": key.name, "id": key.pk, "secret": issued.secret, "token": issued.token})
 
     def _names(self) -> list[str]:
         return [found.name for found in list_collections(self.caller)]
@@ -51,15 +58,11 @@ class KeysView(FormView):
 class RotateView(KeysView):
     """A new secret under the old id."""
 
-    def get(self, request: HttpRequest, **where: Any) -> HttpResponse:
-        """Show the keys: the secret is not shown twice."""
-        return super().get(request)
-
     def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
-        """Rotate, and show the new secret this once."""
+        """Rotate, and have the new secret shown this once."""
         hours = self.said(RotateForm(request.POST))["hours"]
         until = timezone.now() + timedelta(hours=hours) if hours else None
-        return self.show(self.blank(), issued=keys.rotate_key(self.caller, key=where["key"], keep_until=until))
+        return self._issued(keys.rotate_key(self.caller, key=where["key"], keep_until=until))
 
 
 class RevokeView(ConsoleView):

@@ -22,14 +22,15 @@ class MembersView(FormView):
     form = InviteForm
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show them; a link that was just made is in `where`."""
-        return self.page(status, form=form, team=members.team(self.caller), roles=ROLES, **where)
+        """Show them, and a link that was just made, this once."""
+        invited = self.take_once("members")
+        return self.page(status, form=form, team=members.team(self.caller), roles=ROLES, invited=invited)
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Invite somebody, and show the link this once."""
+        """Invite somebody, and have the link shown this once."""
         secret = members.invite(self.caller, **form.cleaned_data)
         link = self.request.build_absolute_uri(reverse("console:invitation", kwargs={"secret": secret}))
-        return self.show(InviteForm(), link=link, invited=form.cleaned_data["email"], **where)
+        return self.show_once("members", {"link": link, "email": form.cleaned_data["email"]})
 
 
 class MemberView(ConsoleView):

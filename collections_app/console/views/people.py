@@ -113,7 +113,7 @@ class ExportView(ConsoleView):
 
     needs = Scope.ADMIN
 
-    def post(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
+    def get(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
         """Gather and send it."""
         record = subjects.export_person(self.caller, collection=Node(node), person=person)
         return download(previews.subject(record), f"person-{person}.json")

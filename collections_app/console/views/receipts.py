@@ -35,11 +35,9 @@ class ReceiptView(ConsoleView):
     section = "receipts"
 
     def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:
-        """Show it."""
-        return self.page(receipt=get_receipt(self.caller, receipt=str(receipt)))
-
-    def post(self, request: HttpRequest, receipt: Any) -> HttpResponse:
-        """Check the signature."""
+        """Show it, with what its signature says where that was asked for."""
+        if "check" not in request.GET:
+            return self.page(receipt=get_receipt(self.caller, receipt=str(receipt)))
         checked = check_receipt(self.caller, receipt=str(receipt))
         template = "console/_checked.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(template=template, receipt=checked.receipt, checked=checked)

@@ -23,13 +23,14 @@ class WebhooksView(FormView):
     form = WebhookForm
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Make it and show its secret, this once."""
+        """Make it, and have its secret shown this once."""
         made = webhooks.create_webhook(self.caller, **form.cleaned_data)
-        return self.show(WebhookForm(), made=made)
+        return self.show_once("webhooks", {"secret": made.secret})
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show them; one that was just made is in `where`."""
-        return self.page(status, form=form, webhooks=webhooks.list_webhooks(self.caller), **where)
+        """Show them, and the secret of one that was just made, this once."""
+        listed, made = webhooks.list_webhooks(self.caller), self.take_once("webhooks")
+        return self.page(status, form=form, webhooks=listed, made=made)
 
 
 class WebhookView(ConsoleView):
