@@ -1,7 +1,7 @@
 # make run    set up, make the demonstration tenant, start web server and worker
 # make demo   enrol and search against the running server
 # make test   set up, every gate, every test
-# make test-services  every test on PostgreSQL and Redis
+# make test-services  every test on PostgreSQL and Redis, where they answer
 # make soak   the long proofs, and those that compare times
 # make setup  the part that they share
 SHELL := /bin/bash
@@ -10,7 +10,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # a file's tests share its servers
 
-.PHONY: soak run demo test test-services check setup lock
+.PHONY: browser soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -27,13 +27,13 @@ setup: .venv/.runtime
 	@$(MANAGE) install_models
 	@$(MANAGE) collectstatic --noinput --verbosity 0
 
-test: .venv/.dev setup check
+test: .venv/.dev setup browser check
 	$(BIN)/pytest $(TOGETHER)
 
-# On PostgreSQL and Redis at their standard ports. The role owns its database and is no superuser, so that the whole
-# suite runs behind row-level security.
-test-services: .venv/.dev setup
-	psql -qh 127.0.0.1 -U postgres -c 'CREATE ROLE faceplane LOGIN CREATEDB' 2>/dev/null || true
+# On PostgreSQL and Redis at their standard ports; where they do not answer, nothing is run. The role owns its database
+# and is no superuser, so that the whole suite runs behind row-level security.
+test-services: .venv/.dev setup browser
+	@$(BIN)/python -m tests.services || exit 0; \
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
 	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(TOGETHER)
@@ -41,6 +41,10 @@ test-services: .venv/.dev setup
 # The long proofs with the counts of the specification, and the comparisons of times: hours.
 soak: .venv/.dev setup
 	SOAK=1 $(BIN)/pytest tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py
+
+# The console's tests drive a Chromium: the system's, or one that is installed here.
+browser: .venv/.dev
+	@$(BIN)/python -m tests.browser
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -3,8 +3,9 @@
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
@@ -37,4 +38,15 @@ def database() -> Iterator[str]:
             admin.execute(f"DROP ROLE {name}".encode())
 
 
+def make_role() -> None:
+    """Make the role that the suite runs as on PostgreSQL: it may make databases and is no superuser."""
+    with psycopg.connect(f"{SUPERUSER}/postgres", autocommit=True) as admin, suppress(psycopg.errors.DuplicateObject):
+        admin.execute("CREATE ROLE faceplane LOGIN CREATEDB")
+
+
 needs_postgres = pytest.mark.skipif(not answers(POSTGRES_PORT), reason="no PostgreSQL here")
+
+if __name__ == "__main__":
+    if not (answers(POSTGRES_PORT) and answers(REDIS_PORT)):
+        sys.exit("Nothing was run: PostgreSQL and Redis do not answer at 127.0.0.1, ports 5432 and 6379.")
+    make_role()

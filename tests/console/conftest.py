@@ -16,11 +16,11 @@ from collections_app.models import Collection
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
 from tenants.models import Member
+from tests import browser
 from tests.conftest import Customer
 from tests.make import portrait
 
 PASSWORD = "correct horse battery"  # noqa: S105 -- of people who exist for a second
-CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -82,13 +82,14 @@ def crowd(acme: Customer) -> Collection:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium. Playwright's loop runs in this thread, which Django would take for an asynchronous view."""
-    assert Path(CHROMIUM).exists(), "The console's browser tests need Chromium: apt-get install chromium fonts-noto-cjk"
+    """A Chromium. Playwright's loop runs in this thread, which Django would take for an asynchronous view."""
+    executable = browser.find()
+    assert executable, "The console's tests need Chromium: python -m tests.browser installs it"
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+        started = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield started
+        started.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
