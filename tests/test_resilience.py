@@ -174,7 +174,7 @@ def test_a_silent_database_ends_every_request_by_its_deadline(installation: Inst
         installation.database.pause()
         given = list(pool.map(lambda place: installation.enrol("x") if place % 2 else installation.faces(), range(12)))
     slowest = max(seconds for *_, seconds in given)
-    print(f"\nslowest of 12 with a silent database: {slowest:.2f} s (deadline {DEADLINE} s)")  # noqa: T201 -- the figure that the README tells
+    print(f"\nslowest of 12 with a silent database: {slowest:.2f} s (deadline {DEADLINE} s)")  # noqa: T201 -- the figure that docs/promises.md tells
     assert slowest <= DEADLINE + 1
     for status, retry, body, _ in given:
         assert status == 503
@@ -182,7 +182,7 @@ def test_a_silent_database_ends_every_request_by_its_deadline(installation: Inst
         assert body["errorCode"] in {6012, 6029}
     installation.database.mend()
     seconds = installation.recovered()
-    print(f"recovered in {seconds:.2f} s")  # noqa: T201 -- the figure that the README tells
+    print(f"recovered in {seconds:.2f} s")  # noqa: T201 -- the figure that docs/promises.md tells
     assert seconds <= RECOVERY
     assert installation.faces()[2]["totalCount"] == total
 

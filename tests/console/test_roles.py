@@ -1,4 +1,4 @@
-"""Who may do what: the README's table, held for every address of the console."""
+"""Who may do what: the table of docs/console.md, held for every address of the console."""
 
 from collections.abc import Iterator
 from typing import Any

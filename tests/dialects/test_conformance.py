@@ -145,11 +145,11 @@ def test_every_operation_and_every_code_of_our_own_api_is_recorded() -> None:
     assert provoked == {answer.code for answer in errors.ANSWERS.values()} - NOT_PROVOKED
 
 
-def test_the_table_has_every_case_and_the_readme_their_number(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_every_case_and_the_docs_their_number(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("conformance", "--table")
     assert capsys.readouterr().out == (CONTRACTS / "README.md").read_text(), "manage.py conformance --table prints it"
     counts = [f"{dialect} {sum(case[0] == dialect for case in CASES)}" for dialect in DIALECTS]
-    assert f"{len(CASES)} recorded cases ({', '.join(counts)})" in (settings.BASE_DIR / "README.md").read_text()
+    assert f"{len(CASES)} recorded cases ({', '.join(counts)})" in (settings.BASE_DIR / "docs/integrate.md").read_text()
 
 
 class _Deviant(BaseHTTPRequestHandler):
