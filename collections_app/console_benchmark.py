@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _DAYS = 90
 _FACES_A_PERSON = 5
 _BATCH = 1000
-_ROUNDS = 40
 _SYLLABLES = ("an", "bo", "cha", "dee", "el", "fra", "go", "ha", "in", "jo", "ka", "lu", "min", "no", "park", "ri")
 _FLAWS: tuple[tuple[str, ...], ...] = ((), (), (), (), (), ("small_face",), ("low_sharpness", "too_dark"))
 _WAYS = (("argos", "door"), ("argos", "gate"), ("nhn", "app"), ("console", "1"))
@@ -70,10 +69,10 @@ LISTS: dict[str, dict[str, dict[str, str]]] = {
 }
 
 
-def measure(faces: int) -> list[dict[str, Any]]:
-    """Fill a collection and ask for each list in each way; return what was asked, and p50 and p95 of its page."""
+def measure(faces: int, rounds: int) -> list[dict[str, Any]]:
+    """Fill a collection and ask `rounds` times for each list in each way; return what was asked, and p50 and p95."""
     with tempfile.TemporaryDirectory(prefix="faceplane-benchmark-") as folder:
-        measured: list[dict[str, Any]] = index_benchmark.run_in(folder, __name__, str(faces))
+        measured: list[dict[str, Any]] = index_benchmark.run_in(folder, __name__, faces, rounds)
         return measured
 
 
@@ -137,7 +136,7 @@ def _name(number: int) -> str:
     return f"{first}{second} {third}{fourth}".title()
 
 
-def _measured(faces: int) -> list[dict[str, Any]]:
+def _measured(faces: int, rounds: int) -> list[dict[str, Any]]:
     """Make the product, fill it, and ask."""
     from django.contrib.auth.models import User  # noqa: PLC0415 -- Django is set up only in the child
     from django.core.management import call_command  # noqa: PLC0415
@@ -164,7 +163,7 @@ def _measured(faces: int) -> list[dict[str, Any]]:
         address = reverse(f"console:{page}", kwargs=where)
         for way, query in ways.items():
             said = {name: str(faces // 2) if value == "MIDDLE" else value for name, value in query.items()}
-            times = [_seconds(client, address, said) for _ in range(_ROUNDS)]
+            times = [_seconds(client, address, said) for _ in range(rounds)]
             p50, p95 = (round(index_benchmark.percentile(times, share) * 1000, 1) for share in (50, 95))
             measured.append({"page": page, "asked": way, "p50_ms": p50, "p95_ms": p95})
     return measured
@@ -184,4 +183,4 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    print(json.dumps(_measured(int(sys.argv[1]))))  # noqa: T201 -- the answer to the parent
+    print(json.dumps(_measured(*map(int, sys.argv[1:]))))  # noqa: T201 -- the answer to the parent

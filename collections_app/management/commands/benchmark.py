@@ -37,6 +37,7 @@ class Command(BaseCommand):
         index.add_argument("--plot", type=Path, help="draw p95 against size to this SVG file (needs pygal)")
         console = what.add_parser("console", help="the console's lists and filters in one large collection")
         console.add_argument("--faces", default="100k", help="as in 10k, 100k, 1m")
+        console.add_argument("--rounds", type=int, default=40, help="of each list")
         for way in (pipeline, index, console):
             way.add_argument("--json", type=Path, help="write the figures to this file")
 
@@ -105,8 +106,8 @@ class Command(BaseCommand):
             plot.write_bytes(index_benchmark.plotted(measured))
         return measured
 
-    def _console(self, *, faces: str, **_: Any) -> list[dict[str, Any]]:
-        measured = console_benchmark.measure(index_benchmark.number(faces))
+    def _console(self, *, faces: str, rounds: int, **_: Any) -> list[dict[str, Any]]:
+        measured = console_benchmark.measure(index_benchmark.number(faces), rounds)
         self.stdout.write(f"{'page':<10}{'asked':<28}{'p50 ms':>9}{'p95 ms':>9}")
         for row in measured:
             self.stdout.write(f"{row['page']:<10}{row['asked']:<28}{row['p50_ms']:>9}{row['p95_ms']:>9}")

@@ -1,0 +1,124 @@
+"""No command in a document is broken: every `manage.py` line of README and docs is run, with small sizes."""
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+
+from collections_app.operations.erase import delete_face
+from tests.conftest import Customer
+from tests.make import IMAGES
+
+DOCUMENTS = [settings.BASE_DIR / "README.md", *sorted((settings.BASE_DIR / "docs").rglob("*.md"))]
+_INLINE = re.compile(r"`manage\.py ([^`]+)`")
+_BLOCK = re.compile(r"^\S*python manage\.py (.+)$", re.MULTILINE)
+
+
+def written() -> set[str]:
+    """Return each command line that stands in a document, without `manage.py` and on one line."""
+    texts = [document.read_text() for document in DOCUMENTS]
+    return {" ".join(found.split()) for text in texts for found in _INLINE.findall(text) + _BLOCK.findall(text)}
+
+
+# What a reader would put where the documents have a word in capitals, or would not wait for.
+SMALL = {
+    "benchmark index --sizes 10k,100k,1m": "benchmark index --sizes 1k --faces 2",
+    "benchmark console": "benchmark console --faces 200 --rounds 1",
+    "benchmark pipeline": "benchmark pipeline --rounds 1 --images FEW",
+    "benchmark pipeline --pack accurate": "benchmark pipeline --rounds 1 --images FEW --pack accurate",
+    "evaluate verification DIR": "evaluate verification LABELLED",
+    "evaluate verification DIR --pack accurate": "evaluate verification LABELLED --pack accurate",
+    "evaluate liveness DIR": "evaluate liveness LABELLED",
+    "evaluate detection DIR": "evaluate detection LABELLED",
+    "install_models --from DIR": "install_models --from LABELLED",
+    "rotate_keys data [--tenant SLUG]": "rotate_keys data --tenant acme --grace 0",
+    "axes_reset_logs --age DAYS": "axes_reset_logs --age 30",
+    "createsuperuser": "createsuperuser --noinput --username root --email root@example.com",
+    "create_tenant acme --owner MAIL": "create_tenant other --owner owner@example.com",
+    "create_collection acme people": "create_collection acme others",
+    "erase_tenant acme": "erase_tenant acme --yes",
+    "verify_receipt FILE": "verify_receipt RECEIPT",
+}
+# These change what the other tests stand on, or need what is not here: their options are looked at, and no more.
+ONLY_READ = {
+    "evaluate calibrate DIR --pack NAME": "it rewrites the manifest; tests/recognition holds its arithmetic",
+    "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
+    "conformance nhn --base-url https://HOST --credentials id=APPKEY secret=SECRET": "tests/dialects run every case",
+    "conformance native --base-url https://HOST --credentials key=ID.SECRET": "tests/dialects run every case",
+    "check --deploy --database default --fail-level WARNING": "make check runs it",
+}
+NAMES_ONLY = {"benchmark", "evaluate"}  # families, of which the documents name the members elsewhere
+
+
+@pytest.fixture
+def stand_ins(acme: Customer, tmp_path: Path) -> dict[str, Path]:
+    """Return the files that commands ask for: a few pictures, a labelled folder, a receipt."""
+    few, labelled = tmp_path / "few", tmp_path / "labelled"
+    few.mkdir()
+    shutil.copy(IMAGES / "obama.jpg", few)
+    people = {"Emmanuel": ("macron_2014", "macron_2025"), "Jacinda": ("ardern_2018", "ardern_2022")}
+    for name, pictures in people.items():
+        (labelled / "images" / name).mkdir(parents=True)
+        for number, picture in enumerate(pictures, start=1):
+            shutil.copy(IMAGES / f"{picture}.jpg", labelled / "images" / name / f"{name}_{number:04}.jpg")
+    pairs = ["2\t1", *(f"{name}\t1\t2\n{name}\t{n}\tJacinda\t{n}" for n, name in ((1, "Emmanuel"), (2, "Emmanuel")))]
+    (labelled / "pairs.txt").write_text("\n".join(pairs))
+    for kind in ("real", "spoof/print"):
+        (labelled / kind).mkdir(parents=True)
+        shutil.copy(IMAGES / "sunak.jpg", labelled / kind)
+    shutil.copy(IMAGES / "two_people.jpg", labelled)
+    (labelled / "annotations.json").write_text(json.dumps({"noses_xy": {"two_people.jpg": [[200, 200]]}}))
+    return {"FEW": few, "LABELLED": labelled, "RECEIPT": _receipt(acme, tmp_path / "receipt.json")}
+
+
+def _receipt(customer: Customer, file: Path) -> Path:
+    from collections_app import tasks  # noqa: PLC0415
+    from collections_app.operations.enrol import enrol_face  # noqa: PLC0415
+    from collections_app.operations.people import PersonDetails  # noqa: PLC0415
+    from tests.make import portrait  # noqa: PLC0415
+
+    person = PersonDetails(reference="x")
+    enrolled = enrol_face(customer.caller, collection="people", image=portrait("obama"), person=person)
+    receipt = delete_face(customer.caller, collection="people", face=enrolled.faces[0].uuid)
+    tasks.finish_erasure.run(receipt.pk)
+    receipt.refresh_from_db()
+    file.write_text(json.dumps(receipt.document))
+    return file
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("line", sorted(written() - NAMES_ONLY - ONLY_READ.keys()))
+def test_a_command_of_the_documents_runs(
+    line: str, stand_ins: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "correct horse battery")
+    words = [str(stand_ins.get(word, word)) for word in shlex.split(SMALL.get(line, line))]
+    call_command(*words, stdout=StringIO(), stderr=StringIO())
+
+
+@pytest.mark.parametrize("line", sorted(ONLY_READ))
+def test_a_command_that_is_not_run_here_takes_its_options(line: str) -> None:
+    assert line in written(), "no document has this line any more"
+    name, *options = shlex.split(line)
+    parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+    parser.parse_args([option.replace("NAME", "light") for option in options])
+
+
+def test_the_tables_above_have_no_line_that_no_document_has() -> None:
+    assert SMALL.keys() - written() == set()
+    assert {line.split()[0] for line in written()} >= NAMES_ONLY
+
+
+def test_a_broken_command_would_be_found() -> None:
+    run: Callable[..., Any] = call_command
+    for wrong in ("no_such_command", "create_tenant", "benchmark nothing"):
+        with pytest.raises((CommandError, SystemExit)):
+            run(*wrong.split())
