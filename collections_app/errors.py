@@ -62,11 +62,10 @@ class PersonNotFound(CollectionsError):
 class DuplicateFace(CollectionsError):
     """The face already is in the collection, under another person."""
 
-    def __init__(self, face: str, cosine: float) -> None:
-        """Keep which face it is, and how similar."""
-        super().__init__(face, cosine)
+    def __init__(self, face: str) -> None:
+        """Keep which face it is."""
+        super().__init__(face)
         self.face = face
-        self.cosine = cosine
 
 
 class InvalidRequest(CollectionsError):

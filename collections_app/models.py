@@ -4,11 +4,14 @@ import secrets
 import uuid
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from recognition import packs
 from recognition.results import Box, Pose, Quality
+from recognition.similarity import LOWEST, Threshold
 from tenants.scope import TenantOwned, random_id
 
 
@@ -29,7 +32,8 @@ MOST_DAYS = 36_500  # that a face may be kept for at most, if not for good
 class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
-    The similarity threshold is a cosine of the collection's pack, the liveness threshold a score of 0 to 1.
+    The similarity threshold is a cosine of the collection's pack, and so is the floor, the lower end from which on
+    callers may be told a score (null: the threshold); the liveness threshold is a score of 0 to 1.
     A deleted collection keeps its row, so that callers learn that it was (decision A12); its name is free again.
     """
 
@@ -69,6 +73,7 @@ class Collection(TenantOwned):
 
     pack = models.CharField(max_length=32, editable=False)
     similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
+    similarity_floor = models.FloatField(null=True, blank=True, help_text="Opens a lower end; null: the threshold.")
     liveness_on_enrol = models.BooleanField(default=False)
     liveness_on_search = models.BooleanField(default=False)
     liveness_threshold = models.FloatField(default=0.5, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
@@ -96,6 +101,27 @@ class Collection(TenantOwned):
     def __str__(self) -> str:
         """Name it."""
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a threshold at which strangers match in numbers, and a lower end that lies beneath or above it."""
+        lowest, problems = LOWEST.on(packs.get(self.pack).similarity), {}
+        if not self.similarity_threshold >= lowest:
+            problems["similarity_threshold"] = f"Must be a score of {LOWEST.score:g} at least."
+        if self.similarity_floor is not None and not lowest <= self.similarity_floor <= self.similarity_threshold:
+            problems["similarity_floor"] = f"Must be a score from {LOWEST.score:g} to the threshold's."
+        if problems:
+            raise ValidationError(problems)
+
+    @property
+    def threshold(self) -> Threshold:
+        """The score that a match has to reach."""
+        return packs.get(self.pack).similarity.threshold(self.similarity_threshold)
+
+    @property
+    def floor(self) -> Threshold | None:
+        """The score from which on callers may be told one, where the policy opens a lower end."""
+        cosine = self.similarity_floor
+        return None if cosine is None else packs.get(self.pack).similarity.threshold(cosine)
 
 
 class Person(TenantOwned):
@@ -270,6 +296,11 @@ class SearchRecord(TenantOwned):
     def __str__(self) -> str:
         """Name it by its uuid."""
         return self.uuid
+
+    @property
+    def applied(self) -> Threshold:
+        """The score that a match had to reach."""
+        return packs.get(self.pack).similarity.threshold(self.threshold)
 
 
 class Receipt(TenantOwned):

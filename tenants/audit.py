@@ -30,6 +30,7 @@ Action: TypeAlias = Literal[
     "collection.created",
     "collection.deleted",
     "collection.examined",
+    "collection.looked_below_floor",
     "collection.policy_changed",
     "collection.renamed",
     "collection.searched",

@@ -16,6 +16,7 @@ from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFac
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, new_uuid
 from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.disclosure import disclosure
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
@@ -195,7 +196,7 @@ def _store(
         known = known_person(home, person.reference) if person else None
         replaced = list(known.faces.all()) if known and replace else []
         _check_room(home, gallery, len(chosen) - len(replaced))
-        _check_duplicates(home, chosen, known)
+        _check_duplicates(caller, home, chosen, known)
         ids = [random_id() for _ in chosen]
         first = face_index().add(home.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
         one = save_person(home, person, known) if person else None
@@ -245,16 +246,17 @@ def _check_room(home: Collection, gallery: Gallery, more: int) -> None:
             raise QuotaExceeded("faces", quota)
 
 
-def _check_duplicates(home: Collection, faces: Sequence[DetectedFace], person: Person | None) -> None:
+def _check_duplicates(caller: Caller, home: Collection, faces: Sequence[DetectedFace], person: Person | None) -> None:
     """Refuse a face that is in the collection under somebody else; `person` may be shown again."""
     if home.duplicates != Collection.Duplicates.REFUSE:
         return
     own = set(person.faces.values_list("pk", flat=True)) if person else set()
+    terms = disclosure(caller, home)
     for face in faces:
-        near = face_index().search(home.gallery, face.template, limit=len(own) + 1, floor=home.similarity_threshold)
+        near = face_index().search(home.gallery, face.template, limit=len(own) + 1, floor=terms.threshold)
         other = next((neighbour for neighbour in near if neighbour.face_id not in own), None)
         if other:
-            raise DuplicateFace(home.faces.values_list("uuid", flat=True).get(pk=other.face_id), other.cosine)
+            raise DuplicateFace(home.faces.values_list("uuid", flat=True).get(pk=other.face_id))
 
 
 def _face(

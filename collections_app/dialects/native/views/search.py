@@ -62,15 +62,12 @@ class VerifyView(ImageView):
     def post(self, request: Request, collection: str) -> Response:
         """Compare an image with an enrolled face or person."""
         given = self.parse(wire.Verify)
+        asked = {"collection": collection, "image": given["image"], "threshold": bar(given)}
         if "person" in given:
-            verified: Any = subjects.verify_person(
-                self.caller, collection=collection, person=given["person"], image=given["image"]
-            )
+            verified: Any = subjects.verify_person(self.caller, person=given["person"], **asked)
         else:
-            verified = compare.verify(self.caller, collection=collection, face=given["face"], image=given["image"])
-        return Response(
-            wire.Verified(wire.verified(verified.face, verified.collection, verified.cosine, bar(given))).data
-        )
+            verified = compare.verify(self.caller, face=given["face"], **asked)
+        return Response(wire.Verified(verified).data)
 
 
 class DetectView(ImageView):
@@ -89,5 +86,5 @@ class CompareView(ImageView):
     def post(self, request: Request) -> Response:
         """Compare the largest face of one image with every face of another."""
         given = self.parse(wire.Compare)
-        done = compare.compare(self.caller, source=given["source"], target=given["target"])
-        return Response(wire.Compared(wire.compared(done, bar(given))).data)
+        done = compare.compare(self.caller, source=given["source"], target=given["target"], threshold=bar(given))
+        return Response(wire.Compared(done).data)
