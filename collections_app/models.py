@@ -2,6 +2,7 @@
 
 import secrets
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
 from django.core.exceptions import ValidationError
@@ -301,6 +302,36 @@ class SearchRecord(TenantOwned):
     def applied(self) -> Threshold:
         """The score that a match had to reach."""
         return packs.get(self.pack).similarity.threshold(self.threshold)
+
+
+class NearMatch(TenantOwned):
+    """An answer about a face that a stranger's picture could have had (collections_app.operations.budget).
+
+    `cost` is in tenths of a match; `spent` sums the actor's up about this face, this one included. Kept for a window
+    and no longer than the face.
+    """
+
+    KEPT = timedelta(days=30)
+
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="near_matches", db_index=False)
+    actor_id = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+    cosine = models.FloatField()
+    cost = models.PositiveSmallIntegerField()
+    spent = models.PositiveIntegerField()
+
+    class Meta:
+        """Summed up by face; who was told too much is found by actor; the old ones by time."""
+
+        indexes: ClassVar = [
+            models.Index(fields=["face", "at", "cost", "actor_id"], name="near_match_of_face"),
+            models.Index(fields=["actor_id", "spent", "at"], name="near_match_by_actor"),
+            models.Index(fields=["at"], name="near_match_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        """Name its row."""
+        return str(self.pk)
 
 
 class Receipt(TenantOwned):

@@ -18,7 +18,16 @@ from django.utils import timezone
 
 from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
-from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt, SearchRecord
+from collections_app.models import (
+    Collection,
+    Face,
+    HealthReport,
+    KeyedRequest,
+    NearMatch,
+    Person,
+    Receipt,
+    SearchRecord,
+)
 from recognition import packs
 from recognition.index import pgvector, store
 from recognition.index.lease import Lease
@@ -88,6 +97,7 @@ def purge_due() -> None:
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.everywhere.filter(claimed_at__lt=old).delete()
     Event.everywhere.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
+    NearMatch.everywhere.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()
 
 
 @shared_task

@@ -49,6 +49,7 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
         409,
         lambda _e: _("This face is in the collection already, under another person."),
     ),
+    collections.ProbingRefused: (429, lambda _e: _("You were told too much of one face; ask an administrator.")),
     collections.InvalidRequest: (400, lambda e: f"{e.field}: {e.problem}"),
     collections.ImageUrlRefused: (
         400,

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from django.db import transaction
 
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import find
-from collections_app.operations.disclosure import disclosure, log_look, of_images
+from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
@@ -104,8 +106,10 @@ def verify(
 
     Raises:
         NoFace: the image has none.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     home = find(caller, collection)
     enrolled = find_face(home, face)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -113,13 +117,25 @@ def verify(
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace
-    cosine = float(seen.faces[0].template @ face_index().vector(home.gallery, enrolled.pk))
     terms = disclosure(caller, home, threshold)
+    score, match = verify_template(caller, home, enrolled, seen.faces[0].template, terms)
+    return Verification(home, enrolled, seen, score, match, terms.applied)
+
+
+def verify_template(
+    caller: Caller, home: Collection, enrolled: Face, template: np.ndarray, terms: Disclosure
+) -> tuple[float | None, bool]:
+    """Hold a template against an enrolled face; return the score that is told, if any, and whether it is a match.
+
+    Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
+    """
+    cosine = float(template @ face_index().vector(home.gallery, enrolled.pk))
     with transaction.atomic():
+        told = tell(caller, home, [(enrolled, cosine)], terms)
         if terms.below:
             log_look(caller, home, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
-    return Verification(home, enrolled, seen, terms.score(cosine), terms.matches(cosine), terms.applied)
+    return (told[0].score if told else None), terms.matches(cosine)
 
 
 def _seen(

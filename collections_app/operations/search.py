@@ -10,6 +10,7 @@ from django.db import transaction
 
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, SearchRecord
+from collections_app.operations.budget import Match, refuse_probing, tell
 from collections_app.operations.collections import Node, find
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
@@ -30,15 +31,6 @@ _WIDER = 4  # how much further to look, when too few of the nearest count
 _PAGE = 1000
 _TRIES = 3
 _MANY = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A face, with its person, and how similar it is to the probe: the score, which is told, and the exact cosine."""
-
-    face: Face
-    score: float
-    cosine: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +73,10 @@ def search_by_image(
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     started = time.perf_counter()
     home = find(caller, collection)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -95,37 +89,64 @@ def search_by_image(
     source = seen.faces[0]
     terms = disclosure(caller, home, threshold)
     alive = source.liveness.score if source.liveness else None
-    spoof = alive is not None and alive < home.liveness_threshold
-    candidates = [] if spoof else _candidates(home, source.template, limit, terms.threshold, since)
-    matches = _matches(candidates[:limit], terms)
-    record = _record(
-        caller, home, candidates, matches, terms=terms, started=started, liveness=alive, request_name=request_name
-    )
-    if alive is not None and spoof:
+    if alive is not None and alive < home.liveness_threshold:
+        _record(caller, home, [], 0, terms=terms, started=started, request_name=request_name, spoof=alive)
         raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
+    record, matches = search_by_template(
+        caller,
+        home,
+        source.template,
+        terms,
+        limit=limit,
+        since=since,
+        started=started,
+        liveness=alive,
+        request_name=request_name,
+    )
     return SearchResult(home, record, matches, source, seen.width, seen.height)
 
 
 def search_by_face(
     caller: Caller, *, collection: str, face: str, limit: int, threshold: Threshold | None = None
 ) -> SearchResult:
-    """Find the faces most similar to an enrolled one, which is not among them (decision H21)."""
+    """Find the faces most similar to an enrolled one, which is not among them (decision H21).
+
+    Raises:
+        ProbingRefused: the caller was told too much of one face.
+    """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     started = time.perf_counter()
     home = find(caller, collection)
     probe = find_face(home, face)
-    terms = disclosure(caller, home, threshold)
-    nearest = _candidates(home, face_index().vector(home.gallery, probe.pk), limit + 1, terms.threshold)
-    candidates = [one for one in nearest if one.face.pk != probe.pk]
-    matches = _matches(candidates[:limit], terms)
-    record = _record(caller, home, candidates, matches, terms=terms, started=started, request_name=probe.uuid)
+    template, terms = face_index().vector(home.gallery, probe.pk), disclosure(caller, home, threshold)
+    record, matches = search_by_template(caller, home, template, terms, limit=limit, started=started, probe=probe)
     return SearchResult(home, record, matches)
 
 
-def _matches(nearest: Sequence[_Candidate], terms: Disclosure) -> tuple[Match, ...]:
-    """Return those that reach the threshold, with the scores that are told: best first, since scores follow cosines."""
-    scored = ((one, terms.score(one.cosine)) for one in nearest if terms.matches(one.cosine))
-    return tuple(Match(one.face, score, one.cosine) for one, score in scored if score is not None)
+def search_by_template(
+    caller: Caller,
+    home: Collection,
+    template: np.ndarray,
+    terms: Disclosure,
+    *,
+    limit: int,
+    started: float,
+    since: datetime | None = None,
+    probe: Face | None = None,
+    liveness: float | None = None,
+    request_name: str = "",
+) -> tuple[SearchRecord, tuple[Match, ...]]:
+    """Find the faces most similar to a template, or to an enrolled face with it, which is not among them.
+
+    Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
+    """
+    candidates = _candidates(home, template, limit + (probe is not None), terms.threshold, since)
+    if probe is not None:
+        candidates, request_name = [one for one in candidates if one.face.pk != probe.pk], probe.uuid
+    return _record(
+        caller, home, candidates, limit, terms=terms, started=started, liveness=liveness, request_name=request_name
+    )
 
 
 def _candidates(
@@ -185,28 +206,28 @@ def _record(
     caller: Caller,
     home: Collection,
     candidates: Sequence[_Candidate],
-    matches: Sequence[Match],
+    limit: int,
     *,
     terms: Disclosure,
     started: float,
     liveness: float | None = None,
     request_name: str = "",
-) -> SearchRecord:
-    outcome = SearchRecord.Outcome.NO_MATCH
-    if liveness is not None and liveness < home.liveness_threshold:
-        outcome = SearchRecord.Outcome.SPOOF
-    elif matches:
-        outcome = SearchRecord.Outcome.MATCH
+    spoof: float | None = None,
+) -> tuple[SearchRecord, tuple[Match, ...]]:
+    """Decide what is told, and write down what was asked, answered and spent, in one transaction."""
     with transaction.atomic():
+        found = [(one.face, one.cosine) for one in candidates[:limit] if terms.matches(one.cosine)]
+        matches = tell(caller, home, found, terms)
+        outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(
             tenant=home.tenant,
             collection=home,
             request_name=request_name,
             threshold=terms.threshold,
-            outcome=outcome,
+            outcome=outcome if spoof is None else SearchRecord.Outcome.SPOOF,
             best=candidates[0].face.uuid if candidates else "",
             candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
-            liveness=liveness,
+            liveness=liveness if spoof is None else spoof,
             pack=home.pack,
             gallery_size=home.gallery.size,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
@@ -216,12 +237,12 @@ def _record(
             via=caller.via,
             request_id=caller.request_id,
         )
-        if outcome == SearchRecord.Outcome.MATCH:
+        if matches:
             best = matches[0].face
             facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
             events.emit(home.tenant, events.Kind.SEARCH_MATCHED, collection=home.name, **facts)
-        audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=outcome)
+        audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=record.outcome)
         if terms.below:
             log_look(caller, home, "search", [match.face.uuid for match in matches])
         watch_searches(caller, record)
-    return record
+    return record, matches

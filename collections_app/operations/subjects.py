@@ -9,6 +9,7 @@ from collections_app import storage
 from collections_app.errors import PersonNotFound
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, SearchRecord
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.disclosure import below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
@@ -123,8 +124,10 @@ def verify_person(
     Raises:
         PersonNotFound: the collection holds no such person.
         NoFace: the image has none.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     home = find(caller, collection)
     faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -138,13 +141,14 @@ def verify_person(
     if best is None:
         raise PersonNotFound(str(person))  # their last face went just now
     terms = disclosure(caller, home, threshold)
-    score = terms.score(cosines[best])
-    told = faces[best if score is not None else min(cosines)]  # which of them is nearest is an order
     with transaction.atomic():
+        told = tell(caller, home, [(faces[best], cosines[best])], terms)
+        # Which of them is nearest is an order, so without a score it is any.
+        shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
         if terms.below:
-            log_look(caller, home, "verify", [told.uuid])
+            log_look(caller, home, "verify", [shown.uuid])
         watch_verifications(caller, faces[best])
-    return PersonVerification(home, told, score, terms.matches(cosines[best]), terms.applied)
+    return PersonVerification(home, shown, score, terms.matches(cosines[best]), terms.applied)
 
 
 def export_person(caller: Caller, *, collection: str | Node, person: int | str, below: bool = False) -> SubjectRecord:

@@ -16,8 +16,9 @@ from rest_framework import serializers
 from collections_app.dialects.base import image_bytes
 from collections_app.dialects.openapi import Always, example
 from collections_app.models import Person
+from collections_app.operations.budget import Match
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.search import Match, SearchResult
+from collections_app.operations.search import SearchResult
 from recognition.similarity import Threshold
 
 _LONGEST = 255

@@ -8,8 +8,9 @@ from rest_framework import serializers
 from collections_app.dialects.base import Answer
 from collections_app.dialects.openapi import Always, Base64Image, example
 from collections_app.models import Face
+from collections_app.operations.budget import Match
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.search import Match, SearchResult
+from collections_app.operations.search import SearchResult
 
 _LONGEST = 255
 _SCORE_DIGITS = 3

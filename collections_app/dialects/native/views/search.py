@@ -11,7 +11,7 @@ from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
 from collections_app.dialects.native.wire.base import WithImage, bar, either_form
-from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound
+from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound, ProbingRefused
 from collections_app.operations import compare, search, subjects
 
 
@@ -25,7 +25,12 @@ class SearchView(ImageView):
     """/collections/{collection}/search."""
 
     @described(
-        "search", "collection", errors.ONE_FACE, (FaceNotFound,), body=either_form(wire.Search), answer=wire.Found
+        "search",
+        "collection",
+        errors.ONE_FACE,
+        (FaceNotFound, ProbingRefused),
+        body=either_form(wire.Search),
+        answer=wire.Found,
     )
     def post(self, request: Request, collection: str) -> Response:
         """Find whose face it is."""
@@ -55,7 +60,7 @@ class VerifyView(ImageView):
         "verify",
         "collection",
         errors.IMAGE,
-        (FaceNotFound, PersonNotFound),
+        (FaceNotFound, PersonNotFound, ProbingRefused),
         body=either_form(wire.Verify),
         answer=wire.Verified,
     )

@@ -27,8 +27,9 @@ from collections_app.dialects.nhn.wire.faces import (
     face_details,
 )
 from collections_app.dialects.openapi import example
+from collections_app.operations.budget import Match
 from collections_app.operations.compare import Comparison, Verification
-from collections_app.operations.search import Match, SearchResult
+from collections_app.operations.search import SearchResult
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 
