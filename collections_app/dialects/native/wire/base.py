@@ -55,6 +55,14 @@ class Percent(serializers.FloatField):
         return round(100 * value, SCORE_DIGITS)
 
 
+class Points(serializers.FloatField):
+    """A score of 0 to 100, with as many digits as a threshold may have."""
+
+    def to_representation(self, value: Any) -> Any:
+        """Tell it."""
+        return round(value, SCORE_DIGITS)
+
+
 @example({"image_url": "https://example.com/face.jpg"})
 class WithImage(serializers.Serializer[Any]):
     """A body with one image, sent along or named by URL."""
@@ -99,17 +107,10 @@ class Listing(serializers.Serializer[Any]):
 
 
 class Likeness(serializers.Serializer[Any]):
-    """How alike two faces are, and which share of strangers is as much alike."""
+    """How alike two faces are, and which share of strangers is as much alike: 0, and all of them, below the floor."""
 
     score = serializers.FloatField(min_value=0, max_value=100)
     false_match_rate = serializers.FloatField()
-
-
-class Untold(serializers.Serializer[Any]):
-    """How alike two faces are; null where that is below the floor, of which nothing is said."""
-
-    score = serializers.FloatField(min_value=0, max_value=100, allow_null=True)
-    false_match_rate = serializers.FloatField(allow_null=True)
 
 
 class Verdict(Likeness):
@@ -171,11 +172,10 @@ def bar(given: Mapping[str, Any]) -> Threshold | None:
 
 
 def likeness(score: float | None) -> dict[str, Any]:
-    """Say how alike, by a score as it is told: with the false match rate behind it, which tells no more than it."""
-    if score is None:
-        return {"score": None, "false_match_rate": None}
-    rate = Threshold(score).false_match_rate
-    return {"score": round(score, SCORE_DIGITS), "false_match_rate": float(f"{rate:.{_RATE_DIGITS}g}")}
+    """Say how alike, by a score as it is told, and None as 0: the false match rate behind it tells no more than it."""
+    told = Threshold(score or 0)
+    rate = float(f"{told.false_match_rate:.{_RATE_DIGITS}g}")
+    return {"score": round(told.score, SCORE_DIGITS), "false_match_rate": rate}
 
 
 def decision(*, match: bool) -> str:

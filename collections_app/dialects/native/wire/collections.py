@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from collections_app import models
-from collections_app.dialects.native.wire.base import LONGEST, SCORE_DIGITS, Listing, Percent
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, Points
 from collections_app.dialects.openapi import example
 from recognition import packs
 from recognition.similarity import LOWEST, Threshold
@@ -60,8 +60,8 @@ class Collection(serializers.Serializer[models.Collection]):
     created_at = serializers.DateTimeField()
     pack = serializers.ChoiceField(packs.names())
     faces = serializers.IntegerField(source="gallery.size")
-    similarity_threshold = serializers.SerializerMethodField()
-    similarity_floor = serializers.SerializerMethodField()
+    similarity_threshold = Points(source="threshold.score")
+    similarity_floor = Points(source="floor.score", required=False, help_text="There if the policy opens a lower end.")
     liveness_threshold = Percent()
     liveness_on_enrol = serializers.BooleanField()
     liveness_on_search = serializers.BooleanField()
@@ -71,14 +71,6 @@ class Collection(serializers.Serializer[models.Collection]):
     retention_days = serializers.IntegerField(allow_null=True)
     consent_required = serializers.BooleanField()
     face_limit = serializers.IntegerField()
-
-    def get_similarity_threshold(self, home: models.Collection) -> float:
-        """The score that a match must reach."""
-        return round(home.threshold.score, SCORE_DIGITS)
-
-    def get_similarity_floor(self, home: models.Collection) -> float | None:
-        """The score below which nothing is told; null: the threshold."""
-        return None if home.floor is None else round(home.floor.score, SCORE_DIGITS)
 
 
 class Collections(Listing):

@@ -4,12 +4,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from collections_app.dialects.native.wire.base import Untold, likeness
+from collections_app.dialects.native.wire.base import Likeness, likeness
 from collections_app.dialects.native.wire.faces import Face
 from collections_app.operations.health import FacePair, Health
 
 
-class Pair(Untold):
+class Pair(Likeness):
     """Two faces, and how alike they are."""
 
     first = Face()

@@ -10,7 +10,6 @@ from collections_app.dialects.native.wire.base import (
     Image,
     Likeness,
     Percent,
-    Untold,
     Verdict,
     WithImage,
     decision,
@@ -109,13 +108,12 @@ class Found(serializers.Serializer[Any]):
         )
 
 
-class Verified(Untold):
+class Verified(Verdict):
     """The answer to POST …/verify: the enrolled face, of a person the most similar, and how alike it is.
 
-    Below the floor there is no score, and of a person it is any face.
+    Below the collection's floor the score is 0, and of a person it is any face.
     """
 
-    decision = serializers.ChoiceField(["match", "no_match"])
     face = Face()
     threshold = Likeness()
 
