@@ -40,7 +40,7 @@ test-services: .venv/.dev setup browser
 
 # The long proofs with the counts of the specification, and the comparisons of times: hours.
 soak: .venv/.dev setup
-	SOAK=1 $(BIN)/pytest tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py
+	SOAK=1 $(BIN)/pytest tests/attack tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py
 
 # The console's tests drive a Chromium: the system's, or one that is installed here.
 browser: .venv/.dev

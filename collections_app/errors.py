@@ -63,10 +63,19 @@ class DuplicateFace(CollectionsError):
     """The face already is in the collection, under another person."""
 
     def __init__(self, face: str, cosine: float) -> None:
-        """Keep which face it is, and how similar."""
+        """Keep which face it is, and how similar, which is counted and not told."""
         super().__init__(face, cosine)
         self.face = face
         self.cosine = cosine
+
+
+class ProbingRefused(CollectionsError):
+    """The caller was told so much of one enrolled face that it is told nothing more of any."""
+
+    def __init__(self, retry_after: float) -> None:
+        """Keep the seconds to wait."""
+        super().__init__(retry_after)
+        self.retry_after = retry_after
 
 
 class InvalidRequest(CollectionsError):

@@ -2,13 +2,17 @@
 
 import secrets
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from recognition import packs
 from recognition.results import Box, Pose, Quality
+from recognition.similarity import LOWEST, Threshold
 from tenants.scope import TenantOwned, random_id
 
 
@@ -29,7 +33,8 @@ MOST_DAYS = 36_500  # that a face may be kept for at most, if not for good
 class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
-    The similarity threshold is a cosine of the collection's pack, the liveness threshold a score of 0 to 1.
+    The similarity threshold is a cosine of the collection's pack, and so is the floor, the lower end from which on
+    callers may be told a score (null: the threshold); the liveness threshold is a score of 0 to 1.
     A deleted collection keeps its row, so that callers learn that it was (decision A12); its name is free again.
     """
 
@@ -69,6 +74,7 @@ class Collection(TenantOwned):
 
     pack = models.CharField(max_length=32, editable=False)
     similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
+    similarity_floor = models.FloatField(null=True, blank=True, help_text="Opens a lower end; null: the threshold.")
     liveness_on_enrol = models.BooleanField(default=False)
     liveness_on_search = models.BooleanField(default=False)
     liveness_threshold = models.FloatField(default=0.5, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
@@ -96,6 +102,27 @@ class Collection(TenantOwned):
     def __str__(self) -> str:
         """Name it."""
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a threshold at which strangers match in numbers, and a lower end that lies beneath or above it."""
+        lowest, problems = LOWEST.on(packs.get(self.pack).similarity), {}
+        if not self.similarity_threshold >= lowest:
+            problems["similarity_threshold"] = f"Must be a score of {LOWEST.score:g} at least."
+        if self.similarity_floor is not None and not lowest <= self.similarity_floor <= self.similarity_threshold:
+            problems["similarity_floor"] = f"Must be a score from {LOWEST.score:g} to the threshold's."
+        if problems:
+            raise ValidationError(problems)
+
+    @property
+    def threshold(self) -> Threshold:
+        """The score that a match has to reach."""
+        return packs.get(self.pack).similarity.threshold(self.similarity_threshold)
+
+    @property
+    def floor(self) -> Threshold | None:
+        """The score from which on callers may be told one, where the policy opens a lower end."""
+        cosine = self.similarity_floor
+        return None if cosine is None else packs.get(self.pack).similarity.threshold(cosine)
 
 
 class Person(TenantOwned):
@@ -270,6 +297,41 @@ class SearchRecord(TenantOwned):
     def __str__(self) -> str:
         """Name it by its uuid."""
         return self.uuid
+
+    @property
+    def applied(self) -> Threshold:
+        """The score that a match had to reach."""
+        return packs.get(self.pack).similarity.threshold(self.threshold)
+
+
+class NearMatch(TenantOwned):
+    """An answer about a face that a stranger's picture could have had (collections_app.operations.budget).
+
+    `cost` is in tenths of a match; `spent` sums the actor's up about this face, this one included. Kept for a window
+    and no longer than the face.
+    """
+
+    KEPT = timedelta(days=30)
+
+    face = models.ForeignKey(Face, on_delete=models.CASCADE, related_name="near_matches", db_index=False)
+    actor_id = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+    cosine = models.FloatField()
+    cost = models.PositiveSmallIntegerField()
+    spent = models.PositiveIntegerField()
+
+    class Meta:
+        """Summed up by face; who was told too much is found by actor; the old ones by time."""
+
+        indexes: ClassVar = [
+            models.Index(fields=["face", "at", "cost", "actor_id"], name="near_match_of_face"),
+            models.Index(fields=["actor_id", "spent", "at"], name="near_match_by_actor"),
+            models.Index(fields=["at"], name="near_match_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        """Name its row."""
+        return str(self.pk)
 
 
 class Receipt(TenantOwned):

@@ -18,12 +18,22 @@ from django.utils import timezone
 
 from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
-from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt, SearchRecord
+from collections_app.models import (
+    Collection,
+    Face,
+    HealthReport,
+    KeyedRequest,
+    NearMatch,
+    Person,
+    Receipt,
+    SearchRecord,
+)
 from recognition import packs
 from recognition.index import pgvector, store
 from recognition.index.lease import Lease
 from recognition.models import Embedding, Gallery
 from recognition.separation import HIGH, LOW, Findings, separate
+from recognition.similarity import LOWEST
 from tenants import access, audit, events
 from tenants.models import Delivery, Event, Tenant, Webhook
 from tenants.queue import alone, apart, soon
@@ -40,7 +50,6 @@ _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
 _EXAMINED_FOR = timedelta(minutes=30)  # longer than any examination takes
-_MIXED_RATE = 1e-2  # two faces of one person that are no more alike than this share of strangers are suspicious
 
 
 @shared_task
@@ -88,6 +97,7 @@ def purge_due() -> None:
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.everywhere.filter(claimed_at__lt=old).delete()
     Event.everywhere.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
+    NearMatch.everywhere.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()
 
 
 @shared_task
@@ -264,7 +274,7 @@ def _examine(report: HealthReport) -> Findings:
         np.array([chosen[face] for face in vectors], dtype=np.int64),
         np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), packs.get(home.pack).dimension),
         duplicate_from=home.similarity_threshold,
-        mixed_below=scale.threshold_for(_MIXED_RATE),
+        mixed_below=LOWEST.on(scale),  # faces of one person that are no more alike than many strangers
         progress=lambda share: _tell(report, progress=int(100 * share)),
     )
 

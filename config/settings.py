@@ -214,6 +214,8 @@ COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
 # In each process: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
+# Strangers' matches of one face that a key is told in 30 days; beyond half of them, over all keys, without a score.
+MATCHES_PER_FACE = env.integer("MATCHES_PER_FACE", 10, least=1)
 PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one face by one key raises an alert
 # Where processes agree on rate limits and daily quotas: "database", or redis://…
 LIMITS_URL = env.text("LIMITS_URL", "database")

@@ -43,13 +43,15 @@ class Scope(StrEnum):
     DELETE = "delete"
     ADMIN = "admin"
     AUDIT = "audit"
+    SCORES = "scores"  # to be told how alike faces are that do not match: enough answers of it rebuild a template
 
 
 ALL_SCOPES = frozenset(Scope)
+USUAL_SCOPES = frozenset({Scope.READ, Scope.SEARCH, Scope.ENROL, Scope.DELETE})  # of a key that names none
 ROLE_SCOPES: dict[str, frozenset[Scope]] = {
     Member.Role.OWNER: ALL_SCOPES,
     Member.Role.ADMIN: ALL_SCOPES,
-    Member.Role.OPERATOR: frozenset({Scope.READ, Scope.SEARCH, Scope.ENROL, Scope.DELETE}),
+    Member.Role.OPERATOR: USUAL_SCOPES,
     Member.Role.AUDITOR: frozenset({Scope.READ, Scope.AUDIT}),
 }
 

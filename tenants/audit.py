@@ -24,12 +24,13 @@ from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
 from tenants.models import AuditEntry, AuditHead, Tenant
 
-Alert: TypeAlias = Literal["alert.audit_broken", "alert.probing", "alert.templates_damaged"]
+Alert: TypeAlias = Literal["alert.audit_broken", "alert.face_probed", "alert.probing", "alert.templates_damaged"]
 Action: TypeAlias = Literal[
     "audit.exported",
     "collection.created",
     "collection.deleted",
     "collection.examined",
+    "collection.looked_below_floor",
     "collection.policy_changed",
     "collection.renamed",
     "collection.searched",

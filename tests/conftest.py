@@ -11,7 +11,7 @@ from django.test import Client
 from collections_app.models import Collection
 from collections_app.operations.collections import create_collection
 from tenants import keys
-from tenants.access import Caller, Scope, system
+from tenants.access import ALL_SCOPES, Caller, Scope, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Tenant
 
@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 
 @dataclass(frozen=True)
 class Customer:
-    """A tenant, somebody who may do everything in it, a key with every scope and a collection called "people"."""
+    """A tenant, somebody who may do everything in it, a key that may all but `scores`, a collection called "people"."""
 
     tenant: Tenant
     caller: Caller
@@ -35,7 +35,7 @@ def make_customer(slug: str) -> Customer:
     """Make a customer of that slug."""
     tenant = create_tenant(slug, slug.title())
     caller = system(tenant, "tests")
-    issued = keys.issue(tenant, name="tests", scopes=list(Scope))
+    issued = keys.issue(tenant, name="tests", scopes=ALL_SCOPES - {Scope.SCORES})
     return Customer(tenant, caller, issued, create_collection(caller, name="people"))
 
 

@@ -71,7 +71,7 @@ def test_every_decision_that_is_cited_can_be_looked_up() -> None:
     texts = [file.read_text() for file in [*OURS, *tests.rglob("*.py")]]
     texts += [json.loads(file.read_text()).get("about", "") for file in tests.glob("dialects/*/*.json")]
     known = (tests / "dialects" / "DECISIONS.md").read_text()
-    cited = {name for text in texts for name in re.findall(r"\b[AHFN]\d{1,2}\b", text)}
+    cited = {name for text in texts for name in re.findall(r"\b[AHFNR]\d{1,2}\b", text)}
     sections = {number for text in texts for number in re.findall(r"\bcontract (\d\.\d)", text)}
     assert cited
     assert sections

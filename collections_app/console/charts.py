@@ -102,14 +102,16 @@ def histogram(
     return Histogram(_area(genuine), _area(impostor), low, high, round(min(max(at, 0), WIDTH), 1))
 
 
-def false_match_curve(points: Sequence[tuple[float, float]], *, cosine: float, rate: float) -> Curve:
+def false_match_curve(points: Sequence[tuple[float, float]], *, score: float, rate: float) -> Curve:
     """Draw the false match rate over the threshold, by powers of ten, and where the collection stands."""
+    low, high = points[0][0], points[-1][0]
 
     def place(at: float, value: float) -> tuple[float, float]:
-        return round(WIDTH * (at + 1) / 2, 1), round(HEIGHT * min(-math.log10(max(value, 1e-7)) / 6.5, 1), 1)
+        x = WIDTH * (at - low) / (high - low)
+        return round(x, 1), round(HEIGHT * min(-math.log10(max(value, 1e-7)) / 6.5, 1), 1)
 
     line = " ".join("{},{}".format(*place(*point)) for point in points)
-    return Curve(line, *place(cosine, rate))
+    return Curve(line, *place(score, rate))
 
 
 def det(genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float) -> Curve | None:

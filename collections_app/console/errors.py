@@ -47,11 +47,9 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     collections.PersonNotFound: (404, lambda _e: _("There is no such person in this collection.")),
     collections.DuplicateFace: (
         409,
-        lambda e: (
-            _("This face is in the collection already, under another person (similarity %(cosine).3f).")
-            % {"cosine": e.cosine}
-        ),
+        lambda _e: _("This face is in the collection already, under another person."),
     ),
+    collections.ProbingRefused: (429, lambda _e: _("You were told too much of one face; ask an administrator.")),
     collections.InvalidRequest: (400, lambda e: f"{e.field}: {e.problem}"),
     collections.ImageUrlRefused: (
         400,

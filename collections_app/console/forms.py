@@ -8,6 +8,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.errors import REASONS
+from recognition.similarity import LOWEST, Threshold
 
 OUTCOMES = [("match", _("match")), ("no_match", _("no match")), ("spoof", _("refused: liveness"))]
 KINDS = [
@@ -73,16 +74,32 @@ def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, Any]]) -> No
         field.choices = list(choices)
 
 
+class ScoreField(forms.FloatField):
+    """A score that a collection may ask for."""
+
+    def __init__(self, **more: Any) -> None:
+        """Bound it."""
+        super().__init__(min_value=LOWEST.score, max_value=100, step_size=None, **more)
+
+    def clean(self, value: Any) -> Any:
+        """Take the score as a threshold."""
+        score = super().clean(value)
+        return None if score is None else Threshold(score)
+
+
 class PolicyForm(ConsoleForm):
     """A collection's name and policy, in the operations' own names."""
 
     name = forms.CharField(label=_("Name"), max_length=_LONGEST, help_text=_("Programs name the collection by it."))
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
-    similarity_threshold = forms.FloatField(
+    similarity_threshold = ScoreField(
         label=_("Similarity threshold"),
-        min_value=-1.0,
-        max_value=1.0,
-        help_text=_("The cosine from which on two faces count as one person."),
+        help_text=_("The score from which on two faces count as one person. Of what is less alike nothing is told."),
+    )
+    similarity_floor = ScoreField(
+        label=_("Let programs ask for less, down to"),
+        required=False,
+        help_text=_("Empty: nothing below the threshold is told. Some twenty answers from below it rebuild a face."),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
     liveness_on_search = forms.BooleanField(label=_("Check liveness on search"), required=False)

@@ -15,6 +15,7 @@ SCOPES = {
     "delete": _("Delete: erase faces and people; with Administer, collections too"),
     "admin": _("Administer: collections, policies, keys"),
     "audit": _("Audit: read the search log and the audit log"),
+    "scores": _("Scores: be told of faces that do not match; enough such answers rebuild a face"),
 }
 
 _MOST = 2**31 - 1

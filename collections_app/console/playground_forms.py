@@ -55,13 +55,9 @@ class EnrolForm(SearchForm):
 
 
 class VerdictForm(ConsoleForm):
-    """A similarity and the threshold to hold it against."""
+    """A score and the threshold to hold it against, both in whole points."""
 
-    cosine = forms.FloatField(min_value=-1.01, max_value=1.01, widget=forms.HiddenInput)
-    pack = forms.CharField(max_length=32, widget=forms.HiddenInput)
-    threshold = forms.FloatField(
-        label=_("Threshold"),
-        min_value=-1,
-        max_value=1,
-        widget=forms.NumberInput(attrs={"type": "range"}),
+    score = forms.IntegerField(min_value=0, max_value=100, widget=forms.HiddenInput)
+    threshold = forms.IntegerField(
+        label=_("Threshold"), min_value=0, max_value=100, widget=forms.NumberInput(attrs={"type": "range"})
     )

@@ -5,7 +5,6 @@ are made by their wire modules and by nothing else. A record for the person it i
 """
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,8 +26,9 @@ from collections_app.operations.people import PersonMatch, PersonRecord
 from collections_app.operations.search import SearchResult
 from collections_app.operations.subjects import SubjectRecord
 from recognition.results import Analysis
+from recognition.similarity import Threshold
 
-_LIMIT, _THRESHOLD = 5, 85
+_LIMIT = 5
 _LEFT_OUT = "…"  # the kept images of whoever matched, which facedb sends along
 _FACE, _OTHER = "@face@", "@other@"  # where an image goes
 _FILES = {_FACE: "face.jpg", _OTHER: "other.jpg"}
@@ -119,24 +119,21 @@ def _detect(result: Analysis, setting: Setting) -> Iterator[Preview]:
 
 def _compare(result: Comparison, setting: Setting) -> Iterator[Preview]:
     images = {"sourceImage": {"bytes": _FACE}, "targetImage": {"bytes": _OTHER}}
-    yield _nhn("compare", nhn.search.Compared, result, setting, {**images, "threshold": _THRESHOLD})
-    yield _native(
-        "compare", native.Compared(native.compared(result, None)).data, setting, {"source": _FACE, "target": _OTHER}
-    )
+    yield _nhn("compare", nhn.search.Compared, result, setting, {**images, "threshold": _whole(result.threshold)})
+    yield _native("compare", native.Compared(result).data, setting, {"source": _FACE, "target": _OTHER})
 
 
 def _search(result: SearchResult, setting: Setting) -> Iterator[Preview]:
     home, record = result.collection, result.record
     fields = {"collectionId": home.name, "requestName": record.request_name, "faceImage": _FACE}
     yield _argos("search", argos.FoundFaces(result).data, setting, fields)
-    least = max(1, math.floor(argos.similarity(record.pack, record.threshold)))
-    path = f"groups/{_quoted(home.name)}/search?limit={_LIMIT}&threshold={least}"
+    path = f"groups/{_quoted(home.name)}/search?limit={_LIMIT}&threshold={_whole(record.applied)}"
     yield _nhn(path, nhn.search.FoundByImage, result, setting, {"image": {"bytes": _FACE}})
-    share = accuauth.score(record.pack, record.threshold)
+    share = accuauth.share(record.applied.score)
     asked = {"name": home.name, "image_base64": _FACE, "threshold": share, "start_time": 0, "topN": _LIMIT}
     yield _accuauth("search_face", accuauth.Found, result, setting, asked)
     best = next(iter(result.matches), None)
-    found: Any = PersonMatch(PersonRecord(home, best.face.person, ()), best.cosine) if best else {}
+    found: Any = PersonMatch(PersonRecord(home, best.face.person, ()), best.score) if best else {}
     kept = {"faceImages": [_LEFT_OUT]} if best and home.images == "original" else {}
     asked = {"nodeId": home.node, "faceImages": [_FACE]}
     yield _facedb("matching-face", {**facedb.Matched(found).data, **kept}, setting, asked)
@@ -159,12 +156,16 @@ def _enrol(result: Enrolment, setting: Setting) -> Iterator[Preview]:
     yield _native(f"collections/{_quoted(home.name)}/faces", native_faces.Face(face).data, setting, known)
 
 
+def _whole(threshold: Threshold) -> int:
+    return int(threshold.rounded_up().score)
+
+
 def _argos(path: str, body: Mapping[str, Any], setting: Setting, asked: Mapping[str, Any]) -> Preview:
     return Preview("Argos Face ID", _json(body), Request(f"{setting.host}/{path}", asked, {"x-api-key": _KEY}))
 
 
 def _nhn(path: str, kind: type[Serializer[Any]], result: object, setting: Setting, asked: Mapping[str, Any]) -> Preview:
-    said = {"profile": setting.profile, "orientation": True, "threshold": _THRESHOLD}
+    said = {"profile": setting.profile, "orientation": True}
     body = nhn.base.enveloped(kind)({"header": nhn.base.SUCCESS[setting.profile], "data": result}, context=said).data
     url = f"{setting.host}/nhn-face-reco/v1.0/appkeys/${_ID}/{path}"
     return Preview("NHN Face Recognition", _json(body), Request(url, asked, {"Authorization": _SECRET}))

@@ -14,6 +14,7 @@ from collections_app.console.account_forms import dressed
 from collections_app.console.errors import REASONS
 from collections_app.console.forms import ERASURES, ROLES, STORES
 from collections_app.operations import pictures
+from collections_app.operations.browse import best_told
 
 register = template.Library()
 _FEW = 0.05
@@ -46,6 +47,12 @@ def with_query(context: Context, **changes: Any) -> str:
     return f"?{query.urlencode()}"
 
 
+@register.simple_tag(takes_context=True)
+def best(context: Context, search: Any) -> float | None:
+    """Return the best score of a recorded search, as far as it is told."""
+    return best_told(context["caller"], search)
+
+
 @register.simple_tag
 def outline(face: Any) -> list[dict[str, str]]:
     """Return a face's landmarks as points of a 100 x 100 square around its box."""
@@ -72,11 +79,10 @@ def sizes(width: int, height: int) -> dict[str, str]:
 
 
 @register.simple_tag
-def bar(cosine: float, threshold: float) -> dict[str, str]:
-    """Return a similarity as a bar of 0 to 1000, and the threshold's place on it."""
-    ends = {"value": cosine, "threshold": threshold}
-    drawn = {name: f"{1000 * min(max(value, 0), 1):.0f}" for name, value in ends.items()}
-    return drawn | {"kind": "fp-over" if cosine >= threshold else "fp-under"}
+def bar(score: float, threshold: float) -> dict[str, str]:
+    """Return a score as a bar of 0 to 1000, and the threshold's place on it."""
+    drawn = {"value": f"{10 * score:.0f}", "threshold": f"{10 * threshold:.0f}"}
+    return drawn | {"kind": "fp-over" if score >= threshold else "fp-under"}
 
 
 @register.simple_tag
@@ -111,9 +117,9 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
-def cosine(value: float) -> str:
-    """Write a cosine with three digits, in every language alike: it is compared with what the API answers."""
-    return f"{value:.3f}"
+def score(value: float) -> str:
+    """Write a score, in every language alike: it is compared with what the API answers."""
+    return f"{value:.1f}".removesuffix(".0")
 
 
 @register.filter

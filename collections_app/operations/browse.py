@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
 from collections_app.operations.collections import Node, find
+from collections_app.operations.disclosure import below_floor, disclosure, log_look
 from collections_app.paging import Page, page_by_time, place
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry
@@ -15,10 +17,10 @@ from tenants.models import AuditEntry
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A face that a search came near to: its cosine, and the face itself unless it is erased by now."""
+    """A face that a search came near to: its score, and the face itself unless it is erased by now."""
 
     uuid: str
-    cosine: float
+    score: float
     face: Face | None
 
 
@@ -33,10 +35,11 @@ class PersonSummary:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A search and what it was decided on."""
+    """A search and what it was decided on; of the candidates those from the floor on, `below`: all that are kept."""
 
     record: SearchRecord
     candidates: tuple[Candidate, ...]
+    below: bool
 
 
 def browse_faces(caller: Caller, *, collection: str) -> QuerySet[Face]:
@@ -86,8 +89,17 @@ def page_searches(
     return page_by_time(records, after, field="at", size=limit)
 
 
-def explain_search(caller: Caller, *, search: str) -> Explained:
+def best_told(caller: Caller, record: SearchRecord) -> float | None:
+    """Return the best score of a search; None: nobody came so near that it is told."""
+    if not record.candidates:
+        return None
+    return disclosure(caller, record.collection).score(record.candidates[0][1])
+
+
+def explain_search(caller: Caller, *, search: str, below: bool = False) -> Explained:
     """Return why a search answered as it did.
+
+    `below`: with the candidates below the floor as well, which takes a scope of its own.
 
     Raises:
         SearchNotFound: none within reach has this UUID.
@@ -96,10 +108,16 @@ def explain_search(caller: Caller, *, search: str) -> Explained:
     record = browse_searches(caller).filter(uuid=search).first()
     if record is None:
         raise SearchNotFound
-    uuids = [uuid for uuid, _ in record.candidates]
+    home = record.collection
+    terms = below_floor(caller, home) if below else disclosure(caller, home)
+    told = [(uuid, score) for uuid, cosine in record.candidates if (score := terms.score(cosine)) is not None]
+    uuids = [uuid for uuid, _ in told]
+    if below:
+        with transaction.atomic():
+            log_look(caller, home, "searches", uuids)
     found = Face.objects.of(caller.tenant).filter(uuid__in=uuids).select_related("person")
     faces = {face.uuid: face for face in found}
-    return Explained(record, tuple(Candidate(uuid, cosine, faces.get(uuid)) for uuid, cosine in record.candidates))
+    return Explained(record, tuple(Candidate(uuid, score, faces.get(uuid)) for uuid, score in told), below)
 
 
 def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:

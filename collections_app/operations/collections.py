@@ -12,17 +12,18 @@ from collections_app.errors import CollectionDeleted, CollectionExists, Collecti
 from collections_app.models import Collection, Receipt
 from recognition import packs
 from recognition.models import Gallery
+from recognition.similarity import DEFAULT, Threshold
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.queue import soon
 from tenants.scope import as_id
 
-DEFAULT_FALSE_MATCH_RATE = 1e-4
 _POLICY = frozenset(
     {
         "description",
         "similarity_threshold",
+        "similarity_floor",
         "liveness_on_enrol",
         "liveness_on_search",
         "liveness_threshold",
@@ -87,9 +88,9 @@ def lock(home: Collection) -> Gallery:
 
 
 def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, **policy: Any) -> Collection:  # noqa: ANN401
-    """Make a collection; what is not given of the policy takes its default, the threshold a false match rate of 1e-4.
+    """Make a collection; what is not given of the policy takes its default.
 
-    As in a search, the threshold may be a cosine by the pack's name.
+    The similarity threshold and floor are Thresholds.
 
     Raises:
         ReachTooNarrow: the caller reaches some collections only, and a new one is none of them.
@@ -99,7 +100,7 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
-    policy.setdefault("similarity_threshold", packs.get(pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE))
+    policy.setdefault("similarity_threshold", DEFAULT)
     collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy, pack))
     collection.full_clean(validate_unique=False, validate_constraints=False)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
@@ -158,7 +159,7 @@ def update_collection(
     name: str | None = None,
     **policy: Any,  # noqa: ANN401
 ) -> Collection:
-    """Change a collection's name or policy, its ids stay; as in a search, the threshold may go by the pack.
+    """Change a collection's name or policy, its ids stay; the similarity threshold and floor are Thresholds.
 
     Raises:
         CollectionExists: the tenant has another living collection of that name.
@@ -206,7 +207,8 @@ def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
     if unknown:
         message = f"No policy is called {', '.join(sorted(unknown))}."
         raise TypeError(message)
-    return {field: value(pack) if callable(value) else value for field, value in policy.items()}
+    scale = packs.get(pack).similarity
+    return {field: value.on(scale) if isinstance(value, Threshold) else value for field, value in policy.items()}
 
 
 def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from django.db import transaction
 
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import find
+from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
@@ -15,28 +18,41 @@ from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
 from recognition.index import face_index
 from recognition.results import Analysis, DetectedFace
+from recognition.similarity import Threshold
 from recognition.turns import turn
 from tenants.access import Caller, Scope
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedFace:
+    """A face of the target, its score, and whether that reaches the threshold."""
+
+    face: DetectedFace
+    score: float
+    match: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """The largest face of the source, and every face of the target with its cosine to it, most similar first."""
+    """The largest face of the source held against every face of the target, most similar first."""
 
     source: Analysis
     target: Analysis
-    cosines: tuple[tuple[DetectedFace, float], ...]
+    faces: tuple[ComparedFace, ...]
+    threshold: Threshold
     pack: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """An enrolled face, the face of the image, and their cosine."""
+    """An enrolled face held against the face of the image; `score` is None below the collection's floor."""
 
     collection: Collection
     face: Face
     seen: Analysis
-    cosine: float
+    score: float | None
+    match: bool
+    threshold: Threshold
 
 
 def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
@@ -52,10 +68,11 @@ def compare(
     *,
     source: bytes | ImageUrl,
     target: bytes | ImageUrl,
+    threshold: Threshold | None = None,
     pack: str = packs.DEFAULT,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Comparison:
-    """Compare the largest face of one image with every face of another; nothing is kept.
+    """Compare the largest face of one image with every face of another; nothing is kept, and there is no floor.
 
     Raises:
         ImageRefused: the "source" or the "target" cannot be used, and why.
@@ -66,19 +83,33 @@ def compare(
     if not first.faces:
         raise NoFace
     second = _seen(caller, "target", target, pack=pack, limits=limits)
+    terms = of_images(pack, threshold)
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
-    return Comparison(first, second, tuple(sorted(cosines, key=lambda pair: -pair[1])), pack)
+    faces = tuple(
+        ComparedFace(face, score, terms.matches(cosine))
+        for face, cosine in sorted(cosines, key=lambda pair: -pair[1])
+        if (score := terms.score(cosine)) is not None
+    )
+    return Comparison(first, second, faces, terms.applied, pack)
 
 
 def verify(
-    caller: Caller, *, collection: str, face: str, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS
+    caller: Caller,
+    *,
+    collection: str,
+    face: str,
+    image: bytes | ImageUrl,
+    threshold: Threshold | None = None,
+    limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Verification:
-    """Compare the largest face of the image with one enrolled face; the caller decides.
+    """Hold the largest face of the image against one enrolled face, at a threshold as in a search.
 
     Raises:
         NoFace: the image has none.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     home = find(caller, collection)
     enrolled = find_face(home, face)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -86,10 +117,25 @@ def verify(
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace
-    template = face_index().vector(home.gallery, enrolled.pk)
+    terms = disclosure(caller, home, threshold)
+    score, match = verify_template(caller, home, enrolled, seen.faces[0].template, terms)
+    return Verification(home, enrolled, seen, score, match, terms.applied)
+
+
+def verify_template(
+    caller: Caller, home: Collection, enrolled: Face, template: np.ndarray, terms: Disclosure
+) -> tuple[float | None, bool]:
+    """Hold a template against an enrolled face; return the score that is told, if any, and whether it is a match.
+
+    Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
+    """
+    cosine = float(template @ face_index().vector(home.gallery, enrolled.pk))
     with transaction.atomic():
+        told = tell(caller, home, [(enrolled, cosine)], terms)
+        if terms.below:
+            log_look(caller, home, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
-    return Verification(home, enrolled, seen, float(seen.faces[0].template @ template))
+    return (told[0].score if told else None), terms.matches(cosine)
 
 
 def _seen(

@@ -15,7 +15,10 @@ from collections_app import erasure, storage
 from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, new_uuid
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.disclosure import disclosure
+from collections_app.operations.faces import find_face
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
@@ -84,11 +87,12 @@ def enrol_face(
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired: the policy said no.
+        ProbingRefused: the caller was told too much of one face.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
-    _check_consent(home, consent)
+    _check_asked(caller, home, consent)
     shot = _portrait(home, load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes), limits, largest=largest)
     return _store(caller, home, [shot], person=person, consent=consent, settle=settle)[0]
 
@@ -113,7 +117,7 @@ def enrol_person(
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
-    _check_consent(home, "")
+    _check_asked(caller, home, "")
     shots = []
     for place, image in enumerate(images):
         with of_image(place):
@@ -138,7 +142,7 @@ def enrol_faces(
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
-    _check_consent(home, "")
+    _check_asked(caller, home, "")
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with turn(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
@@ -159,10 +163,12 @@ def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: b
     return _Shot(image, seen, seen.faces[:1])
 
 
-def _check_consent(home: Collection, consent: str) -> None:
+def _check_asked(caller: Caller, home: Collection, consent: str) -> None:
     """Refuse before anything of the image is looked at."""
     if home.consent_required and not consent:
         raise ConsentRequired
+    if home.duplicates == Collection.Duplicates.REFUSE:  # which tells that a face is there
+        refuse_probing(caller)
 
 
 def _check_policy(home: Collection, faces: Sequence[DetectedFace]) -> None:
@@ -187,15 +193,45 @@ def _store(
 ) -> list[Enrolment]:
     """Write everything in one transaction: all faces to the one person, or each to a new one; one answer a shot.
 
-    With `replace`, the faces that the person had are erased, each with a receipt.
+    With `replace`, the faces that the person had are erased, each with a receipt. The refusal of a duplicate is an
+    answer about a face, and is counted as one.
     """
+    try:
+        return _write(
+            caller,
+            home,
+            shots,
+            person=person,
+            label=label,
+            replace=replace,
+            consent=consent,
+            settle=settle,
+        )
+    except DuplicateFace as error:
+        with transaction.atomic():
+            tell(caller, home, [(find_face(home, error.face), error.cosine)], disclosure(caller, home))
+        raise
+
+
+def _write(
+    caller: Caller,
+    home: Collection,
+    shots: Sequence[_Shot],
+    *,
+    person: PersonDetails | None,
+    label: str,
+    replace: bool,
+    consent: str,
+    settle: Callable[[Enrolment], None] | None,
+) -> list[Enrolment]:
+    """Write everything, in one transaction."""
     chosen = [face for shot in shots for face in shot.chosen]
     with _kept(home, shots) as stored, transaction.atomic():
         gallery = lock(home)
         known = known_person(home, person.reference) if person else None
         replaced = list(known.faces.all()) if known and replace else []
         _check_room(home, gallery, len(chosen) - len(replaced))
-        _check_duplicates(home, chosen, known)
+        _check_duplicates(caller, home, chosen, known)
         ids = [random_id() for _ in chosen]
         first = face_index().add(home.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
         one = save_person(home, person, known) if person else None
@@ -245,13 +281,14 @@ def _check_room(home: Collection, gallery: Gallery, more: int) -> None:
             raise QuotaExceeded("faces", quota)
 
 
-def _check_duplicates(home: Collection, faces: Sequence[DetectedFace], person: Person | None) -> None:
+def _check_duplicates(caller: Caller, home: Collection, faces: Sequence[DetectedFace], person: Person | None) -> None:
     """Refuse a face that is in the collection under somebody else; `person` may be shown again."""
     if home.duplicates != Collection.Duplicates.REFUSE:
         return
     own = set(person.faces.values_list("pk", flat=True)) if person else set()
+    terms = disclosure(caller, home)
     for face in faces:
-        near = face_index().search(home.gallery, face.template, limit=len(own) + 1, floor=home.similarity_threshold)
+        near = face_index().search(home.gallery, face.template, limit=len(own) + 1, floor=terms.threshold)
         other = next((neighbour for neighbour in near if neighbour.face_id not in own), None)
         if other:
             raise DuplicateFace(home.faces.values_list("uuid", flat=True).get(pk=other.face_id), other.cosine)

@@ -8,6 +8,7 @@ from django.db import transaction
 from collections_app import tasks
 from collections_app.models import Collection, Face, HealthReport
 from collections_app.operations.collections import find
+from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.queue import soon
@@ -17,18 +18,20 @@ _SHOWN = 24
 
 @dataclass(frozen=True, slots=True)
 class FacePair:
-    """Two faces, and their cosine."""
+    """Two faces, and their score; None below the floor."""
 
     first: Face
     second: Face
-    cosine: float
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """The newest report with the faces it names that are still as it says; None before the first.
 
-    `duplicates` are faces of two people that are likely one, `mixed` faces of one person that are likely two.
+    `duplicates` are faces of two people that are likely one, `mixed` faces of one person that are likely two; those
+    without a score stand in the order in which they were enrolled. `below`: it tells of what is below the floor, and so
+    may show how the similarities are distributed: of few faces a distribution is a list of scores.
     `poor` are the newest faces with something wrong about their quality, `poor_total` counts them all.
     """
 
@@ -37,6 +40,7 @@ class Health:
     mixed: tuple[FacePair, ...]
     poor: tuple[Face, ...]
     poor_total: int
+    below: bool
 
 
 def examine(caller: Caller, *, collection: str) -> HealthReport:
@@ -54,35 +58,43 @@ def examine(caller: Caller, *, collection: str) -> HealthReport:
     return report
 
 
-def health(caller: Caller, *, collection: str) -> Health:
-    """Return what the newest look at the collection found."""
+def health(caller: Caller, *, collection: str, below: bool = False) -> Health:
+    """Return what the newest look at the collection found.
+
+    `below`: with what is below the floor as well, which takes a scope of its own.
+    """
     caller.require(Scope.READ)
     home = find(caller, collection)
+    terms = below_floor(caller, home) if below else disclosure(caller, home)
     report = home.health_reports.order_by("-created_at").first()
     findings = report.findings if report else {}
     poor = home.faces.exclude(quality_reasons=[])
     newest = list(poor.order_by("-number").values_list("number", flat=True)[:_SHOWN])
+    duplicates = [pair for pair in _pairs(home, findings.get("duplicates", ()), terms) if not _of_one(pair)]
+    mixed = [pair for pair in _pairs(home, findings.get("mixed", ()), terms) if _of_one(pair)]
+    if below and report:
+        with transaction.atomic():
+            log_look(caller, home, "health", {face.uuid for pair in mixed for face in (pair.first, pair.second)})
     return Health(
         report,
-        tuple(
-            pair
-            for pair in _pairs(home, findings.get("duplicates", ()))
-            if pair.first.person_id != pair.second.person_id
-        ),
-        tuple(
-            pair for pair in _pairs(home, findings.get("mixed", ())) if pair.first.person_id == pair.second.person_id
-        ),
+        tuple(pair for pair in duplicates if pair.score is not None),
+        tuple(mixed if below else sorted(mixed, key=lambda pair: (pair.first.number, pair.second.number))),
         tuple(home.faces.filter(number__in=newest).select_related("person").order_by("-number")),
         poor.count(),
+        below,
     )
 
 
-def _pairs(home: Collection, found: Sequence[tuple[str, str, float]]) -> list[FacePair]:
+def _of_one(pair: FacePair) -> bool:
+    return bool(pair.first.person_id == pair.second.person_id)
+
+
+def _pairs(home: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure) -> list[FacePair]:
     """Look the faces up; a pair whose face was erased meanwhile is settled."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
     faces = {face.pk: face for face in Face.objects.of(home.tenant).filter(pk__in=ids).select_related("person")}
     return [
-        FacePair(faces[int(first)], faces[int(second)], cosine)
+        FacePair(faces[int(first)], faces[int(second)], terms.score(cosine))
         for first, second, cosine in found
         if int(first) in faces and int(second) in faces
     ]

@@ -53,10 +53,10 @@ class PersonRecord:
 
 @dataclass(frozen=True, slots=True)
 class PersonMatch:
-    """Who was recognised, and the cosine of their face that is most similar to the probe."""
+    """Who was recognised, and the score of their face that is most similar to the probe."""
 
     record: PersonRecord
-    cosine: float
+    score: float
 
 
 def find_person(home: Collection, person: int | str) -> Person:
@@ -122,12 +122,12 @@ def match_person(
         return None
     match, home = best.matches[0], best.collection
     if Scope.READ not in caller.scopes:  # to be told who it is takes less than to be shown their pictures
-        return PersonMatch(PersonRecord(home, match.face.person, ()), match.cosine)
+        return PersonMatch(PersonRecord(home, match.face.person, ()), match.score)
     record = next(_records(home, home.people.filter(pk=match.face.person_id)), None)
     if record and record.images:
         with transaction.atomic():
             audit.record(caller, "image.viewed", record.person, collection=str(home.pk), images=len(record.images))
-    return PersonMatch(record, match.cosine) if record else None
+    return PersonMatch(record, match.score) if record else None
 
 
 def delete_person(caller: Caller, *, collection: str | Node, person: int | str, reason: str = "") -> Receipt:

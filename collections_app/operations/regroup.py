@@ -12,6 +12,7 @@ from django.db import transaction
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.collections import find, lock
+from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.people import PersonDetails, find_person, save_person
 from recognition.index import face_index, store
@@ -24,39 +25,51 @@ MOST_COMPARED = 12
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A face, and its cosine to the one that is looked at."""
+    """A face, its score against the one that is looked at, and whether that reaches the threshold."""
 
     face: Face
-    cosine: float
+    score: float
+    match: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A face of a person, and its mean cosine to the person's other faces; None for an only face.
+    """A face of a person, and how many of the person's other faces it matches at the collection's threshold.
 
-    `outlier`: it is further from the others than the collection's threshold, so that it may be somebody else's.
+    `outlier`: fewer than half of them, so that it may be somebody else's.
     """
 
     face: Face
-    cosine: float | None
+    matched: int
     outlier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resemblance:
+    """How alike two faces of a person are: the score, None below the floor, and whether it reaches the threshold."""
+
+    score: float | None
+    match: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
     """A person with the newest of their faces, newest first.
 
-    `mutual` are the cosines of the first MOST_COMPARED of these with one another; none for an only face.
+    `mutual` tells how alike the first MOST_COMPARED of these are to one another; nothing for an only face.
     """
 
     person: Person
     faces: tuple[Likeness, ...]
     total: int
-    mutual: tuple[tuple[float, ...], ...]
+    mutual: tuple[tuple[Resemblance, ...], ...]
+    below: bool
 
 
-def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
+def portrait(caller: Caller, *, collection: str, person: int, below: bool = False) -> Portrait:
     """Return a person with their faces and how alike these are.
+
+    `below`: with the scores below the floor as well, which takes a scope of its own.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -67,31 +80,53 @@ def portrait(caller: Caller, *, collection: str, person: int) -> Portrait:
     faces = list(found.faces.select_related("person").order_by("-number")[:MOST_SHOWN])
     vectors = store.vectors(home.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
-    mutual: tuple[tuple[float, ...], ...] = ()
-    if len(faces) < 2:  # noqa: PLR2004 -- an only face has no others
-        alike: list[float | None] = [None] * len(faces)
-    else:
-        matrix = np.stack([vectors[face.pk] for face in faces])
-        cosines = matrix @ matrix.T
-        mutual = tuple(tuple(row) for row in cosines[:MOST_COMPARED, :MOST_COMPARED].tolist())
-        alike = [float(mean) for mean in (cosines.sum(axis=1) - np.diag(cosines)) / (len(faces) - 1)]
-    bar = home.similarity_threshold
-    shown = [
-        Likeness(face, cosine, cosine is not None and cosine < bar) for face, cosine in zip(faces, alike, strict=True)
-    ]
-    return Portrait(found, tuple(shown), found.faces.count(), mutual)
+    terms = below_floor(caller, home) if below else disclosure(caller, home)
+    if below:
+        with transaction.atomic():
+            log_look(caller, home, "person", [face.uuid for face in faces])
+    cosines = _mutual([vectors[face.pk] for face in faces])
+    reached = cosines >= terms.threshold
+    others = len(faces) - 1
+    counts = (int(row.sum()) - 1 for row in reached)  # each face reaches itself
+    shown = tuple(Likeness(face, count, 2 * count < others) for face, count in zip(faces, counts, strict=True))
+    return Portrait(found, shown, found.faces.count(), _table(cosines, terms) if others > 0 else (), below)
 
 
-def neighbours(caller: Caller, *, collection: str, face: str, limit: int = 8) -> tuple[Neighbour, ...]:
-    """Return the faces of the collection nearest to an enrolled one; no probe is looked for, so nothing is recorded."""
+def neighbours(
+    caller: Caller, *, collection: str, face: str, limit: int = 8, below: bool = False
+) -> tuple[Neighbour, ...]:
+    """Return the faces of the collection nearest to an enrolled one; no probe is looked for, so nothing is recorded.
+
+    `below`: with those below the floor as well, which takes a scope of its own.
+    """
     caller.require(Scope.READ)
     home = find(caller, collection)
     probe = find_face(home, face)
-    near = face_index().search(home.gallery, store.vector(home.gallery, probe.pk), limit=limit + 1, floor=-2.0)
-    cosines = {found.face_id: found.cosine for found in near if found.face_id != probe.pk}
-    faces = Face.objects.of(home.tenant).filter(pk__in=list(cosines)).select_related("person")
-    ranked = sorted((Neighbour(found, cosines[found.pk]) for found in faces), key=lambda found: -found.cosine)
-    return tuple(ranked[:limit])
+    terms = below_floor(caller, home) if below else disclosure(caller, home)
+    near = face_index().search(home.gallery, store.vector(home.gallery, probe.pk), limit=limit + 1, floor=terms.floor)
+    found = Face.objects.of(home.tenant).select_related("person").in_bulk([one.face_id for one in near])
+    told = tuple(
+        Neighbour(found[one.face_id], score, terms.matches(one.cosine))
+        for one in near
+        if one.face_id in found and one.face_id != probe.pk and (score := terms.score(one.cosine)) is not None
+    )[:limit]
+    if below:
+        with transaction.atomic():
+            log_look(caller, home, "neighbours", [one.face.uuid for one in told])
+    return told
+
+
+def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the cosines, (n, n), of n templates with one another."""
+    matrix = np.stack(vectors) if vectors else np.zeros((0, 1), dtype=np.float32)
+    cosines = np.asarray(matrix @ matrix.T)
+    np.fill_diagonal(cosines, 1.0)
+    return cosines
+
+
+def _table(cosines: np.ndarray, terms: Disclosure) -> tuple[tuple[Resemblance, ...], ...]:
+    few = cosines[:MOST_COMPARED, :MOST_COMPARED].tolist()
+    return tuple(tuple(Resemblance(terms.score(cosine), terms.matches(cosine)) for cosine in row) for row in few)
 
 
 def move_faces(

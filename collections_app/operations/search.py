@@ -1,17 +1,18 @@
 """Search: whose face is this, among the faces of a collection?"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 import numpy as np
 from django.db import transaction
 
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, SearchRecord
+from collections_app.operations.budget import Match, refuse_probing, tell
 from collections_app.operations.collections import Node, find
+from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
 from recognition import pipeline
@@ -19,6 +20,7 @@ from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
 from recognition.results import DetectedFace
+from recognition.similarity import Threshold
 from recognition.turns import turn
 from tenants import audit, events
 from tenants.access import Caller, Scope
@@ -30,14 +32,10 @@ _PAGE = 1000
 _TRIES = 3
 _MANY = 100
 
-Threshold: TypeAlias = float | Callable[[str], float] | None
-"""What a match must reach: a cosine; or a cosine by the pack's name, from a caller whose scale depends on the pack; or
-None, the collection's own."""
-
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A face, with its person, and its cosine similarity to the probe."""
+class _Candidate:
+    """A face, with its person, and its cosine to the probe."""
 
     face: Face
     cosine: float
@@ -61,7 +59,7 @@ def search_by_image(
     collection: str | Node,
     image: bytes | ImageUrl,
     limit: int = _RECORDED,
-    threshold: Threshold = None,
+    threshold: Threshold | None = None,
     largest: bool = False,
     since: datetime | None = None,
     request_name: str = "",
@@ -69,13 +67,16 @@ def search_by_image(
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
-    Faces enrolled before `since` are no candidates. The image is not kept.
+    None as the threshold is the collection's own, and a lower one is raised to its floor unless the caller may look
+    below it. Faces enrolled before `since` are no candidates. The image is not kept.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     started = time.perf_counter()
     home = find(caller, collection)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -86,43 +87,71 @@ def search_by_image(
     if len(seen.faces) > 1 and not largest:
         raise SeveralFaces(len(seen.faces))
     source = seen.faces[0]
-    bar = _bar(home, threshold)
+    terms = disclosure(caller, home, threshold)
     alive = source.liveness.score if source.liveness else None
-    spoof = alive is not None and alive < home.liveness_threshold
-    candidates = [] if spoof else _candidates(home, source.template, limit, bar, since)
-    record = _record(caller, home, candidates, started, threshold=bar, liveness=alive, request_name=request_name)
-    if alive is not None and spoof:
+    if alive is not None and alive < home.liveness_threshold:
+        _record(caller, home, [], 0, terms=terms, started=started, request_name=request_name, spoof=alive)
         raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
-    matches = tuple(match for match in candidates[:limit] if match.cosine >= bar)
+    record, matches = search_by_template(
+        caller,
+        home,
+        source.template,
+        terms,
+        limit=limit,
+        since=since,
+        started=started,
+        liveness=alive,
+        request_name=request_name,
+    )
     return SearchResult(home, record, matches, source, seen.width, seen.height)
 
 
 def search_by_face(
-    caller: Caller, *, collection: str, face: str, limit: int, threshold: Threshold = None
+    caller: Caller, *, collection: str, face: str, limit: int, threshold: Threshold | None = None
 ) -> SearchResult:
-    """Find the faces most similar to an enrolled one, which is not among them (decision H21)."""
+    """Find the faces most similar to an enrolled one, which is not among them (decision H21).
+
+    Raises:
+        ProbingRefused: the caller was told too much of one face.
+    """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     started = time.perf_counter()
     home = find(caller, collection)
     probe = find_face(home, face)
-    bar = _bar(home, threshold)
-    nearest = _candidates(home, face_index().vector(home.gallery, probe.pk), limit + 1, bar)
-    candidates = [match for match in nearest if match.face.pk != probe.pk]
-    record = _record(caller, home, candidates, started, threshold=bar, request_name=probe.uuid)
-    matches = tuple(match for match in candidates[:limit] if match.cosine >= bar)
+    template, terms = face_index().vector(home.gallery, probe.pk), disclosure(caller, home, threshold)
+    record, matches = search_by_template(caller, home, template, terms, limit=limit, started=started, probe=probe)
     return SearchResult(home, record, matches)
 
 
-def _bar(home: Collection, threshold: Threshold) -> float:
-    """Return the cosine that a match must reach."""
-    if threshold is None:
-        return home.similarity_threshold
-    return threshold(home.pack) if callable(threshold) else threshold
+def search_by_template(
+    caller: Caller,
+    home: Collection,
+    template: np.ndarray,
+    terms: Disclosure,
+    *,
+    limit: int,
+    started: float,
+    since: datetime | None = None,
+    probe: Face | None = None,
+    liveness: float | None = None,
+    request_name: str = "",
+) -> tuple[SearchRecord, tuple[Match, ...]]:
+    """Find the faces most similar to a template, or to an enrolled face with it, which is not among them.
+
+    Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
+    """
+    candidates = _candidates(home, template, limit + (probe is not None), terms.threshold, since)
+    if probe is not None:
+        candidates, request_name = [one for one in candidates if one.face.pk != probe.pk], probe.uuid
+    return _record(
+        caller, home, candidates, limit, terms=terms, started=started, liveness=liveness, request_name=request_name
+    )
 
 
 def _candidates(
     home: Collection, probe: np.ndarray, limit: int, bar: float, since: datetime | None = None
-) -> list[Match]:
+) -> list[_Candidate]:
     """Return the best `limit` faces, or those to be recorded; of many, only those who reach the bar are read."""
     recorded = _RECORDED + 1  # the probe itself may be among them
     if limit > _MANY:
@@ -133,7 +162,7 @@ def _candidates(
     return _nearest(home, probe, max(limit, recorded), _ALL, since)
 
 
-def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None) -> list[Match]:
+def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None) -> list[_Candidate]:
     """Return the best `limit` faces, enrolled at or after `since`, that the database, asked last, still has here.
 
     Whoever left while we searched may have been replaced just then, so we look again.
@@ -141,24 +170,24 @@ def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, sinc
     wanted, again = limit, _TRIES
     while True:
         near = face_index().search(home.gallery, probe, limit=wanted, floor=floor)
-        matches, gone = _confirmed(home, near, limit, since)
+        candidates, gone = _confirmed(home, near, limit, since)
         if gone and again:
             again -= 1
-        elif len(matches) == limit or len(near) < wanted:
-            return matches
+        elif len(candidates) == limit or len(near) < wanted:
+            return candidates
         else:
             wanted *= _WIDER
 
 
 def _confirmed(
     home: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
-) -> tuple[list[Match], bool]:
-    """Return up to `limit` matches among the neighbours, and whether any of those looked at is gone."""
+) -> tuple[list[_Candidate], bool]:
+    """Return up to `limit` faces among the neighbours, and whether any of those looked at is gone."""
     rows = Face.objects.of(home.tenant)  # and no more than that, or SQLite reads the whole collection for five ids
     wanted = rows.select_related("person")
     if since is not None:
         wanted = wanted.filter(created_at__gte=since)
-    matches: list[Match] = []
+    candidates: list[_Candidate] = []
     gone = False
     for start in range(0, len(near), _PAGE):
         page = near[start : start + _PAGE]
@@ -166,38 +195,39 @@ def _confirmed(
         faces = wanted.filter(pk__in=ids).in_bulk()
         there = len(faces) if since is None else rows.filter(pk__in=ids).count()
         gone = gone or there < len(page)
-        found = [Match(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
-        matches += [match for match in found if match.face.collection_id == home.pk]
-        if len(matches) >= limit:
+        found = [_Candidate(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
+        candidates += [one for one in found if one.face.collection_id == home.pk]
+        if len(candidates) >= limit:
             break
-    return matches[:limit], gone
+    return candidates[:limit], gone
 
 
 def _record(
     caller: Caller,
     home: Collection,
-    candidates: list[Match],
-    started: float,
+    candidates: Sequence[_Candidate],
+    limit: int,
     *,
-    threshold: float,
+    terms: Disclosure,
+    started: float,
     liveness: float | None = None,
     request_name: str = "",
-) -> SearchRecord:
-    outcome = SearchRecord.Outcome.NO_MATCH
-    if liveness is not None and liveness < home.liveness_threshold:
-        outcome = SearchRecord.Outcome.SPOOF
-    elif candidates and candidates[0].cosine >= threshold:
-        outcome = SearchRecord.Outcome.MATCH
+    spoof: float | None = None,
+) -> tuple[SearchRecord, tuple[Match, ...]]:
+    """Decide what is told, and write down what was asked, answered and spent, in one transaction."""
     with transaction.atomic():
+        found = [(one.face, one.cosine) for one in candidates[:limit] if terms.matches(one.cosine)]
+        matches = tell(caller, home, found, terms)
+        outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(
             tenant=home.tenant,
             collection=home,
             request_name=request_name,
-            threshold=threshold,
-            outcome=outcome,
+            threshold=terms.threshold,
+            outcome=outcome if spoof is None else SearchRecord.Outcome.SPOOF,
             best=candidates[0].face.uuid if candidates else "",
-            candidates=[[match.face.uuid, round(match.cosine, 6)] for match in candidates[:_RECORDED]],
-            liveness=liveness,
+            candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
+            liveness=liveness if spoof is None else spoof,
             pack=home.pack,
             gallery_size=home.gallery.size,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
@@ -207,10 +237,12 @@ def _record(
             via=caller.via,
             request_id=caller.request_id,
         )
-        if outcome == SearchRecord.Outcome.MATCH:
-            best = candidates[0].face
+        if matches:
+            best = matches[0].face
             facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
             events.emit(home.tenant, events.Kind.SEARCH_MATCHED, collection=home.name, **facts)
-        audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=outcome)
+        audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=record.outcome)
+        if terms.below:
+            log_look(caller, home, "search", [match.face.uuid for match in matches])
         watch_searches(caller, record)
-    return record
+    return record, matches

@@ -9,7 +9,9 @@ from collections_app import storage
 from collections_app.errors import PersonNotFound
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, SearchRecord
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.disclosure import below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
 from collections_app.operations.people import PersonDetails, find_person, read_kept, save_person
 from collections_app.operations.probing import watch_verifications
@@ -17,6 +19,7 @@ from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace
 from recognition.index import store
+from recognition.similarity import Threshold
 from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -32,19 +35,21 @@ class PeoplePage:
 
 @dataclass(frozen=True, slots=True)
 class PersonVerification:
-    """The face of a person that is most like the face of the image, and their cosine."""
+    """The face of a person that is most like the face of the image; below the floor any of theirs, and no score."""
 
     collection: Collection
     face: Face
-    cosine: float
+    score: float | None
+    match: bool
+    threshold: Threshold
 
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """A search that came near to a person: the cosine of their face that was nearest, and whether it was a match."""
+    """A search that came near to a person: the score of their face that was nearest, and whether it was a match."""
 
     record: SearchRecord
-    cosine: float
+    score: float
     found: bool
 
 
@@ -111,15 +116,18 @@ def verify_person(
     collection: str | Node,
     person: int | str,
     image: bytes | ImageUrl,
+    threshold: Threshold | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> PersonVerification:
-    """Compare the largest face of the image with every face of one person; the caller decides.
+    """Hold the largest face of the image against every face of one person, at a threshold as in a search.
 
     Raises:
         PersonNotFound: the collection holds no such person.
         NoFace: the image has none.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
+    refuse_probing(caller)
     home = find(caller, collection)
     faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -132,13 +140,21 @@ def verify_person(
     best = max(cosines, key=cosines.__getitem__, default=None)
     if best is None:
         raise PersonNotFound(str(person))  # their last face went just now
+    terms = disclosure(caller, home, threshold)
     with transaction.atomic():
+        told = tell(caller, home, [(faces[best], cosines[best])], terms)
+        # Which of them is nearest is an order, so without a score it is any.
+        shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
+        if terms.below:
+            log_look(caller, home, "verify", [shown.uuid])
         watch_verifications(caller, faces[best])
-    return PersonVerification(home, faces[best], cosines[best])
+    return PersonVerification(home, shown, score, terms.matches(cosines[best]), terms.applied)
 
 
-def export_person(caller: Caller, *, collection: str | Node, person: int | str) -> SubjectRecord:
+def export_person(caller: Caller, *, collection: str | Node, person: int | str, below: bool = False) -> SubjectRecord:
     """Gather everything about somebody: their details, faces, kept images, and the searches that came near to them.
+
+    `below`: those below the floor as well, which takes a scope of its own.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -151,12 +167,15 @@ def export_person(caller: Caller, *, collection: str | Node, person: int | str) 
     kept = {face.image: read_kept(read, face.image, face.stored_image) for face in faces if face.stored_image}
     images = {image: content for image, content in kept.items() if content is not None}
     uuids = {face.uuid for face in faces}
+    terms = below_floor(caller, home) if below else disclosure(caller, home)
     searches = tuple(
-        Nearness(record, best, best >= record.threshold)
+        Nearness(record, score, best >= record.threshold)
         for record in home.searches.order_by("at").iterator(chunk_size=500)
-        if (best := _nearest(record, uuids)) is not None
+        if (best := _nearest(record, uuids)) is not None and (score := terms.score(best)) is not None
     )
     with transaction.atomic():
+        if below:
+            log_look(caller, home, "export", uuids)
         audit.record(caller, "person.exported", found, collection=str(home.pk), faces=sorted(uuids))
     return SubjectRecord(home, found, faces, images, searches)
 

@@ -67,17 +67,17 @@ def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> No
 
 
 def _move_the_threshold(page: Page) -> None:
-    """Everything from a slider to the next search: at 0.9 the same photo finds nobody."""
+    """Everything from a slider to the next search: at 99 the same photo finds nobody."""
     page.get_by_role("link", name="Collections").first.click()
     page.get_by_role("link", name=re.compile("Front door")).click()
     page.get_by_role("link", name="Policy").click()
     meaning = page.locator("#meaning")
     expect(meaning).to_contain_text("1 in 10,000 strangers")
     with page.expect_response(lambda answer: "threshold" in answer.url):
-        page.get_by_label("Similarity threshold").fill("0.3")
-    expect(meaning).to_contain_text("1 in 93 strangers")
-    with page.expect_response(lambda answer: "similarity_threshold=0.9" in answer.url):
-        page.get_by_label("Similarity threshold").fill("0.9")
+        page.get_by_label("Similarity threshold").fill("70")
+    expect(meaning).to_contain_text("1 in 100 strangers")
+    with page.expect_response(lambda answer: "similarity_threshold=99" in answer.url):
+        page.get_by_label("Similarity threshold").fill("99")
     expect(meaning).to_contain_text("Rarer than was measured")
     page.get_by_role("button", name="Save the policy").click()
     expect(page.get_by_role("status")).to_contain_text("The policy is saved")
@@ -87,6 +87,8 @@ def _move_the_threshold(page: Page) -> None:
     expect(page.get_by_role("heading", name="Nobody known")).to_be_visible()
     page.get_by_role("link", name="Why?").click()
     expect(page.get_by_role("heading", name="Why nobody matched")).to_be_visible()
+    expect(page.get_by_role("link", name="Emmanuel Macron")).to_have_count(0)
+    page.get_by_role("link", name="Look below the floor").click()
     expect(page.get_by_role("link", name="Emmanuel Macron")).to_be_visible()
 
 
@@ -207,7 +209,7 @@ def test_comparing_two_photos_and_moving_the_threshold(acme: Customer, visit: Vi
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("heading", name="The same person")).to_be_visible()
     expect(page.locator("#overlay-second svg rect")).to_have_count(2)
-    page.get_by_label("Threshold").fill("0.95")
+    page.get_by_label("Threshold").fill("99")
     expect(page.get_by_role("heading", name="Two people")).to_be_visible()
     assert violations(page) == []
 
@@ -265,13 +267,13 @@ def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collec
 
 
 def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
-    """Numbers that the API may store: with many digits, and a threshold that even two unlike faces reach."""
+    """Numbers that the API may store: with more digits than are shown."""
     page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.node}/")
     number = page.get_by_label("Similarity threshold")
     slider = page.get_by_label("Slide the threshold")
     policies: list[dict[str, Any]] = [
         {"similarity_threshold": 1 / 3},
-        {"similarity_threshold": -0.4567, "liveness_threshold": 0.12345},
+        {"similarity_threshold": 0.45678, "similarity_floor": 0.312345, "liveness_threshold": 0.12345},
     ]
     for stored in policies:
         update_collection(acme.caller, collection="people", **stored)
@@ -280,10 +282,10 @@ def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Vi
         expect(page.get_by_role("status")).to_contain_text("The policy is saved")
         acme.people.refresh_from_db()
         assert {name: getattr(acme.people, name) for name in stored} == stored
-        assert float(slider.input_value()) == pytest.approx(stored["similarity_threshold"], abs=0.0025)
-        here = 500 * (stored["similarity_threshold"] + 1)
+        assert float(slider.input_value()) == pytest.approx(acme.people.threshold.score, abs=0.5)
+        here = 1000 * (acme.people.threshold.score - 70) / 30
         assert float(page.locator("#meaning .fp-here").get_attribute("x1") or 0) == pytest.approx(here, abs=0.1)
-    slider.fill("0.445")
-    assert number.input_value() == "0.445"
-    number.fill("-0.2")
-    assert slider.input_value() == "-0.2"
+    slider.fill("88")
+    assert number.input_value() == "88"
+    number.fill("77")
+    assert slider.input_value() == "77"

@@ -9,9 +9,10 @@ import pytest
 from django.utils import timezone
 
 from collections_app.models import Collection, Face, Person
+from collections_app.operations.collections import get_collection
 from collections_app.operations.enrol import enrol_person
 from collections_app.operations.people import PersonDetails
-from recognition import packs
+from recognition.similarity import Threshold
 from tests.conftest import Customer
 from tests.dialects.clients import FORM, JSON, MULTIPART, AccuAuthClient, add, refused, search
 from tests.make import base64_of, blank, portrait, side_by_side
@@ -129,12 +130,17 @@ def test_the_threshold_is_a_score_of_0_to_1(acme: Customer, accuauth: AccuAuthCl
     add(accuauth)
     [match] = search(accuauth, threshold=0.5).json()["result"]
     score = match["score"]
-    assert search(accuauth, threshold=round(score - 1e-5, 6)).json()["result"] == [match]
+    assert score == round(score, 2)
+    assert search(accuauth, threshold=score).json()["result"] == [match]
     assert search(accuauth, threshold=round(score + 1e-5, 6)).json()["result"] == []
-    strangers = search(accuauth, "obama", threshold=0).json()["result"]
-    assert len(strangers) == 1
-    assert strangers[0]["score"] < 0.8
-    assert packs.get(acme.people.pack).similarity.score(acme.people.similarity_threshold) > 80  # not the default here
+    assert search(accuauth, "obama", threshold=0).json()["result"] == []  # decision R10
+
+
+def test_a_set_begins_with_the_contract_s_threshold(acme: Customer, accuauth: AccuAuthClient) -> None:
+    """Decision R10; the collection that somebody else made keeps its own."""
+    accuauth("create", {"name": "staff"})
+    assert get_collection(acme.caller, name="staff").threshold == Threshold(80)
+    assert acme.people.threshold == Threshold(85)
 
 
 def test_matches_come_best_first_and_no_more_than_asked_for(accuauth: AccuAuthClient) -> None:

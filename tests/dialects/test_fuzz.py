@@ -32,6 +32,7 @@ from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
+from recognition.similarity import Threshold
 from tenants import keys
 from tests.conftest import Customer
 from tests.dialects.clients import FacedbClient, details
@@ -153,7 +154,9 @@ def _native_names(acme: Customer, somebody: Person) -> dict[str, str]:
     face = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     erased = delete_face(acme.caller, collection=collection, face=face.uuid)
     hook = create_webhook(acme.caller, url="https://192.0.2.1/hook", kinds=["search.matched"]).webhook
-    searched = search_by_face(acme.caller, collection=collection, face=kept.uuid, limit=1, threshold=-1).record
+    searched = search_by_face(
+        acme.caller, collection=collection, face=kept.uuid, limit=1, threshold=Threshold(0)
+    ).record
     key = keys.issue(acme.tenant, name="other", scopes=["read"]).key.pk
     return {
         "collection": collection,

@@ -211,9 +211,7 @@ def test_search_by_face_leaves_the_probe_out_and_has_no_model_version(nhn: NhnCl
     assert found["matchFaceCount"] == 1
     assert found["matchFaces"][0]["face"] == new
     everybody = nhn("GET", f"groups/people/faces/{old['faceId']}", limit=4096, threshold=1)["data"]["matchFaces"]
-    scores = [match["similarity"] for match in everybody]
-    assert len(scores) == 2
-    assert scores == sorted(scores, reverse=True)
+    assert everybody == found["matchFaces"]  # decision R10
     assert len(nhn("GET", f"groups/people/faces/{old['faceId']}", limit=1, threshold=1)["data"]["matchFaces"]) == 1
 
 

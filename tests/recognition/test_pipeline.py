@@ -14,6 +14,7 @@ from recognition.embed import embed
 from recognition.errors import UndecodableImage, UnknownPack
 from recognition.pipeline import analyse
 from recognition.results import Box, DetectedFace, QualityReason
+from recognition.similarity import DEFAULT
 from tests.recognition.conftest import PORTRAITS, Encode
 
 Portrait = Callable[[str], bytes]
@@ -55,7 +56,7 @@ def test_each_person_is_nearer_to_themselves_than_to_anybody(portrait: Portrait,
     cosines = vectors @ vectors.T
     people = np.array([name.split("_")[0] for name in PEOPLE])
     same = (people[:, None] == people) & ~np.eye(len(people), dtype=bool)
-    threshold = packs.get(pack).similarity.threshold_for(1e-4)
+    threshold = DEFAULT.on(packs.get(pack).similarity)
     assert cosines[same].min() > threshold > cosines[people[:, None] != people].max()
 
 

@@ -15,6 +15,7 @@ from collections_app.operations.thresholds import explain_threshold, packs_on_of
 from tenants.access import Scope
 
 _FACES_IN_AN_EXAMPLE = 1000
+_SCORE_DIGITS = 3
 
 
 class CollectionsView(ConsoleView):
@@ -28,9 +29,7 @@ class CollectionsView(ConsoleView):
         listed = [
             (
                 found,
-                explain_threshold(
-                    self.caller, pack=found.pack, cosine=found.similarity_threshold, faces=found.gallery.size
-                ),
+                explain_threshold(self.caller, threshold=found.threshold, faces=found.gallery.size),
             )
             for found in collections.list_collections(self.caller)
         ]
@@ -68,23 +67,32 @@ class CollectionView(FormView):
 
     def blank(self, **where: Any) -> Form:
         """Show the policy as it is."""
-        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        return PolicyForm(initial={name: getattr(home, name) for name in PolicyForm.base_fields})
+        return PolicyForm(initial=self._policy(where["node"]))
+
+    def filled(self, **where: Any) -> Form:
+        """Hold what was sent against the policy as it is."""
+        return PolicyForm(self.request.POST, initial=self._policy(where["node"]))
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Change the policy."""
-        node = collections.Node(where["node"])
-        home = collections.update_collection(self.caller, collection=node, **form.cleaned_data)
+        """Change the policy where the form does: a score is shown with fewer digits than are stored."""
+        node, changes = collections.Node(where["node"]), {name: form.cleaned_data[name] for name in form.changed_data}
+        home = collections.update_collection(self.caller, collection=node, **changes)
         return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Render the policy with what its threshold means now."""
         home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
         faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
-        meaning = explain_threshold(self.caller, pack=home.pack, cosine=home.similarity_threshold, faces=faces)
-        curve = charts.false_match_curve(meaning.curve, cosine=meaning.cosine, rate=meaning.false_match_rate)
+        meaning = explain_threshold(self.caller, threshold=home.threshold, faces=faces)
+        curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.false_match_rate)
         index = index_state(self.caller, collection=home.name)
         return self.page(status, form=form, collection=home, meaning=meaning, curve=curve, index=index, tab="policy")
+
+    def _policy(self, node: str) -> dict[str, Any]:
+        home = collections.get_collection(self.caller, name=collections.Node(node))
+        scores = {"similarity_threshold": home.threshold, "similarity_floor": home.floor}
+        shown = {name: each and round(each.score, _SCORE_DIGITS) for name, each in scores.items()}
+        return {name: getattr(home, name) for name in PolicyForm.base_fields} | shown
 
 
 class ThresholdView(ConsoleView):
@@ -97,10 +105,10 @@ class ThresholdView(ConsoleView):
         home = collections.get_collection(self.caller, name=collections.Node(node))
         form = PolicyForm(request.GET)
         form.is_valid()  # the other fields are not sent
-        cosine = form.cleaned_data.get("similarity_threshold", home.similarity_threshold)
+        threshold = form.cleaned_data.get("similarity_threshold", home.threshold)
         faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
-        meaning = explain_threshold(self.caller, pack=home.pack, cosine=cosine, faces=faces)
-        curve = charts.false_match_curve(meaning.curve, cosine=meaning.cosine, rate=meaning.false_match_rate)
+        meaning = explain_threshold(self.caller, threshold=threshold, faces=faces)
+        curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.false_match_rate)
         return self.page(collection=home, meaning=meaning, curve=curve)
 
 

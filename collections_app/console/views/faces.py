@@ -44,9 +44,10 @@ class FaceView(ConsoleView):
         """Show it."""
         home = get_collection(self.caller, name=Node(node))
         found = get_face(self.caller, collection=home.name, face=str(face))
-        near = regroup.neighbours(self.caller, collection=home.name, face=found.uuid)
+        below = "below" in request.GET
+        near = regroup.neighbours(self.caller, collection=home.name, face=found.uuid, below=below)
         history = browse.face_history(self.caller, face=found)
-        return self.page(collection=home, face=found, neighbours=near, history=history, tab="faces")
+        return self.page(collection=home, face=found, neighbours=near, below=below, history=history, tab="faces")
 
 
 class ImageView(ConsoleView):

@@ -20,9 +20,9 @@ class HealthView(ConsoleView):
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Show what was found."""
         home = get_collection(self.caller, name=Node(node))
-        found = health.health(self.caller, collection=home.name)
+        found = health.health(self.caller, collection=home.name, below="below" in request.GET)
         histogram = det = None
-        if found.report and found.report.findings:
+        if found.below and found.report and found.report.findings:
             counts = (found.report.findings["genuine"], found.report.findings["impostor"])
             ends = {name: found.report.findings[name] for name in ("low", "high")}
             scale = {**ends, "threshold": home.similarity_threshold}

@@ -38,7 +38,7 @@ class SearchView(ConsoleView):
 
     def get(self, request: HttpRequest, search: Any) -> HttpResponse:
         """Show the candidates against the threshold of that time."""
-        explained = browse.explain_search(self.caller, search=str(search))
+        explained = browse.explain_search(self.caller, search=str(search), below="below" in request.GET)
         record = explained.record
-        meaning = explain_threshold(self.caller, pack=record.pack, cosine=record.threshold, faces=record.gallery_size)
+        meaning = explain_threshold(self.caller, threshold=record.applied, faces=record.gallery_size)
         return self.page(explained=explained, record=record, meaning=meaning)

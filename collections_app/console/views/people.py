@@ -73,7 +73,8 @@ class PersonView(FormView):
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show their faces."""
         home = get_collection(self.caller, name=Node(where["node"]))
-        found = regroup.portrait(self.caller, collection=home.name, person=where["person"])
+        below = "below" in self.request.GET
+        found = regroup.portrait(self.caller, collection=home.name, person=where["person"], below=below)
         return self.page(status, collection=home, form=form, portrait=found, tab="people")
 
 

@@ -15,7 +15,8 @@ from collections_app.operations.people import PersonDetails
 from collections_app.operations.pictures import picture_at
 from collections_app.operations.search import search_by_image
 from collections_app.operations.tenant import nhn_profile
-from collections_app.operations.thresholds import explain_threshold, usual_threshold
+from collections_app.operations.thresholds import explain_threshold
+from recognition.similarity import Threshold
 from tenants.access import Scope
 
 ACTIONS = ("detect", "compare", "search", "enrol")
@@ -76,17 +77,16 @@ class TryView(ConsoleView):
 
     def _compare(self, *, image: bytes, second: bytes) -> dict[str, Any]:
         result = compare.compare(self.caller, source=image, target=second)
-        threshold = usual_threshold(self.caller, pack=result.pack)
-        best = result.cosines[0][1] if result.cosines else None
-        verdict = None if best is None else _verdict(self, pack=result.pack, cosine=best, threshold=threshold)
+        best = result.faces[0].score if result.faces else None
+        verdict = None if best is None else _verdict(self, score=best, threshold=result.threshold.score)
         return {"result": result, "verdict": verdict}
 
     def _search(self, *, image: bytes, collection: str) -> dict[str, Any]:
         result = search_by_image(
             self.caller, collection=collection, image=image, request_name="playground", largest=True
         )
-        pack, faces = result.record.pack, result.record.gallery_size
-        meaning = explain_threshold(self.caller, pack=pack, cosine=result.record.threshold, faces=faces)
+        record = result.record
+        meaning = explain_threshold(self.caller, threshold=record.applied, faces=record.gallery_size)
         return {"result": result, "meaning": meaning}
 
     def _enrol(self, *, image: bytes, collection: str, name: str, consent: str) -> dict[str, Any]:
@@ -125,10 +125,10 @@ class VerdictView(ConsoleView):
         return self.page(verdict=_verdict(self, **form.cleaned_data))
 
 
-def _verdict(view: ConsoleView, *, pack: str, cosine: float, threshold: float) -> dict[str, Any]:
-    meaning = explain_threshold(view.caller, pack=pack, cosine=threshold, faces=1)
-    form = VerdictForm(initial={"pack": pack, "cosine": cosine, "threshold": threshold})
-    return {"cosine": cosine, "same": cosine >= threshold, "meaning": meaning, "form": form}
+def _verdict(view: ConsoleView, *, score: float, threshold: float) -> dict[str, Any]:
+    meaning = explain_threshold(view.caller, threshold=Threshold(threshold), faces=1)
+    form = VerdictForm(initial={"score": score, "threshold": threshold})
+    return {"score": score, "same": score >= threshold, "meaning": meaning, "form": form}
 
 
 def _names(view: ConsoleView) -> list[str]:

@@ -49,6 +49,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.CollectionFull: Answer(403, "OUT_OF_QUOTA", "face db is full: it holds {limit} faces"),
     collections.FaceNotFound: _invalid("face not exist"),
     collections.PersonNotFound: _invalid("person not exist"),
+    collections.ProbingRefused: _RATE,
     collections.DuplicateFace: _invalid("face already exist"),
     collections.InvalidRequest: _invalid("{field}: {problem}"),
     collections.Unavailable: _LATER,

@@ -66,7 +66,9 @@ class CreateView(AccuAuthView):
     def post(self, request: Request) -> Response:
         """Make a face set."""
         given = self.parse(wire.Create)
-        made = collections.create_collection(self.caller, name=given["name"], description=given["desc"])
+        made = collections.create_collection(
+            self.caller, name=given["name"], description=given["desc"], similarity_threshold=wire.THRESHOLD
+        )
         return self.reply(wire.Created, made)
 
 
@@ -100,7 +102,7 @@ class SearchFaceView(AccuAuthView):
             collection=given["name"],
             image=given["image"],
             limit=given["topN"],
-            threshold=lambda pack: wire.cosine(pack, given["threshold"]),
+            threshold=given["threshold"],
             largest=True,
             since=given["start_time"],
             limits=_LIMITS,

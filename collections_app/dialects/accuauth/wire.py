@@ -16,13 +16,15 @@ from rest_framework import serializers
 from collections_app.dialects.base import image_bytes
 from collections_app.dialects.openapi import Always, example
 from collections_app.models import Person
+from collections_app.operations.budget import Match
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.search import Match, SearchResult
-from recognition import packs
+from collections_app.operations.search import SearchResult
+from recognition.similarity import Threshold
 
 _LONGEST = 255
 _LONGEST_TEXT = 1000
-_THRESHOLD = 0.8  # decision F1
+_DEFAULT = 0.8  # decision F1
+THRESHOLD = Threshold.of_share(_DEFAULT)  # of a set that this contract makes (decision R10)
 _MATCHES = 10
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -184,9 +186,13 @@ class SearchFace(Photo):
     """POST /faceset/v2/search_face. Faces enrolled before `start_time` are not searched."""
 
     name = serializers.CharField(max_length=_LONGEST)
-    threshold = Share(default=_THRESHOLD, min_value=0, max_value=1)
+    threshold = Share(default=_DEFAULT, min_value=0, max_value=1)
     start_time = WholeNumber(default=None, allow_null=True, min_value=0, max_value=_LAST_SECOND)
     topN = WholeNumber(default=1, min_value=1, max_value=_MATCHES)
+
+    def validate_threshold(self, value: float) -> Threshold:
+        """Put it on the platform's scale."""
+        return Threshold.of_share(value)
 
     def validate_start_time(self, value: int | None) -> datetime:
         """Make it a time; six months ago when none is given (decision F12)."""
@@ -207,7 +213,7 @@ class FoundFace(serializers.Serializer[Any]):
 
     def get_score(self, match: Match) -> float:
         """How similar it is, 0 to 1."""
-        return score(self.context["pack"], match.cosine)
+        return share(match.score)
 
     def get_create_time(self, match: Match) -> int:
         """When it was added, in epoch seconds."""
@@ -238,7 +244,7 @@ class Found(serializers.Serializer[Any]):
     @extend_schema_field(FoundFace(many=True))
     def get_result(self, found: SearchResult) -> Any:
         """The matching faces."""
-        return FoundFace(found.matches, many=True, context={"pack": found.record.pack}).data
+        return FoundFace(found.matches, many=True).data
 
 
 def request_number(request_id: str) -> str:
@@ -255,11 +261,6 @@ def person_number(person: Person) -> int:
     return person.pk
 
 
-def score(pack: str, cosine: float) -> float:
-    """Express a cosine on the contract's scale of 0 to 1."""
-    return round(float(packs.get(pack).similarity.score(cosine)) / 100, _SCORE_DIGITS)
-
-
-def cosine(pack: str, share: float) -> float:
-    """Return the cosine of a score of 0 to 1."""
-    return float(packs.get(pack).similarity.cosine(share * 100))
+def share(score: float) -> float:
+    """Express a score on the contract's scale of 0 to 1."""
+    return round(score / 100, _SCORE_DIGITS)

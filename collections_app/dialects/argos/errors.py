@@ -82,6 +82,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.CollectionFull: _UNSPECIFIED,
     collections.FaceNotFound: _UNSPECIFIED | _each(400, delete=(6022, "The face Id is not exist.")),
     collections.PersonNotFound: _UNSPECIFIED,
+    collections.ProbingRefused: _UNSPECIFIED,
     collections.DuplicateFace: _UNSPECIFIED,
     collections.InvalidRequest: _UNSPECIFIED,
     collections.Unavailable: _LATER,

@@ -8,9 +8,9 @@ from rest_framework import serializers
 from collections_app.dialects.base import Answer
 from collections_app.dialects.openapi import Always, Base64Image, example
 from collections_app.models import Face
+from collections_app.operations.budget import Match
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.search import Match, SearchResult
-from recognition import packs
+from collections_app.operations.search import SearchResult
 
 _LONGEST = 255
 _SCORE_DIGITS = 3
@@ -180,7 +180,7 @@ class SearchOption(serializers.Serializer[Any]):
 
     def get_policy_similarity(self, found: SearchResult) -> float:
         """The threshold that was applied, 0 to 100."""
-        return similarity(found.record.pack, found.record.threshold)
+        return round(found.record.applied.score, _SCORE_DIGITS)
 
 
 class FoundFace(serializers.Serializer[Any]):
@@ -192,7 +192,7 @@ class FoundFace(serializers.Serializer[Any]):
 
     def get_similarity_score(self, match: Match) -> float:
         """How similar it is, 0 to 100."""
-        return similarity(self.context["pack"], match.cosine)
+        return round(match.score, _SCORE_DIGITS)
 
 
 @example(
@@ -229,14 +229,9 @@ class FoundFaces(serializers.Serializer[Any]):
     @extend_schema_field(FoundFace(many=True))
     def get_result(self, found: SearchResult) -> Any:
         """The matching faces with name and score."""
-        return FoundFace(found.matches, many=True, context={"pack": found.record.pack}).data
+        return FoundFace(found.matches, many=True).data
 
 
 def percent(share: float | None) -> float:
     """Express a score of 0 to 1 on the contract's scale of 0 to 100."""
     return round(100 * (share or 0), _SCORE_DIGITS)
-
-
-def similarity(pack: str, cosine: float) -> float:
-    """Express a cosine on the contract's scale of 0 to 100."""
-    return round(float(packs.get(pack).similarity.score(cosine)), _SCORE_DIGITS)

@@ -47,6 +47,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.CollectionFull: _USED_UP,
     collections.FaceNotFound: _BAD_REQUEST,
     collections.PersonNotFound: _BAD_REQUEST,
+    collections.ProbingRefused: _TIMEOUT,
     collections.DuplicateFace: _BAD_REQUEST,
     collections.InvalidRequest: _BAD_REQUEST,
     collections.Unavailable: _TIMEOUT,

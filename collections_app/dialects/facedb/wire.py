@@ -12,7 +12,6 @@ from rest_framework.renderers import JSONRenderer
 from collections_app.dialects.openapi import Always, Base64Image, example
 from collections_app.models import Collection
 from collections_app.operations.people import PersonDetails, PersonMatch, PersonRecord
-from recognition import packs
 
 _LONGEST = 255
 _LONGEST_NOTE = 10_000
@@ -175,10 +174,7 @@ class Matched(serializers.Serializer[Any]):
 
     def get_similarity(self, found: PersonMatch | dict[str, Any]) -> float:
         """How similar it is, 0 to 1: the documents name no scale, and every other share in them is one of 1."""
-        if not isinstance(found, PersonMatch):
-            return 0.0
-        scale = packs.get(found.record.collection.pack).similarity
-        return round(float(scale.score(found.cosine)) / 100, _SCORE_DIGITS)
+        return round(found.score / 100, _SCORE_DIGITS) if isinstance(found, PersonMatch) else 0.0
 
 
 @example({"host": "10.0.0.1", "nodeName": "gate"})

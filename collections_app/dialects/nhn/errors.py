@@ -65,6 +65,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.CollectionFull: _QUOTA,  # all faces or none are stored, so 40070, partial success, never comes
     collections.FaceNotFound: _NO_FACE_ID,
     collections.PersonNotFound: _NO_FACE_ID,
+    collections.ProbingRefused: _INTERNAL,  # as TooManyRequests
     collections.DuplicateFace: _INVALID,  # a policy of ours; the contract has no word for it
     collections.InvalidRequest: _INVALID,
     collections.Unavailable: _INTERNAL,  # as TooManyRequests

@@ -20,7 +20,7 @@ from collections_app.operations.collections import create_collection
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
 from tenants import keys
-from tenants.access import Scope, system
+from tenants.access import USUAL_SCOPES, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Member, Tenant
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser("operator", password=password)
         Member.everywhere.create(tenant=tenant, user=user, role=Member.Role.OWNER)
-        key = keys.issue(tenant, name="demo", scopes=list(Scope)).token
+        key = keys.issue(tenant, name="demo", scopes=USUAL_SCOPES).token
         probe = (IMAGES / "macron_2014.jpg").relative_to(settings.BASE_DIR)
         text = WELCOME.format(user=user, password=password, key=key, collection=COLLECTION, probe=probe)
         _write(settings.DATA_DIR / "demo.json", json.dumps({"key": key}))

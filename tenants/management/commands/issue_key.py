@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from tenants import audit, keys
-from tenants.access import Scope, system
+from tenants.access import USUAL_SCOPES, Scope, system
 from tenants.models import Tenant
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--networks", nargs="+", default=[], help="addresses or networks it may be used from")
         parser.add_argument("--requests-per-minute", type=int)
         parser.add_argument("--calls-per-day", type=int)
-        parser.add_argument("--scopes", nargs="+", choices=scopes, default=scopes)
+        parser.add_argument("--scopes", nargs="+", choices=scopes, default=sorted(USUAL_SCOPES))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it and show it."""

@@ -5,20 +5,20 @@ from rest_framework.response import Response
 
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import health as wire
+from collections_app.dialects.native.wire.base import BelowFloor
 from collections_app.dialects.native.wire.jobs import Job
-from collections_app.operations import collections, health
+from collections_app.operations import health
 from collections_app.operations.jobs import health_job
 
 
 class HealthView(NativeView):
     """/collections/{collection}/health."""
 
-    @described("getHealth", "collection", answer=wire.Report)
+    @described("getHealth", "collection", query=BelowFloor, answer=wire.Report)
     def get(self, request: Request, collection: str) -> Response:
         """Return what the newest look at the collection found."""
-        found = health.health(self.caller, collection=collection)
-        pack = collections.get_collection(self.caller, name=collection).pack
-        return Response(wire.Report(found, context={"pack": pack}).data)
+        below = self.parse(BelowFloor)["below_floor"]
+        return Response(wire.Report(health.health(self.caller, collection=collection, below=below)).data)
 
     @described("examineCollection", "collection", status=202, answer=Job)
     def post(self, request: Request, collection: str) -> Response:

@@ -11,7 +11,7 @@ from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
 from collections_app.dialects.native.wire.base import WithImage, bar, either_form
-from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound
+from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound, ProbingRefused
 from collections_app.operations import compare, search, subjects
 
 
@@ -25,7 +25,12 @@ class SearchView(ImageView):
     """/collections/{collection}/search."""
 
     @described(
-        "search", "collection", errors.ONE_FACE, (FaceNotFound,), body=either_form(wire.Search), answer=wire.Found
+        "search",
+        "collection",
+        errors.ONE_FACE,
+        (FaceNotFound, ProbingRefused),
+        body=either_form(wire.Search),
+        answer=wire.Found,
     )
     def post(self, request: Request, collection: str) -> Response:
         """Find whose face it is."""
@@ -55,22 +60,19 @@ class VerifyView(ImageView):
         "verify",
         "collection",
         errors.IMAGE,
-        (FaceNotFound, PersonNotFound),
+        (FaceNotFound, PersonNotFound, ProbingRefused),
         body=either_form(wire.Verify),
         answer=wire.Verified,
     )
     def post(self, request: Request, collection: str) -> Response:
         """Compare an image with an enrolled face or person."""
         given = self.parse(wire.Verify)
+        asked = {"collection": collection, "image": given["image"], "threshold": bar(given)}
         if "person" in given:
-            verified: Any = subjects.verify_person(
-                self.caller, collection=collection, person=given["person"], image=given["image"]
-            )
+            verified: Any = subjects.verify_person(self.caller, person=given["person"], **asked)
         else:
-            verified = compare.verify(self.caller, collection=collection, face=given["face"], image=given["image"])
-        return Response(
-            wire.Verified(wire.verified(verified.face, verified.collection, verified.cosine, bar(given))).data
-        )
+            verified = compare.verify(self.caller, face=given["face"], **asked)
+        return Response(wire.Verified(verified).data)
 
 
 class DetectView(ImageView):
@@ -89,5 +91,5 @@ class CompareView(ImageView):
     def post(self, request: Request) -> Response:
         """Compare the largest face of one image with every face of another."""
         given = self.parse(wire.Compare)
-        done = compare.compare(self.caller, source=given["source"], target=given["target"])
-        return Response(wire.Compared(wire.compared(done, bar(given))).data)
+        done = compare.compare(self.caller, source=given["source"], target=given["target"], threshold=bar(given))
+        return Response(wire.Compared(done).data)

@@ -5,7 +5,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import searches as wire
-from collections_app.dialects.native.wire.base import cursor, from_cursor
+from collections_app.dialects.native.wire.base import BelowFloor, cursor, from_cursor
 from collections_app.operations import browse
 
 
@@ -25,8 +25,9 @@ class SearchesView(NativeView):
 class RecordedSearchView(NativeView):
     """/searches/{search}."""
 
-    @described("getSearch", "search", answer=wire.ExplainedSearch)
+    @described("getSearch", "search", query=BelowFloor, answer=wire.ExplainedSearch)
     def get(self, request: Request, search: str) -> Response:
         """Return a search with the faces that it came near to."""
-        explained = browse.explain_search(self.caller, search=search)
+        below = self.parse(BelowFloor)["below_floor"]
+        explained = browse.explain_search(self.caller, search=search, below=below)
         return Response(wire.ExplainedSearch(explained.record, context={"candidates": explained.candidates}).data)

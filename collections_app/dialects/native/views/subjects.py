@@ -5,14 +5,16 @@ from rest_framework.response import Response
 
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import subjects as wire
+from collections_app.dialects.native.wire.base import BelowFloor
 from collections_app.operations import subjects
 
 
 class PersonExportView(NativeView):
     """/collections/{collection}/people/{person}/export."""
 
-    @described("exportPerson", "collection person", answer=wire.Subject)
+    @described("exportPerson", "collection person", query=BelowFloor, answer=wire.Subject)
     def get(self, request: Request, collection: str, person: str) -> Response:
         """Return everything about them."""
-        record = subjects.export_person(self.caller, collection=collection, person=person)
+        below = self.parse(BelowFloor)["below_floor"]
+        record = subjects.export_person(self.caller, collection=collection, person=person, below=below)
         return Response(wire.Subject(record).data)

@@ -1,7 +1,7 @@
 """What the native API's bodies share: images, pages of a list, the scale of scores, and the problem document.
 
-snake_case, ids as text, pixels of the upright image, scores of 0 to 100 with 3 digits. A score of 80 means a false
-match rate of 1e-3 with every model pack; `false_match_rate` says the rate itself.
+snake_case, ids as text, pixels of the upright image, similarity as a score of 0 to 100 in whole points. A score of 80
+means a false match rate of 1e-3 with every model pack; `false_match_rate` says the rate itself.
 """
 
 import base64
@@ -20,8 +20,7 @@ from collections_app.dialects.base import image_bytes
 from collections_app.dialects.openapi import BASE64, Body, example
 from collections_app.errors import UnknownCursor
 from collections_app.fetch import PORTS, ImageUrl
-from collections_app.operations.search import Threshold
-from recognition import packs
+from recognition.similarity import Threshold
 
 SCORE_DIGITS, _RATE_DIGITS = 3, 3
 LONGEST = 255
@@ -56,6 +55,14 @@ class Percent(serializers.FloatField):
         return round(100 * value, SCORE_DIGITS)
 
 
+class Points(serializers.FloatField):
+    """A score of 0 to 100, with as many digits as a threshold may have."""
+
+    def to_representation(self, value: Any) -> Any:
+        """Tell it."""
+        return round(value, SCORE_DIGITS)
+
+
 @example({"image_url": "https://example.com/face.jpg"})
 class WithImage(serializers.Serializer[Any]):
     """A body with one image, sent along or named by URL."""
@@ -69,10 +76,21 @@ class WithImage(serializers.Serializer[Any]):
 
 
 class Bar(serializers.Serializer[Any]):
-    """What a match must reach: a score, or a false match rate; neither: the collection's own."""
+    """What a match must reach: a score, or a false match rate; neither: the collection's own.
+
+    It is rounded up to whole points, and raised to the collection's floor unless the key has the scope `scores`.
+    """
 
     threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
     false_match_rate = serializers.FloatField(required=False, min_value=1e-6, max_value=1)
+
+
+class BelowFloor(serializers.Serializer[Any]):
+    """A query that may ask for what is below the floor."""
+
+    below_floor = serializers.BooleanField(
+        default=False, help_text="Tell of faces below the collection's floor too; takes the scope `scores`, is logged."
+    )
 
 
 class Page(serializers.Serializer[Any]):
@@ -89,7 +107,7 @@ class Listing(serializers.Serializer[Any]):
 
 
 class Likeness(serializers.Serializer[Any]):
-    """How alike two faces are, and which share of strangers is as much alike."""
+    """How alike two faces are, and which share of strangers is as much alike: 0, and all of them, below the floor."""
 
     score = serializers.FloatField(min_value=0, max_value=100)
     false_match_rate = serializers.FloatField()
@@ -146,23 +164,23 @@ def either_form(body: Body) -> Mapping[str, Body]:
     return {"application/json": body, "multipart/form-data": form}
 
 
-def bar(given: Mapping[str, Any]) -> Threshold:
-    """Return what a match must reach, as a cosine of whichever pack it is."""
+def bar(given: Mapping[str, Any]) -> Threshold | None:
+    """Return what a match must reach; None: nothing was asked for."""
     if "threshold" in given:
-        return lambda pack: float(packs.get(pack).similarity.cosine(given["threshold"]))
-    if "false_match_rate" in given:
-        return lambda pack: packs.get(pack).similarity.threshold_for(given["false_match_rate"])
-    return None
+        return Threshold(given["threshold"])
+    return Threshold.of_rate(given["false_match_rate"]) if "false_match_rate" in given else None
 
 
-def likeness(pack: str, cosine: float, threshold: float | None = None) -> dict[str, Any]:
-    """Say how alike: score, false match rate and, against a threshold, the decision."""
-    scale = packs.get(pack).similarity
-    said: dict[str, Any] = {
-        "score": round(float(scale.score(cosine)), SCORE_DIGITS),
-        "false_match_rate": float(f"{float(scale.false_match_rate(cosine)):.{_RATE_DIGITS}g}"),
-    }
-    return said if threshold is None else said | {"decision": "match" if cosine >= threshold else "no_match"}
+def likeness(score: float | None) -> dict[str, Any]:
+    """Say how alike, by a score as it is told, and None as 0: the false match rate behind it tells no more than it."""
+    told = Threshold(score or 0)
+    rate = float(f"{told.false_match_rate:.{_RATE_DIGITS}g}")
+    return {"score": round(told.score, SCORE_DIGITS), "false_match_rate": rate}
+
+
+def decision(*, match: bool) -> str:
+    """Say whether it is enough."""
+    return "match" if match else "no_match"
 
 
 def cursor(value: object) -> str:

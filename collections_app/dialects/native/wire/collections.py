@@ -1,13 +1,14 @@
-"""Collections and their policy; what is 0 to 100 outside is a cosine, or a share, inside."""
+"""Collections and their policy; liveness is 0 to 100 outside and a share inside."""
 
 from typing import Any
 
 from rest_framework import serializers
 
 from collections_app import models
-from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, bar, likeness
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, Points
 from collections_app.dialects.openapi import example
 from recognition import packs
+from recognition.similarity import LOWEST, Threshold
 
 _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.QualityGate.choices
 _IMAGES = models.Collection.Images.choices
@@ -15,10 +16,15 @@ _NAME = r"\A[^/\0]+\Z"
 
 
 class Policy(serializers.Serializer[Any]):
-    """What a collection does with faces. The threshold is a score of 0 to 100."""
+    """What a collection does with faces. The threshold is a score, below which nothing is told of an enrolled face.
+
+    A `similarity_floor` opens a lower end, down to which callers may lower their threshold: some twenty answers from
+    there rebuild a face, so null, the threshold itself, is the rule.
+    """
 
     description = serializers.CharField(required=False, allow_blank=True)
-    similarity_threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
+    similarity_threshold = serializers.FloatField(required=False, min_value=LOWEST.score, max_value=100)
+    similarity_floor = serializers.FloatField(required=False, allow_null=True, min_value=LOWEST.score, max_value=100)
     liveness_threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
     liveness_on_enrol = serializers.BooleanField(required=False)
     liveness_on_search = serializers.BooleanField(required=False)
@@ -54,7 +60,8 @@ class Collection(serializers.Serializer[models.Collection]):
     created_at = serializers.DateTimeField()
     pack = serializers.ChoiceField(packs.names())
     faces = serializers.IntegerField(source="gallery.size")
-    similarity_threshold = serializers.SerializerMethodField()
+    similarity_threshold = Points(source="threshold.score")
+    similarity_floor = Points(source="floor.score", required=False, help_text="There if the policy opens a lower end.")
     liveness_threshold = Percent()
     liveness_on_enrol = serializers.BooleanField()
     liveness_on_search = serializers.BooleanField()
@@ -65,10 +72,6 @@ class Collection(serializers.Serializer[models.Collection]):
     consent_required = serializers.BooleanField()
     face_limit = serializers.IntegerField()
 
-    def get_similarity_threshold(self, home: models.Collection) -> float:
-        """The score that a match must reach."""
-        return float(likeness(home.pack, home.similarity_threshold)["score"])
-
 
 class Collections(Listing):
     """The answer to GET /collections."""
@@ -77,9 +80,10 @@ class Collections(Listing):
 
 
 def policy(given: dict[str, Any]) -> dict[str, Any]:
-    """Express a policy in the platform's terms: cosine of whichever pack it is, and liveness from 0 to 1."""
-    if "similarity_threshold" in given:
-        given["similarity_threshold"] = bar({"threshold": given["similarity_threshold"]})
+    """Express a policy in the platform's terms: thresholds of whichever pack it is, and liveness from 0 to 1."""
+    for name in ("similarity_threshold", "similarity_floor"):
+        if given.get(name) is not None:
+            given[name] = Threshold(given[name])
     if "liveness_threshold" in given:
         given["liveness_threshold"] /= 100
     return given

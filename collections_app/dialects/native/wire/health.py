@@ -27,19 +27,19 @@ class Report(serializers.Serializer[Any]):
     poor_total = serializers.IntegerField()
 
     def to_representation(self, health: Health) -> dict[str, Any]:
-        """Put every cosine on the public scale."""
-        report, pack = health.report, self.context["pack"]
+        """Say of every pair how alike it is."""
+        report = health.report
         return super().to_representation(
             {
                 "examined_at": report.finished_at if report else None,
                 "faces_compared": report.findings.get("faces", 0) if report else 0,
-                "duplicates": [_pair(pack, pair) for pair in health.duplicates],
-                "mixed": [_pair(pack, pair) for pair in health.mixed],
+                "duplicates": [_pair(pair) for pair in health.duplicates],
+                "mixed": [_pair(pair) for pair in health.mixed],
                 "poor": health.poor,
                 "poor_total": health.poor_total,
             }
         )
 
 
-def _pair(pack: str, pair: FacePair) -> dict[str, Any]:
-    return {"first": pair.first, "second": pair.second, **likeness(pack, pair.cosine)}
+def _pair(pair: FacePair) -> dict[str, Any]:
+    return {"first": pair.first, "second": pair.second, **likeness(pair.score)}

@@ -4,7 +4,6 @@ from typing import Any
 
 from rest_framework import serializers
 
-from collections_app import models
 from collections_app.dialects.native.wire.base import (
     LONGEST,
     Bar,
@@ -13,15 +12,15 @@ from collections_app.dialects.native.wire.base import (
     Percent,
     Verdict,
     WithImage,
+    decision,
     likeness,
     one_image,
 )
 from collections_app.dialects.native.wire.faces import Face, SeenFace
 from collections_app.dialects.openapi import example
-from collections_app.operations.collections import DEFAULT_FALSE_MATCH_RATE
-from collections_app.operations.compare import Comparison
-from collections_app.operations.search import SearchResult, Threshold
-from recognition import packs
+from collections_app.operations.compare import Comparison, Verification
+from collections_app.operations.search import SearchResult
+from collections_app.operations.subjects import PersonVerification
 
 MOST_MATCHES = 100
 _FACE = "87db50d4-f2c6-48ea-85ed-9f201309fd92"
@@ -93,14 +92,14 @@ class Found(serializers.Serializer[Any]):
     gallery_size = serializers.IntegerField()
 
     def to_representation(self, result: SearchResult) -> dict[str, Any]:
-        """Put every cosine on the public scale."""
+        """Say of every match how alike it is."""
         record = result.record
-        matches = [{"face": one.face, **likeness(record.pack, one.cosine)} for one in result.matches]
+        matches = [{"face": one.face, **likeness(one.score)} for one in result.matches]
         return super().to_representation(
             {
                 "id": record.uuid,
-                "threshold": likeness(record.pack, record.threshold),
-                "decision": "match" if matches else "no_match",
+                "threshold": likeness(record.applied.score),
+                "decision": decision(match=bool(matches)),
                 "matches": matches,
                 "liveness": record.liveness,
                 "probe": result.source,
@@ -110,10 +109,24 @@ class Found(serializers.Serializer[Any]):
 
 
 class Verified(Verdict):
-    """The answer to POST …/verify: the enrolled face, of a person the most similar, and how alike it is."""
+    """The answer to POST …/verify: the enrolled face, of a person the most similar, and how alike it is.
+
+    Below the collection's floor the score is 0, and of a person it is any face.
+    """
 
     face = Face()
     threshold = Likeness()
+
+    def to_representation(self, done: Verification | PersonVerification) -> dict[str, Any]:
+        """Say how alike they are, and whether that is enough."""
+        return super().to_representation(
+            {
+                **likeness(done.score),
+                "decision": decision(match=done.match),
+                "face": done.face,
+                "threshold": likeness(done.threshold.score),
+            }
+        )
 
 
 class ComparedFace(Verdict):
@@ -129,6 +142,12 @@ class Compared(serializers.Serializer[Any]):
     threshold = Likeness()
     faces = ComparedFace(many=True)
 
+    def to_representation(self, done: Comparison) -> dict[str, Any]:
+        """Say of every face of the target how alike it is, and whether that is enough."""
+        faces = [{"face": one.face, **likeness(one.score), "decision": decision(match=one.match)} for one in done.faces]
+        shown = {"source": done.source.faces[0], "threshold": likeness(done.threshold.score), "faces": faces}
+        return super().to_representation(shown)
+
 
 class Detected(serializers.Serializer[Any]):
     """The answer to POST /detect: the faces of the image, largest first."""
@@ -136,17 +155,3 @@ class Detected(serializers.Serializer[Any]):
     width = serializers.IntegerField()
     height = serializers.IntegerField()
     faces = SeenFace(many=True)
-
-
-def verified(face: models.Face, home: models.Collection, cosine: float, threshold: Threshold) -> dict[str, Any]:
-    """Hold a face against the threshold, for Verified."""
-    least = threshold(home.pack) if callable(threshold) else home.similarity_threshold
-    return {"face": face, "threshold": likeness(home.pack, least), **likeness(home.pack, cosine, least)}
-
-
-def compared(done: Comparison, threshold: Threshold) -> dict[str, Any]:
-    """Hold every face of the target against the threshold, for Compared."""
-    standard = packs.get(done.pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE)
-    least = threshold(done.pack) if callable(threshold) else standard
-    faces = [{"face": one, **likeness(done.pack, cosine, least)} for one, cosine in done.cosines]
-    return {"source": done.source.faces[0], "threshold": likeness(done.pack, least), "faces": faces}

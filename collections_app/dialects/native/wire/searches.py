@@ -36,7 +36,7 @@ class RecordedSearch(serializers.Serializer[Any]):
     @extend_schema_field(Likeness)
     def get_threshold(self, record: SearchRecord) -> dict[str, Any]:
         """What a match had to reach."""
-        return likeness(record.pack, record.threshold)
+        return likeness(record.applied.score)
 
 
 class Searches(Listing):
@@ -53,15 +53,15 @@ class Candidate(Likeness):
 
 
 class ExplainedSearch(RecordedSearch):
-    """A search and the faces nearest to it, best first, whether they reached the threshold or not."""
+    """A search and the faces nearest to it from the collection's floor on, best first."""
 
     candidates = serializers.SerializerMethodField()
 
     @extend_schema_field(Candidate(many=True))
     def get_candidates(self, record: SearchRecord) -> Any:
-        """Put every cosine on the public scale."""
+        """Say of each how alike it is."""
         shown = [
-            {"face": one.uuid, "person": one.face and one.face.person, **likeness(record.pack, one.cosine)}
+            {"face": one.uuid, "person": one.face and one.face.person, **likeness(one.score)}
             for one in self.context["candidates"]
         ]
         return Candidate(shown, many=True).data

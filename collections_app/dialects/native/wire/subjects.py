@@ -37,9 +37,8 @@ class Near(Likeness):
     found = serializers.BooleanField()
 
     def to_representation(self, near: Nearness) -> dict[str, Any]:
-        """Put the cosine on the public scale."""
-        said = likeness(near.record.pack, near.cosine)
-        return super().to_representation({"record": near.record, "found": near.found, **said})
+        """Say how near it came."""
+        return super().to_representation({"record": near.record, "found": near.found, **likeness(near.score)})
 
 
 class Templates(serializers.Serializer[Any]):

@@ -31,7 +31,7 @@ class FaceView(NhnView):
             collection=group,
             face=face,
             limit=given["limit"],
-            threshold=lambda pack: wire.base.cosine(pack, given["threshold"]),
+            threshold=given["threshold"],
         )
         return self.reply(wire.search.Found, found)
 

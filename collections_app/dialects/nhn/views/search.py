@@ -26,7 +26,7 @@ class SearchView(NhnView):
             collection=group,
             image=given["image"],
             limit=asked["limit"],
-            threshold=lambda pack: wire.base.cosine(pack, asked["threshold"]),
+            threshold=asked["threshold"],
             largest=True,
             limits=self.limits,
         )
@@ -40,11 +40,15 @@ class CompareView(NhnView):
     def post(self, request: Request, **_: str) -> Response:
         """Compare the largest face of one image with every face of another; the body's threshold wins (decision H5)."""
         given = self.parse(wire.search.Compare)
-        threshold = given["threshold"] or self.query(wire.search.Threshold)["threshold"]
+        threshold = given["threshold"] or self.query(wire.search.QueryThreshold)["threshold"]
         done = compare.compare(
-            self.caller, source=given["sourceImage"], target=given["targetImage"], limits=self.limits
+            self.caller,
+            source=given["sourceImage"],
+            target=given["targetImage"],
+            threshold=threshold,
+            limits=self.limits,
         )
-        return self.reply(wire.search.Compared, done, threshold=threshold, orientation=given["orientation"])
+        return self.reply(wire.search.Compared, done, orientation=given["orientation"])
 
 
 class VerifyView(NhnView):

@@ -23,7 +23,6 @@ PORTS = frozenset({80, 443, *range(10_000, 12_001)})  # decision H26
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _TOKEN_SALT, _TOKEN_SECONDS = "nhn.next-token", 3600
 SCORE_DIGITS = 4
-_ROUNDING = 1e-6  # a face compared with itself comes to a cosine a little under 1, and must reach a threshold of 100
 Json: TypeAlias = dict[str, Any]
 # The values of the document's examples.
 PICTURE = {"url": "https://..."}
@@ -176,13 +175,3 @@ def model_version(pack: str) -> str:
     """Return a pack's version as the contract writes versions; another pack than the default one says which it is."""
     version = f"v{packs.get(pack).version}.0"
     return version if pack == packs.DEFAULT else f"{version}-{pack}"
-
-
-def cosine(pack: str, score: int) -> float:
-    """Return the cosine of a threshold of 1 to 100."""
-    return float(packs.get(pack).similarity.cosine(score)) - _ROUNDING
-
-
-def similarity(pack: str, found: float) -> float:
-    """Express a cosine on the contract's scale of 0 to 100."""
-    return round(float(packs.get(pack).similarity.score(found)), SCORE_DIGITS)

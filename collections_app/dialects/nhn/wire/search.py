@@ -13,9 +13,7 @@ from collections_app.dialects.nhn.wire.base import (
     Options,
     QueryWhole,
     Whole,
-    cosine,
     model_version,
-    similarity,
 )
 from collections_app.dialects.nhn.wire.faces import (
     DETAIL,
@@ -29,20 +27,26 @@ from collections_app.dialects.nhn.wire.faces import (
     face_details,
 )
 from collections_app.dialects.openapi import example
+from collections_app.operations.budget import Match
 from collections_app.operations.compare import Comparison, Verification
-from collections_app.operations.search import Match, SearchResult
+from collections_app.operations.search import SearchResult
 from recognition.results import DetectedFace
+from recognition.similarity import Threshold
 
 _MATCHES = {"matchFaceCount": 1, "matchFaces": [{"face": FACE, "similarity": 99.8945155187}]}
 
 
-class Threshold(serializers.Serializer[Any]):
+class QueryThreshold(serializers.Serializer[Any]):
     """A threshold in the query, as later versions of the contract have it (decision H5)."""
 
     threshold = QueryWhole(min_value=1, max_value=100)
 
+    def validate_threshold(self, value: int) -> Threshold:
+        """Take it as a score: the scales are the same."""
+        return Threshold(value)
 
-class Search(Threshold):
+
+class Search(QueryThreshold):
     """The query of a search."""
 
     limit = QueryWhole(min_value=1, max_value=4096)
@@ -55,6 +59,10 @@ class Compare(Options):
     sourceImage = Image()
     targetImage = Image()
     threshold = Whole(min_value=1, max_value=100, default=None, allow_null=True)
+
+    def validate_threshold(self, value: int | None) -> Threshold | None:
+        """Take it as a score: the scales are the same."""
+        return None if value is None else Threshold(value)
 
     def to_internal_value(self, data: Any) -> Any:
         """Trim the keys."""
@@ -93,7 +101,7 @@ class Found(serializers.Serializer[Any]):
 
     def to_representation(self, found: SearchResult) -> Json:
         """Count the matches."""
-        return super().to_representation(_matches(found.matches, found.record.pack))
+        return super().to_representation(_matches(found.matches))
 
 
 @example({"modelVersion": "v1.0", **_MATCHES, "sourceFace": SEEN})
@@ -112,7 +120,7 @@ class FoundByImage(serializers.Serializer[Any]):
 
     def to_representation(self, found: SearchResult) -> Json:
         """Count the matches and show the probe's face."""
-        shown = {"modelVersion": model_version(found.record.pack), **_matches(found.matches, found.record.pack)}
+        shown = {"modelVersion": model_version(found.record.pack), **_matches(found.matches)}
         probe = {"source": found.source, "width": found.width, "height": found.height}
         return super().to_representation(shown | probe)
 
@@ -152,14 +160,13 @@ class Compared(serializers.Serializer[Any]):
 
     def to_representation(self, done: Comparison) -> Json:
         """Part the faces at the threshold."""
-        bar = cosine(done.pack, self.context["threshold"])
-        details = face_details([face for face, _ in done.cosines], done.target.width, done.target.height, self.context)
+        details = face_details([one.face for one in done.faces], done.target.width, done.target.height, self.context)
         pairs = [
-            (found, {"faceDetail": detail, "similarity": similarity(done.pack, found)})
-            for detail, (_, found) in zip(details, done.cosines, strict=True)
+            (one.match, {"faceDetail": detail, "similarity": one.score})
+            for detail, one in zip(details, done.faces, strict=True)
         ]
-        matched = [pair for found, pair in pairs if found >= bar]
-        unmatched = [pair for found, pair in pairs if found < bar]
+        matched = [pair for match, pair in pairs if match]
+        unmatched = [pair for match, pair in pairs if not match]
         return super().to_representation(
             {
                 "modelVersion": model_version(done.pack),
@@ -181,9 +188,9 @@ class Verified(serializers.Serializer[Any]):
     sourceFace = FaceDetail()
 
     def to_representation(self, done: Verification) -> Json:
-        """Show both faces."""
+        """Show both faces; of what lies below the group's floor the similarity is 0 (decision R19)."""
         [source] = face_details(done.seen.faces[:1], done.seen.width, done.seen.height, self.context)
-        shown = {"similarity": similarity(done.collection.pack, done.cosine), "face": done.face, "sourceFace": source}
+        shown = {"similarity": done.score or 0, "face": done.face, "sourceFace": source}
         return super().to_representation(shown)
 
 
@@ -195,6 +202,6 @@ def _source(face: DetectedFace, width: int, height: int, context: Mapping[str, A
     return dict(SourceFace(detail).data)
 
 
-def _matches(matches: Sequence[Match], pack: str) -> Json:
-    found = [{"face": match.face, "similarity": similarity(pack, match.cosine)} for match in matches]
+def _matches(matches: Sequence[Match]) -> Json:
+    found = [{"face": match.face, "similarity": match.score} for match in matches]
     return {"matchFaceCount": len(found), "matchFaces": found}

@@ -1,0 +1,1 @@
+"""The attack on templates: somebody with a key asks until the answers give a template away."""

@@ -1,0 +1,235 @@
+"""Hardening 1: what is told of a face in thirty days is counted, over all keys (operations.budget)."""
+
+import time
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.db.models import F
+
+from collections_app.errors import DuplicateFace, ProbingRefused
+from collections_app.models import Face, NearMatch
+from collections_app.operations.budget import Match, refuse_probing
+from collections_app.operations.collections import update_collection
+from collections_app.operations.compare import verify, verify_template
+from collections_app.operations.disclosure import disclosure
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face
+from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_face, search_by_image, search_by_template
+from collections_app.operations.webhooks import create_webhook
+from collections_app.tasks import purge_due
+from recognition.similarity import Threshold
+from tenants import keys
+from tenants.access import Caller, caller_for_key
+from tenants.models import AuditEntry, Event
+from tests.attack.attackers import SCALE
+from tests.attack.templates import unit
+from tests.attack.test_template_recovery import Enrolled
+from tests.conftest import ArgosClient, Customer
+from tests.make import base64_of, portrait
+
+STRANGER, OWNER = float(SCALE.cosine(86.5)), float(SCALE.cosine(98.5))
+
+
+class Door:
+    """Two enrolled people whose faces have nothing in common, and keys that search."""
+
+    def __init__(self, customer: Customer) -> None:
+        """Enrol them."""
+        self.world = Enrolled(customer, 2)
+        self.first, self.second = sorted(self.world.faces, key=lambda face: face.number)
+        self.rng = np.random.default_rng(5)
+
+    def probe(self, *nearness: tuple[Face, float]) -> np.ndarray:
+        """Return a new template with these cosines to enrolled faces."""
+        owners = np.array([self.world.owners[face.uuid] for face, _ in nearness], dtype=np.float64)
+        wanted = np.array([cosine for _, cosine in nearness]) + self.rng.uniform(0, 0.003, len(nearness))
+        inside = np.linalg.lstsq(owners, wanted, rcond=None)[0]
+        drawn = np.array(self.rng.standard_normal(owners.shape[1]))
+        aside = unit(drawn - np.linalg.pinv(owners) @ (owners @ drawn))
+        return np.asarray(inside + np.sqrt(1 - inside @ inside) * aside, dtype=np.float32)
+
+    def search(self, caller: Caller, probe: np.ndarray, score: float | None = None) -> list[Match]:
+        """Search with a template as the operation does."""
+        refuse_probing(caller)
+        terms = disclosure(caller, self.world.home, None if score is None else Threshold(score))
+        started = time.perf_counter()
+        return list(search_by_template(caller, self.world.home, probe, terms, limit=10, started=started)[1])
+
+    def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
+        """Search with a new template that is so near to faces; return the faces and scores that are told."""
+        return [(match.face.uuid, match.score) for match in self.search(caller, self.probe(*nearness))]
+
+
+@pytest.fixture
+def door(acme: Customer) -> Door:
+    """Two people at it."""
+    return Door(acme)
+
+
+def alerts(customer: Customer) -> list[dict[str, object]]:
+    entries = AuditEntry.objects.of(customer.tenant).filter(action="alert.face_probed").order_by("number")
+    return [entry.facts | {"by": entry.actor_name} for entry in entries]
+
+
+def test_beyond_the_budget_a_face_is_found_without_a_score_and_alerted_once(acme: Customer, door: Door) -> None:
+    """Five strangers are told as they are, over all keys; then the threshold's score, also to the owner."""
+    first = door.first.uuid
+    create_webhook(acme.caller, url="https://example.com/hook", kinds=["audit.alert"])
+    for _ in range(5):
+        assert door.told(door.world.key(), (door.first, STRANGER)) == [(first, 86)]
+    assert alerts(acme) == []
+    for _ in range(3):
+        assert door.told(door.world.key(), (door.first, STRANGER)) == [(first, 85)]
+    assert door.told(door.world.key(), (door.first, OWNER)) == [(first, 85)]
+    assert alerts(acme) == [{"face": first, "matches": 6.0, "days": 30, "by": "prober"}]
+    told = Event.objects.of(acme.tenant).filter(kind="audit.alert")
+    assert [event.facts["alert"] for event in told] == ["face_probed"]
+    assert door.told(door.world.key(), (door.second, STRANGER)) == [(door.second.uuid, 86)]
+
+
+def test_faces_beyond_their_budget_come_last_by_their_number(door: Door) -> None:
+    """Unless one looks like its owner: then the other is a double of theirs."""
+    for face in (door.first, door.second):
+        for _ in range(6):
+            door.told(door.world.key(), (face, STRANGER))
+    near, nearer = float(SCALE.cosine(86)), float(SCALE.cosine(89))
+    both = [(door.first.uuid, 85), (door.second.uuid, 85)]
+    assert door.told(door.world.key(), (door.first, near), (door.second, nearer)) == both
+    assert door.told(door.world.key(), (door.first, near), (door.second, OWNER - 0.1)) == both[::-1]
+
+
+def test_a_face_beyond_its_budget_comes_after_one_within(door: Door) -> None:
+    for _ in range(6):
+        door.told(door.world.key(), (door.first, STRANGER))
+    nearer = float(SCALE.cosine(89))
+    told = door.told(door.world.key(), (door.first, nearer), (door.second, STRANGER))
+    assert told == [(door.second.uuid, 86), (door.first.uuid, 85)]
+
+
+def test_the_key_that_keeps_probing_is_refused_and_no_other(door: Door) -> None:
+    """Whatever it asks then, so that a refusal says nothing of a face."""
+    prober, other = door.world.key(), door.world.key()
+    for _ in range(10):
+        door.told(prober, (door.first, STRANGER))
+    for _ in range(2):
+        with pytest.raises(ProbingRefused) as refused:
+            door.told(prober, (door.second, OWNER))
+        assert 29 * 86_400 < refused.value.retry_after <= 30 * 86_400
+    with pytest.raises(ProbingRefused):
+        verify(prober, collection="people", face=door.second.uuid, image=portrait("obama"))
+    with pytest.raises(ProbingRefused):
+        search_by_image(prober, collection="people", image=portrait("obama"))
+    with pytest.raises(ProbingRefused):
+        search_by_face(prober, collection="people", face=door.first.uuid, limit=1)
+    assert door.told(other, (door.first, STRANGER)) == [(door.first.uuid, 85)]
+
+
+def test_thirty_days_later_it_begins_anew(door: Door) -> None:
+    prober = door.world.key()
+    for _ in range(10):
+        door.told(prober, (door.first, STRANGER))
+    NearMatch.everywhere.update(at=F("at") - timedelta(days=30))
+    assert door.told(prober, (door.first, STRANGER)) == [(door.first.uuid, 86)]
+    purge_due.run()
+    assert NearMatch.everywhere.count() == 1
+
+
+def test_what_was_told_before_costs_nothing(door: Door) -> None:
+    """The same picture sent again, or two enrolled faces compared again, is no new answer."""
+    caller, probe = door.world.key(), door.probe((door.first, STRANGER))
+    for _ in range(30):
+        assert [match.score for match in door.search(caller, probe)] == [86]
+    assert NearMatch.everywhere.get().spent == 10
+
+
+def test_verifications_count_as_searches_do(acme: Customer, door: Door) -> None:
+    caller, home = door.world.key(), door.world.home
+    terms = disclosure(caller, home)
+    told = [verify_template(caller, home, door.first, door.probe((door.first, STRANGER)), terms) for _ in range(10)]
+    assert told == [(86, True)] * 5 + [(85, True)] * 5
+    with pytest.raises(ProbingRefused):
+        refuse_probing(caller)
+    away = door.probe((door.first, 0.2))
+    assert verify_template(caller, home, door.first, away, terms) == (None, False)
+    assert len(alerts(acme)) == 1
+    assert NearMatch.everywhere.count() == 10
+
+
+def test_a_raised_threshold_is_a_question_about_the_score(door: Door) -> None:
+    """Owners' scores cost nothing; to move a threshold among them does."""
+    caller = door.world.key()
+    cosine = float(SCALE.cosine(98.2))
+    for _ in range(20):
+        door.search(caller, door.probe((door.first, cosine)))
+    assert NearMatch.everywhere.count() == 0
+    for _ in range(2):
+        door.search(caller, door.probe((door.first, cosine)), score=98)
+    assert list(NearMatch.everywhere.values_list("cost", flat=True)) == [1, 1]
+
+
+def test_a_double_at_the_door_costs_a_tenth(door: Door) -> None:
+    """Somebody who looks like himself, and a little like somebody else."""
+    caller = door.world.key()
+    for _ in range(20):
+        told = door.told(caller, (door.first, OWNER - 0.1), (door.second, STRANGER))
+        assert [face for face, _ in told] == [door.first.uuid, door.second.uuid]
+    assert set(NearMatch.everywhere.values_list("face", "cost")) == {(door.second.pk, 1)}
+
+
+def test_who_got_near_climbs_no_further_by_whole_points(door: Door) -> None:
+    """From a fifth of the limit on, scores are told up to 95."""
+    caller = door.world.key()
+    assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 98)]
+    for _ in range(2):
+        door.told(caller, (door.first, STRANGER))
+    assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 95)]
+
+
+def test_an_answer_below_the_threshold_costs_one(acme: Customer, door: Door) -> None:
+    """With the scope `scores`; beyond the budget nothing below the threshold is told."""
+    issued = keys.issue(acme.tenant, name="scores", scopes=["search", "scores"])
+    caller = caller_for_key(*keys.split(issued.token), via="tests")
+    for number in range(8):
+        told = door.search(caller, door.probe((door.first, 0.2), (door.second, -0.3)), score=10)
+        assert [match.face.uuid for match in told] == [door.first.uuid, door.second.uuid][: 2 if number < 5 else 0]
+    assert len(alerts(acme)) == 2
+
+
+def test_a_refused_duplicate_is_an_answer(acme: Customer) -> None:
+    """The refusal undoes the enrolment, and not what it told."""
+    face = enrol_face(acme.caller, collection="people", image=portrait("macron_2014"), person=PersonDetails()).faces[0]
+    issued = keys.issue(acme.tenant, name="door", scopes=["search", "enrol"])
+    caller = caller_for_key(*keys.split(issued.token), via="tests")
+    exact = search_by_image(acme.caller, collection="people", image=portrait("macron_2025")).matches[0].cosine
+    just_below = Threshold(float(SCALE.score(exact)) - 0.2)
+    update_collection(acme.caller, collection="people", duplicates="refuse", similarity_threshold=just_below)
+    NearMatch.everywhere.all().delete()
+    with pytest.raises(DuplicateFace):
+        enrol_face(caller, collection="people", image=portrait("macron_2025"), person=PersonDetails())
+    row = NearMatch.everywhere.get()
+    assert (row.face_id, row.actor_id) == (face.pk, caller.id)
+    NearMatch.everywhere.update(spent=100)
+    with pytest.raises(ProbingRefused):
+        enrol_face(caller, collection="people", image=portrait("obama"), person=PersonDetails())
+
+
+def test_what_was_counted_goes_with_the_face(door: Door) -> None:
+    for face in (door.first, door.second):
+        door.told(door.world.key(), (face, STRANGER))
+    delete_face(door.world.customer.caller, collection="people", face=door.first.uuid)
+    assert NearMatch.everywhere.get().face_id == door.second.pk
+
+
+def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient) -> None:
+    """Argos documents no 429: its code is the one for what it does not name."""
+    NearMatch.everywhere.create(
+        tenant=acme.tenant, face=door.first, actor_id=acme.issued.key.pk, cosine=0.43, cost=10, spent=100
+    )
+    body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait("obama"))}
+    answer = argos("POST", "/search", body)
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, 6038)
+    native = argos("POST", "/api/v1/collections/people/search", {"image": body["faceImage"]})
+    assert (native.status_code, native.json()["code"]) == (429, "probing_refused")
+    assert int(native["Retry-After"]) > 29 * 86_400
