@@ -110,11 +110,12 @@ EVERYWHERE: Group = (
     tenants.TooManyRequests,
     tenants.SealBroken,
     collections.Unavailable,
+    collections.InvalidRequest,
     recognition.ImageTooLarge,
 )
 WHOLE_TENANT: Group = (tenants.ReachTooNarrow,)
-QUERY: Group = (collections.InvalidRequest, collections.UnknownCursor)
-BODY: Group = (collections.InvalidRequest, drf.ParseError, drf.UnsupportedMediaType)
+QUERY: Group = (collections.UnknownCursor,)
+BODY: Group = (drf.ParseError, drf.UnsupportedMediaType)
 IMAGE: Group = (
     collections.ImageUrlRefused,
     collections.ImageUrlTimeout,

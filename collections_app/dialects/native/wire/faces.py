@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from collections_app.dialects.base import read_json
-from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor, refuse_unknown
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
 from collections_app.operations.faces import FacePage
@@ -27,6 +27,8 @@ class PersonField(serializers.JSONField):
                 data = read_json(data.encode())
             except (ParseError, ValueError):
                 raise serializers.ValidationError("It must be JSON.") from None
+        if isinstance(data, Mapping):
+            refuse_unknown(PersonFields().fields, data)
         form = PersonFields(data=data)
         form.is_valid(raise_exception=True)
         return form.validated_data["details"]

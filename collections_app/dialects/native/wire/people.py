@@ -29,10 +29,9 @@ class Named(serializers.ChoiceField):
 
 
 @example({"name": "Jacinda Ardern", "listing": "authorised"})
-class PersonFields(serializers.Serializer[Any]):
-    """What is said of a person; what nothing is said of stays."""
+class ChangedPerson(serializers.Serializer[Any]):
+    """PATCH …/people/{person}: omitted fields stay unchanged, and so does the reference."""
 
-    reference = serializers.CharField(required=False, max_length=LONGEST, help_text="Your own id for the person.")
     external_id = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
     name = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
     age = serializers.IntegerField(required=False, min_value=0, max_value=150)
@@ -43,6 +42,12 @@ class PersonFields(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Say it in the platform's terms."""
         return {"details": PersonDetails(**attrs)}
+
+
+class PersonFields(ChangedPerson):
+    """The person of an enrolment; of a known person, omitted fields stay unchanged."""
+
+    reference = serializers.CharField(required=False, max_length=LONGEST, help_text="Your own id for the person.")
 
 
 class Regroup(serializers.Serializer[Any]):
