@@ -21,7 +21,12 @@ def document(dialect: str) -> Any:
 
 def hold_to_document(method: str, answer: Any) -> None:
     """Check an answer of the native API against its document: the status, the shape, and a refusal's code."""
-    path = answer.resolver_match.route.removeprefix("api/v1").replace("<str:", "{").replace(">", "}")
+    path = (
+        answer.resolver_match.route.removeprefix("api/v1")
+        .replace("<str:", "{")
+        .replace("<name:", "{")
+        .replace(">", "}")
+    )
     operation = document("native")["paths"].get(path, {}).get(method.lower())
     if operation is None:
         assert answer.status_code in {404, 405}, path

@@ -175,4 +175,4 @@ def described(
 
 
 def _names(bodies: Iterable[Body]) -> frozenset[str]:
-    return frozenset(name for body in bodies for name in body().fields.keys())
+    return frozenset(name for body in bodies for name in body().get_fields())

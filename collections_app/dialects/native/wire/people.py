@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from collections_app import models
 from collections_app.dialects.native.wire.base import LONGEST, Listing
-from collections_app.dialects.openapi import example
+from collections_app.dialects.openapi import Identifier, Text, example
 from collections_app.operations.people import PersonDetails
 
 
@@ -32,8 +32,8 @@ class Named(serializers.ChoiceField):
 class ChangedPerson(serializers.Serializer[Any]):
     """PATCH …/people/{person}: omitted fields stay unchanged, and so does the reference."""
 
-    external_id = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
-    name = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
+    external_id = Text(required=False, allow_blank=True)
+    name = Text(required=False, allow_blank=True)
     age = serializers.IntegerField(required=False, min_value=0, max_value=150)
     gender = Named(models.Person.Gender, required=False)
     listing = Named(models.Person.Listing, required=False)
@@ -47,7 +47,7 @@ class ChangedPerson(serializers.Serializer[Any]):
 class PersonFields(ChangedPerson):
     """The person of an enrolment; of a known person, omitted fields stay unchanged."""
 
-    reference = serializers.CharField(required=False, max_length=LONGEST, help_text="Your own id for the person.")
+    reference = Identifier(required=False, help_text="Your own id for the person.")
 
 
 class Regroup(serializers.Serializer[Any]):
@@ -74,7 +74,7 @@ class MovedFaces(Regroup):
 class Split(MovedFaces):
     """POST …/people."""
 
-    name = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
+    name = Text(allow_blank=True, default="")
 
 
 class Person(serializers.Serializer[models.Person]):
