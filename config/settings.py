@@ -19,8 +19,7 @@ from config.secrets import generated, printed
 os.umask(0o077)  # what any of our processes writes, no other user of the host reads
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR = env.kept_folder("DATA_DIR", BASE_DIR / "var")
 MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
 FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # where install_models looks before it asks a registry
 
@@ -38,6 +37,12 @@ MASTER_KEYS = (
 )
 
 DEBUG = env.flag("DEBUG", default=False)
+# How people and programs reach this server, where it is not by its own name: https://faces.example.com/faceplane.
+# Everything lies under its path; a proxy may pass the path on or take it away.
+PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
+URL_PREFIX = urlsplit(PUBLIC_URL).path
+FORCE_SCRIPT_NAME = URL_PREFIX or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = URL_PREFIX or "/"
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
@@ -66,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.requests.without_prefix",
     "config.requests.RequestLog",
     "config.deadlines.DatabaseAway",
     "config.health.probes",  # before host and scheme are looked at
@@ -137,7 +143,7 @@ STORAGES = {
     "default": storage_at(STORAGE_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-STATIC_URL = "/static/"
+STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 
@@ -201,6 +207,8 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
 STRANGER_BYTES = 60_000  # of a body whose sender may be anybody; the web server waits for it without a thread
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
+# Networks of one's own in which webhooks and images by URL may lie, with HTTPS too: 10.0.0.0/8:443,10.1.2.3:8080
+ALLOWED_NETWORKS = env.networks("ALLOWED_NETWORKS")
 
 # --- erasure and delivery ---
 # How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
@@ -319,7 +327,7 @@ else:
 UNFOLD = {
     "SITE_TITLE": "Faceplane",
     "SITE_HEADER": "Faceplane operator",
-    "SITE_URL": "/console/",
+    "SITE_URL": f"{URL_PREFIX}/console/",
     "COLORS": {  # the console's accent
         "primary": {
             "50": "#f0faf8",

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -41,7 +42,7 @@ class KeysView(FormView):
         """Show the keys; one that was just made is in `where`."""
         names = {found.pk: found.name for found in list_collections(self.caller)}
         listed = [(key, _reach(key.collections, names)) for key in keys.list_keys(self.caller)]
-        base = self.request.build_absolute_uri("/").rstrip("/")
+        base = self.request.build_absolute_uri(get_script_prefix()).rstrip("/")
         return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, **where)
 
     def _names(self) -> list[str]:

@@ -90,7 +90,10 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     collections.CollectionFull: ("limit",),
     collections.DuplicateFace: ("face",),
     collections.ImageUrlRefused: ("reason",),
-    recognition.ImageTooLarge: ("limit",),
+    recognition.ImageTooLarge: ("limit", "actual", "unit"),
+    recognition.ImageTooSmall: ("minimum", "actual"),
+    recognition.UndecodableImage: ("reason",),
+    recognition.UnsupportedFormat: ("format",),
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
 }
@@ -169,7 +172,7 @@ def facts(error: Exception) -> dict[str, Any]:
     """Return what the problem document says beside its title: of the request and its images, never of others'."""
     if isinstance(error, collections.ImageRefused):
         inner = answer(error.reason)
-        return {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
+        return facts(error.reason) | {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
     wrong = _wrong(error)
     if wrong:
         return {"errors": wrong}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.http import QueryDict
+from django.urls import get_script_prefix
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import JSONRenderer
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects import openapi
-from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.base import Answer, DialectView, reason
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.wire.base import Problem, refuse_repeated, refuse_unknown
 from collections_app.dialects.openapi import Body
@@ -21,7 +22,6 @@ from tenants.errors import MissingKey
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ROOT = "/api/v1"
 _UNAUTHORIZED, _ACCEPTED = 401, 202
 _NO_BODY = frozenset({b"", b"{}", b"null"})  # many HTTP libraries send one of these where there is nothing to send
 _PLACES = {
@@ -83,12 +83,14 @@ class NativeView(DialectView):
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render a problem document."""
         problem = {
-            "type": f"{_ROOT}/problems#{answer.code}",
+            "type": f"{_root()}/problems#{answer.code}",
             "title": answer.text,
             "status": answer.status,
             "code": answer.code,
             "request_id": self.request.META.get("faceplane.request_id", ""),
         }
+        if detail := reason(error):
+            problem["detail"] = detail
         self.request.accepted_renderer = ProblemRenderer()
         self.request.accepted_media_type = ProblemRenderer.media_type
         headers = {"WWW-Authenticate": 'Bearer realm="faceplane"'} if answer.status == _UNAUTHORIZED else None
@@ -127,9 +129,13 @@ def _refuse_unread(request: Request, takes: _Takes) -> None:
         refuse_repeated(request.data)
 
 
+def _root() -> str:
+    return f"{get_script_prefix()}api/v1"
+
+
 def accepted(answer: Any, place: str) -> Response:
     """Answer that the rest is done behind the request, and where to ask how far it is."""
-    return Response(answer, status=_ACCEPTED, headers={"Location": f"{_ROOT}/{place}"})
+    return Response(answer, status=_ACCEPTED, headers={"Location": f"{_root()}/{place}"})
 
 
 def described(

@@ -34,16 +34,15 @@ _MOST_NAMED, _LONGEST_NAMED = 20, 64  # unknown fields that a refusal names, and
 class Image(serializers.Field[Any, Any, Any, Any]):
     """An image: an uploaded file, or base64 with or without a data URI before it."""
 
-    default_error_messages = {"invalid": "Send a file, or base64."}
+    default_error_messages = {"invalid": "Send a file, or base64.", "empty": "The image is empty: it has 0 bytes."}
 
     def to_internal_value(self, data: Any) -> bytes:
         """Read it."""
-        if isinstance(data, UploadedFile):
-            return bytes(data.read())
         try:
-            return image_bytes(data)
+            content = bytes(data.read()) if isinstance(data, UploadedFile) else image_bytes(data)
         except (ValueError, AttributeError):
-            return self.fail("invalid")
+            self.fail("invalid")
+        return content or self.fail("empty")
 
 
 @extend_schema_field(OpenApiTypes.BINARY)
@@ -129,10 +128,15 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     request_id = serializers.CharField()
+    detail = serializers.CharField(required=False, help_text="What, which input, how much was allowed.")
     errors = serializers.DictField(required=False, help_text="By field, what is wrong with it.")  # type: ignore[assignment]
     scope = serializers.CharField(required=False)
     quota = serializers.CharField(required=False)
     limit = serializers.IntegerField(required=False)
+    minimum = serializers.IntegerField(required=False)
+    actual = serializers.IntegerField(required=False, help_text="How much was sent.")
+    unit = serializers.CharField(required=False, help_text="What limit and actual count.")
+    format = serializers.CharField(required=False)
     count = serializers.IntegerField(required=False)
     face = serializers.CharField(required=False)
     image = serializers.CharField(required=False, help_text="Which image of several.")
