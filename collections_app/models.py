@@ -169,6 +169,27 @@ class Person(TenantOwned):
         return self.name or self.reference
 
 
+class BarredReference(TenantOwned):
+    """Somebody who is not to be enrolled in a collection, by the caller's own id for the person."""
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="do_not_enrol", db_index=False)
+    reference = models.CharField(max_length=255)
+    reference_key = KeyField(of="reference")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """A reference is on a list once."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["collection", "reference_key"], name="barred_reference"),
+        ]
+
+    def __str__(self) -> str:
+        """Name its row; the reference is the caller's."""
+        return str(self.pk)
+
+
 class Face(TenantOwned):
     """One enrolled face: where it was in which image, and what the pipeline said of it. The template is recognition's.
 

@@ -4,6 +4,7 @@ Nothing that a caller sent stands in it, no name and no reference: a log is read
 """
 
 from collections.abc import Mapping
+from string import Formatter
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as PolicyError
@@ -29,7 +30,7 @@ REASONS: Mapping[type[Exception], str] = {
     tenants.ScopeMissing: "the key lacks the scope {scope}",
     tenants.ReachTooNarrow: "the key reaches some collections only, and this concerns the whole tenant",
     tenants.QuotaExceeded: "a quota of the tenant is used up: at most {limit} {quota}",
-    tenants.TooManyRequests: "too many requests: try again in {retry_after:.0f} s",
+    tenants.TooManyRequests: "too many requests: try again in {retry_after} s",
     tenants.SealBroken: "what is stored cannot be decrypted",
     tenants.SignatureBroken: "the document was changed, or was not signed here",
     tenants.MasterKeyUnusable: "what is stored cannot be decrypted",
@@ -45,6 +46,7 @@ REASONS: Mapping[type[Exception], str] = {
     collections.ImageUrlRefused: "there is no image to be had at the URL: {reason}",
     collections.ImageUrlTimeout: "the image's server took too long",
     collections.ConsentRequired: "the collection asks for a reference to the person's consent",
+    collections.EnrolmentBarred: "the person's reference is on the collection's do-not-enrol list",
     collections.JobNotFound: "there is no such job",
     collections.ReceiptNotFound: "there is no such receipt",
     collections.SearchNotFound: "there is no such search",
@@ -62,7 +64,7 @@ REASONS: Mapping[type[Exception], str] = {
     recognition.SeveralFaces: "the image shows {count} faces; one is asked for",
     recognition.LowQuality: "the face does not show well enough: {reasons}",
     recognition.SpoofSuspected: "the face does not look live",
-    recognition.Busy: "too many images at once: try again in {retry_after:.0f} s",
+    recognition.Busy: "too many images at once: try again in {retry_after} s",
     recognition.ModelUnavailable: "the model {model} is not ready",
     recognition.UnknownPack: "there is no such model pack",
     recognition.TemplateNotFound: "the collection holds no such face",
@@ -73,15 +75,16 @@ REASONS: Mapping[type[Exception], str] = {
 def reason(error: Exception) -> str:
     """Return the sentence; empty: nobody foresaw this error."""
     if isinstance(error, collections.ImageRefused):
-        which = f"image {int(error.which) + 1}" if error.which.isdecimal() else error.which
-        return f"{which}: {reason(error.reason)}"
+        which = str(error.which)
+        return f"image {int(which) + 1 if which.isdecimal() else which}: {reason(error.reason)}"
     if isinstance(error, PolicyError):
         return "; ".join(error.messages)
     text = next((REASONS[kind] for kind in type(error).__mro__ if kind in REASONS), "")
-    facts = vars(error)
-    plain = {
-        name: ", ".join(map(str, fact)) if isinstance(fact, tuple) else _WORDS.get(fact, fact)
-        for name, fact in facts.items()
-        if name in text
-    }
-    return text.format_map({"retry_after": getattr(error, "retry_after", 0), **plain})
+    return text.format_map({name: _plain(getattr(error, name)) for _, name, _, _ in Formatter().parse(text) if name})
+
+
+def _plain(fact: object) -> str:
+    """Write a fact of an error for people."""
+    if isinstance(fact, tuple):
+        return ", ".join(map(str, fact))
+    return str(round(fact)) if isinstance(fact, float) else _WORDS.get(str(fact), str(fact))

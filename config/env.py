@@ -64,8 +64,8 @@ def networks(name: str) -> tuple[tuple[IPv4Network | IPv6Network, int | None], .
 def _network(name: str, word: str) -> tuple[IPv4Network | IPv6Network, int | None]:
     block, port = word, ""
     if word.startswith("["):
-        block, _, port = word[1:].partition("]")
-        port = port.removeprefix(":")
+        block, closed, port = word[1:].partition("]")
+        block, port = block if closed else word, port.removeprefix(":")
     elif word.count(":") == 1:
         block, _, port = word.partition(":")
     try:

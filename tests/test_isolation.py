@@ -140,6 +140,7 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "POST api/v1/collections/<name:collection>/people/<name:person>/merge": lambda ids: {"other": ids.other},
     "POST api/v1/collections/<name:collection>/people": lambda ids: {"faces": [ids.face]},
     "POST api/v1/collections/<name:collection>/people/<name:person>/faces": lambda ids: {"faces": [ids.face]},
+    "POST api/v1/collections/<name:collection>/do-not-enrol": lambda _: {"reference": "x"},
     "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
     "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
     "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
@@ -282,6 +283,7 @@ def _says_no(answer: Any) -> bool:
 
 
 def _takes_an_inner_id(endpoint: Endpoint) -> bool:
-    names = {f":{kind}>" for kind in ("person", "face", "receipt", "job", "search", "webhook", "delivery", "key")}
+    kinds = ("person", "reference", "face", "receipt", "job", "search", "webhook", "delivery", "key")
+    names = {f":{kind}>" for kind in kinds}
     bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
     return any(name in endpoint.route for name in names) or str(endpoint) in bodies

@@ -66,6 +66,7 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     collections.ImageUrlTimeout: (400, lambda _e: _("The server at this address took too long.")),
     collections.ImageRefused: (422, lambda e: f"{IMAGES.get(e.which, e.which)}: {explain(e.reason)[1]}"),
     collections.ConsentRequired: (422, lambda _e: _("The collection asks for a reference to the person's consent.")),
+    collections.EnrolmentBarred: (409, lambda _e: _("This person is on the collection's do-not-enrol list.")),
     collections.ReceiptNotFound: (404, lambda _e: _("There is no such receipt.")),
     collections.SearchNotFound: (404, lambda _e: _("There is no such search.")),
     collections.WebhookNotFound: (404, lambda _e: _("There is no such webhook.")),

@@ -201,6 +201,15 @@ class MergeForm(ConsoleForm):
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
 
 
+class DoNotEnrolForm(ConsoleForm):
+    """Somebody who is not to be enrolled, or is to be again."""
+
+    reference = forms.CharField(
+        label=_("Reference"), max_length=_LONGEST, strip=False, help_text=_("Your own id for the person.")
+    )
+    change = forms.ChoiceField(choices=[("add", ""), ("remove", "")], initial="add", widget=forms.HiddenInput)
+
+
 class InviteForm(ConsoleForm):
     """Whom to invite, as what."""
 

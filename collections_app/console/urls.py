@@ -72,6 +72,7 @@ _COLLECTION = [
         ("threshold/", collections.ThresholdView, "threshold"),
         ("index/", collections.IndexView, "index"),
         ("delete/", collections.DeleteView, "collection_delete"),
+        ("do-not-enrol/", collections.DoNotEnrolView, "do_not_enrol"),
         ("health/", health.HealthView, "health"),
         ("health/progress/", health.ProgressView, "health_progress"),
     ),

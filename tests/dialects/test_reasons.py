@@ -55,7 +55,7 @@ def test_a_sentence_says_which_how_much_and_in_what() -> None:
     assert "at least 80" in reason(_raised(recognition.ImageTooSmall))
     assert reason(_raised(recognition.LowQuality)).endswith(": too_dark, small_face")
     assert reason(_raised(collections.ImageRefused)) == "image 2: the image shows no face"
-    assert reason(collections.ImageRefused("source", recognition.NoFace())) == "source: the image shows no face"
+    assert reason(collections.ImageRefused("source", recognition.NoFace())) == "image source: the image shows no face"
     assert reason(_raised(tenants.QuotaExceeded)).endswith("at most 10 faces")
     assert reason(PolicyError("Ensure this value is less than or equal to 1.")).startswith("Ensure")
 
@@ -91,7 +91,7 @@ def test_contracts_without_a_place_for_it_have_it_in_a_header(
         headers={"Authorization": acme.issued.secret},
     )
     assert answer.json()["header"]["resultMessage"] == "InvalidParam"
-    assert answer["X-Reason"] == "source: the image shows no face"
+    assert answer["X-Reason"] == "image source: the image shows no face"
     assert "X-Reason" not in argos("GET", "/faces", None, collectionId="people", page="1")
 
 
@@ -99,7 +99,7 @@ def test_contracts_with_a_place_for_it_say_it_there(
     native: NativeClient, accuauth: AccuAuthClient, facedb: FacedbClient
 ) -> None:
     answer = native("POST", "/compare", {"source": base64_of(portrait("obama")), "target": "aGVsbG8="})
-    assert (answer.json()["image"], answer.json()["detail"][:8]) == ("target", "target: ")
+    assert (answer.json()["image"], answer.json()["detail"][:8]) == ("target", "image ta")
     answer = native("POST", "/detect", {"image": ""})
     assert answer.json()["errors"] == {"image": ["The image is empty: it has 0 bytes."]}
     assert "6000" in add(accuauth, blank(6001, 200)).json()["reason"]

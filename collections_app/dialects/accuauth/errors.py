@@ -57,6 +57,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlRefused: _DOWNLOAD,
     collections.ImageUrlTimeout: _DOWNLOAD,
     collections.ConsentRequired: _invalid("consent is required"),
+    collections.EnrolmentBarred: _invalid("person must not be added to face db"),
     # What only the native API asks for.
     collections.JobNotFound: _invalid("unsupported operation"),
     collections.ReceiptNotFound: _invalid("unsupported operation"),

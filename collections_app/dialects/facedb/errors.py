@@ -54,6 +54,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlRefused: _BAD_REQUEST,
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _BAD_REQUEST,
+    collections.EnrolmentBarred: _BAD_REQUEST,
     # What only the native API asks for.
     collections.JobNotFound: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
@@ -95,6 +96,7 @@ CLIENT_CODES: Mapping[int | str, int] = {507: 509}
 DETAILS: Mapping[type[Exception], str] = {
     collections.PersonNotFound: "uuId: nobody has it",
     collections.DuplicateFace: "the face is registered under another uuId",
+    collections.EnrolmentBarred: "uuId: is not to be registered in this node",
     collections.ConsentRequired: "the node asks for a reference to consent",
 }
 

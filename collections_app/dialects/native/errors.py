@@ -50,6 +50,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
     collections.DuplicateFace: Answer(409, "duplicate_face", "The face is in the collection under somebody else."),
     collections.ConsentRequired: Answer(422, "consent_required", "The collection asks for a reference to consent."),
+    collections.EnrolmentBarred: Answer(409, "do_not_enrol", "The person is on the collection's do-not-enrol list."),
     collections.KeyReused: Answer(422, "idempotency_key_reused", "The key came before with another request."),
     collections.KeyInUse: Answer(409, "idempotency_key_in_use", "The first request is still being worked on."),
     collections.UnknownCursor: Answer(422, "unknown_cursor", "The cursor is not one that a list gave out."),
@@ -136,6 +137,7 @@ ENROLMENT: Group = (
     collections.CollectionFull,
     collections.DuplicateFace,
     collections.ConsentRequired,
+    collections.EnrolmentBarred,
     collections.KeyReused,
     collections.KeyInUse,
 )
@@ -143,6 +145,7 @@ ENROLMENT: Group = (
 NAMED: Mapping[str, Group] = {
     "collection": (drf.NotFound, collections.CollectionNotFound, collections.CollectionDeleted),
     "person": (collections.PersonNotFound,),
+    "reference": (collections.PersonNotFound,),
     "face": (collections.FaceNotFound,),
     "key": (drf.NotFound, tenants.KeyNotFound),
     "job": (drf.NotFound, collections.JobNotFound),

@@ -27,6 +27,7 @@ _NO_BODY = frozenset({b"", b"{}", b"null"})  # many HTTP libraries send one of t
 _PLACES = {
     "collection": "A collection's id, or its name.",
     "person": "Your reference to a person, or our id.",
+    "reference": "Your own id for a person.",
     "face": "A face's id.",
     "job": "A job's id.",
     "key": "A key's id.",

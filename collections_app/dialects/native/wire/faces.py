@@ -13,6 +13,7 @@ from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent,
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
 from collections_app.operations.faces import FacePage
+from collections_app.operations.people import PersonDetails
 from recognition.results import QualityReason
 
 
@@ -38,7 +39,7 @@ class PersonField(serializers.JSONField):
 class Enrol(WithImage):
     """POST …/faces. In a form `person` is JSON."""
 
-    person = PersonField(default=dict)
+    person = PersonField(default=PersonDetails)
     consent = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
     largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
 
