@@ -6,11 +6,13 @@ No variable is needed to start: the defaults are SQLite, files on disk and a que
 import hashlib
 import os
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from celery.schedules import crontab
+from django.core.mail.utils import DNS_NAME
 
 from config import env
 from config.files import storage_at
@@ -315,6 +317,8 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"
+# Django would ask DNS for this host's full name, for each letter's id and for its greeting to the mail server.
+DNS_NAME._fqdn = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # noqa: SLF001 -- no setting says it
 
 UNFOLD = {
     "SITE_TITLE": "Faceplane",
