@@ -6,6 +6,7 @@ A value that cannot be used stops the start with a sentence that says which and 
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -60,6 +61,15 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     word = text(name, default)
     if word not in choices:
         message = f"{name} must be one of {', '.join(choices)}; it is {word!r}."
+        raise ImproperlyConfigured(message)
+    return word
+
+
+def url(name: str, default: str) -> str:
+    """Read a URL of HTTP."""
+    word = text(name, default)
+    if urlsplit(word).scheme not in {"http", "https"} or not urlsplit(word).hostname:
+        message = f"{name} must be a URL such as https://faces.example.com; it is {word!r}."
         raise ImproperlyConfigured(message)
     return word
 

@@ -59,7 +59,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_otp",
-    "django_otp.plugins.otp_totp",
     "heroicons",
     "js_lib_bootstrap5",
     "tenants",
@@ -248,6 +247,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Behind TLS set HTTPS=true; the plain default lets a newcomer reach http://localhost.
 HTTPS = env.flag("HTTPS", default=False)
+# Where people reach us, for the links in letters and invitations: never what a request's Host says.
+_host = next((host.lstrip("*.") for host in ALLOWED_HOSTS), "") or "localhost"
+_port = env.text("BIND", "127.0.0.1:8000").rpartition(":")[2]
+PUBLIC_URL = env.url("PUBLIC_URL", f"https://{_host}" if HTTPS else f"http://{_host}:{_port}")
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
@@ -279,6 +282,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "tenants.sessions"
 
 # --- people: the console's members and the operator ---
 LOGIN_URL = "console:login"
@@ -290,6 +295,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "next", "csrfmiddlewaretoken"]  # not in its table; passwords never are
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [

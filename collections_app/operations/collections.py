@@ -161,6 +161,7 @@ def update_collection(
     """Change a collection's name or policy, its ids stay; as in a search, the threshold may go by the pack.
 
     Raises:
+        ReachTooNarrow: a new name, and the caller reaches some collections only: a refusal would tell of the others'.
         CollectionExists: the tenant has another living collection of that name.
         django.core.exceptions.ValidationError: a value is out of its bounds.
     """
@@ -168,6 +169,8 @@ def update_collection(
     home = find(caller, collection)
     wanted = _known(policy, home.pack) | ({} if name is None else {"name": name})
     after = {field: value for field, value in wanted.items() if value != getattr(home, field)}
+    if "name" in after:
+        caller.require_whole_tenant()
     before = {field: getattr(home, field) for field in after}
     for field, value in after.items():
         setattr(home, field, value)
