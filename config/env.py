@@ -7,6 +7,7 @@ A value that cannot be used stops the start with a sentence that says which and 
 import os
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -102,6 +103,15 @@ def kept_folder(name: str, default: Path) -> Path:
         )
         raise ImproperlyConfigured(message)
     return path
+
+
+def url(name: str, default: str) -> str:
+    """Read a URL of HTTP."""
+    word = text(name, default)
+    if urlsplit(word).scheme not in {"http", "https"} or not urlsplit(word).hostname:
+        message = f"{name} must be a URL such as https://faces.example.com; it is {word!r}."
+        raise ImproperlyConfigured(message)
+    return word
 
 
 def folder(name: str, default: Path) -> Path:

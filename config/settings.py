@@ -6,11 +6,13 @@ No variable is needed to start: the defaults are SQLite, files on disk and a que
 import hashlib
 import os
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from celery.schedules import crontab
+from django.core.mail.utils import DNS_NAME
 
 from config import env
 from config.files import storage_at
@@ -37,12 +39,6 @@ MASTER_KEYS = (
 )
 
 DEBUG = env.flag("DEBUG", default=False)
-# How people and programs reach this server, where it is not by its own name: https://faces.example.com/faceplane.
-# Everything lies under its path; a proxy may pass the path on or take it away.
-PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
-URL_PREFIX = urlsplit(PUBLIC_URL).path
-FORCE_SCRIPT_NAME = URL_PREFIX or None
-SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = URL_PREFIX or "/"
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
@@ -62,7 +58,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_otp",
-    "django_otp.plugins.otp_totp",
     "heroicons",
     "js_lib_bootstrap5",
     "tenants",
@@ -143,7 +138,6 @@ STORAGES = {
     "default": storage_at(STORAGE_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-STATIC_URL = f"{URL_PREFIX}/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 
@@ -254,6 +248,15 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Behind TLS set HTTPS=true; the plain default lets a newcomer reach http://localhost.
 HTTPS = env.flag("HTTPS", default=False)
+# Where people reach us, for the links in letters and invitations: never what a request's Host says.
+_host = next((host.lstrip("*.") for host in ALLOWED_HOSTS), "") or "localhost"
+_port = env.text("BIND", "127.0.0.1:8000").rpartition(":")[2]
+PUBLIC_URL = env.url("PUBLIC_URL", f"https://{_host}" if HTTPS else f"http://{_host}:{_port}")
+# Everything lies under the path of PUBLIC_URL; a proxy may pass it on or take it away.
+URL_PREFIX = urlsplit(PUBLIC_URL).path.rstrip("/")
+FORCE_SCRIPT_NAME = URL_PREFIX or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = URL_PREFIX or "/"
+STATIC_URL = f"{URL_PREFIX}/static/"
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
@@ -285,6 +288,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "tenants.sessions"
 
 # --- people: the console's members and the operator ---
 LOGIN_URL = "console:login"
@@ -296,6 +301,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "next", "csrfmiddlewaretoken"]  # not in its table; passwords never are
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [
@@ -323,6 +329,8 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"
+# Django would ask DNS for this host's full name, for each letter's id and for its greeting to the mail server.
+DNS_NAME._fqdn = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # noqa: SLF001 -- no setting says it
 
 UNFOLD = {
     "SITE_TITLE": "Faceplane",

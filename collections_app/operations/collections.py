@@ -164,6 +164,7 @@ def update_collection(
 
     Raises:
         InvalidRequest: no collection can be called so.
+        ReachTooNarrow: a new name, and the caller reaches some collections only: a refusal would tell of the others'.
         CollectionExists: the tenant has another living collection of that name.
         django.core.exceptions.ValidationError: a value is out of its bounds.
     """
@@ -171,6 +172,8 @@ def update_collection(
     home = find(caller, collection)
     wanted = _known(policy, home.pack) | ({} if name is None else {"name": name})
     after = {field: value for field, value in wanted.items() if value != getattr(home, field)}
+    if "name" in after:
+        caller.require_whole_tenant()
     before = {field: getattr(home, field) for field in after}
     if "name" in after:
         identifiers.check("name", after["name"])
