@@ -34,5 +34,5 @@ class Migration(migrations.Migration):
                 ('everywhere', django.db.models.manager.Manager()),
             ],
         ),
-        wall.raised('collections_app', 'NearMatch'),
+        wall.raised('collections_app', 'nearmatch'),
     ]

@@ -18,6 +18,7 @@ from collections_app.models import Collection, Face, Person, new_uuid
 from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.disclosure import disclosure
+from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
@@ -86,13 +87,14 @@ def enrol_face(
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
-        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired: the policy said no.
+        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired, EnrolmentBarred: the policy said no.
         ProbingRefused: the caller was told too much of one face.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_asked(caller, home, consent)
+    refuse_barred(home, person.reference)
     shot = _portrait(home, load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes), limits, largest=largest)
     return _store(caller, home, [shot], person=person, consent=consent, settle=settle)[0]
 
@@ -112,12 +114,13 @@ def enrol_person(
 
     Raises:
         ImageRefused: one of the images shows no face, is none, or the policy said no to it.
-        DuplicateFace: the policy said no.
+        DuplicateFace, EnrolmentBarred: the policy said no.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_asked(caller, home, "")
+    refuse_barred(home, person.reference)
     shots = []
     for place, image in enumerate(images):
         with of_image(place):
@@ -229,6 +232,7 @@ def _write(
     with _kept(home, shots) as stored, transaction.atomic():
         gallery = lock(home)
         known = known_person(home, person.reference) if person else None
+        refuse_barred(home, known.reference if known else person.reference if person else "")
         replaced = list(known.faces.all()) if known and replace else []
         _check_room(home, gallery, len(chosen) - len(replaced))
         _check_duplicates(caller, home, chosen, known)
