@@ -188,10 +188,9 @@ INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_
 INDEX_DIR = env.folder("INDEX_DIR", DATA_DIR / "index")  # sealed segments; shared by all hosts
 # Where segments lie decrypted while they are open, once a host: in RAM where the system has a RAM-backed folder.
 _shared_memory = Path("/dev/shm")  # noqa: S108 -- ours is a folder in it with mode 0700 and our own user, checked at use
+_in_memory = os.access(_shared_memory, os.W_OK)
 _open_name = f"faceplane-{os.getuid()}-{hashlib.sha256(str(INDEX_DIR).encode()).hexdigest()[:12]}"
-INDEX_OPEN_DIR = env.folder(
-    "INDEX_OPEN_DIR", _shared_memory / _open_name if os.access(_shared_memory, os.W_OK) else DATA_DIR / "index-open"
-)
+INDEX_OPEN_DIR = env.folder("INDEX_OPEN_DIR", _shared_memory / _open_name if _in_memory else DATA_DIR / "index-open")
 INDEX_DELTA_ROWS = env.integer("INDEX_DELTA_ROWS", 10_000, least=1)  # changes that wait before a segment is made
 INDEX_EXACT_BYTES = env.integer("INDEX_EXACT_BYTES", 52_000_000)  # a segment up to this size is searched exactly
 INDEX_SEGMENT_ROWS = env.integer("INDEX_SEGMENT_ROWS", 1_000_000, least=1_000)
@@ -207,11 +206,14 @@ ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
 SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: for ever
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
-# In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
-COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
-COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
+# Where all processes of the host, and of no other, agree on who computes and who waits (recognition.admission).
+_host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:12]}"
+HOST_DIR = env.folder("HOST_DIR", _shared_memory / _host_name if _in_memory else DATA_DIR / "host")
+# On the host: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
+COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", env.cores(), least=1)
+COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12 * COMPUTE_SLOTS, least=1)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
-# In each process: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
+# On the host: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
 PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one face by one key raises an alert
 # Where processes agree on rate limits and daily quotas: "database", or redis://…

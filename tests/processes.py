@@ -77,6 +77,7 @@ def environment(folder: Path, *, like: str | None = None, **changed: str) -> dic
     """
     own = {
         "DATA_DIR": str(folder / "data"),
+        "HOST_DIR": str(folder / "host"),
         "SECRETS_DIR": str(folder / "secrets"),
         "MODELS_HOME": str(settings.MODELS_HOME),
         "DATABASE_URL": changed.get("DATABASE_URL") or _database(folder, like),
