@@ -290,6 +290,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
+# Passwords, codes and links that one address may try in a minute, and four times as many from its network (/24, /48).
+ATTEMPTS_PER_MINUTE = env.integer("ATTEMPTS_PER_MINUTE", 30, least=1)
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [
