@@ -211,7 +211,7 @@ _host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode
 HOST_DIR = env.folder("HOST_DIR", _shared_memory / _host_name if _in_memory else DATA_DIR / "host")
 # On the host: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", env.cores(), least=1)
-COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12 * COMPUTE_SLOTS, least=1)
+COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 16 * COMPUTE_SLOTS, least=1)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
 # On the host: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
