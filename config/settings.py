@@ -48,7 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "config.static.Files",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -67,7 +67,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.requests.RequestLog",
-    "config.deadlines.DatabaseAway",
+    "config.requests.DatabaseAway",
     "config.health.probes",  # before host and scheme are looked at
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -122,7 +122,7 @@ else:
     _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
-        "connect_timeout": 2,  # config.deadlines counts on it
+        "connect_timeout": 2,  # config.server.bridge counts on it
         "keepalives_idle": 10,
         "keepalives_interval": 3,
         "keepalives_count": 3,
@@ -135,11 +135,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STORAGE_URL = env.text("STORAGE_URL", f"file://{DATA_DIR / 'files'}")
 STORAGES = {
     "default": storage_at(STORAGE_URL),
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static.Storage"},
 }
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
+STATIC_ROOT = BASE_DIR / "static"  # part of the code, made at setup; no data
 
 # --- queue ---
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
@@ -373,5 +372,6 @@ LOGGING = {
         "django.request": {"level": "ERROR", "filters": ["unforeseen"]},
         "django.security.csrf": {"level": "CRITICAL"},
         "django.server": {"level": "CRITICAL"},
+        "uvicorn": {"level": "ERROR"},  # else everybody's malformed request is a line
     },
 }

@@ -115,7 +115,7 @@ def free_port() -> int:
 def web_server(env: dict[str, str], *, workers: int = 2) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the web server on a free port; yield its URL and process once it is ready."""
     url = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi"]
+    command = [sys.executable, "-m", "config.server"]
     own = env | {"BIND": url, "WEB_WORKERS": str(workers)}
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
     try:
