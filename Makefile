@@ -17,7 +17,7 @@ run: setup
 	@$(MANAGE) demo prepare
 	@trap 'kill $$(jobs -p) 2>/dev/null; wait' EXIT; \
 	$(BIN)/celery --app config --quiet worker --beat --pool threads --concurrency 2 --loglevel WARNING & \
-	$(BIN)/gunicorn --config python:config.gunicorn config.wsgi
+	$(BIN)/python -m config.server
 
 demo:
 	@$(MANAGE) demo try $(if $(BIND),--url http://$(BIND))

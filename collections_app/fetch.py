@@ -29,8 +29,8 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util import Url, parse_url
 
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
+from recognition.admission import AdmissionQueue, host_file
 from recognition.errors import ImageTooLarge
-from recognition.turns import Turns
 
 TOTAL_SECONDS = 8.0  # for everything: names, redirects, the last byte
 SILENT_SECONDS = 3.0  # for one connection to come about, and between two parts of an answer
@@ -96,7 +96,7 @@ class ImageUrl:
 
 
 def load(image: bytes | ImageUrl, *, lane: int, max_bytes: int) -> bytes:
-    """Return an image's bytes, fetched where they are given by URL; a lane is a tenant, as in recognition.turns.
+    """Return an image's bytes, fetched where they are given by URL; a lane is a tenant, as in recognition.admission.
 
     Raises:
         ImageUrlRefused: the URL is malformed or not allowed, or there is nothing at it.
@@ -106,7 +106,7 @@ def load(image: bytes | ImageUrl, *, lane: int, max_bytes: int) -> bytes:
     """
     if isinstance(image, bytes):
         return image
-    with _turns().turn(lane):
+    with _fetching().admit(lane):
         return _fetched(image, max_bytes)
 
 
@@ -323,9 +323,10 @@ def _end(connection: socket.socket, over: threading.Event) -> None:
 
 
 @lru_cache(maxsize=1)
-def _turns() -> Turns:
+def _fetching() -> AdmissionQueue:
     slots = settings.FETCH_SLOTS
-    return Turns(slots, slots, _WAIT_SECONDS, own=max(1, slots // 2))
+    bounds = {"slots": slots, "own": max(1, slots // 2), "queue": slots}
+    return AdmissionQueue(host_file("fetch"), seconds=_WAIT_SECONDS, **bounds)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ A value that cannot be used stops the start with a sentence that says which and 
 """
 
 import os
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -117,3 +118,12 @@ def url(name: str, default: str) -> str:
 def folder(name: str, default: Path) -> Path:
     """Read a folder's path; a leading ~ is the user's home."""
     return Path(text(name, str(default))).expanduser().resolve()
+
+
+def cores() -> int:
+    """Return how many cores this process may use: by its affinity, and by its control group's share of time."""
+    usable = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):  # no control groups here, or "max": no limit
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        usable = min(usable, max(1, int(quota) // int(period)))
+    return usable

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger("faceplane.requests")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_KEPT = "faceplane.request_id"
+RETRY_SECONDS = "2"
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -70,10 +73,10 @@ class RequestLog:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request with its id set."""
-        given = request.headers.get("X-Request-Id", "")
+        given = request.META.get(_KEPT) or request.headers.get("X-Request-Id", "")  # config.server may ask twice
         request_id = given if _USABLE.fullmatch(given) else secrets.token_hex(16)
         token = _request_id.set(request_id)
-        request.META["faceplane.request_id"] = request_id
+        request.META[_KEPT] = request_id
         request.META["REMOTE_ADDR"] = _address(request)
         started = time.perf_counter()
         try:
@@ -93,3 +96,22 @@ class RequestLog:
             return response
         finally:
             _request_id.reset(token)
+
+
+class DatabaseAway:
+    """Answer 503 where a page finds the database gone; a dialect's view has said so in its own words before."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Keep the next handler."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Say that it will be back."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        headers = {"Retry-After": RETRY_SECONDS}
+        return HttpResponse("The database does not answer. Try again in a moment.", status=503, headers=headers)

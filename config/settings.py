@@ -49,7 +49,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "config.static.Files",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -68,7 +68,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.requests.without_prefix",
     "config.requests.RequestLog",
-    "config.deadlines.DatabaseAway",
+    "config.requests.DatabaseAway",
     "config.health.probes",  # before host and scheme are looked at
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -124,7 +124,7 @@ else:
     _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
-        "connect_timeout": 2,  # config.deadlines counts on it
+        "connect_timeout": 2,  # config.server.bridge counts on it
         "keepalives_idle": 10,
         "keepalives_interval": 3,
         "keepalives_count": 3,
@@ -137,14 +137,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STORAGE_URL = env.text("STORAGE_URL", f"file://{DATA_DIR / 'files'}")
 STORAGES = {
     "default": storage_at(STORAGE_URL),
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static.Storage"},
 }
-STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)
+STATIC_ROOT = BASE_DIR / "static"  # part of the code, made at setup; no data
 
 # --- queue ---
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
-if CELERY_BROKER_URL.startswith("filesystem:"):
     _queue = DATA_DIR / "queue"
     for _name in ("messages", "control"):
         (_queue / _name).mkdir(parents=True, exist_ok=True)
@@ -189,10 +187,9 @@ INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_
 INDEX_DIR = env.folder("INDEX_DIR", DATA_DIR / "index")  # sealed segments; shared by all hosts
 # Where segments lie decrypted while they are open, once a host: in RAM where the system has a RAM-backed folder.
 _shared_memory = Path("/dev/shm")  # noqa: S108 -- ours is a folder in it with mode 0700 and our own user, checked at use
+_in_memory = os.access(_shared_memory, os.W_OK)
 _open_name = f"faceplane-{os.getuid()}-{hashlib.sha256(str(INDEX_DIR).encode()).hexdigest()[:12]}"
-INDEX_OPEN_DIR = env.folder(
-    "INDEX_OPEN_DIR", _shared_memory / _open_name if os.access(_shared_memory, os.W_OK) else DATA_DIR / "index-open"
-)
+INDEX_OPEN_DIR = env.folder("INDEX_OPEN_DIR", _shared_memory / _open_name if _in_memory else DATA_DIR / "index-open")
 INDEX_DELTA_ROWS = env.integer("INDEX_DELTA_ROWS", 10_000, least=1)  # changes that wait before a segment is made
 INDEX_EXACT_BYTES = env.integer("INDEX_EXACT_BYTES", 52_000_000)  # a segment up to this size is searched exactly
 INDEX_SEGMENT_ROWS = env.integer("INDEX_SEGMENT_ROWS", 1_000_000, least=1_000)
@@ -210,11 +207,14 @@ ALLOWED_NETWORKS = env.networks("ALLOWED_NETWORKS")
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
 SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: for ever
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
-# In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
-COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
-COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
+# Where all processes of the host, and of no other, agree on who computes and who waits (recognition.admission).
+_host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:12]}"
+HOST_DIR = env.folder("HOST_DIR", _shared_memory / _host_name if _in_memory else DATA_DIR / "host")
+# On the host: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
+COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", env.cores(), least=1)
+COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 16 * COMPUTE_SLOTS, least=1)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
-# In each process: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
+# On the host: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
 # Strangers' matches of one face that a key is told in 30 days; beyond half of them, over all keys, without a score.
 MATCHES_PER_FACE = env.integer("MATCHES_PER_FACE", 10, least=1)
@@ -305,6 +305,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["username", "next", "csrfmiddlewaretoken"]  # not in its table; passwords never are
+# Passwords, codes and links that one address may try in a minute, and four times as many from its network (/24, /48).
+ATTEMPTS_PER_MINUTE = env.integer("ATTEMPTS_PER_MINUTE", 30, least=1)
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [
@@ -388,5 +390,6 @@ LOGGING = {
         "django.request": {"level": "ERROR", "filters": ["unforeseen"]},
         "django.security.csrf": {"level": "CRITICAL"},
         "django.server": {"level": "CRITICAL"},
+        "uvicorn": {"level": "ERROR"},  # else everybody's malformed request is a line
     },
 }

@@ -3,7 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from collections_app.console.entrances import limited
+
 urlpatterns = [
+    path("admin/login/", limited(admin.site.login)),
+    path("admin/password_change/", limited(admin.site.admin_view(admin.site.password_change))),
     path("admin/", admin.site.urls),
     path("docs/", include("config.docs")),
     path("api/v1/", include("collections_app.dialects.native.urls")),

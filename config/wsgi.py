@@ -1,4 +1,4 @@
-"""The entry of the web server."""
+"""Django, ready to answer: `config.server` calls it."""
 
 import os
 from importlib import import_module
@@ -6,15 +6,13 @@ from importlib import import_module
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-_django = get_wsgi_application()
+application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402 -- Django is set up only now
 
-from config.deadlines import Bounded  # noqa: E402
 from tenants import wall  # noqa: E402
 from tenants.startup import require_master_key  # noqa: E402
 
 require_master_key()
 wall.shut()
 import_module(settings.ROOT_URLCONF)  # and with it every view: else the first request waits for them
-application = Bounded(_django, settings.REQUEST_SECONDS)

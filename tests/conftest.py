@@ -1,6 +1,7 @@
 """The cast: two tenants that must never see each other, a key each, a collection each."""
 
 import json
+import tempfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,16 @@ from tenants.access import ALL_SCOPES, Caller, Scope, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Tenant
 
+_HOST = tempfile.TemporaryDirectory()
+
 
 def pytest_configure() -> None:
-    """Let static files be looked up when they are asked for, or each test's client reads a thousand of them first."""
+    """Let static files be looked up when they are asked for, or each test's client reads a thousand of them first.
+
+    Processes of tests are a host each: what one of them floods, no other waits for.
+    """
     settings.WHITENOISE_AUTOREFRESH = True
+    settings.HOST_DIR = _HOST.name
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def environment(folder: Path, *, like: str | None = None, **changed: str) -> dic
     """
     own = {
         "DATA_DIR": str(folder / "data"),
+        "HOST_DIR": str(folder / "host"),
         "SECRETS_DIR": str(folder / "secrets"),
         "MODELS_HOME": str(settings.MODELS_HOME),
         "DATABASE_URL": changed.get("DATABASE_URL") or _database(folder, like),
@@ -114,7 +115,7 @@ def free_port() -> int:
 def web_server(env: dict[str, str], *, workers: int = 2) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the web server on a free port; yield its URL and process once it is ready."""
     url = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi"]
+    command = [sys.executable, "-m", "config.server"]
     own = env | {"BIND": url, "WEB_WORKERS": str(workers)}
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
     try:

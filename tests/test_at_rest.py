@@ -245,7 +245,7 @@ def test_with_the_wrong_master_key_it_refuses_to_start_and_says_why(installation
     wrong = base64.urlsafe_b64encode(bytes(range(32))).decode()
     env = _environment(installation, MASTER_KEYS=wrong, BIND="127.0.0.1:0", WEB_WORKERS="1")
     arguments = {
-        "web": ["gunicorn", "--config", "python:config.gunicorn", "config.wsgi"],
+        "web": ["config.server"],
         "worker": ["celery", "--app", "config", "worker", "--pool", "solo"],
     }[start]
     command = [sys.executable, "-m", *arguments]

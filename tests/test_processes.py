@@ -1,11 +1,16 @@
 """What only several processes can show: two servers' workers and a command on one store."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from django.conf import settings
 
+from recognition.admission import AdmissionQueue
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, web_server
 
@@ -52,6 +57,20 @@ def test_the_audit_chain_of_two_processes_is_one(server: Server) -> None:
         "from tenants import audit; from tenants.models import Tenant; print(audit.verify(Tenant.objects.get()).sound)"
     )
     assert manage(server.env, "shell", "--verbosity", "0", "-c", script).strip() == "True"
+
+
+def test_processes_share_one_queue_for_computing(server: Server) -> None:
+    """Issue 13, 2: while this process holds the host's slots, no worker of the server looks at an image."""
+    slots = settings.COMPUTE_SLOTS
+    queue = AdmissionQueue(Path(server.env["HOST_DIR"]) / "compute", slots=slots, queue=1, seconds=30)
+    with ThreadPoolExecutor(4) as pool:
+        with ExitStack() as stack:
+            for number in range(slots):
+                stack.enter_context(queue.admit(f"other {number}"))
+            asked = [pool.submit(_post, server, "/search", "obama", requestName="x") for _ in range(4)]
+            time.sleep(2)
+            assert not any(each.done() for each in asked)
+        assert [each.result(30)[0] for each in asked] == [200] * 4
 
 
 def test_health(server: Server) -> None:

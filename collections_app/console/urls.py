@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from collections_app.console.base import not_found
+from collections_app.console.entrances import limited
 from collections_app.console.views import (
     account,
     audit,
@@ -34,20 +35,29 @@ def _pages(*pages: tuple[str, type[Any], str]) -> list[URLPattern | URLResolver]
     return [path(place, view.as_view(), name=name) for place, view, name in pages]
 
 
-_ACCOUNT = _pages(
-    ("", account.AccountView, "account"),
-    ("login/", entry.Login, "login"),
-    ("code/", entry.CodeView, "code"),
-    ("logout/", auth.LogoutView, "logout"),
-    ("authenticator/", account.AuthenticatorView, "authenticator"),
-    ("authenticator/remove/", account.RemoveAuthenticatorView, "authenticator_remove"),
-    ("invitation/", entry.InvitationView, "invitation"),
-    ("invitation/<str:secret>/", entry.InvitationLinkView, "invitation_link"),
-    ("password/", entry.Password, "password"),
-    ("forgotten/", entry.Forgotten, "forgotten"),
-    ("forgotten/sent/", entry.ForgottenSent, "forgotten_sent"),
-    ("forgotten/<uidb64>/<token>/", entry.Renew, "renew"),
-)
+def _entrances(*pages: tuple[str, type[Any], str]) -> list[URLPattern | URLResolver]:
+    """Name each page at which a password, a code or a link can be tried."""
+    return [path(place, limited(view.as_view()), name=name) for place, view, name in pages]
+
+
+_ACCOUNT = [
+    *_pages(
+        ("", account.AccountView, "account"),
+        ("logout/", auth.LogoutView, "logout"),
+        ("authenticator/", account.AuthenticatorView, "authenticator"),
+        ("forgotten/sent/", entry.ForgottenSent, "forgotten_sent"),
+    ),
+    *_entrances(
+        ("login/", entry.Login, "login"),
+        ("code/", entry.CodeView, "code"),
+        ("authenticator/remove/", account.RemoveAuthenticatorView, "authenticator_remove"),
+        ("invitation/", entry.InvitationView, "invitation"),
+        ("invitation/<str:secret>/", entry.InvitationLinkView, "invitation_link"),
+        ("password/", entry.Password, "password"),
+        ("forgotten/", entry.Forgotten, "forgotten"),
+        ("forgotten/<uidb64>/<token>/", entry.Renew, "renew"),
+    ),
+]
 
 _FACES = _pages(
     ("", faces.FacesView, "faces"),

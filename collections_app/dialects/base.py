@@ -35,6 +35,7 @@ logger = logging.getLogger("faceplane.dialects")
 # may all be commas, and its deepest object 3 levels.
 _MOST_PARTS, _MOST_LEVELS = 12_000, 16
 _LONGEST_REASON = 300
+_CALLER = "faceplane.caller"
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 
 A = TypeVar("A")
@@ -155,6 +156,13 @@ class DialectView(APIView):
         """Find the caller before anything of the body is looked at."""
         super().initial(request, *args, **kwargs)
         _refuse_large_body(request)
+        known: Caller | None = request.META.get(_CALLER)  # config.server asks again when a large body has come
+        self.caller = known or self._admitted(request)
+        wall.narrow(self.caller.tenant)
+        request.META[_CALLER] = self.caller
+
+    def _admitted(self, request: Request) -> Caller:
+        """Find the caller, and count the call."""
         caller = access.caller_for_key(
             *self.credentials(request),
             via=self.via,
@@ -164,7 +172,7 @@ class DialectView(APIView):
         wall.narrow(caller.tenant)
         limits.admit(caller)
         usage.count(caller.tenant, f"{self.via} {request.method} {_route(request)}")
-        self.caller = caller
+        return caller
 
     def parse(self, body: type[Serializer[Any]]) -> dict[str, Any]:
         """Return the request's body, or for GET and DELETE its query, as the wire describes it.

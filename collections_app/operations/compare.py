@@ -14,12 +14,12 @@ from collections_app.operations.disclosure import Disclosure, disclosure, log_lo
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
+from recognition.admission import admit
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
 from recognition.index import face_index
 from recognition.results import Analysis, DetectedFace
 from recognition.similarity import Threshold
-from recognition.turns import turn
 from tenants.access import Caller, Scope
 
 
@@ -59,7 +59,7 @@ def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEF
     """Find the faces of an image, largest first; nothing is embedded or kept."""
     caller.require(Scope.SEARCH)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with turn(caller.tenant.pk):
+    with admit(caller.tenant.pk):
         return pipeline.analyse(content, limits=limits, embed=0)
 
 
@@ -113,7 +113,7 @@ def verify(
     home = find(caller, collection)
     enrolled = find_face(home, face)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with turn(caller.tenant.pk):
+    with admit(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace
@@ -150,7 +150,7 @@ def _seen(
     """Look at one of two images; what is wrong with it is told with its name."""
     try:
         content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-        with turn(caller.tenant.pk):
+        with admit(caller.tenant.pk):
             return pipeline.analyse(content, pack=pack, limits=limits, embed=embed)
     except (Busy, ModelUnavailable, UnknownPack):
         raise

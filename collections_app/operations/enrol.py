@@ -22,12 +22,12 @@ from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
+from recognition.admission import admit
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import Analysis, DetectedFace
-from recognition.turns import turn
 from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
@@ -147,7 +147,7 @@ def enrol_faces(
     home = find(caller, collection)
     _check_asked(caller, home, "")
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with turn(home.tenant_id):
+    with admit(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
     chosen = seen.faces[:limit]
     _check_policy(home, chosen)
@@ -156,7 +156,7 @@ def enrol_faces(
 
 def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: bool) -> _Shot:
     """Look at an image of one person, under the collection's policy."""
-    with turn(home.tenant_id):
+    with admit(home.tenant_id):
         seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
     if not seen.faces:
         raise NoFace

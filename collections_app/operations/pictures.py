@@ -15,7 +15,7 @@ from collections_app.models import Face
 from collections_app.operations.collections import Node
 from collections_app.operations.faces import get_face
 from recognition import decode
-from recognition.turns import turn
+from recognition.admission import admit
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -100,7 +100,7 @@ def picture_at(caller: Caller, *, url: str) -> Picture:
     """
     caller.require(Scope.SEARCH)
     content = load(ImageUrl(url, PORTS), lane=caller.tenant.pk, max_bytes=decode.DEFAULT_LIMITS.max_bytes)
-    with turn(caller.tenant.pk):
+    with admit(caller.tenant.pk):
         decode.decode(content, decode.DEFAULT_LIMITS)
     return Picture(content)
 

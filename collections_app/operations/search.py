@@ -16,12 +16,12 @@ from collections_app.operations.disclosure import Disclosure, disclosure, log_lo
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
 from recognition import pipeline
+from recognition.admission import admit
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
-from recognition.turns import turn
 from tenants import audit, events
 from tenants.access import Caller, Scope
 
@@ -80,7 +80,7 @@ def search_by_image(
     started = time.perf_counter()
     home = find(caller, collection)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with turn(home.tenant_id):
+    with admit(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
     if not seen.faces:
         raise NoFace

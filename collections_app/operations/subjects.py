@@ -16,11 +16,11 @@ from collections_app.operations.faces import FacePage
 from collections_app.operations.people import PersonDetails, find_person, read_kept, save_person
 from collections_app.operations.probing import watch_verifications
 from recognition import pipeline
+from recognition.admission import admit
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace
 from recognition.index import store
 from recognition.similarity import Threshold
-from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -131,7 +131,7 @@ def verify_person(
     home = find(caller, collection)
     faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with turn(caller.tenant.pk):
+    with admit(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
         raise NoFace

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from recognition.folders import private
 from recognition.models import IndexSegment
 from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.vault import Vault
@@ -221,14 +222,8 @@ def _context(name: str, number: int, *, last: bool) -> str:
 
 
 def _open_folder() -> Path:
-    """Return the folder of opened segments, ours and closed to others: anybody may make a folder in /dev/shm."""
-    folder = Path(settings.INDEX_OPEN_DIR)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = folder.stat(follow_symlinks=False)
-    if found.st_uid != os.getuid() or found.st_mode & 0o077:
-        message = f"{folder} must belong to this user and be closed to others."
-        raise PermissionError(message)
-    return folder
+    """Return the folder of opened segments."""
+    return private(Path(settings.INDEX_OPEN_DIR))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -476,7 +476,7 @@ def test_slow_servers_hold_few_threads_and_one_tenant_s_not_another_s(local: Non
         assert sum(seconds < 0.5 for _, seconds in refused) == 5  # three waited for a second
         second = [pool.submit(fetched, 2) for _ in range(2)]
         assert all(asked.acquire(timeout=5) for _ in range(2))
-        with pytest.raises(Busy):  # the process's four are taken
+        with pytest.raises(Busy):  # all four are taken
             get(f"http://127.0.0.1:{other}/", lane=3)
         release.set()
         assert {each.result(5)[0] for each in second} == {b"late"}
@@ -486,16 +486,16 @@ def test_slow_servers_hold_few_threads_and_one_tenant_s_not_another_s(local: Non
 
 def test_who_comes_to_a_full_house_is_told_to_come_again(acme: Customer, settings: Any) -> None:
     """Check 21: in the dialect's own words."""
-    fetch._turns.cache_clear()  # noqa: SLF001 -- it has a size of its own here
+    fetch._fetching.cache_clear()  # noqa: SLF001 -- it has a size of its own here
     settings.FETCH_SLOTS = 1
     client, headers = Client(), {"x-api-key": acme.issued.token}
     try:
-        with fetch._turns().turn(acme.tenant.pk):  # noqa: SLF001
+        with fetch._fetching().admit(acme.tenant.pk):  # noqa: SLF001
             body = {"image_url": "http://93.184.215.14/face.jpg"}
             path = "/api/v1/collections/people/search"
             answer = client.post(path, body, content_type="application/json", headers=headers)
     finally:
-        fetch._turns.cache_clear()  # noqa: SLF001
+        fetch._fetching.cache_clear()  # noqa: SLF001
     assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "busy", "1")
 
 

@@ -40,7 +40,8 @@ def _static_root() -> None:
 
 @pytest.fixture(autouse=True)
 def _files(settings: Any, tmp_path: Path) -> None:
-    """Keep images in a folder of the test's own; serve static files as they are."""
+    """Keep images in a folder of the test's own; serve static files as they are; let tests sign in all the time."""
+    settings.ATTEMPTS_PER_MINUTE = 10_000
     settings.STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

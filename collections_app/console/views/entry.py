@@ -1,7 +1,6 @@
 """How people come in: password, code, invitation, a forgotten password, and the choice of a tenant."""
 
 from http import HTTPStatus
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from django.contrib import messages
@@ -24,6 +23,7 @@ from tenants import access, authenticators, limits
 from tenants.access import Limit
 from tenants.errors import InvitationUnusable
 from tenants.links import absolute
+from tenants.places import place
 
 _FORM = "console/account/of_form.html"
 _LETTERS = 20  # an hour, for one place: an office may have one address for many people
@@ -89,7 +89,7 @@ class Forgotten(_Refusing, auth.PasswordResetView):
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         """Send it, if it is not one too many."""
         self.extra_email_context = {"base": absolute("/").rstrip("/")}
-        asking = Limit(f"letters for {_place(self.request)}", Limit.HOUR, _LETTERS)
+        asking = Limit(f"letters for {place(self.request.META['REMOTE_ADDR'])}", Limit.HOUR, _LETTERS)
         return super().form_valid(form) if limits.passes(asking) else redirect(self.success_url)
 
 
@@ -187,14 +187,3 @@ class InvitationView(View):
 def _invitation(request: HttpRequest) -> str:
     """Return the secret of the invitation whose link was followed; empty, which opens nothing, where none was."""
     return str(request.session.get(_INVITATION, ""))
-
-
-def _place(request: HttpRequest) -> str:
-    """Return where a request is from: its address; in IPv6 the network, for whoever has one has all addresses of it."""
-    try:
-        address = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return "elsewhere"
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
-    return str(address)

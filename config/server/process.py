@@ -1,0 +1,88 @@
+"""One process that answers: Django in threads, behind an event loop. `config.server` starts it with two descriptors."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+
+import uvicorn
+
+from config import env
+
+os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "20")  # within a request's deadline; settings.py reads it
+# glibc gives every thread memory of its own to take from and is slow to give it back: two such pools are enough.
+_ARENA_MAX, _POOLS = -8, 2
+_SWEEP_SECONDS = 0.2
+_HEAD_BYTES = 64 * 1024
+
+
+async def _serve(listener: socket.socket, beats: int) -> None:
+    from config.server.__main__ import BEAT_SECONDS  # noqa: PLC0415 -- Django is set up only now
+    from config.server.bridge import Bridge  # noqa: PLC0415
+    from config.server.connections import Connection  # noqa: PLC0415
+    from config.wsgi import application  # noqa: PLC0415
+
+    # More threads than COMPUTE_SLOTS: what has to be refused or needs no model is answered while the slots are at work.
+    bridge = Bridge(application, threads=env.integer("WEB_THREADS", 16, least=1))
+    config = uvicorn.Config(
+        bridge,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # config.requests writes one line a request, without the credentials that some paths hold
+        proxy_headers=False,  # config.requests knows how many proxies to believe
+        server_header=False,
+        timeout_keep_alive=Connection.head_seconds,
+        timeout_graceful_shutdown=30,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
+        backlog=128,  # so many are accepted at once before they are counted
+    )
+    server = uvicorn.Server(config)
+
+    def leave() -> None:
+        server.should_exit = True
+
+    async def watch() -> None:
+        """Show that the event loop turns, and end connections that wait for too long. Its end is the process's."""
+        beat = 0.0
+        while not server.should_exit:
+            Connection.sweep()
+            if time.monotonic() >= beat:
+                os.write(beats, b".")
+                beat = time.monotonic() + BEAT_SECONDS
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), leave)  # whoever started us is gone
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve(sockets=[listener]))
+        group.create_task(watch())
+
+
+def main() -> None:
+    """Load everything that a request needs, then answer."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has stopped
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if hasattr(ctypes.CDLL(None), "mallopt"):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _POOLS)
+    listener, beats = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+
+    from config import wsgi  # noqa: F401, PLC0415 -- sets Django up
+    from recognition import packs, sessions  # noqa: PLC0415
+    from recognition.errors import ModelUnavailable  # noqa: PLC0415
+    from tenants import usage  # noqa: PLC0415
+
+    usage.keep_flushing()
+    try:
+        sessions.preload(packs.DEFAULT)
+    except ModelUnavailable as error:
+        print(error, file=sys.stderr)  # noqa: T201
+    asyncio.run(_serve(listener, beats))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Static files: part of the code, gathered beside it by `collectstatic`, without maps back to their sources."""
+
+from django.conf import settings
+from django.contrib.staticfiles.apps import StaticFilesConfig
+from django.core.checks import CheckMessage, Error, Tags, register
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+_MAPPED = "sourceMappingURL"
+
+
+class Files(StaticFilesConfig):
+    """Django's app, which also leaves out source maps: they are megabytes that no page needs."""
+
+    ignore_patterns = [*StaticFilesConfig.ignore_patterns, "*.map"]
+
+    def ready(self) -> None:
+        """Add the check that they were gathered."""
+        super().ready()
+        register(gathered, Tags.staticfiles, deploy=True)
+
+
+class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
+    """Names with a hash of their content; what is said of source maps stays as it is, since they are not here."""
+
+    patterns = tuple(
+        (kind, tuple(rule for rule in rules if _MAPPED not in str(rule)))
+        for kind, rules in CompressedManifestStaticFilesStorage.patterns
+    )
+
+
+def gathered(**_: object) -> list[CheckMessage]:
+    """Find that they were not gathered: every page would answer 500, so the server does not start."""
+    if (settings.STATIC_ROOT / "staticfiles.json").is_file():
+        return []
+    return [Error(f"{settings.STATIC_ROOT} holds no static files: run `manage.py collectstatic`.", id="config.E001")]
