@@ -12,8 +12,9 @@ from django.conf import settings  # noqa: E402 -- Django is set up only now
 
 from config.deadlines import Bounded  # noqa: E402
 from tenants import wall  # noqa: E402
-from tenants.startup import require_master_key  # noqa: E402
+from tenants.startup import require_master_key, require_schema  # noqa: E402
 
+require_schema()
 require_master_key()
 wall.shut()
 import_module(settings.ROOT_URLCONF)  # and with it every view: else the first request waits for them

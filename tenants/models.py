@@ -245,6 +245,22 @@ class Turn(models.Model):
         return self.task
 
 
+class Heartbeat(models.Model):
+    """When a part of the work behind the requests last gave a sign of life (tenants.heartbeat).
+
+    `worker:NAME` is a worker's process; `schedule:NAME` an entry of the schedule, and `at` when it was last sent;
+    `queue` is moved by a task, so that it tells of the whole way, and `lag_seconds` of how long the task waited.
+    """
+
+    name = models.CharField(primary_key=True, max_length=200)
+    at = models.DateTimeField()
+    lag_seconds = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        """Name the part."""
+        return self.name
+
+
 class Webhook(TenantOwned):
     """Where a tenant wants to be told of events. Its secret is sealed by the tenant's vault (tenants.events).
 

@@ -6,7 +6,7 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
-from tenants import audit, limits
+from tenants import audit, heartbeat, limits
 from tenants.access import system
 from tenants.models import Invitation, Tenant
 from tenants.queue import apart
@@ -34,3 +34,10 @@ def forget() -> None:
     """Delete invitations that are past their time, taken or not, and what was counted in windows that are."""
     Invitation.everywhere.filter(expires_at__lte=timezone.now()).delete()
     limits.forget()
+    heartbeat.forget()
+
+
+@shared_task
+def pulse() -> None:
+    """Tell that the whole way works: schedule, queue, worker, database."""
+    heartbeat.beat_queue("pulse")
