@@ -17,9 +17,11 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
+
+from tenants.database import at_fault
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
@@ -191,7 +193,7 @@ class DatabaseAway:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Say that it will be back."""
-        if not isinstance(exception, OperationalError | InterfaceError):
+        if not at_fault(exception):
             return None
         headers = {"Retry-After": RETRY_SECONDS}
         return HttpResponse("The database does not answer. Try again in a moment.", status=503, headers=headers)
