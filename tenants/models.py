@@ -199,6 +199,8 @@ class AuditHead(TenantOwned):
     number = models.PositiveBigIntegerField(default=0)
     end = models.CharField(max_length=64)
     wrapped_key = models.BinaryField()
+    verified = models.PositiveBigIntegerField(default=0, help_text="Up to this entry the chain was found sound.")
+    verified_seal = models.CharField(max_length=64, blank=True)
 
     def __str__(self) -> str:
         """Name the last number."""

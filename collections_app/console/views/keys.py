@@ -11,8 +11,12 @@ from django.utils.translation import gettext as _
 from collections_app.console.base import ConsoleView, FormView
 from collections_app.console.key_forms import KeyForm, RotateForm
 from collections_app.operations import keys
-from collections_app.operations.collections import list_collections
+from collections_app.operations.collections import collection_names, page_collections
 from tenants.access import Scope
+
+_PAGE = 50
+_NAMED = 20  # of the collections that a key reaches
+_OFFERED = 100  # collections that a form offers to tick
 
 
 class KeysView(FormView):
@@ -39,13 +43,17 @@ class KeysView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the keys; one that was just made is in `where`."""
-        names = {found.pk: found.name for found in list_collections(self.caller)}
-        listed = [(key, _reach(key.collections, names)) for key in keys.list_keys(self.caller)]
+        found = keys.list_keys(self.caller, limit=_PAGE + 1, after=self.request.GET.get("after", ""))
+        after = found[_PAGE - 1].pk if len(found) > _PAGE else None
+        names = collection_names(self.caller, ids=(pk for key in found for pk in (key.collections or ())[:_NAMED]))
+        listed = [(key, _reach(key.collections, names)) for key in found[:_PAGE]]
         base = self.request.build_absolute_uri("/").rstrip("/")
-        return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, **where)
+        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, **where)
 
-    def _names(self) -> list[str]:
-        return [found.name for found in list_collections(self.caller)]
+    def _names(self) -> list[str] | None:
+        """Return the names to tick; None: they are too many, and have to be typed."""
+        page = page_collections(self.caller, limit=_OFFERED)
+        return None if page.more else [found.name for found in page.collections]
 
 
 class RotateView(KeysView):
@@ -74,5 +82,8 @@ class RevokeView(ConsoleView):
 
 
 def _reach(ids: list[int] | None, names: dict[int, str]) -> list[str] | None:
-    """Return the names of the collections that a key reaches; None: all."""
-    return None if ids is None else [names[pk] for pk in ids if pk in names]
+    """Return the names of the collections that a key reaches, or of the first and how many more; None: all."""
+    if ids is None:
+        return None
+    told = [names[pk] for pk in ids[:_NAMED] if pk in names]
+    return [*told, f"+{len(ids) - _NAMED:,}"] if len(ids) > _NAMED else told
