@@ -15,9 +15,11 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from tenants import events, vault
@@ -68,6 +70,7 @@ Action: TypeAlias = Literal[
 
 logger = logging.getLogger("faceplane.audit")
 _PART = 50_000  # entries of the old that a night recomputes: some five seconds
+_CHECKED_FOR = timedelta(hours=1)
 _CANNOT_BE_OPENED = (MasterKeyUnusable, AuditHead.DoesNotExist)
 _SIGNED = (
     "number",
@@ -164,6 +167,38 @@ def verify_recent(tenant: Tenant, *, day: int) -> Verification:
     before it is found when its part has its day, within as many days as there are parts of _PART entries.
     """
     return _verified(tenant, day=day)
+
+
+def ask_check(tenant: Tenant) -> tuple[AuditHead, bool]:
+    """Note that the whole chain is to be recomputed, and tell whether a task has to be queued for it.
+
+    One that ended within the hour, or was asked for within it and has not ended, is not asked for again.
+    """
+    heads, now = AuditHead.objects.of(tenant), timezone.now()
+    old = Q(check_asked_at=None) | Q(check_asked_at__lt=now - _CHECKED_FOR)
+    asked = {"check_asked_at": now, "check_done": 0, "check_broken_at": None, "check_ended_at": None}
+    ours = bool(heads.filter(old).update(**asked))
+    return heads.get(), ours
+
+
+def check(tenant: Tenant) -> Verification:
+    """Recompute the whole chain in steps, noting in the head how far it is: what a job does for a long one."""
+    heads = AuditHead.objects.of(tenant)
+    try:
+        head, broken = heads.get(), None
+        for after in range(0, head.number, _PART):
+            last = min(after + _PART, head.number)
+            if broken := _unsound_between(head, after, last):
+                break
+            heads.update(check_done=last)
+        broken = broken or _beyond(tenant)
+        found = Verification(head.number if broken is None else broken - 1, broken)
+        if broken is None:
+            _seal_point(head, _key(tenant, head))
+    except _CANNOT_BE_OPENED:
+        found = Verification(0, 1)
+    heads.update(check_done=found.entries, check_broken_at=found.broken_at, check_ended_at=timezone.now())
+    return found
 
 
 def _verified(tenant: Tenant, *, day: int | None = None) -> Verification:

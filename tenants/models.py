@@ -201,6 +201,10 @@ class AuditHead(TenantOwned):
     wrapped_key = models.BinaryField()
     verified = models.PositiveBigIntegerField(default=0, help_text="Up to this entry the chain was found sound.")
     verified_seal = models.CharField(max_length=64, blank=True)
+    check_asked_at = models.DateTimeField(null=True, help_text="When somebody asked for the whole to be recomputed.")
+    check_done = models.PositiveBigIntegerField(default=0, help_text="Entries recomputed and sound so far.")
+    check_broken_at = models.PositiveBigIntegerField(null=True)
+    check_ended_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         """Name the last number."""

@@ -28,4 +28,24 @@ class Migration(migrations.Migration):
             name="verified_seal",
             field=models.CharField(blank=True, max_length=64),
         ),
+        migrations.AddField(
+            model_name="audithead",
+            name="check_asked_at",
+            field=models.DateTimeField(null=True, help_text="When somebody asked for the whole to be recomputed."),
+        ),
+        migrations.AddField(
+            model_name="audithead",
+            name="check_done",
+            field=models.PositiveBigIntegerField(default=0, help_text="Entries recomputed and sound so far."),
+        ),
+        migrations.AddField(
+            model_name="audithead",
+            name="check_broken_at",
+            field=models.PositiveBigIntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name="audithead",
+            name="check_ended_at",
+            field=models.DateTimeField(null=True),
+        ),
     ]
