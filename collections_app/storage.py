@@ -4,29 +4,40 @@ They lie in a folder of their collection's in one of their tenant's, so that wha
 there, whether or not a row still names it.
 """
 
+import logging
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 
 from collections_app.errors import Unavailable
 from collections_app.models import Collection
 from tenants.models import Tenant
 from tenants.vault import Vault
 
+logger = logging.getLogger("faceplane.storage")
+
 
 def keep(home: Collection, image: str, content: bytes) -> str:
     """Seal and store an image's bytes; return the name under which it lies.
 
     Raises:
-        Unavailable: the storage does not answer.
+        Unavailable: the storage does not answer, or its disk is full; nothing of the image is left there then.
     """
     sealed = Vault.of(home.tenant).seal(content, _context(image))
+    name = f"{_folder(home.tenant_id, home.pk)}/{image[:2]}/{image}"  # which nobody else has
     with _answering():
-        return default_storage.save(f"{_folder(home.tenant_id, home.pk)}/{image[:2]}/{image}", ContentFile(sealed))
+        try:
+            return default_storage.save(name, ContentFile(sealed))
+        except OSError:
+            with suppress(OSError):
+                default_storage.delete(name)
+            raise
 
 
 def read(tenant: Tenant, image: str, name: str) -> bytes:
@@ -58,11 +69,30 @@ def erase(name: str) -> None:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Say in our own words that S3 does not answer, or not well."""
+    """Say in our own words that the storage does not answer, or not well: S3, or a disk that is full or read-only."""
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except FileNotFoundError:
+        raise
+    except (BotoCoreError, ClientError, OSError) as error:
+        logger.warning("The storage of images fails", extra={"error": str(error)})
         raise Unavailable("file storage") from error
+
+
+def check() -> None:
+    """Ask S3 for a name, or write to the folder and leave nothing there.
+
+    Raises:
+        Unavailable: the storage does not answer, or cannot be written to.
+    """
+    with _answering():
+        if not isinstance(default_storage, FileSystemStorage):
+            default_storage.exists("readyz")
+            return
+        folder = Path(default_storage.location)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
 
 
 def exists(name: str) -> bool:

@@ -4,7 +4,9 @@ A value comes from the variable NAME or, for secrets kept in files, from the fil
 A value that cannot be used stops the start with a sentence that says which and why.
 """
 
+import difflib
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,10 +15,14 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_LIKE = 0.9  # of two names that differ by a letter or two
+_SHORTEST = 8  # shorter names are like too many others
+_read: set[str] = set()
 
 
 def text(name: str, default: str = "") -> str:
     """Read a string; an unset or empty variable gives the default."""
+    _read.update((name, f"{name}_FILE"))
     file = os.environ.get(f"{name}_FILE", "")
     if not file:
         return os.environ.get(name, "") or default
@@ -127,3 +133,35 @@ def cores() -> int:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         usable = min(usable, max(1, int(quota) // int(period)))
     return usable
+
+
+def refuse_misspelt(others: Iterable[str] = ()) -> None:
+    """Stop where a variable is set that nobody reads, and one that is spelt nearly so, and is not set, would be read.
+
+    Call it when every setting was read; `others` are read elsewhere. Whoever means what they wrote sets the other one
+    too, to nothing.
+
+    Raises:
+        ImproperlyConfigured: there is such a variable.
+    """
+    known = sorted(name for name in _read.union(others) if len(name) >= _SHORTEST)
+    for name in sorted(os.environ.keys() - _read - set(others)):
+        for meant in difflib.get_close_matches(name.upper(), known, n=1, cutoff=_LIKE):
+            if meant not in os.environ:
+                message = f"{name} is set, which nothing reads. {meant} was meant; if not, set it to nothing as well."
+                raise ImproperlyConfigured(message)
+
+
+def refuse_torn(name: str, parts: Iterable[str]) -> None:
+    """Stop where a shell has read `NAME=url?a=b&c=d` without quotes: `&` ends a command, so NAME is not set, but c is.
+
+    Raises:
+        ImproperlyConfigured: NAME is not set, and a part of its URL is a variable.
+    """
+    torn = sorted(part for part in parts if part in os.environ)
+    if torn and not text(name):
+        message = (
+            f"{name} is not set, but {', '.join(torn)} is, which belongs into it. In a file that a shell reads, its "
+            f"value must stand in single quotes, because of the &."
+        )
+        raise ImproperlyConfigured(message)

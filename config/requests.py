@@ -12,8 +12,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+
+from tenants.database import at_fault
 
 logger = logging.getLogger("faceplane.requests")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -111,7 +112,7 @@ class DatabaseAway:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Say that it will be back."""
-        if not isinstance(exception, OperationalError | InterfaceError):
+        if not at_fault(exception):
             return None
         headers = {"Retry-After": RETRY_SECONDS}
         return HttpResponse("The database does not answer. Try again in a moment.", status=503, headers=headers)

@@ -8,6 +8,7 @@ import os
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
@@ -15,7 +16,7 @@ from celery.schedules import crontab
 from django.core.mail.utils import DNS_NAME
 
 from config import env
-from config.files import storage_at
+from config.files import OPTIONS, storage_at
 from config.secrets import generated, printed
 
 os.umask(0o077)  # what any of our processes writes, no other user of the host reads
@@ -108,6 +109,7 @@ TEMPLATES = [
 ]
 
 # --- database ---
+env.refuse_torn("DATABASE_URL", ("sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"))
 DATABASES = {"default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'faceplane.sqlite3'}"))}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -134,6 +136,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files ---
+env.refuse_torn("STORAGE_URL", OPTIONS)
 STORAGE_URL = env.text("STORAGE_URL", f"file://{DATA_DIR / 'files'}")
 STORAGES = {
     "default": storage_at(STORAGE_URL),
@@ -143,14 +146,9 @@ STATIC_ROOT = BASE_DIR / "static"  # part of the code, made at setup; no data
 
 # --- queue ---
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
-    _queue = DATA_DIR / "queue"
-    for _name in ("messages", "control"):
-        (_queue / _name).mkdir(parents=True, exist_ok=True)
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
-        "data_folder_in": str(_queue / "messages"),
-        "data_folder_out": str(_queue / "messages"),
-        "control_folder": str(_queue / "control"),
-    }
+if CELERY_BROKER_URL.startswith("filesystem:"):
+    CELERY_BROKER_TRANSPORT = "config.file_queue:Transport"
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"folder": str(DATA_DIR / "queue")}
 elif CELERY_BROKER_URL.startswith(("redis", "rediss")):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
     CELERY_TASK_PUBLISH_RETRY = False  # its client connects anew by itself; a second try would wait three times as long
@@ -166,10 +164,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULER = "config.schedule:SharedScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
     "forget": {"task": "tenants.tasks.forget", "schedule": timedelta(hours=1)},
+    "pulse": {"task": "tenants.tasks.pulse", "schedule": timedelta(seconds=20)},
     "verify-templates": {"task": "collections_app.tasks.verify_templates", "schedule": crontab(hour=3, minute=10)},
     "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
     "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
@@ -180,6 +180,9 @@ CELERY_BEAT_SCHEDULE = {
     "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
     "deliver": {"task": "collections_app.tasks.deliver_due", "schedule": timedelta(seconds=10)},
 }
+for _entry in CELERY_BEAT_SCHEDULE.values():  # what no worker took until the schedule asks again is dropped
+    _every = _entry["schedule"]
+    _entry["options"] = {"expires": (_every if isinstance(_every, timedelta) else timedelta(hours=12)).total_seconds()}
 
 # --- recognition ---
 FACE_INDEX = env.choice("FACE_INDEX", "segments", ("segments", "exact", "pgvector"))
@@ -393,3 +396,5 @@ LOGGING = {
         "uvicorn": {"level": "ERROR"},  # else everybody's malformed request is a line
     },
 }
+
+env.refuse_misspelt(("BIND", "WEB_WORKERS", "WEB_THREADS"))  # which the web server's own settings read

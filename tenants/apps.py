@@ -14,6 +14,15 @@ class TenantsConfig(AppConfig):
 
 
 @checks.register(checks.Tags.database)
+def the_schema_is_known(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
+    """Refuse tables that another version made; `migrate` runs this before it changes anything."""
+    from tenants import schema  # noqa: PLC0415 -- the apps are loaded only now
+
+    fault = schema.fault() if databases else ""
+    return [checks.Error(fault, id="tenants.E001")] if fault else []
+
+
+@checks.register(checks.Tags.database)
 def the_wall_stands(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
     """Warn of a role whom row-level security does not hold; `migrate` runs this."""
     if not databases or connection.vendor != "postgresql":

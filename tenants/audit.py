@@ -11,12 +11,15 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from tenants import events, vault
@@ -67,6 +70,8 @@ Action: TypeAlias = Literal[
 ]
 
 logger = logging.getLogger("faceplane.audit")
+_PART = 50_000  # entries of the old that a night recomputes: some five seconds
+_CHECKED_FOR = timedelta(hours=1)
 _CANNOT_BE_OPENED = (MasterKeyUnusable, AuditHead.DoesNotExist)
 _SIGNED = (
     "number",
@@ -148,29 +153,116 @@ def alert(caller: Caller, action: Alert, target: models.Model | None = None, **f
 
 
 def verify(tenant: Tenant) -> Verification:
-    """Recompute the chain up to its present end and compare; takes no lock, so the tenant's work goes on meanwhile.
+    """Recompute the whole chain up to its present end; takes no lock, so the tenant's work goes on meanwhile.
 
-    One that cannot be opened is broken from its first entry on.
+    One that cannot be opened is broken from its first entry on. A sound one is sealed: see `verify_recent`.
     """
+    return _verified(tenant)
+
+
+def verify_recent(tenant: Tenant, *, day: int) -> Verification:
+    """Recompute what came since the last sealed point, and of what lies before it another part each day.
+
+    A point is sealed with the chain's key when everything up to it was found sound, so whoever can only write to the
+    database cannot move it on; one whose seal is not right is not believed, and the whole chain is recomputed. An edit
+    before it is found when its part has its day, within as many days as there are parts of _PART entries.
+    """
+    return _verified(tenant, day=day)
+
+
+def ask_check(tenant: Tenant) -> tuple[AuditHead, bool]:
+    """Note that the whole chain is to be recomputed, and tell whether a task has to be queued for it.
+
+    One that ended within the hour, or was asked for within it and has not ended, is not asked for again.
+    """
+    heads, now = AuditHead.objects.of(tenant), timezone.now()
+    old = Q(check_asked_at=None) | Q(check_asked_at__lt=now - _CHECKED_FOR)
+    asked = {"check_asked_at": now, "check_done": 0, "check_broken_at": None, "check_ended_at": None}
+    ours = bool(heads.filter(old).update(**asked))
+    return heads.get(), ours
+
+
+def check(tenant: Tenant) -> Verification:
+    """Recompute the whole chain in steps, noting in the head how far it is: what a job does for a long one."""
+    heads = AuditHead.objects.of(tenant)
+    try:
+        head, broken = heads.get(), None
+        for after in range(0, head.number, _PART):
+            last = min(after + _PART, head.number)
+            if broken := _unsound_between(head, after, last):
+                break
+            heads.update(check_done=last)
+        broken = broken or _beyond(tenant)
+        found = Verification(head.number if broken is None else broken - 1, broken)
+        if broken is None:
+            _seal_point(head, _key(tenant, head))
+    except _CANNOT_BE_OPENED:
+        found = Verification(0, 1)
+    heads.update(check_done=found.entries, check_broken_at=found.broken_at, check_ended_at=timezone.now())
+    return found
+
+
+def _verified(tenant: Tenant, *, day: int | None = None) -> Verification:
     try:
         head = AuditHead.objects.of(tenant).get()
-        entries = AuditEntry.objects.of(tenant).order_by("number").filter(number__lte=head.number)
-        broken = first_unsound(head, entries.iterator(chunk_size=2000)) or _beyond(tenant)
+        key = _key(tenant, head)
+        sealed = 0 if day is None else _sealed(head, key)
+        broken = _unsound_between(head, sealed, head.number) or _beyond(tenant)
+        if broken is None and day is not None and sealed:
+            first = day % math.ceil(sealed / _PART) * _PART
+            broken = _unsound_between(head, first, min(first + _PART, sealed))
     except _CANNOT_BE_OPENED:
         return Verification(0, 1)
-    return Verification(head.number if broken is None else broken - 1, broken)
+    if broken is not None:
+        return Verification(broken - 1, broken)
+    _seal_point(head, key)
+    return Verification(head.number, None)
 
 
-def first_unsound(head: AuditHead, entries: Iterable[AuditEntry]) -> int | None:
-    """Recompute a chain from its entries, in their order, to its head; return the first number that is not sound."""
-    key, number = _key(head.tenant, head), 0
-    end = _end(key, number, "")
+def _unsound_between(head: AuditHead, after: int, last: int) -> int | None:
+    """Recompute the entries beyond `after` up to `last`, on what is written of `after`; return the first unsound."""
+    entries = AuditEntry.objects.of(head.tenant)
+    part = entries.order_by("number").filter(number__gt=after, number__lte=last)
+    digest = _written(head, after)
+    return first_unsound(head, part.iterator(chunk_size=2000), after=(after, digest), last=last)
+
+
+def first_unsound(
+    head: AuditHead, entries: Iterable[AuditEntry], *, after: tuple[int, str] = (0, ""), last: int | None = None
+) -> int | None:
+    """Recompute entries in their order, from the one beyond `after` to `last`, or to the chain's end with the head.
+
+    `after` is a number and the digest written there. Returns the first number that is not sound.
+    """
+    key, (number, before) = _key(head.tenant, head), after
+    last = head.number if last is None else last
+    end = _end(key, number, before)
     for entry in entries:
         digest = _digest(key, end, entry)
         if entry.number != number + 1 or not hmac.compare_digest(digest, entry.digest):
             return number + 1
         number, end = entry.number, _end(key, entry.number, digest)
-    return None if number == head.number and hmac.compare_digest(end, head.end) else number + 1
+    if number != last or (last == head.number and not hmac.compare_digest(end, head.end)):
+        return number + 1
+    return None
+
+
+def _written(head: AuditHead, number: int) -> str:
+    digests = AuditEntry.objects.of(head.tenant).filter(number=number).values_list("digest", flat=True)
+    return digests.first() or ""
+
+
+def _sealed(head: AuditHead, key: bytes) -> int:
+    """Return up to which entry the chain was found sound before: 0 if that is not sealed, or not about this chain."""
+    seal = _seal(key, head.verified, _written(head, head.verified))
+    trusted = 0 < head.verified <= head.number and hmac.compare_digest(seal, head.verified_seal)
+    return head.verified if trusted else 0
+
+
+def _seal_point(head: AuditHead, key: bytes) -> None:
+    """Note that everything up to the head, as it was read, is sound."""
+    seal = _seal(key, head.number, _written(head, head.number))
+    AuditHead.objects.of(head.tenant).update(verified=head.number, verified_seal=seal)
 
 
 def _beyond(tenant: Tenant) -> int | None:
@@ -197,3 +289,7 @@ def _digest(key: bytes, before: str, entry: AuditEntry) -> str:
 
 def _end(key: bytes, number: int, digest: str) -> str:
     return hmac.new(key, f"end {number} {digest}".encode(), hashlib.sha256).hexdigest()
+
+
+def _seal(key: bytes, number: int, digest: str) -> str:
+    return hmac.new(key, f"verified {number} {digest}".encode(), hashlib.sha256).hexdigest()

@@ -227,6 +227,12 @@ class AuditHead(TenantOwned):
     number = models.PositiveBigIntegerField(default=0)
     end = models.CharField(max_length=64)
     wrapped_key = models.BinaryField()
+    verified = models.PositiveBigIntegerField(default=0, help_text="Up to this entry the chain was found sound.")
+    verified_seal = models.CharField(max_length=64, blank=True)
+    check_asked_at = models.DateTimeField(null=True, help_text="When somebody asked for the whole to be recomputed.")
+    check_done = models.PositiveBigIntegerField(default=0, help_text="Entries recomputed and sound so far.")
+    check_broken_at = models.PositiveBigIntegerField(null=True)
+    check_ended_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         """Name the last number."""
@@ -271,6 +277,22 @@ class Turn(models.Model):
     def __str__(self) -> str:
         """Name the task."""
         return self.task
+
+
+class Heartbeat(models.Model):
+    """When a part of the work behind the requests last gave a sign of life (tenants.heartbeat).
+
+    `worker:NAME` is a worker's process; `schedule:NAME` an entry of the schedule, and `at` when it was last sent;
+    `queue` is moved by a task, so that it tells of the whole way, and `lag_seconds` of how long the task waited.
+    """
+
+    name = models.CharField(primary_key=True, max_length=200)
+    at = models.DateTimeField()
+    lag_seconds = models.FloatField(null=True)
+
+    def __str__(self) -> str:
+        """Name the part."""
+        return self.name
 
 
 class Webhook(TenantOwned):

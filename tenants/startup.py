@@ -1,15 +1,30 @@
-"""What must hold before a process serves: the master key at hand is the one that this database was sealed with."""
+"""What must hold before a process serves: this code knows the tables, and the master key at hand opens the database."""
 
 import logging
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 
-from tenants import signing, vault
+from tenants import schema, signing, vault
 from tenants.errors import MasterKeyUnusable
 from tenants.models import SigningKey
 
 logger = logging.getLogger("faceplane.startup")
+
+
+def require_schema() -> None:
+    """Refuse to start on tables that another version made. Migrations that wait are left to /readyz.
+
+    Raises:
+        ImproperlyConfigured: this code does not know the tables.
+    """
+    try:
+        fault = schema.fault()
+    except DatabaseError as error:
+        logger.warning("The tables could not be checked yet", extra={"error": str(error)})
+        return
+    if fault:
+        raise ImproperlyConfigured(fault)
 
 
 def require_master_key() -> None:

@@ -1,6 +1,9 @@
 """The environment is read once, and a bad value is a sentence."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from config import env
+from config.files import storage_at
 from config.secrets import generated
 
 
@@ -63,3 +67,81 @@ def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path, capsys: pyt
     assert len(first) == 44
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["master.key"]
+
+
+TORN = """
+set -a
+STORAGE_URL=s3://faces/kept?endpoint=http://127.0.0.1:9&region=eu-west-1
+set +a
+exec {python} -c 'import config.settings'
+"""
+HALF = {
+    "ftp://host/x": "must begin with file:// or s3://",
+    "file://data/files": "absolute",
+    "file:///data?region=eu": "no more",
+    "s3://?region=eu": "with a value",
+    "s3://faces?endpoint=&region=eu": "with a value",
+    "s3://faces?endpont=http://x": "knows no endpont",
+    "s3://faces?endpoint=minio:9000": "must begin with https://",
+    "s3://faces": "AWS_DEFAULT_REGION",
+}
+
+
+@pytest.mark.parametrize("url", HALF)
+def test_half_a_storage_stops_the_start(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(ImproperlyConfigured, match=r"^STORAGE_URL") as refused:
+        storage_at(url)
+    assert HALF[url] in str(refused.value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert storage_at("s3://faces/a/b")["OPTIONS"]["location"] == "a/b"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    with pytest.raises(ImproperlyConfigured, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only one"):
+        storage_at("s3://faces/a/b")
+
+
+def test_a_url_that_a_shell_tore_stops_the_start(tmp_path: Path) -> None:
+    """Images went silently to local files before."""
+    own = {name: value for name, value in os.environ.items() if name != "STORAGE_URL"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", TORN.format(python=sys.executable)],
+        cwd=settings.BASE_DIR,
+        env=own | {"DATA_DIR": str(tmp_path), "SECRETS_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "STORAGE_URL is not set, but region is" in done.stderr
+    assert "single quotes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("STORAGE_URI", "STORAGE_URL"),
+        ("ALLOWED_HOST", "ALLOWED_HOSTS"),
+        ("MASTER_KEY_FILE", "MASTER_KEYS_FILE"),
+        ("storage_url", "STORAGE_URL"),
+        ("COMPUTE_SLOT", "COMPUTE_SLOTS"),
+        ("WEB_WORKER", "WEB_WORKERS"),
+    ],
+)
+def test_a_misspelt_setting_stops_the_start(written: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = ("WEB_WORKERS", "WEB_THREADS", "BIND")
+    monkeypatch.delenv(meant, raising=False)
+    env.refuse_misspelt(others)
+    monkeypatch.setenv(written, "x")
+    with pytest.raises(ImproperlyConfigured, match=f"{written} is set, which nothing reads. {meant} was meant"):
+        env.refuse_misspelt(others)
+    monkeypatch.setenv(meant, "")
+    env.refuse_misspelt(others)
+
+
+def test_what_other_programs_read_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = "HTTPS_PROXY HTTP_PROXY XDG_DATA_DIRS DATABASE_PASSWORD STORAGE_PORT STORAGE_SERVICE_HOST DATA EMAIL"
+    for name in strange.split():
+        monkeypatch.setenv(name, "x")
+    env.refuse_misspelt()

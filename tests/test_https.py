@@ -31,7 +31,7 @@ def test_what_came_without_tls_is_sent_to_https(https: None) -> None:
 def test_a_probe_is_answered_by_whatever_address_and_scheme(https: None, probe: str) -> None:
     answer = Client().get(probe, headers={"host": "10.1.2.3:8000"})
     assert answer.status_code == 200
-    assert answer.json()["status"] == "ok"
+    assert answer.json()["status"] in {"ok", "ready", "degraded"}
 
 
 def test_https_that_nobody_can_come_by_is_a_warning(https: None, settings: Any) -> None:

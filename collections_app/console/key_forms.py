@@ -47,15 +47,27 @@ class KeyForm(ConsoleForm):
     )
     calls_per_day = forms.IntegerField(label=_("Most calls a day"), min_value=1, max_value=_MOST, required=False)
 
-    def __init__(self, *args: Any, scopes: Iterable[str], collections: list[str], **kwargs: Any) -> None:
-        """Offer what the member holds: nobody hands out more."""
+    def __init__(self, *args: Any, scopes: Iterable[str], collections: list[str] | None, **kwargs: Any) -> None:
+        """Offer what the member holds: nobody hands out more. Without `collections` their names are typed."""
         super().__init__(*args, **kwargs)
         offer(self, "scopes", ((name, label) for name, label in SCOPES.items() if name in scopes))
-        offer(self, "collections", ((name, name) for name in collections))
+        if collections is None:
+            self.fields["collections"] = forms.CharField(
+                label=_("Collections"),
+                required=False,
+                widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+                help_text=_("Their names, one a line. Empty: all of them, those to come too."),
+            )
+        elif collections:
+            offer(self, "collections", ((name, name) for name in collections))
+        else:
+            del self.fields["collections"]
 
     def clean_collections(self) -> list[str] | None:
-        """None ticked means all."""
-        return self.cleaned_data["collections"] or None
+        """None ticked or typed means all."""
+        chosen: list[str] | str = self.cleaned_data["collections"]
+        names = chosen.splitlines() if isinstance(chosen, str) else chosen
+        return [name.strip() for name in names if name.strip()] or None
 
     def clean_networks(self) -> list[str]:
         """Take the list apart; the operation says what is no network."""

@@ -12,7 +12,6 @@ from typing import IO, Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
@@ -29,6 +28,7 @@ from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, usage, wall
 from tenants.access import Caller
+from tenants.database import at_fault
 
 logger = logging.getLogger("faceplane.dialects")
 # What a JSON body may be made of. A contract's longest list has 1,000 entries, its longest text 10,000 characters that
@@ -187,8 +187,7 @@ class DialectView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error from the dialect's table; log what has no entry and answer it as an internal error."""
-        if isinstance(exc, OperationalError | InterfaceError):
-            logger.warning("The database does not answer", extra={"via": self.via, "error": str(exc)})
+        if at_fault(exc):
             exc = Unavailable("database")
         elif isinstance(exc, UnreadablePostError):  # the client went away, or took too long
             exc = ParseError("The body ended before its length.")

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 from django.db import transaction
@@ -20,9 +21,10 @@ from django.utils import timezone
 from collections_app.errors import InvalidRequest
 from tenants import audit, signing
 from tenants.access import Caller, Scope
-from tenants.audit import Verification
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, AuditHead
+from tenants.queue import soon
 
+MOST_AT_ONCE = 20_000  # entries that are recomputed within a request: some two seconds
 MOST_EXPORTED = 100_000  # in a file; they are made in memory, within a request's time
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
@@ -61,6 +63,16 @@ EVERY = Filters()
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of the whole chain found; while its job is under way `sound` is None, `entries` how far it is."""
+
+    sound: bool | None
+    entries: int
+    broken_at: int | None
+    job: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditPage:
     """Entries, newest first, and the number to ask for the next page with; None: this was the last."""
 
@@ -89,11 +101,23 @@ def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None
     return AuditPage(page[:limit], page[limit - 1].number if len(page) > limit else None)
 
 
-def verify_chain(caller: Caller) -> Verification:
-    """Recompute the tenant's whole chain and compare."""
+def verify_chain(caller: Caller) -> Checked:
+    """Recompute the tenant's whole chain and compare: at once, or a long one as a job.
+
+    What a job found is told for an hour; who asks later starts another.
+    """
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()
-    return audit.verify(caller.tenant)
+    head = AuditHead.objects.of(caller.tenant).first()
+    if head is None or head.number <= MOST_AT_ONCE:
+        found = audit.verify(caller.tenant)
+        return Checked(found.sound, found.entries, found.broken_at)
+    with transaction.atomic():
+        head, ours = audit.ask_check(caller.tenant)
+        if ours:
+            transaction.on_commit(partial(soon, "tenants.tasks.verify_audit", caller.tenant.pk))
+    sound = head.check_broken_at is None if head.check_ended_at else None
+    return Checked(sound, head.check_done, head.check_broken_at, f"audit-{head.pk}")
 
 
 def export(caller: Caller, *, form: Form, filters: Filters = EVERY) -> Export:

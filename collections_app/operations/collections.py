@@ -1,5 +1,6 @@
 """Make, find, change and delete collections."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,12 @@ def page_collections(caller: Caller, *, limit: int, after: str = "") -> Collecti
     caller.require(Scope.READ)
     page = tuple(list_collections(caller).filter(name__gt=after)[: limit + 1])
     return CollectionPage(page[:limit], more=len(page) > limit)
+
+
+def collection_names(caller: Caller, *, ids: Iterable[int]) -> dict[int, str]:
+    """Return the names of living collections within reach by their ids."""
+    caller.require(Scope.READ)
+    return dict(list_collections(caller).filter(pk__in=set(ids)).values_list("pk", "name"))
 
 
 def get_collection(caller: Caller, *, name: str | Node) -> Collection:

@@ -1,8 +1,8 @@
 """Jobs: the work behind the requests, in one shape wherever it is written down.
 
 The work on an index is told by its compaction, a look at a collection's health by its report, an erasure by its
-receipt. There is no table of jobs, so none can say otherwise than what it is about. A collection has one index, so the
-work on it is one job, which is done, waits and runs again.
+receipt, a check of the audit log by the log's head. There is no table of jobs, so none can say otherwise than what it
+is about. A collection has one index, so the work on it is one job, which is done, waits and runs again.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from collections_app.operations.collections import list_collections
 from collections_app.operations.erase import reachable_receipts
 from recognition.models import Compaction, IndexSegment
 from tenants.access import Caller, Scope
-from tenants.models import Tenant
+from tenants.models import AuditHead, Tenant
 from tenants.scope import as_id
 
 R = TypeVar("R", bound=Model)
@@ -34,6 +34,7 @@ class Kind(StrEnum):
     INDEX = "index"
     HEALTH = "health"
     ERASURE = "erasure"
+    AUDIT = "audit"
 
 
 class State(StrEnum):
@@ -96,6 +97,8 @@ def get_job(caller: Caller, *, job: str) -> Job:
         return erasure_job(receipt)
     if kind == Kind.HEALTH and (report := _reports(caller).filter(pk=number).first()):
         return health_job(report)
+    if kind == Kind.AUDIT and (head := _checks(caller).filter(pk=number).first()):
+        return audit_job(head)
     living = list_collections(caller).select_related("tenant")
     if kind == Kind.INDEX and (home := living.filter(pk=number).first()):
         return index_job(home)
@@ -136,6 +139,27 @@ def erasure_job(receipt: Receipt) -> Job:
         place=(receipt.requested_at, receipt.pk),
         started_at=receipt.requested_at,
         finished_at=receipt.completed_at,
+    )
+
+
+def audit_job(head: AuditHead) -> Job:
+    """Tell how far the recomputation of the whole audit log is."""
+    asked, ended, done = head.check_asked_at, head.check_ended_at, head.check_done
+    state = State.DONE if ended else State.RUNNING if done else State.WAITING
+    running = state == State.RUNNING
+    return Job(
+        id=f"{Kind.AUDIT}-{head.pk}",
+        kind=Kind.AUDIT,
+        collection=None,
+        state=state,
+        place=(asked or timezone.now(), head.pk),
+        started_at=asked,
+        finished_at=ended,
+        rows_done=done,
+        rows_total=head.number,
+        progress=min(1.0, done / head.number) if head.number else None,
+        seconds_left=seconds_left(asked, done, max(done, head.number)) if running else None,
+        fault="" if head.check_broken_at is None else f"The log is broken at entry {head.check_broken_at}.",
     )
 
 
@@ -180,6 +204,7 @@ def _under_way(caller: Caller, before: Place | None, most: int) -> Iterator[Job]
     yield from map(_index_job, _newest(works, "began_at", before, most))
     yield from map(health_job, _newest(open_reports, "created_at", before, most))
     yield from map(erasure_job, _newest(pending, "requested_at", before, most))
+    yield from map(audit_job, _newest(_checks(caller).filter(check_ended_at=None), "check_asked_at", before, most))
 
 
 def _newest(rows: QuerySet[R], time: str, before: Place | None, most: int) -> QuerySet[R]:
@@ -200,3 +225,9 @@ def _compactions(tenant: Tenant) -> QuerySet[Compaction]:
 def _reports(caller: Caller) -> QuerySet[HealthReport]:
     reports = HealthReport.objects.of(caller.tenant).filter(collection__state=Collection.State.ACTIVE)
     return caller.within(reports).select_related("collection")
+
+
+def _checks(caller: Caller) -> QuerySet[AuditHead]:
+    """Return the check of the audit log, if one was asked for: whoever may not read the log learns of none."""
+    checks = AuditHead.objects.of(caller.tenant).filter(check_asked_at__isnull=False)
+    return checks if Scope.AUDIT in caller.scopes and caller.collections is None else checks.none()

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import islice
 from typing import Self
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from collections_app.errors import InvalidRequest
@@ -40,11 +42,22 @@ class _Bounds:
         return cls(key.networks, key.expires_at, key.requests_per_minute, key.calls_per_day)
 
 
-def list_keys(caller: Caller) -> tuple[ApiKey, ...]:
-    """List the tenant's keys within reach, newest first, the revoked ones too."""
+def list_keys(caller: Caller, *, limit: int | None = None, after: str = "") -> tuple[ApiKey, ...]:
+    """List the tenant's keys within reach, newest first, the revoked ones too: up to `limit` beyond the key `after`."""
     caller.require(Scope.ADMIN)
     found = ApiKey.objects.of(caller.tenant).order_by("-created_at", "pk")
-    return tuple(key for key in found if _within_reach(caller, key.collections))
+    if last := found.filter(pk=after).first():
+        same_time = Q(created_at=last.created_at, pk__gt=last.pk)
+        found = found.filter(Q(created_at__lt=last.created_at) | same_time)
+    reached = (key for key in found.iterator(chunk_size=200) if _within_reach(caller, key.collections))
+    return tuple(islice(reached, limit))
+
+
+def issuers(caller: Caller, *, among: Iterable[ApiKey]) -> set[str]:
+    """Return the ids of those of the keys that have issued keys which still live."""
+    caller.require(Scope.ADMIN)
+    issued = ApiKey.objects.of(caller.tenant).filter(parent__in=[key.pk for key in among], revoked_at=None)
+    return {str(parent) for parent in issued.values_list("parent_id", flat=True)}
 
 
 def get_key(caller: Caller, *, key: str) -> ApiKey:

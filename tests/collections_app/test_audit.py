@@ -4,16 +4,21 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from collections_app.errors import InvalidRequest
 from collections_app.operations import audit as operations
+from collections_app.operations import jobs
 from collections_app.operations.audit import Filters
-from tenants import audit, keys, signing
+from tenants import audit, keys, signing, tasks
 from tenants.access import Scope, caller_for_key, system
 from tenants.errors import ReachTooNarrow, ScopeMissing, SignatureBroken
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, AuditHead
 from tests.conftest import Customer
 
 
@@ -113,3 +118,39 @@ def test_who_reaches_some_collections_only_does_not_read_it(acme: Customer) -> N
     ):
         with pytest.raises(ReachTooNarrow):
             read(narrow)
+
+
+def test_a_long_log_is_recomputed_by_a_job(
+    acme: Customer, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Beyond what a request recomputes, it asks a worker once, tells how far that is, and then what was found."""
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr(operations, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(operations, "soon", lambda task, *ids: sent.append((task, *ids)))
+    monkeypatch.setattr(audit, "_PART", 5)
+    for number in range(12):
+        audit.record(acme.caller, "face.enrolled", acme.people, faces=[str(number)])
+    for _ in range(3):
+        with django_capture_on_commit_callbacks(execute=True):
+            asked = operations.verify_chain(acme.caller)
+    assert (asked.sound, asked.entries) == (None, 0)
+    assert asked.job is not None
+    assert sent == [("tenants.tasks.verify_audit", acme.tenant.pk)]
+    assert [job.id for job in jobs.list_jobs(acme.caller, limit=9).jobs] == [asked.job]
+    assert jobs.get_job(acme.caller, job=asked.job).state == "waiting"
+    narrow = replace(acme.caller, collections=frozenset({acme.people.pk}))
+    assert jobs.list_jobs(narrow, limit=9).jobs == ()
+    tasks.verify_audit(acme.tenant.pk)
+    last = AuditHead.objects.of(acme.tenant).get().number
+    assert operations.verify_chain(acme.caller) == operations.Checked(True, last, None, asked.job)  # noqa: FBT003
+    done = jobs.get_job(acme.caller, job=asked.job)
+    assert (done.state, done.rows_done, done.rows_total) == ("done", last, last)
+    assert jobs.list_jobs(acme.caller, limit=9).jobs == ()
+
+    AuditEntry.objects.of(acme.tenant).filter(number=7).update(actor_id="innocent")
+    AuditHead.objects.of(acme.tenant).update(check_asked_at=timezone.now() - timedelta(hours=2))
+    assert operations.verify_chain(acme.caller).sound is None
+    tasks.verify_audit(acme.tenant.pk)
+    found = operations.verify_chain(acme.caller)
+    assert (found.sound, found.broken_at) == (False, 7)
+    assert AuditEntry.objects.of(acme.tenant).get(action="alert.audit_broken").facts == {"broken_at": 7}

@@ -371,6 +371,12 @@ def test_a_tenant_is_erased_with_its_keys(
     file.write_text(printed.replace('"faces": 1', '"faces": 0'))
     with pytest.raises(CommandError, match="NOT VALID"):
         call_command("verify_receipt", str(file))
+    file.write_text(json.dumps({"id": "x", "state": "complete", "document": document}))  # as GET /receipts/ID answers
+    call_command("verify_receipt", str(file))
+    assert "valid, signed with key" in capsys.readouterr().out
+    file.write_text(json.dumps({"id": "x", "state": "pending", "document": None}))
+    with pytest.raises(CommandError, match="not signed yet"):
+        call_command("verify_receipt", str(file))
 
     tenant = Tenant.objects.get(pk=acme.tenant.pk)
     assert (tenant.state, tenant.name) == ("erased", "")

@@ -108,11 +108,8 @@ class Queue:
         self._url = url  # said at each use: an app of Celery's takes CELERY_BROKER_URL from the environment instead
         self._app = Celery()
         if url in FILES.values():
-            folder = stage.folder / "data" / "queue"
-            places = {"data_folder_in": "messages", "data_folder_out": "messages", "control_folder": "control"}
-            self._app.conf.broker_transport_options = {name: str(folder / place) for name, place in places.items()}
-            for place in places.values():
-                (folder / place).mkdir(parents=True, exist_ok=True)
+            self._app.conf.broker_transport = "config.file_queue:Transport"
+            self._app.conf.broker_transport_options = {"folder": str(stage.folder / "data" / "queue")}
         with self._app.connection_for_write(url) as connection:
             self._app.control.purge(connection)
 

@@ -181,18 +181,79 @@ def test_one_tenant_s_failure_ends_no_other_s_verification(
     acme: Customer, globex: Customer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check 24: whatever it is."""
-    looked, verify = [], audit.verify
+    looked, verify = [], audit.verify_recent
 
-    def failing(tenant: Tenant) -> audit.Verification:
+    def failing(tenant: Tenant, *, day: int) -> audit.Verification:
         looked.append(tenant.slug)
         if len(looked) == 1:
             raise OSError
-        return verify(tenant)
+        return verify(tenant, day=day)
 
-    monkeypatch.setattr(audit, "verify", failing)
+    monkeypatch.setattr(audit, "verify_recent", failing)
     tasks.verify_audits()
     assert sorted(looked) == ["acme", "globex"]
     assert "the rest goes on" in caplog.text
+
+
+@pytest.fixture
+def recomputed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect the numbers of the entries that are recomputed."""
+    numbers: list[int] = []
+    digest = audit._digest  # noqa: SLF001
+
+    def counted(key: bytes, before: str, entry: AuditEntry) -> str:
+        numbers.append(entry.number)
+        return digest(key, before, entry)
+
+    monkeypatch.setattr(audit, "_digest", counted)
+    return numbers
+
+
+def _night(tenant: Tenant, recomputed: list[int], day: int = 0) -> tuple[audit.Verification, list[int]]:
+    recomputed.clear()
+    return audit.verify_recent(tenant, day=day), list(recomputed)
+
+
+def test_a_night_recomputes_what_is_new_and_a_part_of_the_old(
+    acme: Customer, chained: Tenant, recomputed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_PART", 20)
+    last = AuditHead.objects.of(chained).get().number
+    found, numbers = _night(chained, recomputed)
+    assert (found, numbers) == (audit.Verification(last, None), list(range(1, last + 1)))  # nothing was sealed yet
+    audit.record(acme.caller, "face.enrolled", acme.people)
+    numbers = _night(chained, recomputed, day=1)[1]
+    assert numbers == [last + 1, *range(21, 41)]
+    parts = [_night(chained, recomputed, day=day)[1] for day in range(4)]
+    assert sorted(number for part in parts for number in part) == list(range(1, last + 2))
+
+
+def test_an_edit_of_the_old_is_found_when_its_part_has_its_day(
+    chained: Tenant, recomputed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_PART", 20)
+    audit.verify(chained)
+    _edit(chained, 30)
+    found = [_night(chained, recomputed, day=day)[0].broken_at for day in range(4)]
+    assert found == [None, 30, None, None]
+    assert audit.verify(chained).broken_at == 30
+
+
+def test_a_forger_without_the_key_cannot_move_the_sealed_point(
+    acme: Customer, chained: Tenant, recomputed: list[int]
+) -> None:
+    """An edit that nobody has verified is found, whatever is written where the sealed point stands."""
+    audit.verify(chained)
+    before = AuditHead.objects.of(chained).get()
+    for number in range(5):
+        audit.record(acme.caller, "face.enrolled", acme.people, faces=[str(number)])
+    _edit(chained, before.number + 2)
+    now = AuditHead.objects.of(chained).get()
+    for seal in (before.verified_seal, now.end, AuditEntry.objects.of(chained).get(number=now.number).digest, ""):
+        AuditHead.objects.of(chained).update(verified=now.number, verified_seal=seal)
+        assert _night(chained, recomputed)[0].broken_at == before.number + 2
+    AuditHead.objects.of(chained).update(verified=now.number + 100, verified_seal=before.verified_seal)
+    assert _night(chained, recomputed)[0].broken_at == before.number + 2
 
 
 def test_entries_hold_no_biometrics(acme: Customer) -> None:

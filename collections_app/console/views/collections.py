@@ -17,6 +17,7 @@ from tenants.scope import as_id
 
 _FACES_IN_AN_EXAMPLE = 1000
 _SCORE_DIGITS = 3
+_PAGE = 60
 _LISTED = 100
 
 
@@ -27,15 +28,18 @@ class CollectionsView(ConsoleView):
     section = "collections"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show them, each with what its threshold means."""
+        """Show a page of them by name, each with what its threshold means."""
+        found_page = collections.page_collections(self.caller, limit=_PAGE, after=request.GET.get("after", ""))
         listed = [
             (
                 found,
                 explain_threshold(self.caller, threshold=found.threshold, faces=found.gallery.size),
             )
-            for found in collections.list_collections(self.caller)
+            for found in found_page.collections
         ]
-        return self.page(collections=listed)
+        after = found_page.collections[-1].name if found_page.more else None
+        template = "console/_collections.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        return self.page(template=template, collections=listed, after=after)
 
 
 class NewView(FormView):

@@ -12,10 +12,14 @@ from django.utils.translation import gettext as _
 from collections_app.console.base import ConsoleView, FormView
 from collections_app.console.key_forms import KeyForm, RevokeForm, RotateForm
 from collections_app.operations import keys
-from collections_app.operations.collections import list_collections
+from collections_app.operations.collections import collection_names, page_collections
 from tenants.access import Scope
 from tenants.keys import IssuedKey
 from tenants.links import absolute
+
+_PAGE = 50
+_NAMED = 20  # of the collections that a key reaches
+_OFFERED = 100  # collections that a form offers to tick
 
 
 class KeysView(FormView):
@@ -42,21 +46,25 @@ class KeysView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the keys, and the secret of one that was just made, this once."""
-        names = {one.pk: one.name for one in list_collections(self.caller)}
-        found = keys.list_keys(self.caller)
-        issuers = {key.parent_id for key in found if not key.revoked_at}
-        listed = [(key, _reach(key.collections, names), key.pk in issuers) for key in found]
+        found = keys.list_keys(self.caller, limit=_PAGE + 1, after=self.request.GET.get("after", ""))
+        after = found[_PAGE - 1].pk if len(found) > _PAGE else None
+        shown = found[:_PAGE]
+        names = collection_names(self.caller, ids=(pk for key in shown for pk in (key.collections or ())[:_NAMED]))
+        issuers = keys.issuers(self.caller, among=shown)
+        listed = [(key, _reach(key.collections, names), key.pk in issuers) for key in shown]
         base = absolute(get_script_prefix()).rstrip("/")
         issued = self.take_once("keys")
-        return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, issued=issued)
+        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, issued=issued)
 
     def _issued(self, issued: IssuedKey) -> HttpResponse:
         """Have the secret shown, this once."""
         key = issued.key
         return self.show_once("keys", {"name": key.name, "id": key.pk, "secret": issued.secret, "token": issued.token})
 
-    def _names(self) -> list[str]:
-        return [found.name for found in list_collections(self.caller)]
+    def _names(self) -> list[str] | None:
+        """Return the names to tick; None: they are too many, and have to be typed."""
+        page = page_collections(self.caller, limit=_OFFERED)
+        return None if page.more else [found.name for found in page.collections]
 
 
 class RotateView(KeysView):
@@ -82,5 +90,8 @@ class RevokeView(ConsoleView):
 
 
 def _reach(ids: list[int] | None, names: dict[int, str]) -> list[str] | None:
-    """Return the names of the collections that a key reaches; None: all."""
-    return None if ids is None else [names[pk] for pk in ids if pk in names]
+    """Return the names of the collections that a key reaches, or of the first and how many more; None: all."""
+    if ids is None:
+        return None
+    told = [names[pk] for pk in ids[:_NAMED] if pk in names]
+    return [*told, f"+{len(ids) - _NAMED:,}"] if len(ids) > _NAMED else told

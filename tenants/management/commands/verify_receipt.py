@@ -14,7 +14,10 @@ from tenants.errors import SignatureBroken
 class Command(BaseCommand):
     """Check the signature of a receipt of erasure, or of any other document that this installation signed."""
 
-    help = "Check a signed document. With --public-key it needs no database. Prints what the document says."
+    help = (
+        "Check a signed document, or the API's answer that holds one. With --public-key it needs no database. "
+        "Prints what the document says."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the file, and a key of another installation."""
@@ -24,7 +27,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, file: Path, public_key: Path | None, **options: Any) -> None:
         """Check, and say what was signed."""
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            told = json.loads(file.read_text(encoding="utf-8"))
+            document = told.get("document", told)  # the API's answer holds it, beside what is no part of it
+            if document is None:
+                message = f"{file}: not signed yet: the erasure is not complete."
+                raise CommandError(message)
             signing.check(document, signing.from_pem(public_key.read_bytes()) if public_key else None)
         except OSError as error:
             raise CommandError(str(error)) from error

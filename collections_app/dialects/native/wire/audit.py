@@ -66,9 +66,10 @@ class Entries(Listing):
 class Verification(serializers.Serializer[Any]):
     """The answer to GET /audit/verification: whether the chain is whole, and the first number at which it is not."""
 
-    sound = serializers.BooleanField()
-    entries = serializers.IntegerField()
+    sound = serializers.BooleanField(allow_null=True, help_text="null: a job recomputes the long log; ask again.")
+    entries = serializers.IntegerField(help_text="Entries that are sound, so far.")
     broken_at = serializers.IntegerField(allow_null=True)
+    job = serializers.CharField(allow_null=True, help_text="The job that recomputes a long log; null: done at once.")
 
 
 class Export(serializers.Serializer[Any]):

@@ -1,0 +1,200 @@
+"""The embedded queue: a transport of kombu's for one host, a folder a queue and a file a message.
+
+kombu's own file transport writes messages in place and removes them before they are done, keeps its routes in files,
+and ends its consumer for good at the first file that it cannot read. Here
+
+- a message is written beside the queue and renamed into it: what is there is whole, and a full disk leaves nothing;
+- whoever takes a message holds a lock (flock) on its file and removes the file when it is acknowledged. The kernel
+  lets go of the locks of a process that was killed, so its messages are delivered again, at once;
+- a message that cannot be read, or was taken five times and never acknowledged, is moved to the folder `damaged`, and
+  the log names the file;
+- routes are declared by each process for itself, so there is no file of them that could be damaged.
+
+It has no broadcast, so Celery's remote control is not there: whether workers live is told by /readyz. flock needs a
+file system of this host, not one of the network.
+"""
+
+import fcntl
+import logging
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from queue import Empty
+from typing import Any, ClassVar
+
+from kombu.exceptions import ChannelError
+from kombu.transport import virtual
+from kombu.utils.json import dumps, loads
+
+logger = logging.getLogger("faceplane.queue")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@-]{0,199}")
+_MOST_TAKEN = 5
+_DRAFT_SECONDS = 3600.0  # a draft of this age belongs to a process that was killed while it wrote
+
+
+class QoS(virtual.QoS):
+    """The messages that were taken and not acknowledged; those of a channel that closes can be taken by others."""
+
+    channel: "Channel"
+
+    def ack(self, delivery_tag: str) -> None:
+        """Remove the message."""
+        self.channel.let_go(delivery_tag, done=True)
+        super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 -- kombu's signature
+        """Remove the message, or let others take it."""
+        self.channel.let_go(delivery_tag, done=not requeue)
+        super().ack(delivery_tag)
+
+    def restore_unacked(self) -> None:
+        """Let others take what is left. It is where it was, so nothing can fail."""
+        while self._delivered:
+            self.channel.let_go(self._delivered.popitem()[0], done=False)
+
+
+class Channel(virtual.Channel):
+    """A channel to the folders under the transport option `folder`."""
+
+    QoS = QoS
+
+    def __init__(self, connection: "Transport", **kwargs: Any) -> None:  # noqa: ANN401 -- kombu's signature
+        """Hold no message yet."""
+        super().__init__(connection, **kwargs)
+        client: Any = connection.client
+        self._folder = Path(client.transport_options["folder"])
+        self._taken: dict[str, tuple[Path, BufferedReader]] = {}
+
+    def let_go(self, tag: str, *, done: bool) -> None:
+        """Remove a message that was taken, or let others take it; one that is not ours any more is left alone."""
+        path, file = self._taken.pop(tag, (None, None))
+        if path is None or file is None:
+            return
+        with file:
+            if done:
+                with suppress(OSError):
+                    path.unlink()
+            fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile holds the same lock
+
+    def _put(self, queue: str, message: dict[str, Any], **_: object) -> None:
+        """Write a message whole or not at all.
+
+        Raises:
+            ChannelError: the disk is full, or the folder cannot be written to.
+        """
+        name = f"{time.time_ns():020d}.{uuid.uuid4().hex}.0"
+        draft = self._place(queue) / f".{name}"
+        try:
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(dumps(message), encoding="utf-8")
+            draft.rename(draft.with_name(name))
+        except OSError as error:
+            with suppress(OSError):
+                draft.unlink()
+            message_lost = f"The queue's folder {draft.parent} takes no message: {error.strerror}."
+            raise ChannelError(message_lost) from error
+
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
+        """Take the oldest message that nobody holds."""
+        del timeout
+        for name in self._names(queue):
+            path = self._place(queue) / name
+            try:
+                file = path.open("rb")
+            except OSError:  # somebody was faster
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                message = self._read(path, file) if path.exists() else None
+            except BlockingIOError:
+                message = None
+            if message is None:
+                file.close()
+                continue
+            return message
+        raise Empty
+
+    def _read(self, path: Path, file: BufferedReader) -> dict[str, Any] | None:
+        """Return the message in a file that we hold, and remember that it was taken; set aside what is none."""
+        stem, _, taken = path.name.rpartition(".")
+        try:
+            if int(taken) >= _MOST_TAKEN:
+                self._set_aside(path, f"it was taken {taken} times and never finished")
+                return None
+            message: dict[str, Any] = loads(file.read().decode())
+            message["properties"]["delivery_info"]["redelivered"] = int(taken) > 0
+            tag = str(self.Message(message, channel=self).delivery_tag)
+            message["headers"].items()
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            self._set_aside(path, f"it cannot be read ({type(error).__name__})")
+            return None
+        counted = path.with_name(f"{stem}.{int(taken) + 1}")
+        with suppress(OSError):  # then this delivery is not counted
+            path.rename(counted)
+            path = counted
+        self._taken[tag] = (path, file)
+        return message
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        aside = self._folder / "damaged" / path.name
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
+        except OSError:  # even that is refused: it stays, and is passed over
+            aside = path
+        logger.error("A message of the queue was set aside.", extra={"file": str(aside), "reason": why})
+
+    def _names(self, queue: str) -> Iterator[str]:
+        try:
+            names = sorted(os.listdir(self._place(queue)))  # noqa: PTH208 -- names sort faster than paths
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("The queue's folder cannot be read.", extra={"queue": queue, "error": error.strerror})
+            return
+        yield from (name for name in names if not name.startswith("."))
+
+    def _size(self, queue: str) -> int:
+        """Return how many messages are not acknowledged, those that a worker holds among them."""
+        return sum(1 for _ in self._names(queue))
+
+    def _purge(self, queue: str) -> int:
+        removed = 0
+        for name in self._names(queue):
+            with suppress(OSError):
+                (self._place(queue) / name).unlink()
+                removed += 1
+        return removed
+
+    def _new_queue(self, queue: str, **_: object) -> None:
+        """Remove what processes that were killed had begun to write."""
+        old = time.time() - _DRAFT_SECONDS
+        for draft in self._place(queue).glob(".*"):
+            with suppress(OSError):
+                if draft.stat().st_mtime < old:
+                    draft.unlink()
+
+    def _place(self, queue: str) -> Path:
+        if not _NAME.fullmatch(queue):
+            message = f"{queue!r} is no name of a queue."
+            raise ChannelError(message)
+        return self._folder / "messages" / queue
+
+
+class Transport(virtual.Transport):
+    """Messages in files. Every process polls once a second; state that is shared lies in the folders alone."""
+
+    Channel = Channel
+    driver_type = "filesystem"
+    driver_name = "file_queue"
+    default_connection_params: ClassVar = {}  # no host and no port
+    implements = virtual.Transport.implements.extend(exchange_type=frozenset({"direct", "topic"}))
+
+    def driver_version(self) -> str:
+        """Name the form of the files."""
+        return "1"

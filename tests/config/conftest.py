@@ -1,0 +1,62 @@
+"""Real workers and a disk that is full, for what an operator meets."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+
+@contextmanager
+def worker(env: dict[str, str], *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a real worker; it leaves as a supervisor would end it."""
+    command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--loglevel", "INFO", *arguments]
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def until(done: Callable[[], bool], seconds: float = 90, *, log: Path | None = None) -> None:
+    """Wait for something that another process does."""
+    ends = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < ends, log.read_text()[-4000:] if log else "it did not happen"
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a disk of 20 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    if not mounted:
+        pytest.skip("only a superuser who may mount can make a small disk")
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Fill the disk that the folder lies on to its last byte; return the file that does."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1_000_000, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    return ballast

@@ -1,0 +1,215 @@
+"""The embedded queue: no file in it and no full disk ends a worker, and who is killed loses no message."""
+
+import json
+import logging
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+from django.conf import settings
+from kombu import Connection
+from kombu.exceptions import ChannelError
+
+from config.file_queue import Channel, Transport
+from tests.config.conftest import fill, until, worker
+from tests.processes import environment, manage, sqlite
+
+SIGN = "from tenants.models import Heartbeat; print(Heartbeat.objects.filter(name='queue').count())"
+SEND = "from tenants.tasks import pulse; pulse.delay()"
+TRASH = {
+    "00000000000000000000.empty.0": b"",
+    "00000000000000000001.zeros.0": bytes(4096),
+    "00000000000000000002.half.0": b'{"body": "W10=", "headers": {',
+    "00000000000000000003.list.0": b"[1, 2, 3]",
+    "00000000000000000004.bare.0": b"{}",
+    "00000000000000000005.body.0": json.dumps(
+        {
+            "body": "A",
+            "headers": {},
+            "properties": {"delivery_tag": "x", "delivery_info": {}, "body_encoding": "base64"},
+        }
+    ).encode(),
+    "00000000000000000006.bytes.0": b"\xff\xfe\x00",
+    "no number": b"{}",
+}
+
+
+def connect(folder: Path) -> Channel:
+    """Return a channel of its own, as each process has one."""
+    connection = Connection(transport=Transport, transport_options={"folder": str(folder)})
+    _connections.append(connection)
+    channel: Any = connection.channel()
+    channel.queue_declare("celery")
+    assert isinstance(channel, Channel)
+    return channel
+
+
+_connections: list[Connection] = []
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Iterator[Channel]:
+    """Connect to an empty queue."""
+    yield connect(tmp_path)
+    while _connections:
+        _connections.pop().release()
+
+
+def publish(channel: Channel, text: str) -> None:
+    """Put a message into the queue."""
+    channel.basic_publish(channel.prepare_message(text, headers={}), exchange="", routing_key="celery")
+
+
+def take(channel: Channel) -> Any:
+    """Take the next message, or none."""
+    return channel.basic_get("celery")
+
+
+def text_of(message: Any) -> str:
+    """Return what was published."""
+    return bytes(message.body).decode()
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond the size, as a disk that becomes full while one writes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_messages_come_in_order_and_once(channel: Channel, tmp_path: Path) -> None:
+    other = connect(tmp_path)
+    for text in ("a", "b", "c"):
+        publish(channel, text)
+    first, second, third = take(channel), take(other), take(channel)
+    assert [text_of(message) for message in (first, second, third)] == ["a", "b", "c"]
+    assert take(channel) is take(other) is None
+    for message in (first, third, second):
+        message.channel.basic_ack(message.delivery_tag)
+    assert list((tmp_path / "messages" / "celery").iterdir()) == []
+
+
+def test_what_was_not_acknowledged_is_delivered_again_when_its_taker_lets_go_of_it(
+    channel: Channel, tmp_path: Path
+) -> None:
+    publish(channel, "a")
+    other = connect(tmp_path)
+    taken = take(channel)
+    assert not taken.delivery_info["redelivered"]
+    assert take(other) is None
+    channel.basic_reject(taken.delivery_tag, requeue=True)
+    again = take(other)
+    assert again.delivery_info["redelivered"]
+    other.close()
+    assert text_of(take(channel)) == "a"
+
+
+def test_a_process_that_is_killed_gives_its_message_back_at_once(channel: Channel, tmp_path: Path) -> None:
+    publish(channel, "a")
+    script = "import sys; from tests.config.test_file_queue import *; import time\n"
+    script += "m = take(connect(Path(sys.argv[1]))); print(text_of(m), flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "a\n"
+        assert take(channel) is None
+        process.send_signal(signal.SIGKILL)
+    assert text_of(take(channel)) == "a"
+
+
+def test_what_cannot_be_read_is_set_aside_and_told(
+    channel: Channel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(channel, "a")
+    for name, content in TRASH.items():
+        (tmp_path / "messages" / "celery" / name).write_bytes(content)
+    with caplog.at_level(logging.ERROR, "faceplane.queue"):
+        assert text_of(take(channel)) == "a"
+        assert take(channel) is None
+    assert {file.name for file in (tmp_path / "damaged").iterdir()} == set(TRASH)
+    told = {Path(record.__dict__["file"]) for record in caplog.records}
+    assert told == {tmp_path / "damaged" / name for name in TRASH}
+
+
+def test_a_message_that_ends_all_who_take_it_is_set_aside(channel: Channel, tmp_path: Path) -> None:
+    publish(channel, "a")
+    for _ in range(5):
+        assert take(channel) is not None
+        channel.close()
+        channel = connect(tmp_path)
+    assert take(channel) is None
+    assert len(list((tmp_path / "damaged").iterdir())) == 1
+
+
+def test_a_full_disk_refuses_a_message_and_leaves_nothing(channel: Channel, tmp_path: Path) -> None:
+    with files_of_at_most(100), pytest.raises(ChannelError):
+        publish(channel, "a" * 10_000)
+    assert list((tmp_path / "messages" / "celery").iterdir()) == []
+    assert take(channel) is None
+
+
+def test_drafts_of_the_killed_are_swept_and_no_name_leads_out_of_the_folder(channel: Channel, tmp_path: Path) -> None:
+    import os  # noqa: PLC0415
+
+    old, new = (tmp_path / "messages" / "celery" / name for name in (".old", ".new"))
+    publish(channel, "a")
+    for draft in (old, new):
+        draft.write_bytes(b"{")
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    channel.queue_declare("celery")
+    assert (old.exists(), new.exists()) == (False, True)
+    with pytest.raises((ChannelError, Empty)):
+        channel.basic_publish(channel.prepare_message("a"), exchange="", routing_key="../celery")
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_damaged_files_end_no_worker(tmp_path: Path, pool: str) -> None:
+    """Three empty messages ended every worker, and an exchange's file of no bytes every start."""
+    env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
+    manage(env, "migrate", "--verbosity", "0")
+    queue, control = tmp_path / "data" / "queue" / "messages" / "celery", tmp_path / "data" / "queue" / "control"
+    for folder in (queue, control):
+        folder.mkdir(parents=True)
+    for name in ("celery.exchange", "celeryev.exchange", "celery.pidbox.exchange", "reply.celery.pidbox.exchange"):
+        (control / name).touch()
+    for name, content in TRASH.items():
+        (queue / name).write_bytes(content)
+    log = tmp_path / "log"
+    with worker(env, "--pool", pool, "--concurrency", "2", log=log) as process:
+        manage(env, "shell", "--verbosity", "0", "-c", SEND)
+        until(lambda: manage(env, "shell", "--verbosity", "0", "-c", SIGN).strip() == "1", log=log)
+        assert process.poll() is None
+    assert all(name in log.read_text() for name in TRASH)
+    assert {file.name for file in (tmp_path / "data" / "queue" / "damaged").iterdir()} == set(TRASH)
+
+
+def test_a_worker_survives_a_full_disk_and_works_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
+    env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
+    env["DATA_DIR"] = str(small_disk / "data")
+    (tmp_path / "data").mkdir()
+    manage(env, "migrate", "--verbosity", "0")
+    log = tmp_path / "log"
+    with worker(env, "--beat", "--pool", "threads", "--concurrency", "2", log=log) as process:
+        until(lambda: "ready." in log.read_text(), log=log)
+        ballast = fill(small_disk)
+        until(lambda: "takes no message" in log.read_text(), log=log)
+        assert process.poll() is None
+        left = list((small_disk / "data" / "queue" / "messages" / "celery").iterdir())
+        assert all(file.stat().st_size for file in left)
+        ballast.unlink()
+        manage(env, "shell", "--verbosity", "0", "-c", SEND)
+        until(lambda: manage(env, "shell", "--verbosity", "0", "-c", SIGN).strip() == "1", log=log)
+        assert process.poll() is None
+    assert not (small_disk / "data" / "queue" / "damaged").exists()
