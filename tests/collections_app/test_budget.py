@@ -17,7 +17,7 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import health
 from collections_app.operations.people import PersonDetails
-from collections_app.operations.search import search_by_face, search_by_image, search_by_template
+from collections_app.operations.search import Query, search_by_face, search_by_image, search_by_template
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import purge_due
 from recognition.similarity import Threshold
@@ -56,7 +56,7 @@ class Door:
         refuse_probing(caller)
         terms = disclosure(caller, self.world.home, None if score is None else Threshold(score))
         started = time.perf_counter()
-        return list(search_by_template(caller, self.world.home, probe, terms, limit=10, started=started)[1])
+        return list(search_by_template(caller, Query(self.world.home, terms, 10, started), probe)[1])
 
     def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
         """Search with a new template that is so near to faces; return the faces and scores that are told."""
