@@ -32,7 +32,7 @@ for tenant, collection in json.loads(sys.stdin.read()).items():
     shown = io.StringIO()
     call_command("create_tenant", tenant, stdout=io.StringIO())
     call_command("create_collection", tenant, collection, stdout=io.StringIO())
-    call_command("issue_key", tenant, stdout=shown)
+    call_command("issue_key", tenant, scopes="read search enrol delete admin audit".split(), stdout=shown)
     keys[tenant] = shown.getvalue().split()[4]
 print(json.dumps(keys))
 """

@@ -9,6 +9,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from collections_app import identifiers
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
+from collections_app.operations.budget import tell
 from collections_app.operations.collections import Node, find
 from collections_app.operations.disclosure import below_floor, disclosure, log_look
 from collections_app.paging import Page, page_by_time, place
@@ -112,14 +113,17 @@ def explain_search(caller: Caller, *, search: str, below: bool = False) -> Expla
         raise SearchNotFound
     home = record.collection
     terms = below_floor(caller, home) if below else disclosure(caller, home)
-    told = [(uuid, score) for uuid, cosine in record.candidates if (score := terms.score(cosine)) is not None]
-    uuids = [uuid for uuid, _ in told]
-    if below:
-        with transaction.atomic():
-            log_look(caller, home, "searches", uuids)
-    found = Face.objects.of(caller.tenant).filter(uuid__in=uuids).select_related("person")
-    faces = {face.uuid: face for face in found}
-    return Explained(record, tuple(Candidate(uuid, score, faces.get(uuid)) for uuid, score in told), below)
+    near = {uuid: cosine for uuid, cosine in record.candidates if terms.score(cosine) is not None}
+    found = Face.objects.of(caller.tenant).filter(uuid__in=near).select_related("person").in_bulk(field_name="uuid")
+    with transaction.atomic():
+        there = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
+        told = {match.face.uuid: match.score for match in tell(caller, home, there, terms)}
+        if below:
+            log_look(caller, home, "searches", near)
+    erased = {uuid: score for uuid in near if uuid not in found and (score := terms.score(near[uuid])) is not None}
+    scores = told | erased
+    candidates = [Candidate(uuid, scores[uuid], found.get(uuid)) for uuid in near if uuid in scores]
+    return Explained(record, tuple(candidates), below)
 
 
 def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:

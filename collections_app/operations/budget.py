@@ -94,6 +94,24 @@ def tell(caller: Caller, home: Collection, found: Sequence[tuple[Face, float]], 
     return _as_told(home, found, terms, after)
 
 
+def tell_pairs(
+    caller: Caller, home: Collection, pairs: Sequence[tuple[Face, Face, float]], terms: Disclosure
+) -> list[float | None]:
+    """Decide which scores are told of pairs of enrolled faces, and write down what is new; in a transaction."""
+    faces = {face.pk: face for first, second, _ in pairs for face in (first, second)}
+    told = set(_window(caller).filter(face__in=faces).values_list("face_id", "cosine"))
+    for first, second, cosine in pairs:
+        if {(first.pk, round(cosine, _DIGITS)), (second.pk, round(cosine, _DIGITS))} - told:
+            tell(caller, home, [(first, cosine), (second, cosine)], terms)
+    spent = {pk: spent.total for pk, spent in _spent(caller, list(faces.values())).items()}
+    scores: list[float | None] = []
+    for first, second, cosine in pairs:
+        after = {face.pk: spent.get(face.pk, 0) for face in (first, second)}
+        both = _as_told(home, [(first, cosine), (second, cosine)], terms, after)
+        scores.append(min(one.score for one in both) if len(both) == len(after) else None)
+    return scores
+
+
 def _as_told(
     home: Collection, found: Sequence[tuple[Face, float]], terms: Disclosure, after: Mapping[int, int]
 ) -> tuple[Match, ...]:

@@ -15,7 +15,7 @@ from recognition.similarity import DEFAULT, LOWEST, SimilarityScale, Threshold
 from tenants import audit, usage
 from tenants.access import Caller, Scope
 
-_ALL = -2.0  # under every cosine
+EVERYTHING = -2.0  # under every cosine
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,13 @@ def below_floor(caller: Caller, home: Collection) -> Disclosure:
         ScopeMissing: the caller may not look below the floor.
     """
     caller.require(Scope.SCORES)
-    return Disclosure(packs.get(home.pack).similarity, _own(home), _ALL, below=True)
+    return Disclosure(packs.get(home.pack).similarity, _own(home), EVERYTHING, below=True)
 
 
 def of_images(pack: str, asked: Threshold | None = None) -> Disclosure:
     """Return what holds between two images: nothing enrolled is asked, so there is no floor."""
     scale = packs.get(pack).similarity
-    return Disclosure(scale, (asked or DEFAULT).rounded_up().on(scale), _ALL)
+    return Disclosure(scale, (asked or DEFAULT).rounded_up().on(scale), EVERYTHING)
 
 
 def floor_of(home: Collection) -> float:

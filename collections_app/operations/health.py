@@ -1,14 +1,15 @@
 """A collection's health: start the job that compares its templates, and show what it found."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 
 from collections_app import tasks
 from collections_app.models import Collection, Face, HealthReport
+from collections_app.operations.budget import refuse_probing, tell_pairs
 from collections_app.operations.collections import find
-from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
+from collections_app.operations.disclosure import EVERYTHING, Disclosure, below_floor, disclosure, log_look
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.queue import soon
@@ -62,39 +63,55 @@ def health(caller: Caller, *, collection: str, below: bool = False) -> Health:
     """Return what the newest look at the collection found.
 
     `below`: with what is below the floor as well, which takes a scope of its own.
+
+    Raises:
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.READ)
+    refuse_probing(caller)
     home = find(caller, collection)
     terms = below_floor(caller, home) if below else disclosure(caller, home)
     report = home.health_reports.order_by("-created_at").first()
     findings = report.findings if report else {}
     poor = home.faces.exclude(quality_reasons=[])
     newest = list(poor.order_by("-number").values_list("number", flat=True)[:_SHOWN])
-    duplicates = [pair for pair in _pairs(home, findings.get("duplicates", ()), terms) if not _of_one(pair)]
-    mixed = [pair for pair in _pairs(home, findings.get("mixed", ()), terms) if _of_one(pair)]
-    if below and report:
-        with transaction.atomic():
+    with transaction.atomic():
+        alike = _pairs(caller, home, findings.get("duplicates", ()), terms)
+        unlike = _pairs(caller, home, findings.get("mixed", ()), replace(terms, floor=EVERYTHING))
+        duplicates = tuple(pair for pair in alike if pair.score is not None and not _of_one(pair))
+        mixed = [pair for pair in unlike if pair.score is not None and _of_one(pair)]
+        if below and report:
             log_look(caller, home, "health", {face.uuid for pair in mixed for face in (pair.first, pair.second)})
     return Health(
         report,
-        tuple(pair for pair in duplicates if pair.score is not None),
-        tuple(mixed if below else sorted(mixed, key=lambda pair: (pair.first.number, pair.second.number))),
+        duplicates,
+        tuple(mixed) if below else _unscored(mixed),
         tuple(home.faces.filter(number__in=newest).select_related("person").order_by("-number")),
         poor.count(),
         below,
     )
 
 
+def _unscored(pairs: Iterable[FacePair]) -> tuple[FacePair, ...]:
+    """Return the pairs without their scores and not in their order; that they are unlike is an answer all the same."""
+    enrolled = sorted(pairs, key=lambda pair: (pair.first.number, pair.second.number))
+    return tuple(replace(pair, score=None) for pair in enrolled)
+
+
 def _of_one(pair: FacePair) -> bool:
     return bool(pair.first.person_id == pair.second.person_id)
 
 
-def _pairs(home: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure) -> list[FacePair]:
-    """Look the faces up; a pair whose face was erased meanwhile is settled."""
+def _pairs(
+    caller: Caller, home: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure
+) -> list[FacePair]:
+    """Look the faces up, with the scores that are told; a pair whose face was erased meanwhile is settled."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
     faces = {face.pk: face for face in Face.objects.of(home.tenant).filter(pk__in=ids).select_related("person")}
-    return [
-        FacePair(faces[int(first)], faces[int(second)], terms.score(cosine))
+    there = [
+        (faces[int(first)], faces[int(second)], cosine)
         for first, second, cosine in found
         if int(first) in faces and int(second) in faces
     ]
+    scores = tell_pairs(caller, home, there, terms)
+    return [FacePair(first, second, score) for (first, second, _), score in zip(there, scores, strict=True)]

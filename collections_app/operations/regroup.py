@@ -11,6 +11,7 @@ from django.db import transaction
 
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
+from collections_app.operations.budget import tell
 from collections_app.operations.collections import find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
@@ -105,15 +106,12 @@ def neighbours(
     terms = below_floor(caller, home) if below else disclosure(caller, home)
     near = face_index().search(home.gallery, store.vector(home.gallery, probe.pk), limit=limit + 1, floor=terms.floor)
     found = Face.objects.of(home.tenant).select_related("person").in_bulk([one.face_id for one in near])
-    told = tuple(
-        Neighbour(found[one.face_id], score, terms.matches(one.cosine))
-        for one in near
-        if one.face_id in found and one.face_id != probe.pk and (score := terms.score(one.cosine)) is not None
-    )[:limit]
-    if below:
-        with transaction.atomic():
-            log_look(caller, home, "neighbours", [one.face.uuid for one in told])
-    return told
+    others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
+    with transaction.atomic():
+        told = tell(caller, home, others[:limit], terms)
+        if below:
+            log_look(caller, home, "neighbours", [match.face.uuid for match in told])
+    return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in told)
 
 
 def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:

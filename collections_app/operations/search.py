@@ -53,6 +53,20 @@ class SearchResult:
     height: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched in and how; `started` is by the performance counter, `probe` is not among those found."""
+
+    collection: Collection
+    terms: Disclosure
+    limit: int
+    started: float
+    since: datetime | None = None
+    request_name: str = ""
+    liveness: float | None = None
+    probe: Face | None = None
+
+
 def search_by_image(
     caller: Caller,
     *,
@@ -89,20 +103,11 @@ def search_by_image(
     source = seen.faces[0]
     terms = disclosure(caller, home, threshold)
     alive = source.liveness.score if source.liveness else None
+    query = Query(home, terms, limit, started, since=since, request_name=request_name, liveness=alive)
     if alive is not None and alive < home.liveness_threshold:
-        _record(caller, home, [], 0, terms=terms, started=started, request_name=request_name, spoof=alive)
+        _record(caller, query, [], spoof=True)
         raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
-    record, matches = search_by_template(
-        caller,
-        home,
-        source.template,
-        terms,
-        limit=limit,
-        since=since,
-        started=started,
-        liveness=alive,
-        request_name=request_name,
-    )
+    record, matches = search_by_template(caller, query, source.template)
     return SearchResult(home, record, matches, source, seen.width, seen.height)
 
 
@@ -119,34 +124,20 @@ def search_by_face(
     started = time.perf_counter()
     home = find(caller, collection)
     probe = find_face(home, face)
-    template, terms = face_index().vector(home.gallery, probe.pk), disclosure(caller, home, threshold)
-    record, matches = search_by_template(caller, home, template, terms, limit=limit, started=started, probe=probe)
+    query = Query(home, disclosure(caller, home, threshold), limit, started, request_name=probe.uuid, probe=probe)
+    record, matches = search_by_template(caller, query, face_index().vector(home.gallery, probe.pk))
     return SearchResult(home, record, matches)
 
 
-def search_by_template(
-    caller: Caller,
-    home: Collection,
-    template: np.ndarray,
-    terms: Disclosure,
-    *,
-    limit: int,
-    started: float,
-    since: datetime | None = None,
-    probe: Face | None = None,
-    liveness: float | None = None,
-    request_name: str = "",
-) -> tuple[SearchRecord, tuple[Match, ...]]:
-    """Find the faces most similar to a template, or to an enrolled face with it, which is not among them.
+def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tuple[SearchRecord, tuple[Match, ...]]:
+    """Find the faces most similar to a template: the part of every search that comes behind the pipeline.
 
     Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
     """
-    candidates = _candidates(home, template, limit + (probe is not None), terms.threshold, since)
-    if probe is not None:
-        candidates, request_name = [one for one in candidates if one.face.pk != probe.pk], probe.uuid
-    return _record(
-        caller, home, candidates, limit, terms=terms, started=started, liveness=liveness, request_name=request_name
-    )
+    limit = query.limit + (query.probe is not None)
+    candidates = _candidates(query.collection, template, limit, query.terms.threshold, query.since)
+    others = [one for one in candidates if query.probe is None or one.face.pk != query.probe.pk]
+    return _record(caller, query, others)
 
 
 def _candidates(
@@ -203,34 +194,26 @@ def _confirmed(
 
 
 def _record(
-    caller: Caller,
-    home: Collection,
-    candidates: Sequence[_Candidate],
-    limit: int,
-    *,
-    terms: Disclosure,
-    started: float,
-    liveness: float | None = None,
-    request_name: str = "",
-    spoof: float | None = None,
+    caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     """Decide what is told, and write down what was asked, answered and spent, in one transaction."""
+    home, terms = query.collection, query.terms
     with transaction.atomic():
-        found = [(one.face, one.cosine) for one in candidates[:limit] if terms.matches(one.cosine)]
+        found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
         matches = tell(caller, home, found, terms)
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(
             tenant=home.tenant,
             collection=home,
-            request_name=request_name,
+            request_name=query.request_name,
             threshold=terms.threshold,
-            outcome=outcome if spoof is None else SearchRecord.Outcome.SPOOF,
+            outcome=SearchRecord.Outcome.SPOOF if spoof else outcome,
             best=candidates[0].face.uuid if candidates else "",
             candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
-            liveness=liveness if spoof is None else spoof,
+            liveness=query.liveness,
             pack=home.pack,
             gallery_size=home.gallery.size,
-            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            milliseconds=round((time.perf_counter() - query.started) * 1000, 1),
             actor_kind=caller.kind,
             actor_id=caller.id,
             actor_name=caller.name,

@@ -18,7 +18,7 @@ from collections_app.models import Collection, Face, NearMatch, Person
 from collections_app.operations.budget import refuse_probing
 from collections_app.operations.compare import verify_template
 from collections_app.operations.disclosure import disclosure
-from collections_app.operations.search import search_by_template
+from collections_app.operations.search import Query, search_by_template
 from recognition.index import face_index
 from recognition.similarity import FALSE_MATCH_RATES
 from tenants import keys
@@ -68,7 +68,7 @@ class Enrolled:
             except ProbingRefused:
                 return None
             started = time.perf_counter()
-            _, matches = search_by_template(caller, self.home, probe, terms, limit=limit, started=started)
+            _, matches = search_by_template(caller, Query(self.home, terms, limit, started), probe)
             return {match.face.uuid: match.score for match in matches}
 
         return ask

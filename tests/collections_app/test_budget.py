@@ -8,15 +8,16 @@ import pytest
 from django.db.models import F
 
 from collections_app.errors import DuplicateFace, ProbingRefused
-from collections_app.models import Face, NearMatch
+from collections_app.models import Face, HealthReport, NearMatch
 from collections_app.operations.budget import Match, refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
+from collections_app.operations.health import health
 from collections_app.operations.people import PersonDetails
-from collections_app.operations.search import search_by_face, search_by_image, search_by_template
+from collections_app.operations.search import Query, search_by_face, search_by_image, search_by_template
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import purge_due
 from recognition.similarity import Threshold
@@ -55,7 +56,7 @@ class Door:
         refuse_probing(caller)
         terms = disclosure(caller, self.world.home, None if score is None else Threshold(score))
         started = time.perf_counter()
-        return list(search_by_template(caller, self.world.home, probe, terms, limit=10, started=started)[1])
+        return list(search_by_template(caller, Query(self.world.home, terms, 10, started), probe)[1])
 
     def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
         """Search with a new template that is so near to faces; return the faces and scores that are told."""
@@ -85,7 +86,7 @@ def test_beyond_the_budget_a_face_is_found_without_a_score_and_alerted_once(acme
     assert door.told(door.world.key(), (door.first, OWNER)) == [(first, 85)]
     assert alerts(acme) == [{"face": first, "matches": 6.0, "days": 30, "by": "prober"}]
     told = Event.objects.of(acme.tenant).filter(kind="audit.alert")
-    assert [event.facts["alert"] for event in told] == ["face_probed"]
+    assert [event.data["alert"] for event in told] == ["face_probed"]
     assert door.told(door.world.key(), (door.second, STRANGER)) == [(door.second.uuid, 86)]
 
 
@@ -213,6 +214,20 @@ def test_a_refused_duplicate_is_an_answer(acme: Customer) -> None:
     NearMatch.everywhere.update(spent=100)
     with pytest.raises(ProbingRefused):
         enrol_face(caller, collection="people", image=portrait("obama"), person=PersonDetails())
+
+
+def test_pairs_of_a_look_at_health_count_once_for_both(acme: Customer, door: Door) -> None:
+    """That two faces of one person are unlike is told without a score, and is an answer."""
+    Face.everywhere.filter(pk=door.second.pk).update(person=door.first.person)
+    pair = [str(door.first.pk), str(door.second.pk), 0.1]
+    HealthReport.everywhere.create(tenant=acme.tenant, collection=acme.people, findings={"mixed": [pair]})
+    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
+    reader = caller_for_key(*keys.split(issued.token), via="tests")
+    for _ in range(2):
+        assert [found.score for found in health(reader, collection="people").mixed] == [None]
+    assert sorted(NearMatch.everywhere.values_list("face", "cost")) == sorted(
+        [(door.first.pk, 10), (door.second.pk, 10)]
+    )
 
 
 def test_what_was_counted_goes_with_the_face(door: Door) -> None:

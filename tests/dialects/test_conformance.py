@@ -127,6 +127,7 @@ NOT_PROVOKED = {
     "member_not_found",
     "model_unavailable",
     "owner_needed",
+    "probing_refused",  # takes ten pictures of strangers: tests/collections_app/test_budget.py
     "signature_broken",
     "unavailable",
     "unknown_pack",

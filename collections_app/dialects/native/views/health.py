@@ -7,6 +7,7 @@ from collections_app.dialects.native.views.base import NativeView, accepted, des
 from collections_app.dialects.native.wire import health as wire
 from collections_app.dialects.native.wire.base import BelowFloor
 from collections_app.dialects.native.wire.jobs import Job
+from collections_app.errors import ProbingRefused
 from collections_app.operations import health
 from collections_app.operations.jobs import health_job
 
@@ -14,7 +15,7 @@ from collections_app.operations.jobs import health_job
 class HealthView(NativeView):
     """/collections/{collection}/health."""
 
-    @described("getHealth", "collection", query=BelowFloor, answer=wire.Report)
+    @described("getHealth", "collection", (ProbingRefused,), query=BelowFloor, answer=wire.Report)
     def get(self, request: Request, collection: str) -> Response:
         """Return what the newest look at the collection found."""
         below = self.parse(BelowFloor)["below_floor"]

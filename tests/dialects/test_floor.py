@@ -1,0 +1,211 @@
+"""Decisions R10 and R19: below the floor nothing is said of an enrolled face, and what is said is whole points.
+
+Whoever asks is told neither score nor order nor id, whatever threshold they name; a key with the scope `scores` is, and
+the audit log says so.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from collections_app.models import Face
+from collections_app.operations.collections import update_collection
+from recognition.similarity import Threshold
+from tenants import keys
+from tenants.access import USUAL_SCOPES, Scope
+from tenants.keys import IssuedKey
+from tenants.models import AuditEntry
+from tests.conftest import ArgosClient, Customer
+from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, add, search
+from tests.dialects.test_nhn import NhnClient, image
+from tests.make import base64_of, portrait
+
+PROBE = "sunak"  # a stranger to those who are enrolled
+Ask = Callable[[Customer, IssuedKey, str], Any]
+
+
+def _argos(_: Customer, key: IssuedKey, probe: str) -> Any:
+    body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait(probe))}
+    return ArgosClient(key.token)("POST", "/search", body).json()
+
+
+def _nhn(_: Customer, key: IssuedKey, probe: str) -> Any:
+    client, body = NhnClient(key.key.pk, key.secret), {"image": image(probe)}
+    return [client("POST", "groups/people/search", body, limit=4096, threshold=least)["data"] for least in (1, 84)]
+
+
+def _accuauth(_: Customer, key: IssuedKey, probe: str) -> Any:
+    client = AccuAuthClient(key.key.pk, key.secret)
+    return [search(client, probe, threshold=least, topN=10).json() for least in (0, 0.5, 0.8)]
+
+
+def _facedb(acme: Customer, key: IssuedKey, probe: str) -> Any:
+    client = FacedbClient(key.key.pk, key.secret, acme.people.node)
+    return client("matching-face", {"faceImages": [base64_of(portrait(probe))]})
+
+
+def _native(_: Customer, key: IssuedKey, probe: str) -> Any:
+    client, sent = NativeClient(key.token), {"image": base64_of(portrait(probe)), "limit": 100}
+    asked = ({}, {"threshold": 0}, {"threshold": 84.9}, {"false_match_rate": 1})
+    return [client("POST", "/collections/people/search", sent | least).json() for least in asked]
+
+
+ASK: dict[str, Ask] = {"argos": _argos, "nhn": _nhn, "accuauth": _accuauth, "facedb": _facedb, "native": _native}
+
+
+@pytest.fixture
+def faces(acme: Customer, accuauth: AccuAuthClient) -> list[Face]:
+    """Two people."""
+    for name, number in (("macron_2025", 7001), ("obama", 7002)):
+        add(accuauth, name, person_id=number)
+    return list(Face.objects.of(acme.tenant).select_related("person"))
+
+
+def _named(said: Any, faces: list[Face]) -> list[str]:
+    """Return which enrolled faces and people an answer names."""
+    text = json.dumps(said)
+    return [face.uuid for face in faces if any(i in text for i in (face.uuid, str(face.pk), face.person.reference))]
+
+
+def _numbers(said: Any) -> list[float]:
+    """Return what an answer tells as a similarity."""
+    if isinstance(said, list):
+        return [number for each in said for number in _numbers(each)]
+    if not isinstance(said, dict):
+        return []
+    names = {"similarity", "similarity_score", "score"}
+    own = [said[name] for name in names & said.keys()]
+    return own + [number for each in said.values() for number in _numbers(each)]
+
+
+@pytest.mark.parametrize("dialect", ASK)
+@pytest.mark.parametrize("scopes", [["search"], sorted(USUAL_SCOPES)], ids=["search", "usual"])
+def test_of_whom_a_stranger_does_not_match_nothing_is_said(
+    acme: Customer, faces: list[Face], dialect: str, scopes: list[str]
+) -> None:
+    key = keys.issue(acme.tenant, name="gate", scopes=scopes)
+    assert _named(ASK[dialect](acme, key, PROBE), faces) == []
+    assert _named(ASK[dialect](acme, key, "macron_2014"), faces) == [faces[0].uuid]
+    assert not AuditEntry.objects.of(acme.tenant).filter(action="collection.looked_below_floor").exists()
+
+
+@pytest.mark.parametrize("dialect", ASK)
+def test_a_match_is_told_in_whole_points(acme: Customer, faces: list[Face], dialect: str) -> None:
+    """On 0 to 100; other scales are made of that."""
+    scale = 100 if dialect in {"accuauth", "facedb"} else 1
+    points, same = (
+        [scale * number for number in _numbers(ASK[dialect](acme, acme.issued, probe))]
+        for probe in ("macron_2014", "obama")
+    )
+    assert points
+    assert points == pytest.approx([round(number) for number in points], abs=1e-9)
+    assert min(points) >= 85
+    assert 100 in same
+
+
+@pytest.mark.parametrize("dialect", ["nhn", "accuauth", "native"])  # those whose requests name a threshold
+def test_the_scope_scores_looks_below_and_is_logged(acme: Customer, faces: list[Face], dialect: str) -> None:
+    key = keys.issue(acme.tenant, name="lab", scopes=["search", "scores"])
+    assert len(_named(ASK[dialect](acme, key, PROBE), faces)) == 2
+    looks = AuditEntry.objects.of(acme.tenant).filter(action="collection.looked_below_floor")
+    assert {entry.actor_id for entry in looks} == {key.key.pk}
+    assert looks.first().facts["what"] == "search"  # type: ignore[union-attr]
+    assert {face.uuid for face in faces} in [set(entry.facts["faces"]) for entry in looks]
+
+
+def test_a_policy_may_open_a_lower_end(acme: Customer, faces: list[Face], native: NativeClient) -> None:
+    assert (
+        native("PATCH", "/collections/people", {"similarity_threshold": 99, "similarity_floor": 72}).status_code == 200
+    )
+    assert native("GET", "/collections/people").json()["similarity_floor"] == 72
+    sent = {"image": base64_of(portrait("macron_2014"))}
+    assert native("POST", "/collections/people/search", sent).json()["matches"] == []
+    low = native("POST", "/collections/people/search", sent | {"threshold": 10}).json()
+    assert low["threshold"]["score"] == 72
+    assert [match["face"]["id"] for match in low["matches"]] == [faces[0].uuid]
+    verified = native("POST", "/collections/people/verify", sent | {"face": faces[0].uuid}).json()
+    assert verified["decision"] == "no_match"
+    assert 72 <= verified["score"] < 99
+    closed = native("PATCH", "/collections/people", {"similarity_floor": None}).json()
+    assert "similarity_floor" not in closed
+
+
+@pytest.mark.parametrize("policy", [{"similarity_threshold": 69.9}, {"similarity_floor": 69}, {"similarity_floor": 86}])
+def test_no_policy_lies_beneath_seventy(native: NativeClient, policy: dict[str, float]) -> None:
+    assert native("PATCH", "/collections/people", policy).status_code == 422
+    assert native("POST", "/collections", {"name": "new"} | policy).status_code == 422
+
+
+def test_verifying_somebody_else_tells_no_similarity(acme: Customer, faces: list[Face], native: NativeClient) -> None:
+    """Decision R19: 0 where a contract always tells one; of a person's faces none is said to be the nearest."""
+    face = faces[0].uuid
+    Face.objects.of(acme.tenant).update(person=faces[0].person)
+    for whom in ({"face": face}, {"person": faces[0].person.reference}):
+        for threshold in ({}, {"threshold": 0}):
+            body = {"image": base64_of(portrait(PROBE)), **whom, **threshold}
+            said = native("POST", "/collections/people/verify", body).json()
+            assert (said["decision"], said["score"], said["false_match_rate"]) == ("no_match", 0, 1)
+            assert said["threshold"]["score"] == 85
+    probes = ("ardern_2018", "ardern_2022", PROBE)
+    path, person = "/collections/people/verify", {"person": faces[0].person.reference}
+    shown = {
+        native("POST", path, person | {"image": base64_of(portrait(probe))}).json()["face"]["id"] for probe in probes
+    }
+    assert len(shown) == 1
+    acme.tenant.profiles = {"nhn": "current"}
+    acme.tenant.save()
+    nhn = NhnClient(acme.issued.key.pk, acme.issued.secret)
+    verify = f"verify/groups/people/faces/{face}"
+    assert nhn("POST", verify, {"compareImage": image(PROBE)})["data"]["similarity"] == 0
+    assert nhn("POST", verify, {"compareImage": image("macron_2025")})["data"]["similarity"] == 100
+
+
+def test_the_search_log_tells_what_was_told(acme: Customer, faces: list[Face], native: NativeClient) -> None:
+    """Nor does an export, nor a collection's health; the key that may look below is told, and logged."""
+    native("POST", "/collections/people/search", {"image": base64_of(portrait(PROBE))})
+    record = native("GET", "/searches").json()["searches"][0]["id"]
+    path = f"/searches/{record}"
+    assert native("GET", path).json()["candidates"] == []
+    export = f"/collections/people/people/{faces[0].person.reference}/export"
+    assert native("GET", export).json()["searches"] == []
+    for refused in (path, export, "/collections/people/health"):
+        assert native("GET", f"{refused}?below_floor=true").status_code == 403
+    issued = keys.issue(acme.tenant, name="lab", scopes=["read", "audit", "admin", "scores"])
+    lab = NativeClient(issued.token)
+    candidates = lab("GET", f"{path}?below_floor=true").json()["candidates"]
+    assert {one["face"] for one in candidates} == {face.uuid for face in faces}
+    assert len(lab("GET", f"{export}?below_floor=true").json()["searches"]) == 1
+    assert lab("GET", "/collections/people/health?below_floor=true").status_code == 200
+    looks = AuditEntry.objects.of(acme.tenant).filter(action="collection.looked_below_floor").order_by("number")
+    assert [entry.facts["what"] for entry in looks] == ["searches", "export"]
+
+
+def test_images_have_no_floor(native: NativeClient) -> None:
+    """Nothing enrolled is asked, so what two images have in common is told whatever it is, in whole points."""
+    pair = {"source": base64_of(portrait("macron_2014")), "target": base64_of(portrait("obama"))}
+    said = native("POST", "/compare", pair | {"threshold": 1}).json()
+    assert 0 < said["faces"][0]["score"] < 70
+    assert said["faces"][0]["score"] == int(said["faces"][0]["score"])
+
+
+@pytest.mark.parametrize("scope", sorted(Scope))
+def test_only_the_scope_scores_lowers_a_threshold(acme: Customer, faces: list[Face], scope: Scope) -> None:
+    client = NativeClient(keys.issue(acme.tenant, name="one", scopes={"search", scope}).token)
+    sent = {"image": base64_of(portrait(PROBE)), "threshold": 0}
+    matches = client("POST", "/collections/people/search", sent).json()["matches"]
+    assert len(matches) == (2 if scope == Scope.SCORES else 0)
+
+
+def test_a_threshold_that_moves_by_a_hair_finds_no_exact_score_out(
+    acme: Customer, faces: list[Face], native: NativeClient
+) -> None:
+    """Asked for in fractions it is applied in whole points: decisions tell what the score tells."""
+    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(70))
+    sent = {"image": base64_of(portrait("macron_2014"))}
+    told = native("POST", "/collections/people/search", sent).json()["matches"][0]["score"]
+    for asked in (told + 0.001, told + 0.5, told + 1):
+        found = native("POST", "/collections/people/search", sent | {"threshold": asked}).json()
+        assert (found["threshold"]["score"], found["matches"]) == (told + 1, [])
+    assert len(native("POST", "/collections/people/search", sent | {"threshold": told}).json()["matches"]) == 1
