@@ -5,10 +5,19 @@ import os
 import signal
 import threading
 import time
+import warnings
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_embedded_init, worker_init, worker_process_init, worker_ready, worker_shutdown
+from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs know it not
+from celery.signals import (
+    beat_embedded_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+)
 from django.core.exceptions import ImproperlyConfigured
 from django.db import close_old_connections, connection
 
@@ -21,6 +30,15 @@ logger = logging.getLogger("faceplane.worker")
 _PARENT_SECONDS = 0.5
 _MAIN = os.getpid()  # in a child that was forked: its parent
 _leaving = threading.Event()
+
+
+# It is printed before anything is set up to log; under which user a worker runs is for the operator's unit to say.
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
+@setup_logging.connect
+def _leave_logging(**_: object) -> None:
+    """Have Celery leave its lines to settings.LOGGING, like everybody's: JSON, at LOG_LEVEL, without arguments."""
 
 
 @worker_init.connect
