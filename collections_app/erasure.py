@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from collections_app import storage
-from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt
+from collections_app.models import BarredReference, Collection, Face, KeyedRequest, Person, Receipt
 from recognition.index import face_index, files, lease, pgvector, store
 from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
@@ -34,7 +34,7 @@ _NEAREST = 10
 _BATCH = 500
 _KEPT = (AuditHead, AuditEntry, Receipt)
 _OURS = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
-_TABLES = (Embedding, Tombstone, Gallery, Face, Person, KeyedRequest)
+_TABLES = (Embedding, Tombstone, Gallery, Face, Person, BarredReference, KeyedRequest)
 _FINISH = "collections_app.tasks.finish_erasure"
 
 

@@ -116,6 +116,10 @@ class ConsentRequired(CollectionsError):
     """The collection's policy asks for a reference to the person's consent, and none was given."""
 
 
+class EnrolmentBarred(CollectionsError):
+    """The person's reference is on the collection's do-not-enrol list."""
+
+
 class ReceiptNotFound(CollectionsError):
     """The caller has no such receipt within reach."""
 

@@ -38,6 +38,8 @@ SILENT_SECONDS = 3.0  # for one connection to come about, and between two parts 
 REDIRECTS = 3
 _LONGEST_URL = 2048
 _WAIT_SECONDS = 1.0
+_CHECK_SECONDS = 2.0
+_UNKNOWN_HOST = "unknown host"
 _CHUNK = 64 * 1024
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
@@ -73,7 +75,11 @@ _LOCAL = tuple(
     ip_network(block)
     for block in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
 )
-_METADATA = ip_network("fd00:ec2::/32")
+# Clouds' metadata services hand out credentials to whoever asks: no setting opens them.
+_METADATA = tuple(
+    ip_network(block)
+    for block in ("169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32", "fe80::/10")
+)
 
 # Where our own API lets images and webhooks be: the web's well-known ports, and every one that needs no privilege.
 PORTS = frozenset({80, 443, *range(1024, 65536)})
@@ -110,7 +116,7 @@ def _fetched(image: ImageUrl, max_bytes: int) -> bytes:
     url = image.url
     for _ in range(REDIRECTS + 1):
         place = _place(url, image.ports)
-        moved, content = _get(place, _addresses(place, deadline), deadline, max_bytes)
+        moved, content = _get(place, _addresses(place, image.ports, deadline), deadline, max_bytes)
         if not moved:
             return content
         url = _joined(url, moved)
@@ -118,12 +124,19 @@ def _fetched(image: ImageUrl, max_bytes: int) -> bytes:
 
 
 def check(url: str, ports: frozenset[int]) -> None:
-    """Refuse a URL that could never be asked; its name is looked up only when it is.
+    """Refuse a URL that could never be asked; a name that nobody knows now may be known when it is.
 
     Raises:
-        ImageUrlRefused: it is malformed or not allowed.
+        ImageUrlRefused: it is malformed, or it leads to an address that is not allowed.
     """
-    _place(url, ports)
+    place = _place(url, ports)
+    try:
+        _addresses(place, ports, time.monotonic() + _CHECK_SECONDS)
+    except ImageUrlTimeout:
+        return
+    except ImageUrlRefused as error:
+        if error.reason != _UNKNOWN_HOST:
+            raise
 
 
 def post(url: str, content: bytes, *, headers: Mapping[str, str], ports: frozenset[int]) -> int:
@@ -135,7 +148,7 @@ def post(url: str, content: bytes, *, headers: Mapping[str, str], ports: frozens
     """
     deadline = time.monotonic() + TOTAL_SECONDS
     place = _place(url, ports)
-    with _connected(place, _addresses(place, deadline), deadline) as connection:
+    with _connected(place, _addresses(place, ports, deadline), deadline) as connection:
         said = {"Host": place.netloc or "", "User-Agent": "faceplane", **headers}
         connection.request("POST", place.request_uri, content, said, preload_content=False, decode_content=False)
         return connection.getresponse().status
@@ -148,10 +161,18 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return not any(address in block for block in _SPECIAL)
 
 
-def _may_connect(address: IPv4Address | IPv6Address) -> bool:
-    """Allow public addresses; local ones too where the settings say so, which production cannot."""
-    local = any(address in block for block in _LOCAL) and address not in _METADATA
-    return is_public(address) or (local and settings.ALLOW_PRIVATE_URLS and not settings.HTTPS)
+def _may_connect(address: IPv4Address | IPv6Address, port: int, ports: frozenset[int]) -> bool:
+    """Allow public addresses and those that the operator named; in development, local ones too.
+
+    A port that the operator named with a network is open in that network alone, whatever the contract's ports are.
+    """
+    if any(address in block for block in _METADATA):
+        return False
+    for network, named in settings.ALLOWED_NETWORKS:
+        if address in network and (port in ports if named is None else port == named):
+            return True
+    local = any(address in block for block in _LOCAL) and settings.ALLOW_PRIVATE_URLS and not settings.HTTPS
+    return port in ports and (is_public(address) or local)
 
 
 def _place(url: str, ports: frozenset[int]) -> Url:
@@ -164,7 +185,7 @@ def _place(url: str, ports: frozenset[int]) -> Url:
         raise ImageUrlRefused("malformed") from None
     if place.scheme not in _PORTS or not place.host or "%" in place.host or place.auth is not None:
         raise ImageUrlRefused("not an http or https URL of a plain host")
-    if _port(place) not in ports:
+    if _port(place) not in ports | {port for _, port in settings.ALLOWED_NETWORKS if port is not None}:
         raise ImageUrlRefused("port not allowed")
     return place
 
@@ -181,7 +202,7 @@ def _port(place: Url) -> int:
     return _PORTS[place.scheme or ""] if place.port is None else place.port
 
 
-def _addresses(place: Url, deadline: float) -> list[str]:
+def _addresses(place: Url, ports: frozenset[int], deadline: float) -> list[str]:
     """Resolve the host; one address that is not allowed spoils the name."""
     host = (place.host or "").strip("[]")
     answer = _RESOLVERS.submit(socket.getaddrinfo, host, _port(place), type=socket.SOCK_STREAM)
@@ -191,9 +212,9 @@ def _addresses(place: Url, deadline: float) -> list[str]:
         answer.cancel()
         raise ImageUrlTimeout from None
     except (OSError, UnicodeError):
-        raise ImageUrlRefused("unknown host") from None
+        raise ImageUrlRefused(_UNKNOWN_HOST) from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not addresses or not all(_may_connect(ip_address(address)) for address in addresses):
+    if not addresses or not all(_may_connect(ip_address(address), _port(place), ports) for address in addresses):
         raise ImageUrlRefused("address not allowed")
     return addresses
 

@@ -2,12 +2,13 @@
 
 import secrets
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from collections_app import identifiers
 from recognition.results import Box, Pose, Quality
 from tenants.scope import TenantOwned, random_id
 
@@ -20,6 +21,28 @@ def new_uuid() -> str:
 def new_node() -> str:
     """Return 16 random hex digits (decision N6: unguessable and unique over all tenants)."""
     return secrets.token_hex(8)
+
+
+class KeyField(models.CharField):  # type: ignore[type-arg]  # generic to the type checker only
+    """What the identifier in another field is compared by, kept beside it (collections_app.identifiers)."""
+
+    def __init__(self, *args: Any, of: str = "", **kwargs: Any) -> None:  # noqa: ANN401 -- a field's
+        """Keep whose key it is."""
+        self._of = of
+        super().__init__(*args, **{"max_length": identifiers.LONGEST, "editable": False, "default": "", **kwargs})
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:  # noqa: FBT001 -- Django's signature
+        """Make the key, unless the row has one that is its own."""
+        text, key = getattr(model_instance, self._of), getattr(model_instance, self.attname)
+        if key not in identifiers.keys(text):
+            key = identifiers.comparison_key(text)
+            setattr(model_instance, self.attname, key)
+        return str(key)
+
+    def deconstruct(self) -> Any:  # noqa: ANN401 -- Django's signature
+        """Be a plain column to migrations."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
 
 
 MOST_FACES = 100_000_000  # that a collection may be let grow to
@@ -61,6 +84,7 @@ class Collection(TenantOwned):
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     name = models.CharField(max_length=255)
+    name_key = KeyField(of="name")
     description = models.CharField(max_length=1000, blank=True)
     node = models.CharField(max_length=16, unique=True, default=new_node, editable=False)
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE, editable=False)
@@ -88,10 +112,13 @@ class Collection(TenantOwned):
 
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["tenant", "name"], condition=Q(state="active"), name="collection_name_of_tenant"
+                fields=["tenant", "name_key"], condition=Q(state="active"), name="collection_name_of_tenant"
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["tenant", "name"], name="collection_by_name")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "name"], name="collection_by_name"),
+            models.Index(fields=["tenant", "name_key"], name="collection_by_key"),
+        ]
 
     def __str__(self) -> str:
         """Name it."""
@@ -118,6 +145,7 @@ class Person(TenantOwned):
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="people", db_index=False)
     reference = models.CharField(max_length=255)
+    reference_key = KeyField(of="reference")
     external_id = models.CharField(max_length=255, blank=True)
     name = models.CharField(max_length=255, blank=True)
     age = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -130,7 +158,7 @@ class Person(TenantOwned):
         """A reference names one person of a collection."""
 
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["collection", "reference"], name="person_reference"),
+            models.UniqueConstraint(fields=["collection", "reference_key"], name="person_reference"),
         ]
         indexes: ClassVar = [  # a list of people is read from its index alone, whatever part of a name is looked for
             models.Index(fields=["collection", "created_at", "id", "name", "reference"], name="person_listing"),
@@ -139,6 +167,27 @@ class Person(TenantOwned):
     def __str__(self) -> str:
         """Name the person."""
         return self.name or self.reference
+
+
+class BarredReference(TenantOwned):
+    """Somebody who is not to be enrolled in a collection, by the caller's own id for the person."""
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="do_not_enrol", db_index=False)
+    reference = models.CharField(max_length=255)
+    reference_key = KeyField(of="reference")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """A reference is on a list once."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["collection", "reference_key"], name="barred_reference"),
+        ]
+
+    def __str__(self) -> str:
+        """Name its row; the reference is the caller's."""
+        return str(self.pk)
 
 
 class Face(TenantOwned):

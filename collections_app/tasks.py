@@ -18,7 +18,16 @@ from django.utils import timezone
 
 from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
-from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt, SearchRecord
+from collections_app.models import (
+    BarredReference,
+    Collection,
+    Face,
+    HealthReport,
+    KeyedRequest,
+    Person,
+    Receipt,
+    SearchRecord,
+)
 from recognition import packs
 from recognition.index import pgvector, store
 from recognition.index.lease import Lease
@@ -61,6 +70,7 @@ def purge_collection(collection_id: int) -> None:
             Embedding.everywhere.filter(face_id__in=batch).delete()
             Face.everywhere.filter(pk__in=batch).delete()
     Person.everywhere.filter(collection_id=collection_id).delete()
+    BarredReference.everywhere.filter(collection_id=collection_id).delete()
     pgvector.drop_graphs([collection_id])
     Gallery.everywhere.filter(collection_id=collection_id).delete()
     for receipt in Receipt.everywhere.select_related("tenant").filter(collection_id=collection_id, completed_at=None):

@@ -1,5 +1,6 @@
 """One OpenAPI document for each dialect, with Swagger UI and ReDoc from packaged files."""
 
+from django.conf import settings
 from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
@@ -34,7 +35,7 @@ def _pages(dialect: str) -> list[URLPattern]:
         "TITLE": title,
         "DESCRIPTION": _NATIVE if dialect == "native" else vendors,
         "VERSION": "1.0",
-        "SERVERS": [{"url": prefix}],
+        "SERVERS": [{"url": f"{settings.URL_PREFIX}{prefix}"}],
         "APPEND_COMPONENTS": {"securitySchemes": {name: scheme for way in ways for name, scheme in way.items()}},
         "SECURITY": [{name: [] for name in way} for way in ways],  # one of these, and all that it names
     }

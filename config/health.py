@@ -16,7 +16,7 @@ logger = logging.getLogger("faceplane.health")
 def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Answer the probes by whatever name and scheme: who watches a process may know no more than its address."""
     views = {"/healthz": alive, "/readyz": ready}
-    return lambda request: views.get(request.path, get_response)(request)
+    return lambda request: views.get(request.path_info, get_response)(request)
 
 
 @never_cache

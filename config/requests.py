@@ -1,6 +1,7 @@
 """One log line a request, and the request's id wherever something is logged.
 
-The line never holds a path's credentials, a body, an image or a vector: it names the route, not the URL.
+Of a refusal it holds the code and the reason. It never holds a path's credentials, a body, an image or a vector: it
+names the route, not the URL.
 """
 
 import logging
@@ -38,6 +39,19 @@ def _address(request: HttpRequest) -> str:
     return heard[-proxies] if 0 < proxies <= len(heard) else str(request.META.get("REMOTE_ADDR", ""))
 
 
+def without_prefix(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Take the path of PUBLIC_URL from a request's, where no proxy did: the URL configuration does not have it."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        prefix = settings.FORCE_SCRIPT_NAME or ""
+        if prefix and (request.path_info == prefix or request.path_info.startswith(f"{prefix}/")):
+            request.path_info = request.path_info.removeprefix(prefix) or "/"
+            request.path = prefix + request.path_info
+        return get_response(request)
+
+    return answer
+
+
 class Unforeseen(logging.Filter):
     """Of what Django says of requests, let through the exceptions that nobody foresaw, without the path."""
 
@@ -72,6 +86,7 @@ class RequestLog:
                     "method": request.method,
                     "route": match.route if match else None,
                     "status": response.status_code,
+                    **request.META.get("faceplane.refusal", {}),
                     "milliseconds": round((time.perf_counter() - started) * 1000, 1),
                 },
             )

@@ -6,11 +6,13 @@ No variable is needed to start: the defaults are SQLite, files on disk and a que
 import hashlib
 import os
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from celery.schedules import crontab
+from django.core.mail.utils import DNS_NAME
 
 from config import env
 from config.files import storage_at
@@ -19,8 +21,7 @@ from config.secrets import generated, printed
 os.umask(0o077)  # what any of our processes writes, no other user of the host reads
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR = env.kept_folder("DATA_DIR", BASE_DIR / "var")
 MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
 FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # where install_models looks before it asks a registry
 
@@ -57,7 +58,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "django_otp",
-    "django_otp.plugins.otp_totp",
     "heroicons",
     "js_lib_bootstrap5",
     "tenants",
@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.requests.without_prefix",
     "config.requests.RequestLog",
     "config.deadlines.DatabaseAway",
     "config.health.probes",  # before host and scheme are looked at
@@ -137,7 +138,6 @@ STORAGES = {
     "default": storage_at(STORAGE_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 
@@ -201,6 +201,8 @@ MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
 STRANGER_BYTES = 60_000  # of a body whose sender may be anybody; the web server waits for it without a thread
 # Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
+# Networks of one's own in which webhooks and images by URL may lie, with HTTPS too: 10.0.0.0/8:443,10.1.2.3:8080
+ALLOWED_NETWORKS = env.networks("ALLOWED_NETWORKS")
 
 # --- erasure and delivery ---
 # How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
@@ -248,6 +250,15 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Behind TLS set HTTPS=true; the plain default lets a newcomer reach http://localhost.
 HTTPS = env.flag("HTTPS", default=False)
+# Where people reach us, for the links in letters and invitations: never what a request's Host says.
+_host = next((host.lstrip("*.") for host in ALLOWED_HOSTS), "") or "localhost"
+_port = env.text("BIND", "127.0.0.1:8000").rpartition(":")[2]
+PUBLIC_URL = env.url("PUBLIC_URL", f"https://{_host}" if HTTPS else f"http://{_host}:{_port}")
+# Everything lies under the path of PUBLIC_URL; a proxy may pass it on or take it away.
+URL_PREFIX = urlsplit(PUBLIC_URL).path.rstrip("/")
+FORCE_SCRIPT_NAME = URL_PREFIX or None
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = URL_PREFIX or "/"
+STATIC_URL = f"{URL_PREFIX}/static/"
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
@@ -279,6 +290,8 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "tenants.sessions"
 
 # --- people: the console's members and the operator ---
 LOGIN_URL = "console:login"
@@ -290,6 +303,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "next", "csrfmiddlewaretoken"]  # not in its table; passwords never are
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [
@@ -317,11 +331,13 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"
+# Django would ask DNS for this host's full name, for each letter's id and for its greeting to the mail server.
+DNS_NAME._fqdn = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # noqa: SLF001 -- no setting says it
 
 UNFOLD = {
     "SITE_TITLE": "Faceplane",
     "SITE_HEADER": "Faceplane operator",
-    "SITE_URL": "/console/",
+    "SITE_URL": f"{URL_PREFIX}/console/",
     "COLORS": {  # the console's accent
         "primary": {
             "50": "#f0faf8",

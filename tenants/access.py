@@ -121,11 +121,11 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
     """
     if "\0" in key_id:  # PostgreSQL cannot even be asked for it
         raise UnknownKey
-    key = ApiKey.everywhere.select_related("tenant").filter(pk=key_id).first()
+    key = ApiKey.everywhere.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key_id).first()
     now = timezone.now()
     if not keys.opens(key, secret, now) or key is None:
         raise UnknownKey
-    if key.revoked_at and key.revoked_at <= now:
+    if key.revoked_at:
         raise RevokedKey
     if key.expires_at and key.expires_at <= now:
         raise ExpiredKey
@@ -149,9 +149,13 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
 
 
 def _limits(key: ApiKey) -> Iterator[Limit]:
-    """Yield what limits a call with the key; minutes first, so that what is too fast does not use the day up."""
+    """Yield what limits a call with the key: its own limits, those of the keys it comes from, the tenant's.
+
+    Minutes first, so that what is too fast does not use the day up.
+    """
+    limited = [*((one.pk, one) for one in key.lineage()), (f"tenant {key.tenant_id}", key.tenant)]
     for seconds, name in ((Limit.MINUTE, "requests_per_minute"), (Limit.DAY, "calls_per_day")):
-        for subject, row in ((key.pk, key), (f"tenant {key.tenant_id}", key.tenant)):
+        for subject, row in limited:
             most = getattr(row, name)
             if most is not None:
                 yield Limit(subject, seconds, most)

@@ -15,7 +15,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from tenants import audit
 from tenants.access import Caller, system
 from tenants.lifecycle import create_tenant
-from tenants.models import ApiKey, AuditEntry, Member, Tenant
+from tenants.models import ApiKey, AuditEntry, Authenticator, Member, Tenant
 
 _LONGEST_ACTOR = 64
 
@@ -51,6 +51,18 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unt
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """An account is shut, not deleted: the logs name it, and its places go by their own entries."""
         return False
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnly):
+    """Who has a second factor, without its secret; the operator takes away what somebody lost."""
+
+    list_display = ("user", "confirmed", "created_at", "last_used_at")
+    fields = ("user", "confirmed", "created_at", "last_used_at")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401
+        """As Django grants it."""
+        return bool(request.user.has_perm("tenants.delete_authenticator"))
 
 
 @admin.register(Tenant)

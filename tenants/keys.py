@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from django.utils import timezone
+
 from tenants.models import ApiKey, Tenant
 
 PREFIX = "fp_"
@@ -45,16 +47,18 @@ def split(token: str) -> tuple[str, str]:
 
 
 def opens(key: ApiKey | None, secret: str, now: datetime) -> bool:
-    """Tell whether the secret is the key's, or the one before it while a rotation overlaps.
+    """Tell whether the secret is the key's, or one before it while a rotation overlaps.
 
     Works as long for a key that is not there, for a wrong secret and for a right one.
     """
     given = secret_hash(secret)
-    current = hmac.compare_digest(given, bytes(key.secret_hash) if key else _NO_HASH)
-    overlaps = key is not None and key.previous_until is not None and key.previous_until > now
-    before = key.previous_hash if key and overlaps else None
-    previous = hmac.compare_digest(given, bytes(before) if before else _NO_HASH)
-    return key is not None and (current or previous)
+    known = [bytes(key.secret_hash), *map(bytes.fromhex, overlapping(key, now))] if key else [_NO_HASH]
+    return sum(hmac.compare_digest(given, one) for one in known) > 0
+
+
+def overlapping(key: ApiKey, now: datetime) -> dict[str, str]:
+    """Return the secrets before the present one that still open the door, as they are kept."""
+    return {hashed: until for hashed, until in key.previous if datetime.fromisoformat(until) > now}
 
 
 def admits(key: ApiKey, address: str) -> bool:
@@ -80,8 +84,9 @@ def issue(
     expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
     calls_per_day: int | None = None,
+    parent: ApiKey | None = None,
 ) -> IssuedKey:
-    """Make a key; its secret is in the answer and nowhere else."""
+    """Make a key, by hand or with another key; its secret is in the answer and nowhere else."""
     secret = _new_secret()
     key = ApiKey(
         id=PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower(),
@@ -94,17 +99,23 @@ def issue(
         expires_at=expires_at,
         requests_per_minute=requests_per_minute,
         calls_per_day=calls_per_day,
+        parent=parent,
     )
     key.save(force_insert=True)
     return IssuedKey(key, secret)
 
 
 def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
-    """Give the key a new secret under its old id; the secret before it still opens the door until `keep_until`."""
+    """Give the key a new secret under its old id; the secret before it still opens the door until `keep_until`.
+
+    Secrets that were kept by earlier rotations stay as long as was said then; without `keep_until` none stays.
+    """
     secret = _new_secret()
-    key.previous_hash, key.previous_until = (key.secret_hash, keep_until) if keep_until else (None, None)
-    key.secret_hash = secret_hash(secret)
-    key.save(update_fields=["secret_hash", "previous_hash", "previous_until"])
+    kept = overlapping(key, timezone.now()) if keep_until else {}
+    if keep_until:
+        kept[bytes(key.secret_hash).hex()] = keep_until.isoformat()
+    key.previous, key.secret_hash = list(kept.items()), secret_hash(secret)
+    key.save(update_fields=["secret_hash", "previous"])
     return IssuedKey(key, secret)
 
 

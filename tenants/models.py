@@ -1,10 +1,12 @@
 """Tenants, their members, keys and audit entries."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django_otp.models import Device, ThrottlingMixin, TimestampMixin
 
 from tenants.scope import TenantOwned, random_id
 
@@ -68,6 +70,21 @@ class Member(TenantOwned):
         return f"{self.user} ({self.role})"
 
 
+class Authenticator(TimestampMixin, ThrottlingMixin, Device):  # type: ignore[misc]  # untyped
+    """A person's authenticator app, its seed wrapped by a master key: people are no tenant's (tenants.authenticators).
+
+    `last_t` is the time step of the last code taken, so that a code serves once; `drift` the steps its clock is off.
+    """
+
+    wrapped_seed = models.BinaryField(editable=False)
+    drift = models.SmallIntegerField(default=0)
+    last_t = models.BigIntegerField(default=-1)
+
+    def get_throttle_factor(self) -> int:
+        """Have a wrong code make the next try wait 1 second, then 2, 4, 8."""
+        return 1
+
+
 class Invitation(TenantOwned):
     """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256.
 
@@ -97,15 +114,19 @@ class Invitation(TenantOwned):
 class ApiKey(TenantOwned):
     """A credential for programs. The secret is known only as a SHA-256 (tenants.keys).
 
-    While a rotation overlaps, the secret before opens the door as well, until `previous_until`.
+    While rotations overlap, each secret of `previous`, a SHA-256 in hexadecimal beside a time in ISO 8601, opens the
+    door until then. `parent` is the key that made this one: its limits count this one's calls too.
     """
+
+    GENERATIONS: ClassVar[int] = 4
+    ANCESTORS: ClassVar[str] = "parent__parent__parent"  # as many as there may be, for one query of them all
 
     id = models.CharField(primary_key=True, max_length=24, editable=False)
     name = models.CharField(max_length=100)
     secret_hash = models.BinaryField(max_length=32, editable=False)
     scopes = models.JSONField(default=list)
-    previous_hash = models.BinaryField(max_length=32, null=True, editable=False)
-    previous_until = models.DateTimeField(null=True, editable=False)
+    previous = models.JSONField(default=list, editable=False)
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, editable=False, related_name="issued")
     collections = models.JSONField(null=True, blank=True, help_text="Ids of the collections it reaches; null: all.")
     networks = models.JSONField(default=list, blank=True, help_text="Networks it may be used from; empty: any.")
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
@@ -123,6 +144,13 @@ class ApiKey(TenantOwned):
     def __str__(self) -> str:
         """Name the key, never its secret."""
         return f"{self.name} ({self.id})"
+
+    def lineage(self) -> Iterator["ApiKey"]:
+        """Yield the key, the key that made it, and so on."""
+        key: ApiKey | None = self
+        while key is not None:
+            yield key
+            key = key.parent
 
 
 class Allowance(models.Model):

@@ -10,6 +10,7 @@ from tenants import audit, limits
 from tenants.access import system
 from tenants.models import Invitation, Tenant
 from tenants.queue import apart
+from tenants.sessions import SessionStore
 
 logger = logging.getLogger("faceplane.tasks")
 
@@ -31,6 +32,7 @@ def verify_audits() -> None:
 
 @shared_task
 def forget() -> None:
-    """Delete invitations that are past their time, taken or not, and what was counted in windows that are."""
+    """Delete invitations that are past their time, taken or not, sessions that are, and counts of windows that are."""
     Invitation.everywhere.filter(expires_at__lte=timezone.now()).delete()
+    SessionStore.clear_expired()
     limits.forget()

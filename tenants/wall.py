@@ -45,14 +45,15 @@ _outside = EVERYBODY  # what a session says while nothing else was said
 _said: ContextVar[str | None] = ContextVar("wall", default=None)
 
 
-def raised(app_label: str) -> RunPython:
-    """Return the migration's step that gives each tenant-owned table of the app its policy."""
+def raised(app_label: str, *names: str) -> RunPython:
+    """Return the migration's step that gives each tenant-owned table of the app, or each named one, its policy."""
 
     def forward(apps: Apps, schema: BaseDatabaseSchemaEditor) -> None:
         if schema.connection.vendor != "postgresql":
             return
         for model in apps.get_app_config(app_label).get_models():
-            if any(field.name == "tenant" for field in model._meta.fields):
+            owned = any(field.name == "tenant" for field in model._meta.fields)
+            if owned and (not names or model._meta.model_name in names):
                 schema.execute(_RAISE.format(table=schema.quote_name(model._meta.db_table)))
 
     return RunPython(forward, RunPython.noop)

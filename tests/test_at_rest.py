@@ -4,13 +4,18 @@ import base64
 import contextlib
 import json
 import os
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -22,6 +27,7 @@ from tests.processes import call, environment, manage, sqlite, web_server
 
 PEOPLE = ("macron_2025", "ardern_2018", "obama", "sunak")
 INVITED = "/account/invitation/an-invitation-that-is-still-open/"
+PASSWORD = "correct horse battery"  # noqa: S105 -- of a person who exists for a minute
 WINDOW = 24  # bytes of a vector or an image that do not repeat by chance
 
 
@@ -53,6 +59,7 @@ def _used(folder: Path) -> Path:
     manage(env, "migrate", "--verbosity", "0")
     manage(env, "create_tenant", "acme")
     manage(env, "create_collection", "acme", "people", "--images", "original")
+    manage(env, "collectstatic", "--noinput", "--verbosity", "0")
     shown = manage(env, "issue_key", "acme")
     key = {"x-api-key": next(word for word in shown.split() if word.startswith("fp_") and "." in word)}
     (folder / "key").write_text(key["x-api-key"])
@@ -75,12 +82,78 @@ def _used(folder: Path) -> Path:
                 urllib.request.urlopen(urllib.request.Request(url + INVITED, b"", {"Host": host}))  # noqa: S310
             with refused.value:
                 assert refused.value.code == status
+        (folder / "handed").write_text(json.dumps(_handed(env, url)))
         manage(env, "shell", "-c", "from collections_app.tasks import purge_due; purge_due.delay()")
         manage(env, "sendtestemail", "somebody@example.com")
+    shutil.rmtree(folder / "data" / "static", ignore_errors=True)  # the code's files, for everybody
     live, copy = sqlite3.connect(folder / "data" / "faceplane.sqlite3"), sqlite3.connect(folder / "backup.db")
     with contextlib.closing(live), contextlib.closing(copy):
         live.backup(copy)
     return folder
+
+
+def _handed(env: dict[str, str], url: str) -> dict[str, str]:
+    """Join by an invitation, add an authenticator, follow a password's link; return each secret that was handed out."""
+    host = "http://localhost:8000"
+    offered = manage(env, "create_tenant", "globex", "--owner", "owner@example.com").split()[-1]
+    waiting = manage(env, "create_tenant", "initech", "--owner", "other@example.com").split()[-1]
+    person, forgetful = Browser(url), Browser(url)
+    person.get(offered.removeprefix(host))
+    person.post("/account/invitation/", username="owner", password1=PASSWORD, password2=PASSWORD)
+    seed = re.search(r"<code>([A-Z2-7]{32})</code>", person.get("/account/authenticator/"))
+    assert seed
+    Browser(url).get(waiting.removeprefix(host))
+    guess = {"username": "owner", "password": "a guess", "next": waiting.removeprefix(host)}
+    forgetful.post("/account/login/", **guess)
+    forgetful.post("/account/forgotten/", email="owner@example.com")
+    letter = _letter(Path(env["DATA_DIR"], "mail"))
+    renewing = re.search(r"http://localhost:\d+(/account/forgotten/\S+/(\S+)/)", letter)
+    assert renewing
+    forgetful.get(renewing[1])
+    return {
+        "session": person.cookie("sessionid"),
+        "seed": seed[1],
+        "invitation": waiting.split("/")[-2],
+        "taken invitation": offered.split("/")[-2],
+        "password's token": renewing[2],
+        "session with a token": forgetful.cookie("sessionid"),
+    }
+
+
+def _letter(folder: Path) -> str:
+    """Wait for the letter, which is sent behind the answer, and return it."""
+    ends = time.monotonic() + 30
+    while True:
+        for file in folder.glob("*.log"):
+            if (text := file.read_text()).count("/account/forgotten/") and text.endswith("\n"):
+                return text
+        assert time.monotonic() < ends, "no letter came"
+        time.sleep(0.1)
+
+
+class Browser:
+    """A person's browser: it keeps cookies, and sends a page's token with its form."""
+
+    def __init__(self, url: str) -> None:
+        """Open it."""
+        self._url, self._jar = url, CookieJar()
+        self._http = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._jar))
+
+    def get(self, path: str) -> str:
+        """Return a page."""
+        with self._http.open(self._url + path, timeout=60) as answer:
+            return str(answer.read().decode())
+
+    def post(self, path: str, **fields: str) -> None:
+        """Send the page's form."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(path))
+        assert token
+        body = urlencode({**fields, "csrfmiddlewaretoken": token[1]}).encode()
+        self._http.open(self._url + path, body, timeout=60).close()
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie's value."""
+        return next(str(cookie.value) for cookie in self._jar if cookie.name == name)
 
 
 def _needles() -> Iterator[tuple[str, bytes]]:
@@ -131,6 +204,32 @@ def test_no_usable_key_lies_in_the_database_or_the_logs(installation: Path) -> N
     secret = (installation / "key").read_text().partition(".")[2].encode()
     places = [path for path in installation.rglob("*") if path.is_file() and path.name != "key"]
     assert [path.name for path in places if secret in path.read_bytes()] == []
+
+
+def test_a_stolen_database_is_no_login(installation: Path) -> None:
+    """Number 9 of the hardening: database, its log, backup, queue and logs hold no session, seed, invitation or token.
+
+    The letter itself lies in a file, since no mail server is named; its folder is the operator's mailbox.
+    """
+    handed = json.loads((installation / "handed").read_text())
+    seed = base64.b32decode(handed["seed"])
+    needles = {what: secret.encode() for what, secret in handed.items()}
+    needles |= {"raw seed": seed, "seed in hexadecimal": seed.hex().encode(), "seed in base64": base64.b64encode(seed)}
+    places = [path for path in installation.rglob("*") if path.is_file() and path.name not in {"handed", "key"}]
+    read = {path.name: path.read_bytes() for path in places if "mail" not in path.parts}
+    assert {"faceplane.sqlite3", "backup.db", "web.log"} <= read.keys()
+    assert [(what, name) for what, needle in needles.items() for name, hay in read.items() if needle in hay] == []
+    with contextlib.closing(sqlite3.connect(installation / "backup.db")) as backup:
+        held = [base64.urlsafe_b64decode(data) for (data,) in backup.execute("SELECT session_data FROM django_session")]
+        (seeds,) = backup.execute("SELECT count(*) FROM tenants_authenticator").fetchone()
+        logged = "SELECT path_info FROM axes_accesslog UNION SELECT path_info FROM axes_accessattempt"
+        paths = {path for (path,) in backup.execute(logged)}
+    assert seeds == 1
+    assert paths == {"/account/invitation/", "/account/login/"}
+    assert len(held) >= 3
+    assert [
+        name for name in (b"_auth_user_id", b"_password_reset_token", b"invitation") for data in held if name in data
+    ] == []
 
 
 def test_no_path_with_a_secret_in_it_is_logged(installation: Path) -> None:

@@ -6,6 +6,7 @@ answer to somebody else's id as it answers to one that nobody has, byte for byte
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -133,12 +134,13 @@ BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
 }
 # Where the dialect's body does not fit.
 OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
-    "PATCH api/v1/collections/<str:collection>/people/<str:person>": lambda _: {"name": "x"},
-    "PATCH api/v1/collections/<str:collection>": lambda _: {"description": "x"},
-    "POST api/v1/collections/<str:collection>/faces": lambda _: {"image": IMAGE},
-    "POST api/v1/collections/<str:collection>/people/<str:person>/merge": lambda ids: {"other": ids.other},
-    "POST api/v1/collections/<str:collection>/people": lambda ids: {"faces": [ids.face]},
-    "POST api/v1/collections/<str:collection>/people/<str:person>/faces": lambda ids: {"faces": [ids.face]},
+    "PATCH api/v1/collections/<name:collection>/people/<name:person>": lambda _: {"name": "x"},
+    "PATCH api/v1/collections/<name:collection>": lambda _: {"description": "x"},
+    "POST api/v1/collections/<name:collection>/faces": lambda _: {"image": IMAGE},
+    "POST api/v1/collections/<name:collection>/people/<name:person>/merge": lambda ids: {"other": ids.other},
+    "POST api/v1/collections/<name:collection>/people": lambda ids: {"faces": [ids.face]},
+    "POST api/v1/collections/<name:collection>/people/<name:person>/faces": lambda ids: {"faces": [ids.face]},
+    "POST api/v1/collections/<name:collection>/do-not-enrol": lambda _: {"reference": "x"},
     "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
     "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
     "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
@@ -162,9 +164,11 @@ def ask(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
     path = "/" + endpoint.route.replace("<str:app_key>", issued.key.pk)
     path = path.replace("<str:group>", ids.collection)
     for field in fields(ids):
-        path = path.replace(f"<str:{field.name}>", getattr(ids, field.name))
+        path = re.sub(f"<(str|name):{field.name}>", getattr(ids, field.name), path)
     assert "<" not in path, f"{endpoint}: say in Ids what its parameter is"
     body = OWN_BODIES.get(str(endpoint), BODIES[via])(ids)
+    if via == "native":  # it refuses what it does not know
+        body = {name: body[name] for name in getattr(endpoint.view, endpoint.method).takes.body or () if name in body}
     query = {name: body[name] for name in ("collectionId", "faceId", "page", "limit", "threshold") if name in body}
     if endpoint.method in {"get", "delete"} or via == "nhn":
         path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
@@ -279,6 +283,7 @@ def _says_no(answer: Any) -> bool:
 
 
 def _takes_an_inner_id(endpoint: Endpoint) -> bool:
-    names = {f"<str:{kind}>" for kind in ("person", "face", "receipt", "job", "search", "webhook", "delivery", "key")}
+    kinds = ("person", "reference", "face", "receipt", "job", "search", "webhook", "delivery", "key")
+    names = {f":{kind}>" for kind in kinds}
     bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
     return any(name in endpoint.route for name in names) or str(endpoint) in bodies

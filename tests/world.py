@@ -14,6 +14,7 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from collections_app.operations.collections import create_collection
+from collections_app.operations.do_not_enrol import bar
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.people import PersonDetails
@@ -57,6 +58,7 @@ class Ids:
     delivery: str
     search: str
     key: str
+    reference: str
 
 
 def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
@@ -72,9 +74,10 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     enrol_face(caller, collection=name, image=portrait("macron_2014"), person=other)
     delivery = hook.deliveries.get()
     search = search_by_face(caller, collection=name, face=face.uuid, limit=1).record
+    bar(caller, collection=name, reference=f"r-{name}")
     erased = (receipt.uuid, f"erasure-{receipt.uuid}")
     told = (str(hook.pk), str(delivery.pk), search.uuid)
-    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk)
+    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk, f"r-{name}")
 
 
 def missing() -> Ids:
@@ -83,4 +86,4 @@ def missing() -> Ids:
     face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
     erased = (receipt, f"erasure-{receipt}")
     told = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
-    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, *told, key)
+    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, *told, key, f"r-{word}")

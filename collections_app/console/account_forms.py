@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from django import forms
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +44,29 @@ class CodeForm(forms.Form):
         kwargs["label_suffix"] = ""
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs["class"] = "form-control fp-code"
+
+
+class PasswordForm(forms.Form):
+    """One's password once more; wrong ones count as at the sign-in (django-axes)."""
+
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        """Keep who is asked."""
+        super().__init__(*args, **kwargs)
+        self._request = request
+
+    def clean_password(self) -> str:
+        """Check it."""
+        password: str = self.cleaned_data["password"]
+        name = self._request.user.get_username()
+        if authenticate(self._request, username=name, password=password) is None:
+            raise forms.ValidationError(_("This is not your password."))
+        return password
 
 
 class ForgottenForm(PasswordResetForm):

@@ -19,6 +19,7 @@ from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
 from collections_app.operations import pictures
+from collections_app.reasons import reason
 from tenants import access, wall
 from tenants.access import Caller, Scope
 
@@ -80,10 +81,15 @@ class ConsoleView(View):
 
     def refused(self, error: Exception) -> HttpResponse:
         """Say what went wrong: to htmx in a fragment, else on a page."""
-        status, sentence = explain(error)
+        status, sentence = self.explained(error)
         if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
             return self.page(status, "console/_refused.html", sentence=sentence)
         return self.page(status, "console/refused.html", sentence=sentence)
+
+    def explained(self, error: Exception) -> tuple[int, str]:
+        """Return the status and the sentence of an error; the request's line in the log holds its reason."""
+        self.request.META["faceplane.refusal"] = {"code": type(error).__name__, "reason": reason(error)}
+        return explain(error)
 
     def done(self, sentence: str, name: str, **where: Any) -> HttpResponse:
         """Say that it is done, on the page to which this redirects."""
@@ -127,7 +133,7 @@ class FormView(ConsoleView):
             try:
                 return self.submit(form, **where)
             except FAMILIES as error:
-                status, sentence = explain(error)
+                status, sentence = self.explained(error)
                 form.add_error(None, sentence)
                 return self.show(form, status=status, **where)
         return self.show(form, status=400, **where)

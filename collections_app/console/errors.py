@@ -20,6 +20,12 @@ REASONS = {
     "cut_by_edge": gettext_lazy("cut by the edge of the image"),
     "low_confidence": gettext_lazy("hardly recognisable as a face"),
 }
+IMAGES = {"source": gettext_lazy("first image"), "target": gettext_lazy("second image")}
+UNITS = {
+    "bytes": gettext_lazy("bytes"),
+    "pixels": gettext_lazy("pixels"),
+    "side": gettext_lazy("pixels along its longer side"),
+}
 
 FAMILIES = (collections.CollectionsError, recognition.RecognitionError, tenants.TenantsError, ValidationError)
 
@@ -58,8 +64,9 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
         lambda _e: _("Nothing can be had from this address. It has to begin with http or https and to be public."),
     ),
     collections.ImageUrlTimeout: (400, lambda _e: _("The server at this address took too long.")),
-    collections.ImageRefused: (422, lambda e: explain(e.reason)[1]),
+    collections.ImageRefused: (422, lambda e: f"{IMAGES.get(e.which, e.which)}: {explain(e.reason)[1]}"),
     collections.ConsentRequired: (422, lambda _e: _("The collection asks for a reference to the person's consent.")),
+    collections.EnrolmentBarred: (409, lambda _e: _("This person is on the collection's do-not-enrol list.")),
     collections.ReceiptNotFound: (404, lambda _e: _("There is no such receipt.")),
     collections.SearchNotFound: (404, lambda _e: _("There is no such search.")),
     collections.WebhookNotFound: (404, lambda _e: _("There is no such webhook.")),
@@ -88,8 +95,20 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
             % {"score": e.score, "threshold": e.threshold}
         ),
     ),
-    recognition.ImageTooLarge: (413, lambda _e: _("The image is too large.")),
-    recognition.ImageTooSmall: (422, lambda _e: _("The image is too small.")),
+    recognition.ImageTooLarge: (
+        413,
+        lambda e: (
+            _("The image is too large: %(actual)d %(unit)s, at most %(limit)d are allowed.")
+            % {"actual": e.actual, "unit": UNITS[e.unit], "limit": e.limit}
+        ),
+    ),
+    recognition.ImageTooSmall: (
+        422,
+        lambda e: (
+            _("The image is too small: its shorter side has %(actual)d pixels, at least %(minimum)d are needed.")
+            % {"actual": e.actual, "minimum": e.minimum}
+        ),
+    ),
     recognition.UndecodableImage: (422, lambda _e: _("This file is not an image, or is damaged.")),
     recognition.UnsupportedFormat: (422, lambda e: _("Images in %(format)s are not accepted.") % {"format": e.format}),
     recognition.Busy: (503, lambda _e: _("Too many images are being looked at; try again in a moment.")),

@@ -1,6 +1,9 @@
 """What lists can be narrowed by. The queries come from operations, scoped already; nothing here names a model."""
 
+import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import django_filters as filters
@@ -8,6 +11,7 @@ from django import forms
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from collections_app import identifiers
 from collections_app.console.forms import DIALECTS, OUTCOMES, QUALITIES
 
 ORDERS = [("oldest", _("oldest first"))]
@@ -107,10 +111,14 @@ class SearchFilter(ConsoleFilter):
     outcome = filters.ChoiceFilter(label=_("Decision"), choices=OUTCOMES, empty_label=_("any"))
     since = DayFilter(label=_("From"), field_name="at")
     until = DayFilter(label=_("Until"), field_name="at", until=True)
-    collection = filters.CharFilter(label=_("Collection"), field_name="collection__name")
+    collection = filters.CharFilter(label=_("Collection"), method="of_collection")
     via = filters.ChoiceFilter(label=_("Through"), choices=DIALECTS, empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     request = filters.CharFilter(label=_("Request name"), field_name="request_name", lookup_expr="icontains")
+
+    def of_collection(self, searches: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Match the searches in collections of this name, deleted ones too."""
+        return searches.filter(collection__name_key__in=identifiers.keys(value))
 
 
 class PersonFilter(ConsoleFilter):
@@ -125,4 +133,7 @@ class PersonFilter(ConsoleFilter):
 
 
 def _called(people: QuerySet[Any], part: str) -> QuerySet[Any]:
-    return people.filter(Q(name__icontains=part) | Q(reference__icontains=part))
+    """Match by a part, composed or not: names are stored as they were sent."""
+    spelt = {part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))}
+    matches = (Q(name__icontains=one) | Q(reference__icontains=one) for one in spelt)
+    return people.filter(reduce(or_, matches))

@@ -8,6 +8,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.errors import REASONS
+from collections_app.identifiers import comparison_key
 
 OUTCOMES = [("match", _("match")), ("no_match", _("no match")), ("spoof", _("refused: liveness"))]
 KINDS = [
@@ -76,7 +77,9 @@ def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, Any]]) -> No
 class PolicyForm(ConsoleForm):
     """A collection's name and policy, in the operations' own names."""
 
-    name = forms.CharField(label=_("Name"), max_length=_LONGEST, help_text=_("Programs name the collection by it."))
+    name = forms.CharField(
+        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs name the collection by it.")
+    )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     similarity_threshold = forms.FloatField(
         label=_("Similarity threshold"),
@@ -122,7 +125,9 @@ class PolicyForm(ConsoleForm):
 class NewCollectionForm(ConsoleForm):
     """A collection to be."""
 
-    name = forms.CharField(label=_("Name"), max_length=_LONGEST, help_text=_("Programs name the collection by it."))
+    name = forms.CharField(
+        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs name the collection by it.")
+    )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     pack = forms.ChoiceField(
         label=_("Model pack"), help_text=_("Fixed for the life of the collection: templates of two packs never meet.")
@@ -149,7 +154,7 @@ class TypedNameForm(ConsoleForm):
     def clean_typed(self) -> str:
         """Refuse everything else."""
         typed: str = self.cleaned_data["typed"]
-        if typed != self._name:
+        if comparison_key(typed) != comparison_key(self._name):
             raise forms.ValidationError(_("This is not the name."))
         return typed
 
@@ -194,6 +199,15 @@ class MergeForm(ConsoleForm):
 
     other = forms.IntegerField(label=_("The other person"))
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
+
+
+class DoNotEnrolForm(ConsoleForm):
+    """Somebody who is not to be enrolled, or is to be again."""
+
+    reference = forms.CharField(
+        label=_("Reference"), max_length=_LONGEST, strip=False, help_text=_("Your own id for the person.")
+    )
+    change = forms.ChoiceField(choices=[("add", ""), ("remove", "")], initial="add", widget=forms.HiddenInput)
 
 
 class InviteForm(ConsoleForm):

@@ -69,3 +69,13 @@ class RotateForm(ConsoleForm):
         coerce=int,
         choices=[(24, _("another day")), (168, _("another week")), (0, _("not a moment longer"))],
     )
+
+
+class RevokeForm(ConsoleForm):
+    """What becomes of the keys that a key issued."""
+
+    issued = forms.ChoiceField(
+        label=_("The keys that it issued"),
+        choices=[("revoke", _("and the keys that it issued")), ("keep", _("keep the keys that it issued"))],
+        required=False,
+    )

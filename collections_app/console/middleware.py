@@ -21,7 +21,7 @@ def locale(get_response: Handler) -> Handler:
     translated = LocaleMiddleware(get_response)
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(_FOR_PEOPLE):
+        if request.path_info.startswith(_FOR_PEOPLE):
             answer: HttpResponseBase = translated(request)  # type: ignore[assignment]
             return answer  # type: ignore[return-value]
         return get_response(request)
@@ -33,7 +33,7 @@ def second_factor(get_response: Handler) -> Handler:
     """Send a person who has an authenticator, and has not yet shown its code in this session, to the page that asks."""
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(_FOR_PEOPLE) and request.user.is_authenticated:
+        if request.path_info.startswith(_FOR_PEOPLE) and request.user.is_authenticated:
             asked = {reverse("console:code"), reverse("console:logout"), reverse("console:language")}
             verified = request.user.is_verified()  # type: ignore[attr-defined]  # OTPMiddleware's
             if not verified and request.path not in asked and user_has_device(request.user):

@@ -14,9 +14,9 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, UnreadablePostError
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import APIException, ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,6 +24,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.utils.json import strict_constant
 from rest_framework.views import APIView
 
+from collections_app import reasons
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, usage, wall
@@ -33,6 +34,7 @@ logger = logging.getLogger("faceplane.dialects")
 # What a JSON body may be made of. A contract's longest list has 1,000 entries, its longest text 10,000 characters that
 # may all be commas, and its deepest object 3 levels.
 _MOST_PARTS, _MOST_LEVELS = 12_000, 16
+_LONGEST_REASON = 300
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 
 A = TypeVar("A")
@@ -70,6 +72,48 @@ class Json(JSONParser):
     ) -> Any:
         """Read it."""
         return read_json(stream.read())
+
+
+class Form(MultiPartParser):
+    """A form with files, of whose names nobody reads more than that they are there: they may be in any encoding."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Read it."""
+        return super().parse(_LegibleHeaders(stream), media_type, parser_context)  # type: ignore[arg-type]
+
+
+class _LegibleHeaders:
+    """A form's stream in which a part's header that is no UTF-8 has question marks: Django skips the part otherwise."""
+
+    _HEADER = re.compile(rb"^Content-Disposition:[^\r\n]*", re.IGNORECASE | re.MULTILINE)
+    _LONGEST = 1024
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        """Keep the stream, and a line's beginning until its rest has come."""
+        self._stream = stream
+        self._held = b""
+
+    def read(self, size: int) -> bytes:
+        """Return about as many bytes; none only at the end."""
+        while True:
+            read = self._stream.read(size)
+            chunk = self._held + read
+            line = chunk.rfind(b"\n") + 1
+            if not read or len(chunk) - line > self._LONGEST:
+                line = len(chunk)
+            chunk, self._held = chunk[:line], chunk[line:]
+            if chunk or not read:
+                return self._HEADER.sub(self._legible, chunk)
+
+    @staticmethod
+    def _legible(header: re.Match[bytes]) -> bytes:
+        try:
+            header[0].decode()
+        except UnicodeDecodeError:
+            return header[0].decode("ascii", "replace").replace("\ufffd", "?").encode()
+        return header[0]
 
 
 class DialectView(APIView):
@@ -146,6 +190,10 @@ class DialectView(APIView):
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
+        why = in_ascii(reason(exc))
+        if why:
+            response["X-Reason"] = why
+        self.request.META["faceplane.refusal"] = {"code": answer.code, "reason": why}
         wait = getattr(exc, "retry_after", None)
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
@@ -170,7 +218,24 @@ def problem(detail: Any, field: str = "") -> str:
         return problem(inner, field + step)
     if isinstance(detail, list):
         return problem(detail[0], field)
+    if getattr(detail, "code", "") == "invalid_choice":  # its own words repeat what was sent
+        detail = "is none of the choices"
     return f"{field}: {detail}" if field else str(detail)
+
+
+def reason(error: Exception) -> str:
+    """Say why something was refused: what, which input, how much was allowed; empty: nobody foresaw the error."""
+    if isinstance(error, ValidationError):
+        return problem(error.detail)
+    if isinstance(error, APIException):
+        return str(error.detail).rstrip(".")
+    return reasons.reason(error)
+
+
+def in_ascii(text: str) -> str:
+    """Write a sentence as a header may hold it, and a log's line: one line of printable ASCII, and not a long one."""
+    plain = text.encode("ascii", "backslashreplace").decode()
+    return "".join(one if one.isprintable() else " " for one in plain)[:_LONGEST_REASON]
 
 
 def read_json(body: bytes) -> Any:

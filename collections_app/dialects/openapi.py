@@ -23,6 +23,7 @@ from rest_framework import exceptions, serializers
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from collections_app import identifiers
 from collections_app.dialects.base import Answer, image_bytes
 
 _OK = 200
@@ -58,6 +59,35 @@ class Base64Image(serializers.CharField):
 
     def run_validators(self, value: Any) -> None:
         """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
+
+
+class Text(serializers.CharField):
+    """A name, which is stored and told as it was sent; control characters are refused."""
+
+    default_error_messages = {"unusable": "{problem}"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Keep the white space at its ends."""
+        super().__init__(max_length=identifiers.LONGEST, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Look at its characters."""
+        text: str = super().to_internal_value(data)
+        if wrong := self.problem(text):
+            self.fail("unusable", problem=wrong)
+        return text
+
+    def problem(self, text: str) -> str:
+        """Say what is wrong with it."""
+        return identifiers.text_problem(text)
+
+
+class Identifier(Text):
+    """A new collection's name, or the caller's own id of a person."""
+
+    def problem(self, text: str) -> str:
+        """Say what is wrong with it; an empty one is for the field to judge."""
+        return identifiers.problem(text) if text else ""
 
 
 class Always(serializers.Field[Any, Any, Any, Any]):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
+from collections_app import identifiers
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
 from collections_app.operations.collections import Node, find
@@ -81,7 +82,8 @@ def page_searches(
     caller.require(Scope.AUDIT)
     if after and place(after) is None:
         raise UnknownCursor
-    wanted = {"collection__name": collection, "outcome": outcome}
+    named = None if collection is None else identifiers.keys(collection)
+    wanted = {"collection__name_key__in": named, "outcome": outcome}
     records = browse_searches(caller).filter(**{name: value for name, value in wanted.items() if value is not None})
     return page_by_time(records, after, field="at", size=limit)
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.utils import timezone
 
-from collections_app import erasure, tasks
+from collections_app import erasure, identifiers, tasks
 from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
 from collections_app.models import Collection, Receipt
 from recognition import packs
@@ -67,10 +67,10 @@ def find(caller: Caller, collection: str | Node) -> Collection:
         raise CollectionNotFound(name)
     if isinstance(collection, Node):
         return _reachable(caller, name, theirs.filter(node=name))
-    ours = as_id(name)
+    ours = as_id(identifiers.comparison_key(name))
     if ours is not None and (same := theirs.filter(pk=ours)).exists():
         return _reachable(caller, name, same)
-    return _reachable(caller, name, theirs.filter(name=name))
+    return _reachable(caller, name, theirs.filter(name_key__in=identifiers.keys(name)))
 
 
 def lock(home: Collection) -> Gallery:
@@ -92,6 +92,7 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     As in a search, the threshold may be a cosine by the pack's name.
 
     Raises:
+        InvalidRequest: no collection can be called so.
         ReachTooNarrow: the caller reaches some collections only, and a new one is none of them.
         CollectionExists: the tenant has a living collection of that name.
         QuotaExceeded: the tenant has as many collections as it may.
@@ -99,6 +100,7 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
+    identifiers.check("name", name)
     policy.setdefault("similarity_threshold", packs.get(pack).similarity.threshold_for(DEFAULT_FALSE_MATCH_RATE))
     collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy, pack))
     collection.full_clean(validate_unique=False, validate_constraints=False)
@@ -161,6 +163,8 @@ def update_collection(
     """Change a collection's name or policy, its ids stay; as in a search, the threshold may go by the pack.
 
     Raises:
+        InvalidRequest: no collection can be called so.
+        ReachTooNarrow: a new name, and the caller reaches some collections only: a refusal would tell of the others'.
         CollectionExists: the tenant has another living collection of that name.
         django.core.exceptions.ValidationError: a value is out of its bounds.
     """
@@ -168,13 +172,17 @@ def update_collection(
     home = find(caller, collection)
     wanted = _known(policy, home.pack) | ({} if name is None else {"name": name})
     after = {field: value for field, value in wanted.items() if value != getattr(home, field)}
+    if "name" in after:
+        caller.require_whole_tenant()
     before = {field: getattr(home, field) for field in after}
+    if "name" in after:
+        identifiers.check("name", after["name"])
     for field, value in after.items():
         setattr(home, field, value)
     home.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
-            home.save(update_fields=list(after))
+            home.save(update_fields=[*after, "name_key"])
             if "name" in after:
                 audit.record(caller, "collection.renamed", home, before=before.pop("name"), after=after.pop("name"))
             if after:
@@ -210,8 +218,9 @@ def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
 
 
 def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:
-    """Prefer the living one; a deleted one is worth its own error."""
-    order = ("state", "-deleted_at")  # "active" sorts before "deleted"
+    """Prefer the living one, and of two the one that is spelt so; a deleted one is worth its own error."""
+    spelt = Case(When(name=name, then=Value(0)), default=Value(1), output_field=IntegerField())
+    order = ("state", spelt, "-deleted_at")  # "active" sorts before "deleted"
     found = caller.within(candidates, "pk").select_related("tenant", "gallery__tenant").order_by(*order).first()
     if found is None:
         raise CollectionNotFound(name)

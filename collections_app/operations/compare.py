@@ -59,12 +59,12 @@ def compare(
 
     Raises:
         ImageRefused: the "source" or the "target" cannot be used, and why.
-        NoFace: the source has none. A target without faces is an answer, not an error (decision H17).
+        It cannot, too, where the source shows no face; a target without faces is an answer (decision H17).
     """
     caller.require(Scope.SEARCH)
     first = _seen(caller, "source", source, pack=pack, limits=limits, embed=1)
     if not first.faces:
-        raise NoFace
+        raise ImageRefused("source", NoFace())
     second = _seen(caller, "target", target, pack=pack, limits=limits)
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
     return Comparison(first, second, tuple(sorted(cosines, key=lambda pair: -pair[1])), pack)

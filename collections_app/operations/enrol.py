@@ -16,6 +16,7 @@ from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFac
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, Person, new_uuid
 from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
 from recognition.decode import DEFAULT_LIMITS, ImageLimits
@@ -83,12 +84,13 @@ def enrol_face(
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
-        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired: the policy said no.
+        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired, EnrolmentBarred: the policy said no.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_consent(home, consent)
+    refuse_barred(home, person.reference)
     shot = _portrait(home, load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes), limits, largest=largest)
     return _store(caller, home, [shot], person=person, consent=consent, settle=settle)[0]
 
@@ -108,12 +110,13 @@ def enrol_person(
 
     Raises:
         ImageRefused: one of the images shows no face, is none, or the policy said no to it.
-        DuplicateFace: the policy said no.
+        DuplicateFace, EnrolmentBarred: the policy said no.
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_consent(home, "")
+    refuse_barred(home, person.reference)
     shots = []
     for place, image in enumerate(images):
         with of_image(place):
@@ -193,6 +196,7 @@ def _store(
     with _kept(home, shots) as stored, transaction.atomic():
         gallery = lock(home)
         known = known_person(home, person.reference) if person else None
+        refuse_barred(home, known.reference if known else person.reference if person else "")
         replaced = list(known.faces.all()) if known and replace else []
         _check_room(home, gallery, len(chosen) - len(replaced))
         _check_duplicates(home, chosen, known)

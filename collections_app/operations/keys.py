@@ -4,7 +4,7 @@ Nobody hands out more than they hold: a key's scopes, collections, networks, tim
 issues or rotates it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -17,11 +17,12 @@ from collections_app.errors import InvalidRequest
 from collections_app.operations.collections import find
 from tenants import audit, keys
 from tenants.access import Caller, Scope
-from tenants.errors import KeyNotFound, ScopeMissing
+from tenants.errors import KeyNotFound, RevokedKey, ScopeMissing
 from tenants.keys import IssuedKey
 from tenants.models import ApiKey
 
 _LONGEST_NAME = 100
+_MOST_KEPT = 8  # earlier secrets of a key that still work
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,12 @@ def issue_key(
         if limit is not None and limit < 1:
             raise InvalidRequest(field, "must be at least 1")
     bounds = _Bounds(_networks(networks), expires_at, requests_per_minute, calls_per_day)
-    _check_within(caller, bounds)
     with transaction.atomic():
-        issued = keys.issue(caller.tenant, name=_name(name), scopes=wanted, collections=ids, **asdict(bounds))
+        parent = _own(caller, lock=True)  # nobody revokes it, and what it made, meanwhile
+        _check_within(parent, bounds)
+        _check_generation(parent)
+        more = asdict(bounds) | {"parent": parent}
+        issued = keys.issue(caller.tenant, name=_name(name), scopes=wanted, collections=ids, **more)
         _record_issue(caller, issued.key)
     return issued
 
@@ -98,9 +102,12 @@ def issue_key(
 def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) -> IssuedKey:
     """Give a key a new secret under its old id; until `keep_until` the secret before opens the door as well.
 
+    A secret that an earlier rotation kept stays as long as was said then. Without `keep_until` no earlier one stays:
+    that is the answer to a leak.
+
     Raises:
         KeyNotFound: none within reach has this id.
-        InvalidRequest: the key is revoked, or the time is past.
+        InvalidRequest: the key is revoked, the time is past, or too many earlier secrets still work.
         ScopeMissing: the key has a scope that the caller does not hold.
     """
     caller.require(Scope.ADMIN)
@@ -110,14 +117,18 @@ def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) 
         if found.revoked_at:
             raise InvalidRequest("key", "is revoked")
         _check_grant(caller, found.scopes)
-        _check_within(caller, _Bounds.of(found))
+        _check_within(_own(caller), _Bounds.of(found))
+        if keep_until and len(keys.overlapping(found, timezone.now())) >= _MOST_KEPT:
+            raise InvalidRequest("keep_until", f"{_MOST_KEPT} earlier secrets still work: keep none, or wait")
         issued = keys.rotate(found, keep_until=keep_until)
         audit.record(caller, "key.rotated", found, keep_until=keep_until.isoformat() if keep_until else None)
     return issued
 
 
-def revoke_key(caller: Caller, *, key: str) -> ApiKey:
+def revoke_key(caller: Caller, *, key: str, with_issued: bool = True) -> ApiKey:
     """Close a key for good: the next request with it is refused, in whatever process. Doing it twice changes nothing.
+
+    The keys that it issued, and those that they issued, are closed with it, unless they are to be kept.
 
     Raises:
         KeyNotFound: none within reach has this id.
@@ -125,11 +136,38 @@ def revoke_key(caller: Caller, *, key: str) -> ApiKey:
     caller.require(Scope.ADMIN)
     with transaction.atomic():
         found = _find(caller, key, lock=True)
-        if found.revoked_at is None:
-            found.revoked_at = timezone.now()
-            found.save(update_fields=["revoked_at"])
-            audit.record(caller, "key.revoked", found)
+        closing = [found, *(_issued_by(found) if with_issued else ())]
+        living = [one for one in closing if one.revoked_at is None]
+        for one in living:
+            one.revoked_at = timezone.now()
+            one.save(update_fields=["revoked_at"])
+        for one in living:
+            audit.record(caller, "key.revoked", one, **({} if one is found else {"with": found.pk}))
     return found
+
+
+def _issued_by(key: ApiKey) -> Iterator[ApiKey]:
+    """Yield, locked, the keys that a locked key issued, then those that they did: so none is issued meanwhile."""
+    generation = [key]
+    while generation:
+        rows = ApiKey.objects.of(key.tenant).select_for_update().filter(parent__in=generation)
+        generation = list(rows.order_by("pk"))
+        yield from generation
+
+
+def _own(caller: Caller, *, lock: bool = False) -> ApiKey | None:
+    """Return the key that asks; None: a member or the platform does.
+
+    Raises:
+        RevokedKey: it was revoked since it was let in.
+    """
+    if caller.kind != "key":
+        return None
+    rows = ApiKey.objects.of(caller.tenant)
+    own: ApiKey = (rows.select_for_update() if lock else rows).get(pk=caller.id)
+    if own.revoked_at:
+        raise RevokedKey
+    return own
 
 
 def _find(caller: Caller, key: str, *, lock: bool = False) -> ApiKey:
@@ -155,9 +193,14 @@ def _check_grant(caller: Caller, scopes: Iterable[str]) -> None:
             raise ScopeMissing(scope)
 
 
-def _check_within(caller: Caller, wanted: _Bounds) -> None:
+def _check_generation(parent: ApiKey | None) -> None:
+    """Refuse a key of a key of a key without end: each of them is looked at with every call."""
+    if parent is not None and sum(1 for _ in parent.lineage()) >= ApiKey.GENERATIONS:
+        raise InvalidRequest("scopes", f"{ApiKey.GENERATIONS} generations of keys at most: ask with an older key")
+
+
+def _check_within(own: ApiKey | None, wanted: _Bounds) -> None:
     """Refuse bounds that are wider than those of the key that asks; members have none."""
-    own = ApiKey.objects.of(caller.tenant).filter(pk=caller.id).first() if caller.kind == "key" else None
     if own is None:
         return
     inside = [any(_is_within(one, its) for its in own.networks) for one in wanted.networks]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from collections_app import erasure, storage
+from collections_app import erasure, identifiers, storage
 from collections_app.errors import ImageRefused, PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt
 from collections_app.operations.collections import Node, find, lock
@@ -76,17 +76,28 @@ def known_person(home: Collection, reference: str) -> Person | None:
 
     A person without an id of the caller's is told to callers by ours, so that is what may come back.
     """
-    found = home.people.filter(reference=reference).first() if reference else None
-    if found is None and (ours := as_id(reference)) is not None:
+    if not reference or "\0" in reference:
+        return None
+    named = list(home.people.filter(reference_key__in=identifiers.keys(reference)))
+    found = min(named, key=lambda person: person.reference != reference, default=None)  # of two: who is spelt so
+    if found is None and (ours := as_id(identifiers.comparison_key(reference))) is not None:
         found = home.people.filter(pk=ours).first()
     return found
 
 
 def save_person(home: Collection, details: PersonDetails, known: Person | None = None) -> Person:
-    """Make a person, or note of a known one what is said of them now; what nothing is said of stays."""
+    """Make a person, or note of a known one what is said of them now; what nothing is said of stays.
+
+    Raises:
+        InvalidRequest: nobody can be called so.
+    """
     said = details.said
+    for field in ("external_id", "name"):
+        identifiers.check_text(field, str(said.get(field, "")))
     if known is None:
         pk = random_id()
+        if details.reference:
+            identifiers.check("reference", details.reference)
         reference = details.reference or str(pk)
         return Person.everywhere.create(id=pk, tenant=home.tenant, collection=home, reference=reference, **said)
     for name, value in said.items():

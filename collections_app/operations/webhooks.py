@@ -35,7 +35,7 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
     """Have events of these kinds sent to a URL from now on.
 
     Raises:
-        InvalidRequest: the URL is malformed or not allowed.
+        InvalidRequest: the URL is malformed, or nothing could ever be sent to it.
         QuotaExceeded: the tenant has as many webhooks as it may.
     """
     caller.require(Scope.ADMIN)
@@ -43,7 +43,7 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
     try:
         fetch.check(url, PORTS)
     except ImageUrlRefused as error:
-        raise InvalidRequest("url", "is malformed, or not one that is sent to") from error
+        raise InvalidRequest("url", f"cannot be sent to: {error.reason}") from error
     secret = events.new_secret()
     hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))
     events.seal_secret(hook, secret)

@@ -20,12 +20,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from urllib3.connection import HTTPConnection
 
 from collections_app import fetch
-from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
+from collections_app.errors import ImageUrlRefused, ImageUrlTimeout, InvalidRequest
 from collections_app.fetch import ImageUrl, load
+from collections_app.operations.webhooks import create_webhook
+from config import env
 from recognition.errors import Busy, ImageTooLarge
 from tests.conftest import Customer
 
@@ -534,3 +537,58 @@ def test_a_certificate_is_checked_against_the_name_not_the_address(
         for host in ("other.example", "127.0.0.1"):
             with pytest.raises(ImageUrlRefused, match="SSLCertVerificationError"):
                 get(f"https://{host}:{port}/")
+
+
+def _networks(monkeypatch: pytest.MonkeyPatch, text: str) -> Any:
+    monkeypatch.setenv("X", text)
+    return env.networks("X")
+
+
+def test_what_the_operator_named_opens_beside_https_and_nothing_else(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, connections: list[Any]
+) -> None:
+    settings.HTTPS = True
+    with served(content(b"image")) as port:
+        settings.ALLOWED_NETWORKS = _networks(monkeypatch, f"127.0.0.1:{port}")
+        assert get(f"http://127.0.0.1:{port}/") == b"image"
+        assert len(connections) == 1
+        for closed in (f"http://127.0.0.2:{port}/", f"http://127.0.0.1:{port + 1}/", f"http://[::1]:{port}/"):
+            with pytest.raises(ImageUrlRefused, match="not allowed"):
+                get(closed)
+        assert len(connections) == 1
+
+
+def test_a_named_port_opens_in_its_network_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ALLOWED_NETWORKS = _networks(monkeypatch, "10.0.0.0/8:22,10.1.0.0/16,[fd00::/8]:8443")
+    for url in ("http://10.9.9.9:22/", "http://10.1.9.9:8080/", "https://[fd00::1]:8443/"):
+        fetch.check(url, PORTS)
+    for url in ("http://8.8.8.8:22/", "http://10.9.9.9:8080/", "http://10.1.9.9:21/", "https://[fd00::1]:8444/"):
+        with pytest.raises(ImageUrlRefused, match="not allowed"):
+            fetch.check(url, PORTS)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/", "http://[fd00:ec2::254]/", "http://168.63.129.16/", "http://100.100.100.200/"]
+)
+def test_no_setting_opens_a_metadata_service(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, connections: list[Any], url: str
+) -> None:
+    settings.ALLOWED_NETWORKS = _networks(monkeypatch, "0.0.0.0/0,::/0")
+    with pytest.raises(ImageUrlRefused, match="address not allowed"):
+        get(url)
+    assert connections == []
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/8:0", "10.0.0.0/8:x", "host", "[::1", "::1:80:"])
+def test_a_network_that_is_none_stops_the_start(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"X must name networks as in 10\.0\.0\.0/8:443"):
+        _networks(monkeypatch, text)
+
+
+def test_a_webhook_that_nothing_can_be_sent_to_is_refused_when_it_is_made(acme: Customer, settings: Any) -> None:
+    for url in ("http://10.1.2.3/hook", "https://localhost/hook", "http://[::1]:8080/", "http://127.0.0.1:8080/"):
+        with pytest.raises(InvalidRequest, match="address not allowed"):
+            create_webhook(acme.caller, url=url, kinds=["face.enrolled"])
+    settings.ALLOWED_NETWORKS = ((ipaddress.ip_network("10.0.0.0/8"), None),)
+    create_webhook(acme.caller, url="http://10.1.2.3/hook", kinds=["face.enrolled"])
+    create_webhook(acme.caller, url="https://not-yet.example/hook", kinds=["face.enrolled"])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
@@ -22,7 +23,7 @@ from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from recognition.index import store
 from recognition.models import Embedding
-from tenants import audit, events, signing, vault
+from tenants import audit, authenticators, events, signing, vault
 from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import DataKey, Event, Webhook
 from tenants.scope import random_id
@@ -150,6 +151,8 @@ def test_the_master_key_changes_without_a_pause(acme: Customer, enrolled: list[F
     """Check 22: with both at hand everything opens before, during and after; then the old one is not needed."""
     old, new = settings.MASTER_KEYS[0], _new_key()
     signed = signing.signed({"kind": "test"})
+    device = authenticators.offered(User.objects.create_user("somebody"))
+    seed = authenticators.shown(device)
     settings.MASTER_KEYS = [new, old]
     _everything_works(acme, enrolled)
     call_command("rotate_keys", "master", verbosity=0)
@@ -157,6 +160,8 @@ def test_the_master_key_changes_without_a_pause(acme: Customer, enrolled: list[F
     vault._cipher.cache_clear()  # noqa: SLF001 -- a new process would begin without it
     _everything_works(acme, enrolled)
     signing.check(signed)
+    device.refresh_from_db()
+    assert authenticators.shown(device) == seed
     assert signing.signed({"kind": "test"})["signature"]["key"] == signed["signature"]["key"]
     settings.MASTER_KEYS = [old]
     vault._cipher.cache_clear()  # noqa: SLF001
@@ -172,6 +177,6 @@ def test_no_column_of_bytes_is_forgotten() -> None:
         for field in model._meta.get_fields()
         if isinstance(field, models.BinaryField)
     }
-    hashes = {"tenants.ApiKey.secret_hash", "tenants.ApiKey.previous_hash", "tenants.Invitation.secret_hash"}
+    hashes = {"tenants.ApiKey.secret_hash", "tenants.Invitation.secret_hash"}
     public = {"tenants.SigningKey.public"}
     assert columns - hashes - public == rotate_keys.SEALED.keys() | rotate_keys.WRAPPED.keys()

@@ -139,7 +139,7 @@ def _ask(page: Page, user: User, ids: Places) -> Any:
     sent |= {"person": ids.person, "other": ids.other, "face": ids.face, "key": ids.key, "target": ids.face}
     if page.method == "post":
         sent |= {"name": "x", "typed": ids.collection, "role": "auditor", "email": "x@example.com", "hours": 0}
-        sent |= {"scopes": ["read"], "image": upload(IMAGE)}
+        sent |= {"scopes": ["read"], "image": upload(IMAGE), "reference": "x", "change": "add"}
     with transaction.atomic():
         client: Client = signed_in(user)
         answer: Any = getattr(client, page.method)(address, sent)

@@ -2,12 +2,15 @@
 
 import math
 import re
+from base64 import b32decode
 from datetime import timedelta
 from functools import partial
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.exceptions import ValidationError
@@ -16,13 +19,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django_otp.oath import totp
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from collections_app.console.account_forms import POST
 from collections_app.models import Collection, Face, HealthReport, Person, SearchRecord
 from collections_app.operations.collections import create_collection, update_collection
-from collections_app.operations.keys import revoke_key
+from collections_app.operations.keys import issue_key, revoke_key
 from collections_app.operations.overview import overview
 from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due, expire_faces
@@ -30,7 +32,7 @@ from recognition.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
 from recognition.separation import separate
 from tenants import access, audit, keys
-from tenants.models import Allowance, ApiKey, AuditEntry, Invitation, Member, Tenant
+from tenants.models import Allowance, ApiKey, AuditEntry, Authenticator, Invitation, Member, Tenant
 from tenants.tasks import forget
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, signed_in
@@ -243,11 +245,11 @@ def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: 
 def test_an_invitation_makes_a_member_once(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
     page = owner.post(_address("members"), {"email": "new@example.com", "role": "operator"})
-    link = page.context["link"].removeprefix("http://testserver")
+    link = _path(page.context["link"])
     newcomer = Client()
-    assert b"Acme" in newcomer.get(link).content
+    assert b"Acme" in newcomer.get(link, follow=True).content
     chosen = {"username": "newcomer", "password1": PASSWORD, "password2": PASSWORD}
-    assert newcomer.post(link, chosen)["Location"] == "/console/acme/"
+    assert newcomer.post("/account/invitation/", chosen)["Location"] == "/console/acme/"
     assert newcomer.get("/console/acme/").status_code == 200
     assert Member.objects.of(acme.tenant).get(user__username="newcomer").role == "operator"
     assert Client().get(link).status_code == 404
@@ -266,9 +268,10 @@ def test_a_tenant_s_first_owner_comes_in_by_the_link_of_the_command(
         call_command("create_tenant", "first", "--owner", "nobody")
     assert not Tenant.objects.filter(slug="first").exists()
     call_command("create_tenant", "first", "--owner", "first@example.com")
-    link = capsys.readouterr().out.split("https://HOST")[1].strip()
+    link = _path(capsys.readouterr().out.split()[-1])
     newcomer = Client()
-    newcomer.post(link, {"username": "first", "password1": PASSWORD, "password2": PASSWORD})
+    newcomer.get(link)
+    newcomer.post("/account/invitation/", {"username": "first", "password1": PASSWORD, "password2": PASSWORD})
     assert newcomer.get("/console/first/members/").status_code == 200
     tenant = Tenant.objects.get(slug="first")
     assert Member.objects.of(tenant).get().role == "owner"
@@ -295,17 +298,23 @@ def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
     admin.post(_address("withdraw", invitation=first.pk))
     Invitation.objects.of(acme.tenant).filter(pk=second.pk).update(expires_at=timezone.now())
     for link in links:
-        assert Client().get(link.removeprefix("http://testserver")).status_code == 404
+        assert Client().get(_path(link)).status_code == 404
 
 
 def _invited(inviter: Client, role: str) -> str:
     """Invite somebody, and return where the link leads."""
     page = inviter.post(_address("members"), {"email": "friend@example.com", "role": role})
-    return str(page.context["link"]).removeprefix("http://testserver")
+    return _path(page.context["link"])
+
+
+def _path(link: str) -> str:
+    """Return the path of a link of ours, wherever it leads."""
+    assert link.startswith(f"{settings.PUBLIC_URL}/")
+    return urlsplit(link).path
 
 
 def _opens(link: str) -> bool:
-    return Client().get(link).status_code == 200
+    return Client().get(link, follow=True).status_code == 200
 
 
 def test_an_invitation_is_worth_what_whoever_gave_it_may_give(acme: Customer) -> None:
@@ -340,11 +349,13 @@ def test_an_invitation_that_lapses_while_somebody_takes_it_makes_no_member(
 ) -> None:
     boss = member(acme, "admin")
     link = _invited(signed_in(boss), "admin")
+    friend = Client(raise_request_exception=False)
+    friend.get(link)
     found = access.invitation_for(link.rstrip("/").rpartition("/")[2])
     monkeypatch.setattr(access, "invitation_for", lambda _secret: found)
     Member.objects.of(acme.tenant).filter(user=boss).update(role="auditor")
     chosen = {"username": "friend", "password1": PASSWORD, "password2": PASSWORD}
-    Client(raise_request_exception=False).post(link, chosen)
+    friend.post("/account/invitation/", chosen)
     assert Member.objects.of(acme.tenant).get().user == boss
 
 
@@ -398,18 +409,63 @@ def test_an_authenticator_is_asked_for_before_any_page_and_the_admin(acme: Custo
     user = member(acme, "owner")
     User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
     client = signed_in(user)
-    client.get("/account/authenticator/")
-    device = TOTPDevice.objects.get(user=user)
-    code = f"{totp(device.bin_key):06d}"
+    page = client.get("/account/authenticator/")
+    seed = b32decode(page.context["secret"])
+    code = f"{totp(seed):06d}"
     assert client.post("/account/authenticator/", {"code": code}).status_code == 302
     assert client.get("/console/acme/").status_code == 200
     later = signed_in(user)
     for path in ("/console/acme/", "/admin/", "/account/password/", "/account/authenticator/remove/"):
         assert later.get(path)["Location"] == "/account/code/"
     assert later.post("/account/code/", {"code": "000000"}).status_code == 400
-    TOTPDevice.objects.update(last_t=-1, throttling_failure_count=0, throttling_failure_timestamp=None)
-    assert later.post("/account/code/", {"code": f"{totp(device.bin_key):06d}"})["Location"] == "/console/"
+    Authenticator.objects.update(last_t=-1, throttling_failure_count=0, throttling_failure_timestamp=None)
+    assert later.post("/account/code/", {"code": f"{totp(seed):06d}"})["Location"] == "/console/"
     assert later.get("/console/acme/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_authenticator_is_removed_with_the_password_and_shown_to_nobody(acme: Customer) -> None:
+    """Number 11 of the hardening: an open session is not enough, and no operator sees a seed."""
+    user = member(acme, "owner")
+    User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
+    client = signed_in(user)
+    secret = client.get("/account/authenticator/").context["secret"]
+    client.post("/account/authenticator/", {"code": f"{totp(b32decode(secret)):06d}"})
+    device = Authenticator.objects.get(user=user)
+    assert secret not in (client.get("/account/authenticator/").content + client.get("/account/").content).decode()
+    for address in ("", f"{device.pk}/change/", f"{device.pk}/delete/"):
+        page = client.get(f"/admin/tenants/authenticator/{address}")
+        assert page.status_code == 200
+        assert secret not in page.content.decode()
+        assert b"otpauth" not in page.content
+    assert client.get("/admin/otp_totp/totpdevice/").status_code == 404
+    remove = "/account/authenticator/remove/"
+    assert client.get(remove).status_code == 200
+    assert client.post(remove, {"password": "a guess"}).status_code == 200
+    assert client.post(remove).status_code == 200
+    assert Authenticator.objects.filter(user=user, confirmed=True).exists()
+    assert client.post(remove, {"password": PASSWORD})["Location"] == "/account/"
+    assert not Authenticator.objects.filter(user=user).exists()
+
+
+def test_whoever_revokes_a_key_chooses_what_becomes_of_those_that_it_issued(acme: Customer) -> None:
+    owner = signed_in(member(acme, "owner"))
+    entered = access.caller_for_key(*keys.split(acme.issued.token), via="tests")
+    made = [issue_key(entered, name=f"made {number}", scopes=["search"]).key for number in range(2)]
+    assert b'name="issued"' in owner.get(_address("keys")).content
+    living = ApiKey.objects.of(acme.tenant).filter(revoked_at=None)
+    owner.post(_address("key_revoke", key=made[0].pk))
+    owner.post(_address("key_revoke", key=acme.issued.key.pk), {"issued": "keep"})
+    assert [key.name for key in living] == ["made 1"]
+    owner.post(_address("key_revoke", key=acme.issued.key.pk), {"issued": "revoke"})
+    assert not living.all()
+    assert b'name="issued"' not in owner.get(_address("keys")).content
+
+
+def test_guesses_of_the_password_for_removal_count_as_at_the_sign_in(acme: Customer) -> None:
+    client = signed_in(member(acme, "owner"))
+    answers = [client.post("/account/authenticator/remove/", {"password": "a guess"}).status_code for _ in range(5)]
+    assert answers == [200, 200, 200, 200, 429]
 
 
 @pytest.fixture
@@ -426,11 +482,28 @@ def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client)
     for address in ("owner@example.com", "nobody@example.com"):
         assert client.post("/account/forgotten/", {"email": address})["Location"] == "/account/forgotten/sent/"
     (letter,) = _letters()
-    link = next(word for word in letter.body.split() if "/account/forgotten/" in word).removeprefix("http://testserver")
+    link = _path(next(word for word in letter.body.split() if "/account/forgotten/" in word))
     form = client.get(link)["Location"]
     client.post(form, {"new_password1": "a wholly new phrase", "new_password2": "a wholly new phrase"})
     renewed = client.post("/account/login/", {"username": "owner@acme", "password": "a wholly new phrase"})
     assert renewed["Location"] == "/console/"
+
+
+@pytest.mark.usefixtures("counts")
+def test_no_link_leads_where_a_request_s_host_says(acme: Customer, settings: Settings) -> None:
+    """Number 11 of the hardening: ALLOWED_HOSTS lets any port pass, so a Host header names somebody else's server."""
+    settings.PUBLIC_URL = "https://faces.example.com:8443"
+    owner, strange = member(acme, "owner"), {"Host": "localhost:6666", "X-Forwarded-Host": "evil.example"}
+    Client(headers=strange).post("/account/forgotten/", {"email": "owner@example.com"})
+    (letter,) = _letters()
+    page = Client(headers=strange)
+    page.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    invited = page.post(_address("members"), {"email": "new@example.com", "role": "operator"})
+    made = page.post(_address("keys"), {"name": "gate", "scopes": ["search"]})
+    for shown in (letter.body, invited.content.decode(), made.content.decode()):
+        assert "https://faces.example.com:8443/" in shown
+        assert "6666" not in shown
+        assert "evil" not in shown
 
 
 @pytest.mark.usefixtures("counts")

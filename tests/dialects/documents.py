@@ -1,5 +1,6 @@
 """The dialects' OpenAPI documents, as the server serves them."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,7 @@ def document(dialect: str) -> Any:
 
 def hold_to_document(method: str, answer: Any) -> None:
     """Check an answer of the native API against its document: the status, the shape, and a refusal's code."""
-    path = answer.resolver_match.route.removeprefix("api/v1").replace("<str:", "{").replace(">", "}")
+    path = re.sub(r"<[a-z]+:([a-z_]+)>", r"{\1}", answer.resolver_match.route.removeprefix("api/v1"))
     operation = document("native")["paths"].get(path, {}).get(method.lower())
     if operation is None:
         assert answer.status_code in {404, 405}, path

@@ -83,19 +83,19 @@ def test_quotas(acme: Customer, accuauth: AccuAuthClient) -> None:
     ("image", "reason"),
     [
         (blank(), "no face detected"),
-        (blank(127, 400), "image is too small (side: 127, minimum: 128)"),
-        (blank(6001, 200), "image is too large (side: 6001, limit: 6000)"),
-        (b"\xff\xd8\xff" + bytes(5 * 1024 * 1024), "image is too large (bytes: 5242883, limit: 5242880)"),
+        (blank(127, 400), "the image is too small: its shorter side has 127 pixels, at least 128 are needed"),
+        (blank(6001, 200), "image is too large: 6001 pixels along its longer side, at most 6000 are allowed"),
+        (b"\xff\xd8\xff" + bytes(5 * 1024 * 1024), "image is too large: 5242883 bytes, at most 5242880 are allowed"),
         (encoded(np.zeros((200, 200, 3), np.uint8), "GIF"), "image format GIF is not supported"),
-        (b"no image", "image cannot be decoded"),
+        (b"no image", "the image cannot be decoded: "),
         (b"", "file: The submitted file is empty."),
-        (portrait("obama")[:2000], "image cannot be decoded"),
+        (portrait("obama")[:2000], "the image cannot be decoded: "),
     ],
     ids=["no face", "small", "wide", "heavy", "gif", "text", "empty", "truncated"],
 )
 def test_an_image_that_cannot_be_used_isrefused(accuauth: AccuAuthClient, call: str, image: bytes, reason: str) -> None:
     answer = accuauth(call, {"name": "people", "file": upload(image)})
-    assert refused(answer, 400, "INVALID_ARGUMENT") == reason
+    assert refused(answer, 400, "INVALID_ARGUMENT").startswith(reason)
     assert not Person.everywhere.exists()
 
 

@@ -38,7 +38,8 @@ def test_all_images_hold_a_face_or_nothing_is_stored(
     before = facedb("list-facedb")
     for uuid in ("12345", "new"):
         answer = facedb("register-facedb", details("macron_2025", image, "macron_2014", uuId=uuid, userName="x"))
-        assert answer == {"code": BAD, "message": f"API_REQUEST_DATA_FORMAT_ERROR: faceImages[1]: {why}"}
+        assert answer["code"] == BAD
+        assert answer["message"].startswith(f"API_REQUEST_DATA_FORMAT_ERROR: faceImages[1]: {why}")
     assert facedb("list-facedb") == before
     assert len(kept(tmp_path)) == 1
 

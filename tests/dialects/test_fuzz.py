@@ -152,7 +152,7 @@ def _native_names(acme: Customer, somebody: Person) -> dict[str, str]:
     kept = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     face = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]
     erased = delete_face(acme.caller, collection=collection, face=face.uuid)
-    hook = create_webhook(acme.caller, url="https://192.0.2.1/hook", kinds=["search.matched"]).webhook
+    hook = create_webhook(acme.caller, url="https://example.com/hook", kinds=["search.matched"]).webhook
     searched = search_by_face(acme.caller, collection=collection, face=kept.uuid, limit=1, threshold=-1).record
     key = keys.issue(acme.tenant, name="other", scopes=["read"]).key.pk
     return {

@@ -31,7 +31,7 @@ def _mounted(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Ite
         if isinstance(pattern, URLResolver):
             yield from _mounted(pattern.url_patterns, prefix + str(pattern.pattern))
         elif (view := pattern.callback.view_class).__name__ != "UnknownView":  # type: ignore[attr-defined]
-            path = (prefix + str(pattern.pattern)).replace("<str:", "{").replace(">", "}")
+            path = re.sub(r"<[a-z]+:([a-z_]+)>", r"{\1}", prefix + str(pattern.pattern))
             yield from ((path, method) for method in METHODS if hasattr(view, method))
 
 

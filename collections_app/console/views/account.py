@@ -1,20 +1,22 @@
 """A person's own page: password and authenticator."""
 
-from base64 import b32encode
+from typing import Any
 
 import segno
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views import View
+from django.views.generic import FormView
 from django_otp import login as otp_login
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from collections_app.console.account_forms import CodeForm
-from tenants import access
+from collections_app.console.account_forms import CodeForm, PasswordForm
+from tenants import access, authenticators
 
 
 class AccountView(LoginRequiredMixin, View):
@@ -22,9 +24,11 @@ class AccountView(LoginRequiredMixin, View):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show it."""
-        confirmed = TOTPDevice.objects.filter(user=request.user, confirmed=True).exists()
-        memberships = access.memberships(request.user)  # type: ignore[arg-type]  # signed in: the mixin
-        return render(request, "console/account/account.html", {"authenticator": confirmed, "memberships": memberships})
+        shown = {
+            "authenticator": authenticators.confirmed(request.user),  # type: ignore[arg-type]  # signed in: the mixin
+            "memberships": access.memberships(request.user),  # type: ignore[arg-type]
+        }
+        return render(request, "console/account/account.html", shown)
 
 
 class AuthenticatorView(LoginRequiredMixin, View):
@@ -36,11 +40,10 @@ class AuthenticatorView(LoginRequiredMixin, View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Check the first code."""
-        form, device = CodeForm(request.POST), self._device(request)
+        form = CodeForm(request.POST)
         if form.is_valid():
-            if device.verify_token(form.cleaned_data["code"]):
-                device.confirmed = True
-                device.save(update_fields=["confirmed"])
+            device = authenticators.confirm(request.user, form.cleaned_data["code"])  # type: ignore[arg-type]
+            if device is not None:
                 otp_login(request, device)
                 messages.success(
                     request, _("The authenticator is added; its code is asked for from the next sign-in on.")
@@ -50,31 +53,34 @@ class AuthenticatorView(LoginRequiredMixin, View):
         return self._show(request, form, 400)
 
     def _show(self, request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
-        device = self._device(request)
-        picture = segno.make(device.config_url, error="m").svg_inline(
-            scale=5, border=2, svgclass="fp-qr", lineclass=None
-        )
+        secret, url = authenticators.shown(authenticators.offered(request.user))  # type: ignore[arg-type]
+        picture = segno.make(url, error="m").svg_inline(scale=5, border=2, svgclass="fp-qr", lineclass=None)
         context = {
             "form": form,
             "picture": mark_safe(picture),  # noqa: S308 -- segno's own SVG of a URL that we made
-            "secret": b32encode(device.bin_key).decode().rstrip("="),
+            "secret": secret,
         }
         return render(request, "console/account/authenticator.html", context, status=status)
 
-    def _device(self, request: HttpRequest) -> TOTPDevice:
-        device, _made = TOTPDevice.objects.get_or_create(
-            user=request.user,
-            confirmed=False,
-            defaults={"name": "authenticator"},
-        )
-        return device
 
+class RemoveAuthenticatorView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """Do without an authenticator again: whoever finds an open session does not get rid of the second factor."""
 
-class RemoveAuthenticatorView(LoginRequiredMixin, View):
-    """Do without an authenticator again."""
+    template_name = "console/account/of_form.html"
+    form_class = PasswordForm
+    success_url = reverse_lazy("console:account")
+    extra_context = {
+        "heading": gettext_lazy("Remove the authenticator"),
+        "lead": gettext_lazy("From then on your password alone signs you in."),
+        "button": gettext_lazy("Remove it"),
+    }
 
-    def post(self, request: HttpRequest) -> HttpResponse:
-        """Remove it; who got here has shown its code."""
-        TOTPDevice.objects.filter(user=request.user).delete()
-        messages.success(request, _("The authenticator is removed."))
-        return redirect("console:account")
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """Tell the form whose password it is."""
+        return {**super().get_form_kwargs(), "request": self.request}
+
+    def form_valid(self, form: PasswordForm) -> HttpResponse:
+        """Remove it; who got here has shown its code too."""
+        authenticators.remove(self.request.user)  # type: ignore[arg-type]
+        messages.success(self.request, _("The authenticator is removed."))
+        return super().form_valid(form)

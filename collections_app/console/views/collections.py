@@ -8,13 +8,15 @@ from django.utils.translation import gettext as _
 
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView, FormView
-from collections_app.console.forms import NewCollectionForm, PolicyForm, TypedNameForm
-from collections_app.operations import collections
+from collections_app.console.forms import DoNotEnrolForm, NewCollectionForm, PolicyForm, TypedNameForm
+from collections_app.operations import collections, do_not_enrol
 from collections_app.operations.index import index_state, rebuild
 from collections_app.operations.thresholds import explain_threshold, packs_on_offer
 from tenants.access import Scope
+from tenants.scope import as_id
 
 _FACES_IN_AN_EXAMPLE = 1000
+_LISTED = 100
 
 
 class CollectionsView(ConsoleView):
@@ -120,6 +122,29 @@ class IndexView(ConsoleView):
         home = collections.get_collection(self.caller, name=collections.Node(node))
         rebuild(self.caller, collection=home.name)
         return self.done(_("The index is being made again; searches go on meanwhile."), "collection", node=home.node)
+
+
+class DoNotEnrolView(FormView):
+    """The collection's do-not-enrol list."""
+
+    needs_to_change = Scope.ADMIN
+    template = "console/do_not_enrol.html"
+    section = "collections"
+    form = DoNotEnrolForm
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
+        """Put somebody on it, or take somebody off it."""
+        change = do_not_enrol.bar if form.cleaned_data["change"] == "add" else do_not_enrol.unbar
+        change(self.caller, collection=collections.Node(where["node"]), reference=form.cleaned_data["reference"])
+        return self.done(_("The do-not-enrol list is changed."), "do_not_enrol", node=where["node"])
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
+        """Show the list, a page at a time."""
+        node = collections.Node(where["node"])
+        after = as_id(self.request.GET.get("after", "")) or 0
+        listed = do_not_enrol.list_barred(self.caller, collection=node, limit=_LISTED, after=after)
+        home = collections.get_collection(self.caller, name=node)
+        return self.page(status, form=form, collection=home, listed=listed, tab="do_not_enrol")
 
 
 class DeleteView(FormView):

@@ -9,24 +9,24 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.forms import BaseUserCreationForm, PasswordResetForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import View
-from django_otp import devices_for_user
 from django_otp import login as otp_login
 
 from collections_app.console.account_forms import CodeForm, ForgottenForm, dressed
 from collections_app.operations.members import accept_invitation
-from tenants import access, limits
+from tenants import access, authenticators, limits
 from tenants.access import Limit
 from tenants.errors import InvitationUnusable
+from tenants.links import absolute
 
 _FORM = "console/account/of_form.html"
 _LETTERS = 20  # an hour, for one place: an office may have one address for many people
+_INVITATION = "invitation"  # under which a session keeps the secret of a link that was followed
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -48,11 +48,10 @@ class CodeView(LoginRequiredMixin, View):
         """Check."""
         form = CodeForm(request.POST)
         if form.is_valid():
-            with transaction.atomic():  # for_verify locks the devices, so that one code serves once
-                for device in devices_for_user(request.user, for_verify=True):
-                    if device.verify_is_allowed()[0] and device.verify_token(form.cleaned_data["code"]):
-                        otp_login(request, device)
-                        return redirect("console:home")
+            device = authenticators.matching(request.user, form.cleaned_data["code"])  # type: ignore[arg-type]  # signed in: the mixin
+            if device is not None:
+                otp_login(request, device)
+                return redirect("console:home")
             form.add_error("code", _("This is not the present code."))
         return render(request, "console/account/code.html", {"form": form}, status=400)
 
@@ -76,6 +75,7 @@ class Forgotten(auth.PasswordResetView):
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         """Send it, if it is not one too many."""
+        self.extra_email_context = {"base": absolute("/").rstrip("/")}
         asking = Limit(f"letters for {_place(self.request)}", Limit.HOUR, _LETTERS)
         return super().form_valid(form) if limits.passes(asking) else redirect(self.success_url)
 
@@ -113,48 +113,67 @@ class HomeView(LoginRequiredMixin, View):
         return render(request, "console/account/home.html", {"memberships": memberships})
 
 
+class InvitationLinkView(View):
+    """An invitation's link: its secret goes into the sealed session and out of every address, form and log."""
+
+    def get(self, request: HttpRequest, secret: str) -> HttpResponse:
+        """Keep the secret and go where the invitation is shown."""
+        try:
+            access.invitation_for(secret)
+        except InvitationUnusable:
+            return render(request, "console/account/invitation_gone.html", status=404)
+        request.session[_INVITATION] = secret
+        return redirect("console:invitation")
+
+
 class InvitationView(View):
     """Take a place in a tenant: as who is signed in, or as a new user."""
 
-    def get(self, request: HttpRequest, secret: str) -> HttpResponse:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """Show what is offered."""
-        return self._show(request, secret, None)
+        return self._show(request, None)
 
-    def post(self, request: HttpRequest, secret: str) -> HttpResponse:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Take it."""
         if request.user.is_authenticated:
-            return self._take(request, secret, request.user)
+            return self._take(request, request.user)
         form: BaseUserCreationForm[User] = dressed(BaseUserCreationForm(request.POST))
         if not form.is_valid():
-            return self._show(request, secret, form, status=400)
+            return self._show(request, form, status=400)
         try:
-            invitation = access.invitation_for(secret)
+            invitation = access.invitation_for(_invitation(request))
         except InvitationUnusable:
-            return self._show(request, secret, None)
+            return self._show(request, None)
         user: User = form.save(commit=False)
         user.email = invitation.email
         user.save()
-        answer = self._take(request, secret, user)
+        answer = self._take(request, user)
         login(request, user, backend=_BACKEND)
         return answer
 
-    def _take(self, request: HttpRequest, secret: str, user: User) -> HttpResponse:
+    def _take(self, request: HttpRequest, user: User) -> HttpResponse:
         try:
-            member = accept_invitation(secret, user)
+            member = accept_invitation(_invitation(request), user)
         except InvitationUnusable:
-            return self._show(request, secret, None)
+            return self._show(request, None)
+        del request.session[_INVITATION]
         messages.success(request, _("Welcome to %(tenant)s.") % {"tenant": member.tenant.name})
         return redirect("console:overview", tenant=member.tenant.slug)
 
-    def _show(self, request: HttpRequest, secret: str, form: Any, status: int = 200) -> HttpResponse:
+    def _show(self, request: HttpRequest, form: Any, status: int = 200) -> HttpResponse:
         try:
-            invitation = access.invitation_for(secret)
+            invitation = access.invitation_for(_invitation(request))
         except InvitationUnusable:
             return render(request, "console/account/invitation_gone.html", status=404)
         form = form or dressed(BaseUserCreationForm(initial={"username": invitation.email.split("@")[0]}))
         return render(
             request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status
         )
+
+
+def _invitation(request: HttpRequest) -> str:
+    """Return the secret of the invitation whose link was followed; empty, which opens nothing, where none was."""
+    return str(request.session.get(_INVITATION, ""))
 
 
 def _place(request: HttpRequest) -> str:

@@ -5,14 +5,16 @@ from typing import Any
 
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView, FormView
-from collections_app.console.key_forms import KeyForm, RotateForm
+from collections_app.console.key_forms import KeyForm, RevokeForm, RotateForm
 from collections_app.operations import keys
 from collections_app.operations.collections import list_collections
 from tenants.access import Scope
+from tenants.links import absolute
 
 
 class KeysView(FormView):
@@ -39,9 +41,11 @@ class KeysView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the keys; one that was just made is in `where`."""
-        names = {found.pk: found.name for found in list_collections(self.caller)}
-        listed = [(key, _reach(key.collections, names)) for key in keys.list_keys(self.caller)]
-        base = self.request.build_absolute_uri("/").rstrip("/")
+        names = {one.pk: one.name for one in list_collections(self.caller)}
+        found = keys.list_keys(self.caller)
+        issuers = {key.parent_id for key in found if not key.revoked_at}
+        listed = [(key, _reach(key.collections, names), key.pk in issuers) for key in found]
+        base = absolute(get_script_prefix()).rstrip("/")
         return self.page(status, form=form, keys=listed, now=timezone.now(), base=base, **where)
 
     def _names(self) -> list[str]:
@@ -69,7 +73,8 @@ class RevokeView(ConsoleView):
 
     def post(self, request: HttpRequest, key: str) -> HttpResponse:
         """Revoke it."""
-        keys.revoke_key(self.caller, key=key)
+        kept = self.said(RevokeForm(request.POST))["issued"] == "keep"
+        keys.revoke_key(self.caller, key=key, with_issued=not kept)
         return self.done(_("The key is revoked: its next request is refused."), "keys")
 
 

@@ -11,6 +11,7 @@ from collections_app.console.base import ConsoleView, FormView
 from collections_app.console.forms import ROLES, InviteForm, RoleForm
 from collections_app.operations import members
 from tenants.access import Scope
+from tenants.links import absolute
 
 
 class MembersView(FormView):
@@ -28,7 +29,7 @@ class MembersView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Invite somebody, and show the link this once."""
         secret = members.invite(self.caller, **form.cleaned_data)
-        link = self.request.build_absolute_uri(reverse("console:invitation", kwargs={"secret": secret}))
+        link = absolute(reverse("console:invitation_link", kwargs={"secret": secret}))
         return self.show(InviteForm(), link=link, invited=form.cleaned_data["email"], **where)
 
 

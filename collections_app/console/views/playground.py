@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import get_script_prefix
 
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView
@@ -56,7 +57,7 @@ class TryView(ConsoleView):
         if not form.is_valid():
             return self._shown(self.page(400, "console/playground/_invalid.html", form=form))
         context = getattr(self, f"_{action}")(**form.cleaned_data)
-        host = request.build_absolute_uri("/").rstrip("/")
+        host = request.build_absolute_uri(get_script_prefix()).rstrip("/")
         setting = previews.Setting(host, nhn_profile(self.caller), self.caller.request_id)
         raw = previews.answers(action, context["result"], setting)
         return self.page(template=f"console/playground/_{action}.html", answers=raw, **context)

@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, problem, translate
+from collections_app.dialects.base import Answer, translate
+from collections_app.dialects.base import reason as why
 from recognition import errors as recognition
 from tenants import errors as tenants
 
@@ -52,10 +53,11 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.DuplicateFace: _invalid("face already exist"),
     collections.InvalidRequest: _invalid("{field}: {problem}"),
     collections.Unavailable: _LATER,
-    collections.ImageRefused: _invalid("image {which} cannot be used"),
+    collections.ImageRefused: _invalid("{why}"),
     collections.ImageUrlRefused: _DOWNLOAD,
     collections.ImageUrlTimeout: _DOWNLOAD,
     collections.ConsentRequired: _invalid("consent is required"),
+    collections.EnrolmentBarred: _invalid("person must not be added to face db"),
     # What only the native API asks for.
     collections.JobNotFound: _invalid("unsupported operation"),
     collections.ReceiptNotFound: _invalid("unsupported operation"),
@@ -65,23 +67,23 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.KeyReused: _invalid("unsupported operation"),
     collections.KeyInUse: _invalid("unsupported operation"),
     collections.UnknownCursor: _invalid("unsupported operation"),
-    recognition.ImageTooLarge: _invalid("image is too large ({unit}: {actual}, limit: {limit})"),
-    recognition.ImageTooSmall: _invalid("image is too small (side: {actual}, minimum: {minimum})"),
-    recognition.UndecodableImage: _invalid("image cannot be decoded"),
+    recognition.ImageTooLarge: _invalid("image is {why}"),
+    recognition.ImageTooSmall: _invalid("{why}"),
+    recognition.UndecodableImage: _invalid("{why}"),
     recognition.UnsupportedFormat: _invalid("image format {format} is not supported"),
     recognition.NoFace: _invalid("no face detected"),
     recognition.SeveralFaces: _invalid("{count} faces detected"),
-    recognition.LowQuality: _invalid("face quality is too low"),
+    recognition.LowQuality: _invalid("{why}"),
     recognition.SpoofSuspected: _invalid("liveness check failed"),
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,
     recognition.TemplateNotFound: _invalid("face not exist"),
-    PolicyError: _invalid("a parameter is out of its bounds"),
-    SuspiciousOperation: _invalid("malformed request"),
-    drf.ValidationError: _invalid("a parameter is missing or wrong"),
-    drf.ParseError: _invalid("malformed request"),
-    drf.UnsupportedMediaType: _invalid("unsupported content type"),
+    PolicyError: _invalid("{why}"),
+    SuspiciousOperation: _invalid("malformed request: {why}"),
+    drf.ValidationError: _invalid("{why}"),
+    drf.ParseError: _invalid("malformed request: {why}"),
+    drf.UnsupportedMediaType: _invalid("{why}"),
     drf.NotAuthenticated: _UNAUTHORIZED,
     drf.AuthenticationFailed: _UNAUTHORIZED,
     drf.PermissionDenied: Answer(403, "NO_PERMISSION", "you are not authorized to use this API"),
@@ -102,7 +104,5 @@ def internal() -> Answer:
 
 
 def reason(given: Answer, error: Exception) -> str:
-    """Fill the answer's text with the error's facts; of several wrong fields the first speaks."""
-    if isinstance(error, drf.ValidationError):
-        return problem(error.detail)
-    return given.text.format_map(vars(error))
+    """Fill the answer's text with the error's facts and with the platform's own reason, its `why`."""
+    return given.text.format_map({**vars(error), "why": why(error)})

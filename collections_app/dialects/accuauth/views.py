@@ -4,13 +4,13 @@ from functools import partial
 from typing import Any
 
 from rest_framework.exceptions import NotFound
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from collections_app.dialects.accuauth import errors, wire
-from collections_app.dialects.base import Answer, DialectView, Json
+from collections_app.dialects.base import Answer, DialectView, Form, Json
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, search
 from collections_app.operations.people import PersonDetails
@@ -24,7 +24,7 @@ class AccuAuthView(DialectView):
     """An endpoint of AccuAuth. Its clients send multipart, URL-encoded and JSON bodies (contract 4.4)."""
 
     via = "accuauth"
-    parser_classes = [MultiPartParser, FormParser, Json]
+    parser_classes = [Form, FormParser, Json]
 
     def credentials(self, request: Request) -> tuple[str, str]:
         """Read the two headers."""

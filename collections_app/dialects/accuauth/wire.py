@@ -14,7 +14,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collections_app.dialects.base import image_bytes
-from collections_app.dialects.openapi import Always, example
+from collections_app.dialects.openapi import Always, Identifier, example
 from collections_app.models import Person
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.search import Match, SearchResult
@@ -119,7 +119,7 @@ class Refusal(serializers.Serializer[Any]):
 class Create(serializers.Serializer[Any]):
     """POST /faceset/v2/create."""
 
-    name = serializers.CharField(max_length=_LONGEST)
+    name = Identifier()
     desc = serializers.CharField(max_length=_LONGEST_TEXT, default="", allow_blank=True)
 
 

@@ -89,6 +89,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.ImageUrlRefused: _UNSPECIFIED,
     collections.ImageUrlTimeout: _UNSPECIFIED,
     collections.ConsentRequired: _UNSPECIFIED,
+    collections.EnrolmentBarred: _UNSPECIFIED,
     # What only the native API asks for.
     collections.JobNotFound: _UNSPECIFIED,
     collections.ReceiptNotFound: _UNSPECIFIED,

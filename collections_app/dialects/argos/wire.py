@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collections_app.dialects.base import Answer
-from collections_app.dialects.openapi import Always, Base64Image, example
+from collections_app.dialects.openapi import Always, Base64Image, Text, example
 from collections_app.models import Face
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.search import Match, SearchResult
@@ -43,7 +43,7 @@ class AddFace(serializers.Serializer[Any]):
     """POST /faces."""
 
     collectionId = serializers.CharField()
-    userName = serializers.CharField(max_length=_LONGEST)
+    userName = Text()
     faceImage = FaceImage()
 
 

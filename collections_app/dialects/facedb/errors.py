@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, problem, translate
+from collections_app.dialects.base import Answer, reason, translate
 from recognition import errors as recognition
 from tenants import errors as tenants
 
@@ -54,6 +54,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlRefused: _BAD_REQUEST,
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _BAD_REQUEST,
+    collections.EnrolmentBarred: _BAD_REQUEST,
     # What only the native API asks for.
     collections.JobNotFound: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
@@ -91,22 +92,12 @@ ANSWERS: Mapping[type[Exception], Answer] = {
 # The vendor's C# client counts two codes further than its documents; the profile "client" follows it (decision N3).
 CLIENT_CODES: Mapping[int | str, int] = {507: 509}
 
-# What follows the name of code 11 (decision N4), filled with the facts of the error.
+# What follows the name of code 11 (decision N4) where the contract has words of its own for it.
 DETAILS: Mapping[type[Exception], str] = {
     collections.PersonNotFound: "uuId: nobody has it",
     collections.DuplicateFace: "the face is registered under another uuId",
+    collections.EnrolmentBarred: "uuId: is not to be registered in this node",
     collections.ConsentRequired: "the node asks for a reference to consent",
-    collections.InvalidRequest: "{field}: {problem}",
-    recognition.ImageTooLarge: "the image is too large ({unit}: {actual}, limit: {limit})",
-    recognition.ImageTooSmall: "the image is too small (side: {actual}, minimum: {minimum})",
-    recognition.UndecodableImage: "the image cannot be decoded",
-    recognition.UnsupportedFormat: "the format {format} is not supported",
-    recognition.NoFace: "the image shows no face",
-    recognition.SeveralFaces: "the image shows {count} faces",
-    recognition.LowQuality: "the face does not show well enough",
-    recognition.SpoofSuspected: "the face does not look live",
-    drf.ParseError: "the body is no JSON",
-    drf.UnsupportedMediaType: "the body is no JSON",
 }
 
 
@@ -130,9 +121,6 @@ def message(given: Answer, error: Exception) -> str:
 
 
 def _detail(error: Exception) -> str:
-    if isinstance(error, drf.ValidationError):
-        return problem(error.detail)
     if isinstance(error, collections.ImageRefused):
         return f"faceImages[{error.which}]: {_detail(error.reason)}"
-    text = translate(error, DETAILS)
-    return text.format_map(vars(error)) if text else ""
+    return translate(error, DETAILS) or reason(error)

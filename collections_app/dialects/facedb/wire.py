@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
-from collections_app.dialects.openapi import Always, Base64Image, example
+from collections_app.dialects.openapi import Always, Base64Image, Identifier, Text, example
 from collections_app.models import Collection
 from collections_app.operations.people import PersonDetails, PersonMatch, PersonRecord
 from recognition import packs
@@ -78,9 +78,9 @@ class Register(serializers.Serializer[Any]):
     """POST register-facedb. Fields that nobody knows are ignored (decision N10)."""
 
     nodeId = serializers.CharField()
-    uuId = serializers.CharField(max_length=_LONGEST, default="", allow_blank=True, allow_null=True)
-    userId = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)
-    userName = serializers.CharField(max_length=_LONGEST, trim_whitespace=False)
+    uuId = Identifier(default="", allow_blank=True, allow_null=True)
+    userId = Text()
+    userName = Text()
     userAge = Whole(min_value=0, max_value=_OLDEST)
     gender = Whole(min_value=0, max_value=2)
     identifier = Whole(min_value=0, max_value=2)  # decision N1
@@ -185,7 +185,7 @@ class Matched(serializers.Serializer[Any]):
 class CreateNode(serializers.Serializer[Any]):
     """POST create-computing-node. Its `host` and `license` mean nothing here: the key is the licence."""
 
-    nodeName = serializers.CharField(max_length=_LONGEST)
+    nodeName = Identifier()
 
 
 @example({"nodeId": "53ba9bc997c72840", "productVersion": _PRODUCT, "releaseDate": _RELEASED, "code": 0})
@@ -257,7 +257,7 @@ class UpdateNode(serializers.Serializer[Any]):
     """POST update-computing-node."""
 
     nodeId = serializers.CharField()
-    nodeName = serializers.CharField(max_length=_LONGEST)
+    nodeName = Identifier()
 
 
 @example({"nodeId": "53ba9bc997c72840"})

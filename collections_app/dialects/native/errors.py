@@ -50,6 +50,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
     collections.DuplicateFace: Answer(409, "duplicate_face", "The face is in the collection under somebody else."),
     collections.ConsentRequired: Answer(422, "consent_required", "The collection asks for a reference to consent."),
+    collections.EnrolmentBarred: Answer(409, "do_not_enrol", "The person is on the collection's do-not-enrol list."),
     collections.KeyReused: Answer(422, "idempotency_key_reused", "The key came before with another request."),
     collections.KeyInUse: Answer(409, "idempotency_key_in_use", "The first request is still being worked on."),
     collections.UnknownCursor: Answer(422, "unknown_cursor", "The cursor is not one that a list gave out."),
@@ -90,7 +91,10 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     collections.CollectionFull: ("limit",),
     collections.DuplicateFace: ("face",),
     collections.ImageUrlRefused: ("reason",),
-    recognition.ImageTooLarge: ("limit",),
+    recognition.ImageTooLarge: ("limit", "actual", "unit"),
+    recognition.ImageTooSmall: ("minimum", "actual"),
+    recognition.UndecodableImage: ("reason",),
+    recognition.UnsupportedFormat: ("format",),
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
 }
@@ -110,11 +114,12 @@ EVERYWHERE: Group = (
     tenants.TooManyRequests,
     tenants.SealBroken,
     collections.Unavailable,
+    collections.InvalidRequest,
     recognition.ImageTooLarge,
 )
 WHOLE_TENANT: Group = (tenants.ReachTooNarrow,)
-QUERY: Group = (collections.InvalidRequest, collections.UnknownCursor)
-BODY: Group = (collections.InvalidRequest, drf.ParseError, drf.UnsupportedMediaType)
+QUERY: Group = (collections.UnknownCursor,)
+BODY: Group = (drf.ParseError, drf.UnsupportedMediaType)
 IMAGE: Group = (
     collections.ImageUrlRefused,
     collections.ImageUrlTimeout,
@@ -132,6 +137,7 @@ ENROLMENT: Group = (
     collections.CollectionFull,
     collections.DuplicateFace,
     collections.ConsentRequired,
+    collections.EnrolmentBarred,
     collections.KeyReused,
     collections.KeyInUse,
 )
@@ -139,6 +145,7 @@ ENROLMENT: Group = (
 NAMED: Mapping[str, Group] = {
     "collection": (drf.NotFound, collections.CollectionNotFound, collections.CollectionDeleted),
     "person": (collections.PersonNotFound,),
+    "reference": (collections.PersonNotFound,),
     "face": (collections.FaceNotFound,),
     "key": (drf.NotFound, tenants.KeyNotFound),
     "job": (drf.NotFound, collections.JobNotFound),
@@ -168,7 +175,7 @@ def facts(error: Exception) -> dict[str, Any]:
     """Return what the problem document says beside its title: of the request and its images, never of others'."""
     if isinstance(error, collections.ImageRefused):
         inner = answer(error.reason)
-        return {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
+        return facts(error.reason) | {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
     wrong = _wrong(error)
     if wrong:
         return {"errors": wrong}

@@ -1,11 +1,13 @@
 """The native API: every operation of the platform in plain REST, under /api/v1/."""
 
-from django.urls import path, re_path
+from django.urls import path, re_path, register_converter
 
+from collections_app import identifiers
 from collections_app.dialects.native.views import (
     about,
     audit,
     collections,
+    do_not_enrol,
     faces,
     health,
     index,
@@ -19,7 +21,29 @@ from collections_app.dialects.native.views import (
     webhooks,
 )
 
-_HOME = "collections/<str:collection>"
+
+class NameConverter:
+    """A collection's name or a person's reference, which may have slashes: WSGI hands %2F over as one.
+
+    What it may not have between them is a word that follows it in a path, so each path has one meaning
+    (collections_app.identifiers).
+    """
+
+    _part = f"(?!(?:{'|'.join(sorted(identifiers.PATH_WORDS))})(?:/|$))[^/]*"
+    regex = f"(?:{_part}(?:/{_part})+|[^/]+)"
+
+    def to_python(self, value: str) -> str:
+        """Take it as it is."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Give it as it is."""
+        return value
+
+
+register_converter(NameConverter, "name")
+
+_HOME = "collections/<name:collection>"
 
 urlpatterns = [
     path("me", about.MeView.as_view()),
@@ -28,10 +52,12 @@ urlpatterns = [
     path("collections", collections.CollectionsView.as_view()),
     path(_HOME, collections.CollectionView.as_view()),
     path(f"{_HOME}/people", people.PeopleView.as_view()),
-    path(f"{_HOME}/people/<str:person>", people.PersonView.as_view()),
-    path(f"{_HOME}/people/<str:person>/faces", people.PersonFacesView.as_view()),
-    path(f"{_HOME}/people/<str:person>/export", subjects.PersonExportView.as_view()),
-    path(f"{_HOME}/people/<str:person>/merge", people.PersonMergeView.as_view()),
+    path(f"{_HOME}/people/<name:person>", people.PersonView.as_view()),
+    path(f"{_HOME}/people/<name:person>/faces", people.PersonFacesView.as_view()),
+    path(f"{_HOME}/people/<name:person>/export", subjects.PersonExportView.as_view()),
+    path(f"{_HOME}/people/<name:person>/merge", people.PersonMergeView.as_view()),
+    path(f"{_HOME}/do-not-enrol", do_not_enrol.DoNotEnrolView.as_view()),
+    path(f"{_HOME}/do-not-enrol/<name:reference>", do_not_enrol.BarredReferenceView.as_view()),
     path(f"{_HOME}/faces", faces.FacesView.as_view()),
     path(f"{_HOME}/faces/<str:face>", faces.FaceView.as_view()),
     path(f"{_HOME}/faces/<str:face>/image", faces.FaceImageView.as_view()),

@@ -72,6 +72,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.ImageUrlRefused: _URL,
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _INVALID,
+    collections.EnrolmentBarred: _INVALID,
     # What only the native API asks for.
     collections.JobNotFound: _INVALID,
     collections.ReceiptNotFound: _INVALID,

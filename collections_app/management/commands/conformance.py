@@ -4,6 +4,7 @@ manage.py conformance --count: how many cases there are.
 manage.py conformance --table: which of our endpoints they send to, and what each is about: tests/dialects/README.md.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,4 +116,4 @@ def _endpoints(case: conformance.Case) -> Iterator[str]:
         method, path = step["send"].split(" ", 1)
         found = resolve(path.partition("?")[0])
         if hasattr(found.func.view_class, method.lower()):  # type: ignore[attr-defined]  # every dialect's view is one
-            yield f"{method} /{found.route}".replace("<str:", "{").replace(">", "}")
+            yield re.sub(r"<[a-z]+:([a-z_]+)>", r"{\1}", f"{method} /{found.route}")

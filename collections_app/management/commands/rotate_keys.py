@@ -42,6 +42,7 @@ WRAPPED = {
     "tenants.DataKey.wrapped": "data-key:{0.tenant_id}:{0.version}",
     "tenants.AuditHead.wrapped_key": "audit-key:{0.tenant_id}",
     "tenants.SigningKey.wrapped": "signing-key:{0.version}",
+    "tenants.Authenticator.wrapped_seed": "authenticator:{0.user_id}",
 }
 BATCH = 500
 GRACE_SECONDS = 120  # longer than any request or task holds a tenant's vault open

@@ -12,6 +12,7 @@ from django.urls import reverse
 from tenants import audit, invitations
 from tenants.access import Caller, system
 from tenants.lifecycle import create_tenant
+from tenants.links import absolute
 from tenants.models import Member, Tenant
 
 
@@ -44,8 +45,8 @@ class Command(BaseCommand):
             raise CommandError(message) from None
         self.stdout.write(f"Tenant {tenant.slug} is there (id {tenant.pk}).")
         if secret:
-            days, path = invitations.LASTS.days, reverse("console:invitation", kwargs={"secret": secret})
-            self.stdout.write(f"For {options['owner']}, once and within {days} days: https://HOST{path}")
+            days, path = invitations.LASTS.days, reverse("console:invitation_link", kwargs={"secret": secret})
+            self.stdout.write(f"For {options['owner']}, once and within {days} days: {absolute(path)}")
 
 
 def _invite(caller: Caller, email: str) -> str:

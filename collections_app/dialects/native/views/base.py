@@ -1,29 +1,33 @@
 """What every endpoint of the native API does alike: key -> caller, error -> problem document, and its description."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from django.http import QueryDict
+from django.urls import get_script_prefix
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects import openapi
-from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.base import Answer, DialectView, reason
 from collections_app.dialects.native import errors
-from collections_app.dialects.native.wire.base import Problem
+from collections_app.dialects.native.wire.base import Problem, refuse_repeated, refuse_unknown
 from collections_app.dialects.openapi import Body
 from tenants import keys
 from tenants.errors import MissingKey
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_ROOT = "/api/v1"
 _UNAUTHORIZED, _ACCEPTED = 401, 202
+_NO_BODY = frozenset({b"", b"{}", b"null"})  # many HTTP libraries send one of these where there is nothing to send
 _PLACES = {
     "collection": "A collection's id, or its name.",
     "person": "Your reference to a person, or our id.",
+    "reference": "Your own id for a person.",
     "face": "A face's id.",
     "job": "A job's id.",
     "key": "A key's id.",
@@ -50,10 +54,16 @@ class NativeView(DialectView):
     via = "native"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find the caller; nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked."""
+        """Find the caller, then hold the query and the body against what the operation describes.
+
+        Nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked.
+        """
         super().initial(request, *args, **kwargs)
         if any("\0" in name for name in kwargs.values()):
             raise NotFound
+        operation = getattr(self, (request.method or "").lower(), None)
+        if operation is not None:
+            _refuse_unread(request, operation.takes)
 
     def credentials(self, request: Request) -> tuple[str, str]:
         """Read x-api-key, or a bearer token."""
@@ -74,12 +84,14 @@ class NativeView(DialectView):
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render a problem document."""
         problem = {
-            "type": f"{_ROOT}/problems#{answer.code}",
+            "type": f"{_root()}/problems#{answer.code}",
             "title": answer.text,
             "status": answer.status,
             "code": answer.code,
             "request_id": self.request.META.get("faceplane.request_id", ""),
         }
+        if detail := reason(error):
+            problem["detail"] = detail
         self.request.accepted_renderer = ProblemRenderer()
         self.request.accepted_media_type = ProblemRenderer.media_type
         headers = {"WWW-Authenticate": 'Bearer realm="faceplane"'} if answer.status == _UNAUTHORIZED else None
@@ -92,9 +104,39 @@ class NativeView(DialectView):
         return done
 
 
+@dataclass(frozen=True, slots=True)
+class _Takes:
+    """The names of an operation's query parameters and of its body's fields; None: it has no body."""
+
+    query: frozenset[str]
+    body: frozenset[str] | None
+
+
+def _refuse_unread(request: Request, takes: _Takes) -> None:
+    """Refuse whatever of the request the operation would ignore.
+
+    Raises:
+        rest_framework.exceptions.ValidationError: a parameter or field is unknown, or there is a body that is not read.
+    """
+    refuse_unknown(takes.query, request.query_params, "query parameter")
+    refuse_repeated(request.query_params)
+    if takes.body is None:
+        if request.body.strip() not in _NO_BODY:
+            raise ValidationError({"body": ["The operation reads none."]})
+        return
+    if isinstance(request.data, Mapping):
+        refuse_unknown(takes.body, request.data)
+    if isinstance(request.data, QueryDict):
+        refuse_repeated(request.data)
+
+
+def _root() -> str:
+    return f"{get_script_prefix()}api/v1"
+
+
 def accepted(answer: Any, place: str) -> Response:
     """Answer that the rest is done behind the request, and where to ask how far it is."""
-    return Response(answer, status=_ACCEPTED, headers={"Location": f"{_ROOT}/{place}"})
+    return Response(answer, status=_ACCEPTED, headers={"Location": f"{_root()}/{place}"})
 
 
 def described(
@@ -102,6 +144,7 @@ def described(
     at: str = "",
     *refused: errors.Group,
     query: Body | None = None,
+    body: Body | Mapping[str, Body] | None = None,
     headers: Iterable[OpenApiParameter] = (),
     status: int = 200,
     **shapes: Any,
@@ -113,7 +156,7 @@ def described(
     named = at.split()
     usual = [errors.NAMED[name] for name in named]
     usual += [errors.QUERY] if query else []
-    usual += [errors.BODY] if "body" in shapes else []
+    usual += [errors.BODY] if body else []
     own = [query] if query else []
     shape = openapi.described(
         operation,
@@ -123,11 +166,20 @@ def described(
         path={name: _PLACES[name] for name in named},
         parameters=[*own, _RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])],
         status=status,
+        body=body,
         **shapes,
     )
 
+    bodies = body.values() if isinstance(body, Mapping) else [body] if body else []
+    takes = _Takes(_names(own), _names(bodies) if bodies else None)
+
     def describe(method: F) -> F:
+        method.takes = takes  # type: ignore[attr-defined]
         titled = extend_schema(tags=[method.__module__.rpartition(".")[2]], summary=method.__doc__)
         return titled(shape(method))
 
     return describe
+
+
+def _names(bodies: Iterable[Body]) -> frozenset[str]:
+    return frozenset(name for body in bodies for name in body().get_fields())

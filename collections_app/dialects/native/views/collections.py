@@ -50,7 +50,12 @@ class CollectionView(NativeView):
         return Response(wire.Collection(collections.get_collection(self.caller, name=collection)).data)
 
     @described(
-        "changeCollection", "collection", (CollectionExists,), body=wire.ChangedCollection, answer=wire.Collection
+        "changeCollection",
+        "collection",
+        (CollectionExists,),
+        errors.WHOLE_TENANT,
+        body=wire.ChangedCollection,
+        answer=wire.Collection,
     )
     def patch(self, request: Request, collection: str) -> Response:
         """Change its name or policy."""

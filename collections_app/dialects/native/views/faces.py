@@ -3,11 +3,10 @@
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collections_app.dialects.base import Json
+from collections_app.dialects.base import Form, Json
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import faces as wire
@@ -34,7 +33,7 @@ _HEADERS = [
 class FacesView(NativeView):
     """/collections/{collection}/faces."""
 
-    parser_classes = [Json, MultiPartParser]
+    parser_classes = [Json, Form]
 
     @described("listFaces", "collection", query=Page, answer=wire.Faces)
     def get(self, request: Request, collection: str) -> Response:

@@ -33,10 +33,11 @@ class KeyView(NativeView):
         """Return a key."""
         return Response(wire.Key(keys.get_key(self.caller, key=key)).data)
 
-    @described("revokeKey", "key", answer=wire.Key)
+    @described("revokeKey", "key", query=wire.Revocation, answer=wire.Key)
     def delete(self, request: Request, key: str) -> Response:
         """Revoke it."""
-        return Response(wire.Key(keys.revoke_key(self.caller, key=key)).data)
+        with_issued = self.parse(wire.Revocation)["issued_keys"] == wire.REVOKE
+        return Response(wire.Key(keys.revoke_key(self.caller, key=key, with_issued=with_issued)).data)
 
 
 class KeyRotationView(NativeView):

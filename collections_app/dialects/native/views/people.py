@@ -60,10 +60,10 @@ class PersonView(NativeView):
         """Return a person."""
         return Response(wire.Person(subjects.get_person(self.caller, collection=collection, person=person)).data)
 
-    @described("changePerson", "collection person", body=wire.PersonFields, answer=wire.Person)
+    @described("changePerson", "collection person", body=wire.ChangedPerson, answer=wire.Person)
     def patch(self, request: Request, collection: str, person: str) -> Response:
         """Change what is said of them."""
-        details = self.parse(wire.PersonFields)["details"]
+        details = self.parse(wire.ChangedPerson)["details"]
         changed = subjects.update_person(self.caller, collection=collection, person=person, details=details)
         return Response(wire.Person(changed).data)
 

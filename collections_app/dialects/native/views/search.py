@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collections_app.dialects.base import Json
+from collections_app.dialects.base import Form, Json
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
@@ -18,7 +17,7 @@ from collections_app.operations import compare, search, subjects
 class ImageView(NativeView):
     """An endpoint that takes images, in base64 or as files."""
 
-    parser_classes = [Json, MultiPartParser]
+    parser_classes = [Json, Form]
 
 
 class SearchView(ImageView):

@@ -6,12 +6,14 @@ match rate of 1e-3 with every model pack; `false_match_rate` says the rate itsel
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from types import new_class
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -25,22 +27,22 @@ from recognition import packs
 
 SCORE_DIGITS, _RATE_DIGITS = 3, 3
 LONGEST = 255
+_MOST_NAMED, _LONGEST_NAMED = 20, 64  # unknown fields that a refusal names, and the characters that it repeats of each
 
 
 @extend_schema_field(BASE64 | {"description": "base64, bare or as a data URI"})
 class Image(serializers.Field[Any, Any, Any, Any]):
     """An image: an uploaded file, or base64 with or without a data URI before it."""
 
-    default_error_messages = {"invalid": "Send a file, or base64."}
+    default_error_messages = {"invalid": "Send a file, or base64.", "empty": "The image is empty: it has 0 bytes."}
 
     def to_internal_value(self, data: Any) -> bytes:
         """Read it."""
-        if isinstance(data, UploadedFile):
-            return bytes(data.read())
         try:
-            return image_bytes(data)
+            content = bytes(data.read()) if isinstance(data, UploadedFile) else image_bytes(data)
         except (ValueError, AttributeError):
-            return self.fail("invalid")
+            self.fail("invalid")
+        return content or self.fail("empty")
 
 
 @extend_schema_field(OpenApiTypes.BINARY)
@@ -73,6 +75,13 @@ class Bar(serializers.Serializer[Any]):
 
     threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
     false_match_rate = serializers.FloatField(required=False, min_value=1e-6, max_value=1)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse both: only one of them could be applied."""
+        values = super().to_internal_value(data)
+        if {"threshold", "false_match_rate"} <= values.keys():
+            raise serializers.ValidationError({"false_match_rate": ["Send threshold or false_match_rate."]})
+        return values
 
 
 class Page(serializers.Serializer[Any]):
@@ -119,10 +128,15 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     request_id = serializers.CharField()
+    detail = serializers.CharField(required=False, help_text="What, which input, how much was allowed.")
     errors = serializers.DictField(required=False, help_text="By field, what is wrong with it.")  # type: ignore[assignment]
     scope = serializers.CharField(required=False)
     quota = serializers.CharField(required=False)
     limit = serializers.IntegerField(required=False)
+    minimum = serializers.IntegerField(required=False)
+    actual = serializers.IntegerField(required=False, help_text="How much was sent.")
+    unit = serializers.CharField(required=False, help_text="What limit and actual count.")
+    format = serializers.CharField(required=False)
     count = serializers.IntegerField(required=False)
     face = serializers.CharField(required=False)
     image = serializers.CharField(required=False, help_text="Which image of several.")
@@ -136,6 +150,33 @@ def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
     if (url is None) == (name not in attrs):
         raise serializers.ValidationError({name: f"Send {name} or {name}_url."})
     return attrs if url is None else {**attrs, name: ImageUrl(url, PORTS)}
+
+
+def refuse_unknown(known: Collection[str], sent: Iterable[str], kind: str = "field") -> None:
+    """Refuse what nobody reads: to ignore a misspelt field would be to say "done" of what was not done.
+
+    Raises:
+        rest_framework.exceptions.ValidationError: a name is unknown; it tells the nearest one that is known.
+    """
+    unknown = [name for name in sent if name not in known][:_MOST_NAMED]
+    if unknown:
+        raise serializers.ValidationError({name[:_LONGEST_NAMED]: [_unknown(name, known, kind)] for name in unknown})
+
+
+def _unknown(name: str, known: Collection[str], kind: str) -> str:
+    near = get_close_matches(name[:_LONGEST_NAMED].lower(), known, n=1)
+    return f"Unknown {kind}. Did you mean {near[0]}?" if near else f"Unknown {kind}."
+
+
+def refuse_repeated(sent: QueryDict) -> None:
+    """Refuse a name that a form or a query gives twice: only the last would count.
+
+    Raises:
+        rest_framework.exceptions.ValidationError: it does.
+    """
+    repeated = [name for name, values in sent.lists() if len(values) > 1][:_MOST_NAMED]
+    if repeated:
+        raise serializers.ValidationError({name[:_LONGEST_NAMED]: ["Send it once."] for name in repeated})
 
 
 @cache

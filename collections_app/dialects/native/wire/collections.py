@@ -5,13 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from collections_app import models
-from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, bar, likeness
-from collections_app.dialects.openapi import example
+from collections_app.dialects.native.wire.base import Listing, Percent, bar, likeness
+from collections_app.dialects.openapi import Identifier, example
 from recognition import packs
 
 _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.QualityGate.choices
 _IMAGES = models.Collection.Images.choices
-_NAME = r"\A[^/\0]+\Z"
 
 
 class Policy(serializers.Serializer[Any]):
@@ -34,7 +33,7 @@ class Policy(serializers.Serializer[Any]):
 class NewCollection(Policy):
     """POST /collections."""
 
-    name = serializers.RegexField(_NAME, max_length=LONGEST)
+    name = Identifier()
     pack = serializers.ChoiceField(packs.names(), default=packs.DEFAULT)
 
 
@@ -42,7 +41,7 @@ class NewCollection(Policy):
 class ChangedCollection(Policy):
     """PATCH /collections/{collection}: what is not there stays."""
 
-    name = serializers.RegexField(_NAME, max_length=LONGEST, required=False)
+    name = Identifier(required=False)
 
 
 class Collection(serializers.Serializer[models.Collection]):

@@ -9,10 +9,11 @@ from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
 from collections_app.dialects.base import read_json
-from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor
+from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor, refuse_unknown
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
 from collections_app.operations.faces import FacePage
+from collections_app.operations.people import PersonDetails
 from recognition.results import QualityReason
 
 
@@ -27,6 +28,8 @@ class PersonField(serializers.JSONField):
                 data = read_json(data.encode())
             except (ParseError, ValueError):
                 raise serializers.ValidationError("It must be JSON.") from None
+        if isinstance(data, Mapping):
+            refuse_unknown(PersonFields().fields, data)
         form = PersonFields(data=data)
         form.is_valid(raise_exception=True)
         return form.validated_data["details"]
@@ -36,7 +39,7 @@ class PersonField(serializers.JSONField):
 class Enrol(WithImage):
     """POST …/faces. In a form `person` is JSON."""
 
-    person = PersonField(default=dict)
+    person = PersonField(default=PersonDetails)
     consent = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
     largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
 

@@ -8,6 +8,7 @@ from collections_app.dialects.openapi import example
 from tenants.access import Scope
 from tenants.keys import IssuedKey
 
+REVOKE = "revoke"
 _SCOPES = [str(scope) for scope in Scope]
 
 
@@ -30,9 +31,19 @@ class NewKey(serializers.Serializer[Any]):
 
 @example({"keep_until": None})
 class Rotation(serializers.Serializer[Any]):
-    """POST /keys/{key}/rotation: until when the secret before opens the door as well."""
+    """POST /keys/{key}/rotation: until when the secret before opens the door as well; null: no earlier one does."""
 
     keep_until = serializers.DateTimeField(allow_null=True, default=None)
+
+
+class Revocation(serializers.Serializer[Any]):
+    """The query of DELETE /keys/{key}."""
+
+    issued_keys = serializers.ChoiceField(
+        (REVOKE, "keep"),
+        default=REVOKE,
+        help_text="What becomes of the keys that it issued, and of those that they did.",
+    )
 
 
 class Key(serializers.Serializer[Any]):
@@ -48,6 +59,9 @@ class Key(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
+    issued_by = serializers.CharField(
+        source="parent_id", allow_null=True, help_text="The key that issued it: its limits count this one's calls too."
+    )
     collection_ids = serializers.ListField(child=serializers.CharField(), allow_null=True, source="collections")
 
 

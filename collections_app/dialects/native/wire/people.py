@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from collections_app import models
 from collections_app.dialects.native.wire.base import LONGEST, Listing
-from collections_app.dialects.openapi import example
+from collections_app.dialects.openapi import Identifier, Text, example
 from collections_app.operations.people import PersonDetails
 
 
@@ -29,12 +29,11 @@ class Named(serializers.ChoiceField):
 
 
 @example({"name": "Jacinda Ardern", "listing": "authorised"})
-class PersonFields(serializers.Serializer[Any]):
-    """What is said of a person; what nothing is said of stays."""
+class ChangedPerson(serializers.Serializer[Any]):
+    """PATCH …/people/{person}: omitted fields stay unchanged, and so does the reference."""
 
-    reference = serializers.CharField(required=False, max_length=LONGEST, help_text="Your own id for the person.")
-    external_id = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
-    name = serializers.CharField(required=False, allow_blank=True, max_length=LONGEST)
+    external_id = Text(required=False, allow_blank=True)
+    name = Text(required=False, allow_blank=True)
     age = serializers.IntegerField(required=False, min_value=0, max_value=150)
     gender = Named(models.Person.Gender, required=False)
     listing = Named(models.Person.Listing, required=False)
@@ -43,6 +42,12 @@ class PersonFields(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Say it in the platform's terms."""
         return {"details": PersonDetails(**attrs)}
+
+
+class PersonFields(ChangedPerson):
+    """The person of an enrolment; of a known person, omitted fields stay unchanged."""
+
+    reference = Identifier(required=False, help_text="Your own id for the person.")
 
 
 class Regroup(serializers.Serializer[Any]):
@@ -69,7 +74,7 @@ class MovedFaces(Regroup):
 class Split(MovedFaces):
     """POST …/people."""
 
-    name = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
+    name = Text(allow_blank=True, default="")
 
 
 class Person(serializers.Serializer[models.Person]):

@@ -44,6 +44,8 @@ class Search(WithImage, Bar):
             return one_image(attrs, "image")
         if attrs["name"]:
             raise serializers.ValidationError({"name": "A search by a face is logged under that face."})
+        if attrs["largest"]:
+            raise serializers.ValidationError({"largest": "A search by a face looks at no image."})
         return attrs
 
 

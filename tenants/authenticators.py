@@ -1,0 +1,97 @@
+"""Authenticator apps: the only code that sees a seed in plain text. django-otp has the arithmetic and the waiting."""
+
+import os
+import time
+from base64 import b32encode
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django_otp.oath import TOTP
+
+from tenants import vault
+from tenants.models import Authenticator
+
+_SEED_BYTES = 20
+_TOLERANCE = 1  # steps of 30 seconds, before and after
+
+
+def confirmed(user: User) -> bool:
+    """Tell whether a person has an authenticator that counts."""
+    return bool(Authenticator.objects.filter(user=user, confirmed=True).exists())
+
+
+def offered(user: User) -> Authenticator:
+    """Return the authenticator that waits for its first code; make it if there is none."""
+    made = {"name": "authenticator", "wrapped_seed": vault.wrap(os.urandom(_SEED_BYTES), _context(user.pk))}
+    device: Authenticator = Authenticator.objects.get_or_create(user=user, confirmed=False, defaults=made)[0]
+    return device
+
+
+def shown(device: Authenticator) -> tuple[str, str]:
+    """Return what an app takes in: the seed in base32, and the URL of its QR code.
+
+    Raises:
+        ValueError: the authenticator counts already; its seed is not shown again.
+    """
+    if device.confirmed:
+        raise ValueError(device.pk)
+    word = b32encode(_seed(device)).decode()
+    issuer = settings.OTP_TOTP_ISSUER
+    query = urlencode({"secret": word, "issuer": issuer}, quote_via=quote)
+    return word, f"otpauth://totp/{quote(f'{issuer}:{device.user.get_username()}')}?{query}"
+
+
+def verify(device: Authenticator, code: str) -> bool:
+    """Tell whether a code is the present one and was not taken yet; a wrong one makes the next try wait.
+
+    The caller holds the row's lock, so that one code serves once.
+    """
+    if not device.verify_is_allowed()[0]:
+        return False
+    totp = TOTP(_seed(device), drift=device.drift)
+    totp.time = time.time()
+    if not (code.isascii() and code.isdecimal() and totp.verify(int(code), _TOLERANCE, device.last_t + 1)):
+        device.throttle_increment()
+        return False
+    device.last_t, device.drift = totp.t(), totp.drift
+    device.throttle_reset(commit=False)
+    device.set_last_used_timestamp(commit=False)
+    device.save()
+    return True
+
+
+def matching(user: User, code: str) -> Authenticator | None:
+    """Return the person's authenticator that shows this code, if one does."""
+    with transaction.atomic():
+        for device in Authenticator.objects.filter(user=user, confirmed=True).select_for_update():
+            if verify(device, code):
+                return device  # type: ignore[no-any-return]  # django-otp is untyped
+    return None
+
+
+def confirm(user: User, code: str) -> Authenticator | None:
+    """Have the offered authenticator count from now on, if this is its code."""
+    with transaction.atomic():
+        device: Authenticator | None = (
+            Authenticator.objects.filter(user=user, confirmed=False).select_for_update().first()
+        )
+        if device is None or not verify(device, code):
+            return None
+        device.confirmed = True
+        device.save(update_fields=["confirmed"])
+    return device
+
+
+def remove(user: User) -> None:
+    """Take a person's authenticators away, offered ones too."""
+    Authenticator.objects.filter(user=user).delete()
+
+
+def _seed(device: Authenticator) -> bytes:
+    return vault.unwrap(bytes(device.wrapped_seed), _context(device.user_id))
+
+
+def _context(user_id: int) -> str:
+    return f"authenticator:{user_id}"
