@@ -212,6 +212,8 @@ IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 # In each process: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 2, least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 12, least=1)
+# What decoding may take on this host, over all processes that share DATA_DIR: beyond it images wait for each other.
+DECODING_MEMORY_MB = env.integer("DECODING_MEMORY_MB", 800, least=400)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
 # In each process: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
