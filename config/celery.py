@@ -1,9 +1,11 @@
 """The Celery application: a real queue from the first start, on the file system unless a broker is named."""
 
 import os
+import warnings
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs know it not
+from celery.signals import setup_logging, worker_init
 from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -11,6 +13,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("faceplane")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+# It is printed before anything is set up to log; under which user a worker runs is for the operator's unit to say.
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
+
+@setup_logging.connect
+def _leave_logging(**_: object) -> None:
+    """Have Celery leave its lines to settings.LOGGING, like everybody's: JSON, at LOG_LEVEL, without arguments."""
 
 
 @worker_init.connect

@@ -26,7 +26,7 @@ timeout = 60
 graceful_timeout = 30
 keepalive = 15
 control_socket_disable = True
-loglevel = "warning"
+loglevel = "critical"  # what it says of a malformed request quotes it, with any key in it
 accesslog = None  # config.requests writes one line a request, without the credentials that some paths hold
 
 

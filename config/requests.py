@@ -16,16 +16,27 @@ from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger("faceplane.requests")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_QUOTED = re.compile(r"(?<=Can't decode message body).*|The full contents of the message.*", re.DOTALL)
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestIdFilter(logging.Filter):
-    """Put the id of the request being answered into each log record, and take out its path."""
+    """Put the id of the request being answered into each log record, and take out what strangers or tenants sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Set `request_id`, empty outside a request; keep the record."""
+        """Set `request_id`, empty outside a request; keep the record.
+
+        `request` is Django's, with the path; `data` Celery's, with a task's arguments. What Django refuses as
+        suspicious is told by the logger's name: its sentence and traceback quote what was sent, and so does what Celery
+        says of a message that is no task of ours.
+        """
         record.request_id = _request_id.get()
         record.__dict__.pop("request", None)
+        record.__dict__.pop("data", None)
+        if record.name.startswith("django.security"):
+            record.msg, record.args, record.exc_info, record.exc_text = "Refused", (), None, None
+        elif record.name.startswith("celery.worker.consumer"):
+            record.msg, record.args = _QUOTED.sub("", record.getMessage()).strip(), ()
         return True
 
 

@@ -4,6 +4,7 @@ No variable is needed to start: the defaults are SQLite, files on disk and a que
 """
 
 import hashlib
+import logging
 import os
 from datetime import timedelta
 from email.utils import parseaddr
@@ -303,7 +304,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
-AXES_SENSITIVE_PARAMETERS = ["username", "next", "csrfmiddlewaretoken"]  # not in its table; passwords never are
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next", "csrfmiddlewaretoken"]  # in no log of its, as passwords
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
 AUTH_PASSWORD_VALIDATORS = [
@@ -363,6 +364,8 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+logging.captureWarnings(True)  # noqa: FBT003 -- Python's own; as lines of the log's form
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -380,9 +383,12 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
-    # These repeat what config.requests logs, with the path's secrets in them.
+    # At DEBUG the libraries tell headers, signatures and arguments, in which secrets are: only our own lines go so low.
+    "root": {"handlers": ["stderr"], "level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL},
     "loggers": {
+        "faceplane": {"level": LOG_LEVEL},
+        "urllib3": {"level": "ERROR"},  # its warnings tell the paths of webhooks
+        # These repeat what config.requests logs, with the path's secrets in them.
         "django": {"handlers": [], "level": "INFO"},
         "django.request": {"level": "ERROR", "filters": ["unforeseen"]},
         "django.security.csrf": {"level": "CRITICAL"},

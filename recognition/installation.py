@@ -1,6 +1,6 @@
 """Installing the models of the manifest: fetch, check, prepare, keep.
 
-Owns the order of these four. A file whose sha256 is not the manifest's is refused, whoever provided it.
+Owns the order of these four. A file whose sha256 is not the manifest's is refused, whoever provided or prepared it.
 """
 
 from enum import StrEnum
@@ -27,7 +27,7 @@ def install(model: Model, sources: Sources, folder: Path | None = None) -> Outco
     """Install a model unless it is there already, from the folder if that holds it, else from its sources in order.
 
     Raises:
-        InstallationRefused: wrong bytes, or no source has it.
+        InstallationRefused: wrong bytes, before or after the preparation, or no source has it.
     """
     if model_files.current(model):
         return Outcome.KEPT
@@ -36,7 +36,11 @@ def install(model: Model, sources: Sources, folder: Path | None = None) -> Outco
         return Outcome.SKIPPED
     from recognition.prepare import prepare  # noqa: PLC0415 -- onnx takes longer to import than everything else here
 
-    model_files.write(model, prepare(original, model.prepare))
+    prepared = prepare(original, model.prepare)
+    if model_files.digest(prepared) != model.prepared_sha256:
+        message = f"{model.file} was prepared into other bytes than the manifest's: install what requirements.txt pins"
+        raise InstallationRefused(message)
+    model_files.write(model, prepared)
     return Outcome.INSTALLED
 
 

@@ -1,20 +1,16 @@
-"""Prepared model files on disk, each beside a receipt that holds its checksum.
+"""Prepared model files on disk: `NAME.onnx` in MODELS_HOME, which this module owns.
 
-Owns MODELS_HOME. A model is `NAME.onnx`, its receipt `NAME.json`: what it was made from, how, and the sha256 of the
-result. Preparation need not give the same bytes with every version of onnx, so the receipt is written at install and
-checked at every load.
+What a file has to be stands in the manifest, which is part of the code, and is compared at every load: whoever can
+write to MODELS_HOME alone cannot have another model run.
 """
 
 import hashlib
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 
-from recognition import packs
 from recognition.errors import ModelUnavailable
 from recognition.packs import Model
 
@@ -28,32 +24,29 @@ def models_home() -> Path:
 
 def present(model: Model) -> bool:
     """Tell whether the model was installed, without reading it."""
-    return _path(model, "onnx").is_file() and _path(model, "json").is_file()
+    return _path(model).is_file()
 
 
 def current(model: Model) -> bool:
-    """Tell whether the model is installed, unharmed, and made the way the manifest says today."""
-    receipt = _receipt(model)
-    return receipt.items() >= _recipe(model).items() and _intact(model, receipt) is not None
+    """Tell whether the model is installed and is what the manifest says."""
+    return _intact(model) is not None
 
 
 def read(model: Model) -> bytes:
     """Return the prepared model.
 
     Raises:
-        ModelUnavailable: it is not installed, or its bytes are not those that were installed.
+        ModelUnavailable: it is not installed, or its bytes are not those of the manifest.
     """
-    prepared = _intact(model, _receipt(model))
+    prepared = _intact(model)
     if prepared is None:
         raise ModelUnavailable(model.file, REMEDY)
     return prepared
 
 
 def write(model: Model, prepared: bytes) -> None:
-    """Install the prepared model and its receipt; each appears whole or not at all."""
-    receipt = _recipe(model) | {"sha256": digest(prepared)}
-    _replace(_path(model, "onnx"), prepared)
-    _replace(_path(model, "json"), json.dumps(receipt, indent=1).encode())
+    """Install the prepared model; it appears whole or not at all."""
+    _replace(_path(model), prepared)
 
 
 def digest(data: bytes) -> str:
@@ -61,30 +54,17 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _recipe(model: Model) -> dict[str, Any]:
-    return {"source": model.sha256, "prepare": list(model.prepare), "revision": packs.revision()}
-
-
-def _receipt(model: Model) -> dict[str, Any]:
-    """Return the receipt, empty where there is none to read."""
+def _intact(model: Model) -> bytes | None:
+    """Return the prepared file's bytes if they are those of the manifest."""
     try:
-        receipt = json.loads(_path(model, "json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return receipt if isinstance(receipt, dict) else {}
-
-
-def _intact(model: Model, receipt: dict[str, Any]) -> bytes | None:
-    """Return the prepared file's bytes if they are those of the receipt."""
-    try:
-        prepared = _path(model, "onnx").read_bytes()
+        prepared = _path(model).read_bytes()
     except OSError:
         return None
-    return prepared if digest(prepared) == receipt.get("sha256") else None
+    return prepared if digest(prepared) == model.prepared_sha256 else None
 
 
-def _path(model: Model, suffix: str) -> Path:
-    return models_home() / f"{model.name}.{suffix}"
+def _path(model: Model) -> Path:
+    return models_home() / f"{model.name}.onnx"
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -33,6 +33,7 @@ class Model:
     licence: str
     sha256: str
     prepare: tuple[str, ...]
+    prepared_sha256: str
     sources: tuple[str, ...] = ()
     optional: bool = False
     mean: float = 0.0
@@ -88,11 +89,6 @@ def names() -> tuple[str, ...]:
 def models() -> Mapping[str, Model]:
     """Return every model of the manifest by its name."""
     return MappingProxyType({name: _model(name, **entry) for name, entry in _manifest()["models"].items()})
-
-
-def revision() -> int:
-    """Return the revision of the preparation; models prepared under another one are prepared again."""
-    return int(_manifest()["revision"])
 
 
 @cache

@@ -25,6 +25,7 @@ def test_values_are_read_by_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert env.text("X_EMPTY", "default") == "default"
     assert env.text("X_SECRET") == "s3cret"
     assert env.choice("X_NOTHING", "a", ("a", "b")) == "a"
+    assert env.url("X_NOTHING", "https://faces.example.com:8443") == "https://faces.example.com:8443"
 
 
 def test_a_bad_value_says_which_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,6 +35,7 @@ def test_a_bad_value_says_which_and_why(monkeypatch: pytest.MonkeyPatch) -> None
         lambda: env.flag("X", default=True),
         lambda: env.integer("X", 1),
         lambda: env.choice("X", "a", ("a", "b")),
+        lambda: env.url("X", "http://localhost"),
     ):
         with pytest.raises(ImproperlyConfigured, match=r"^X must be .* 'maybe'\.$"):
             read()

@@ -42,13 +42,15 @@ def test_a_changed_byte_is_refused_by_the_files_name(home: Path) -> None:
     assert "install_models" in refused.value.remedy
 
 
-@pytest.mark.parametrize("receipt", [None, b"not json", b"[]", b"{}"])
-def test_a_model_without_a_good_receipt_is_not_loaded(home: Path, receipt: bytes | None) -> None:
-    (home / "yunet.json").unlink()
-    if receipt is not None:
-        (home / "yunet.json").write_bytes(receipt)
+def test_another_model_is_not_loaded_whatever_lies_beside_it(home: Path) -> None:
+    """Number 11 of the hardening: the digest comes from the code, not from a file that lies with the model."""
+    other = (home / "fr_liveness.onnx").read_bytes()
+    (home / "yunet.onnx").write_bytes(other)
+    (home / "yunet.json").write_text(json.dumps({"sha256": model_files.digest(other)}))
+    model = packs.models()["yunet"]
+    assert not model_files.current(model)
     with pytest.raises(ModelUnavailable):
-        model_files.read(packs.models()["yunet"])
+        model_files.read(model)
 
 
 def test_a_missing_liveness_model_breaks_liveness_only(home: Path) -> None:
@@ -82,15 +84,17 @@ def test_a_changed_model_is_installed_again_and_the_others_are_kept(home: Path) 
     assert not [file for file in home.iterdir() if file.name.startswith(".")]
 
 
-def test_a_model_of_an_older_recipe_is_prepared_again(home: Path) -> None:
-    receipt = json.loads((home / "yunet.json").read_bytes())
-    (home / "yunet.json").write_text(json.dumps(receipt | {"revision": -1}), encoding="utf-8")
-    assert not model_files.current(packs.models()["yunet"])
+def test_a_preparation_that_makes_other_bytes_is_refused(home: Path) -> None:
+    """Another version of onnx, or a change of ours that did not change the manifest."""
+    model = replace(packs.models()["yunet"], name="elsewhere", prepare=("dequantise",))
+    with Sources() as sources, pytest.raises(InstallationRefused, match=model.file):
+        install(model, sources)
+    assert not model_files.present(model)
 
 
 def test_wrong_bytes_from_a_source_are_refused_by_the_files_name(home: Path, tmp_path: Path) -> None:
     model = packs.models()["yunet"]
-    (home / "yunet.json").unlink()
+    (home / "yunet.onnx").unlink()
     (tmp_path / model.file).write_bytes(b"something else")
     with Sources() as sources, pytest.raises(InstallationRefused, match=model.file):
         install(model, sources, tmp_path)
