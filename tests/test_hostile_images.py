@@ -60,7 +60,7 @@ def test_files_that_cost_more_than_they_weigh_are_refused_and_the_largest_are_re
     read = {(200, None), (400, 6038)}  # no face: it was looked at
     cases = [
         *((name, make, refused) for name, (_, make) in hostile.REFUSED.items()),
-        *((name, make, read) for name, make in (hostile.READ | hostile.LARGEST).items()),
+        *((name, make, read) for name, make in (*hostile.READ.items(), *hostile.LARGEST.items())),
     ]
     with web_server(env, workers=1) as (url, process):
         before = _resident_mb(process)
