@@ -30,6 +30,7 @@ from urllib3.util import Url, parse_url
 
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from recognition.admission import AdmissionQueue, host_file
+from recognition.decoding.formats import MEDIA_TYPES
 from recognition.errors import ImageTooLarge
 
 TOTAL_SECONDS = 8.0  # for everything: names, redirects, the last byte
@@ -279,7 +280,7 @@ def _connect(place: Url, addresses: list[str], deadline: float) -> HTTPConnectio
 
 
 def _answer(connection: HTTPConnection, place: Url, max_bytes: int) -> tuple[str, bytes]:
-    headers = {"Host": place.netloc or "", "User-Agent": "faceplane", "Accept": "image/jpeg, image/png"}
+    headers = {"Host": place.netloc or "", "User-Agent": "faceplane", "Accept": ", ".join(MEDIA_TYPES.values())}
     # Nothing is unpacked: a compressed answer would be refused by the decoder, and cannot swell in memory.
     connection.request("GET", place.request_uri, headers=headers, preload_content=False, decode_content=False)
     response = connection.getresponse()

@@ -59,7 +59,7 @@ REASONS: Mapping[type[Exception], str] = {
     recognition.ImageTooSmall: "the image is too small: its shorter side has {actual} pixels, at least {minimum} are "
     "needed",
     recognition.UndecodableImage: "the image cannot be decoded: {reason}",
-    recognition.UnsupportedFormat: "the format {format} is not supported",
+    recognition.UnsupportedFormat: "the format {format} is not supported; allowed are {allowed}",
     recognition.NoFace: "the image shows no face",
     recognition.SeveralFaces: "the image shows {count} faces; one is asked for",
     recognition.LowQuality: "the face does not show well enough: {reasons}",

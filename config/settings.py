@@ -220,6 +220,8 @@ HOST_DIR = env.folder("HOST_DIR", _shared_memory / _host_name if _in_memory else
 # On the host: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", env.cores(), least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 16 * COMPUTE_SLOTS, least=1)
+# What decoding may take on this host, over all of its processes: beyond it images wait for each other.
+DECODING_MEMORY_MB = env.integer("DECODING_MEMORY_MB", 800, least=400)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
 # On the host: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)

@@ -6,7 +6,9 @@ Facts only, as attributes: statuses and wording belong to the dialects.
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-SizeUnit: TypeAlias = Literal["bytes", "pixels", "side"]
+SizeUnit: TypeAlias = Literal[
+    "bytes", "pixels", "side", "scans", "markers", "chunks", "boxes", "items", "samples in all scans", "unpacked bytes"
+]
 
 
 class RecognitionError(Exception):
@@ -14,10 +16,10 @@ class RecognitionError(Exception):
 
 
 class ImageTooLarge(RecognitionError):
-    """The image exceeds a limit in bytes, in pixels, or in pixels along its longer side."""
+    """The image exceeds a limit: in bytes, in pixels, along its longer side, or in what it takes to read it."""
 
     def __init__(self, limit: int, actual: int, unit: SizeUnit) -> None:
-        """Keep the limit, what was sent, and what both count."""
+        """Keep the limit, what was sent or how much of it was counted, and what both count."""
         super().__init__(limit, actual, unit)
         self.limit = limit
         self.actual = actual
@@ -35,10 +37,10 @@ class ImageTooSmall(RecognitionError):
 
 
 class UndecodableImage(RecognitionError):
-    """The bytes are no image, or a damaged one."""
+    """The bytes are no image, or a damaged one, or one that takes too much to decode."""
 
     def __init__(self, reason: str) -> None:
-        """Keep what the decoder found, for logs."""
+        """Keep what is wrong with it, as a clause in English: "the file is cut off"."""
         super().__init__(reason)
         self.reason = reason
 
@@ -46,10 +48,11 @@ class UndecodableImage(RecognitionError):
 class UnsupportedFormat(RecognitionError):
     """The bytes are in a format that is known and not allowed."""
 
-    def __init__(self, format: str) -> None:  # noqa: A002 -- the field's own word
-        """Keep the format's name, as in "GIF"."""
-        super().__init__(format)
+    def __init__(self, format: str, allowed: Sequence[str]) -> None:  # noqa: A002 -- the field's own word
+        """Keep the format's name, as in "GIF", and those that are allowed."""
+        super().__init__(format, allowed)
         self.format = format
+        self.allowed = tuple(allowed)
 
 
 class NoFace(RecognitionError):

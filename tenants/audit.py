@@ -39,6 +39,8 @@ Action: TypeAlias = Literal[
     "collection.searched",
     "data_key.added",
     "data_key.removed",
+    "do_not_enrol.added",
+    "do_not_enrol.removed",
     "face.deleted",
     "face.enrolled",
     "face.expired",

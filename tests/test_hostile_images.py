@@ -1,6 +1,6 @@
 """Odd and hostile image files over HTTP: every one is answered in time, in the envelope, in bounded memory.
 
-The files lie outside the project: FACEPLANE_TEST_DATA names the folder that holds `robustness/`.
+Some are made here; the others lie outside the project: FACEPLANE_TEST_DATA names the folder that holds `robustness/`.
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import hostile
 from tests.make import base64_of
 from tests.processes import call, environment, prepare, web_server
 
@@ -50,3 +51,22 @@ def test_every_file_is_answered(tmp_path: Path) -> None:
     print(f"{len(FILES)} files twice, slowest {max(slow.values()):.2f} s, worker grew by {growth:.0f} MB")  # noqa: T201
     assert growth < GROWTH_MB
     assert {name: seconds for name, seconds in slow.items() if seconds >= SECONDS} == {}
+
+
+def test_files_that_cost_more_than_they_weigh_are_refused_and_the_largest_are_read(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    key = prepare(env, acme="people")["acme"]
+    refused = {(400, 6036)}  # "Image size is too large."
+    read = {(200, None), (400, 6038)}  # no face: it was looked at
+    cases = [
+        *((name, make, refused) for name, (_, make) in hostile.REFUSED.items()),
+        *((name, make, read) for name, make in (*hostile.READ.items(), *hostile.LARGEST.items())),
+    ]
+    with web_server(env, workers=1) as (url, process):
+        before = _resident_mb(process)
+        for name, make, expected in cases:
+            body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(make())}
+            status, answer = call(f"{url}/search", "POST", body, **{"x-api-key": key})
+            assert (status, answer.get("errorCode")) in expected, (name, answer)
+        growth = _resident_mb(process) - before
+    assert growth < GROWTH_MB

@@ -18,6 +18,7 @@ FAMILIES = {
     "index": _("indexes"),
     "image": _("kept images"),
     "data_key": _("data keys"),
+    "do_not_enrol": _("do-not-enrol lists"),
     "tenant": _("the tenant"),
     "alert": _("alerts"),
     "audit": _("this log"),

@@ -25,6 +25,17 @@ UNITS = {
     "bytes": gettext_lazy("bytes"),
     "pixels": gettext_lazy("pixels"),
     "side": gettext_lazy("pixels along its longer side"),
+    "scans": gettext_lazy("scans"),
+    "samples in all scans": gettext_lazy("samples in all scans"),
+    "markers": gettext_lazy("markers"),
+    "chunks": gettext_lazy("chunks"),
+    "boxes": gettext_lazy("boxes"),
+    "items": gettext_lazy("items"),
+    "unpacked bytes": gettext_lazy("unpacked bytes"),
+}
+UNDECODABLE = {
+    "the file is empty": gettext_lazy("The file is empty."),
+    "the file is cut off": gettext_lazy("The file is cut off: a part of the image is missing."),
 }
 
 FAMILIES = (collections.CollectionsError, recognition.RecognitionError, tenants.TenantsError, ValidationError)
@@ -107,8 +118,17 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
             % {"actual": e.actual, "minimum": e.minimum}
         ),
     ),
-    recognition.UndecodableImage: (422, lambda _e: _("This file is not an image, or is damaged.")),
-    recognition.UnsupportedFormat: (422, lambda e: _("Images in %(format)s are not accepted.") % {"format": e.format}),
+    recognition.UndecodableImage: (
+        422,
+        lambda e: str(UNDECODABLE.get(e.reason) or _("This file is not an image, or is damaged.")),
+    ),
+    recognition.UnsupportedFormat: (
+        422,
+        lambda e: (
+            _("Images in %(format)s are not accepted; %(allowed)s are.")
+            % {"format": e.format, "allowed": ", ".join(e.allowed)}
+        ),
+    ),
     recognition.Busy: (503, lambda _e: _("Too many images are being looked at; try again in a moment.")),
     recognition.ModelUnavailable: (503, lambda _e: _("The recognition models are not installed. Ask the operator.")),
     recognition.RecognitionError: (422, lambda _e: _("The image cannot be used.")),

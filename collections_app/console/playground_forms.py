@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.forms import ConsoleForm, offer
 from recognition.decode import DEFAULT_LIMITS
+from recognition.decoding.formats import MEDIA_TYPES
 
 _LONGEST = 255
 
@@ -14,7 +15,7 @@ _LONGEST = 255
 class ImageField(forms.FileField):
     """An image as bytes; the operations look at what it really is."""
 
-    widget = forms.FileInput(attrs={"accept": "image/jpeg,image/png"})
+    widget = forms.FileInput(attrs={"accept": ",".join(MEDIA_TYPES.values())})
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         """Read it, if it is not too large to be read."""

@@ -16,6 +16,7 @@ from collections_app.operations.collections import Node
 from collections_app.operations.faces import get_face
 from recognition import decode
 from recognition.admission import admit
+from recognition.decoding.formats import MEDIA_TYPES, format_of
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -24,7 +25,6 @@ _MARGIN = 0.25
 _QUALITY = 85
 _TOLD = timedelta(hours=1)
 _SIGNER = signing.TimestampSigner(salt="pictures.ticket")
-_PNG = b"\x89PNG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Picture:
 
     @property
     def kind(self) -> str:
-        """Its media type; only JPEG and PNG are ever kept."""
-        return "image/png" if self.content.startswith(_PNG) else "image/jpeg"
+        """Its media type; what is kept was decoded once, so its format is one that is read."""
+        return MEDIA_TYPES[format_of(self.content)]
 
 
 def face_picture(caller: Caller, *, collection: str | Node, face: str) -> Picture:

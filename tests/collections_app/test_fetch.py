@@ -560,9 +560,9 @@ def test_what_the_operator_named_opens_beside_https_and_nothing_else(
 
 def test_a_named_port_opens_in_its_network_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ALLOWED_NETWORKS = _networks(monkeypatch, "10.0.0.0/8:22,10.1.0.0/16,[fd00::/8]:8443")
-    for url in ("http://10.9.9.9:22/", "http://10.1.9.9:8080/", "https://[fd00::1]:8443/"):
+    for url in ("http://10.9.9.9:22/", "http://10.1.9.9:10500/", "https://[fd00::1]:8443/"):
         fetch.check(url, PORTS)
-    for url in ("http://8.8.8.8:22/", "http://10.9.9.9:8080/", "http://10.1.9.9:21/", "https://[fd00::1]:8444/"):
+    for url in ("http://8.8.8.8:22/", "http://10.9.9.9:10500/", "http://10.1.9.9:21/", "https://[fd00::1]:8444/"):
         with pytest.raises(ImageUrlRefused, match="not allowed"):
             fetch.check(url, PORTS)
 

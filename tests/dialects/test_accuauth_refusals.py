@@ -86,7 +86,7 @@ def test_quotas(acme: Customer, accuauth: AccuAuthClient) -> None:
         (blank(127, 400), "the image is too small: its shorter side has 127 pixels, at least 128 are needed"),
         (blank(6001, 200), "image is too large: 6001 pixels along its longer side, at most 6000 are allowed"),
         (b"\xff\xd8\xff" + bytes(5 * 1024 * 1024), "image is too large: 5242883 bytes, at most 5242880 are allowed"),
-        (encoded(np.zeros((200, 200, 3), np.uint8), "GIF"), "image format GIF is not supported"),
+        (encoded(np.zeros((200, 200, 3), np.uint8), "GIF"), "the format GIF is not supported; allowed are JPEG, PNG"),
         (b"no image", "the image cannot be decoded: "),
         (b"", "file: The submitted file is empty."),
         (portrait("obama")[:2000], "the image cannot be decoded: "),

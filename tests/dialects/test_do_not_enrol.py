@@ -1,7 +1,6 @@
 """Nobody on a collection's do-not-enrol list is enrolled in it, through any dialect or page."""
 
 import pytest
-from django.urls import reverse
 
 from collections_app.errors import EnrolmentBarred
 from collections_app.models import BarredReference, Face
@@ -12,7 +11,6 @@ from collections_app.operations.people import PersonDetails, delete_person
 from collections_app.tasks import purge_collection
 from tenants.models import AuditEntry
 from tests.conftest import Customer
-from tests.console.conftest import member, signed_in
 from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, add, details
 from tests.dialects.test_native import problem
 from tests.make import portrait
@@ -69,14 +67,3 @@ def test_a_list_is_its_collection_s_and_goes_with_it(acme: Customer, native: Nat
     delete_collection(acme.caller, name="other")
     purge_collection.run(other.pk)
     assert not BarredReference.objects.of(acme.tenant).exists()
-
-
-def test_the_console_keeps_the_list(acme: Customer) -> None:
-    page = reverse("console:do_not_enrol", kwargs={"tenant": "acme", "node": acme.people.node})
-    admin = signed_in(member(acme, "admin"))
-    answer = admin.post(page, {"reference": "EMP/1", "change": "add"})
-    assert answer.status_code == 302
-    assert "EMP/1" in admin.get(page).content.decode()
-    assert admin.post(page, {"reference": "EMP/2", "change": "remove"}).status_code == 404
-    assert admin.post(page, {"reference": "EMP/1", "change": "remove"}).status_code == 302
-    assert "EMP/1" not in admin.get(page).content.decode()

@@ -24,6 +24,7 @@ FACTS: dict[type[Exception], tuple[Any, ...]] = {
     tenants.QuotaExceeded: ("faces", 10),
     recognition.ImageTooLarge: (5_000_000, 6_000_000, "bytes"),
     recognition.ImageTooSmall: (80, 79),
+    recognition.UnsupportedFormat: ("GIF", ["JPEG", "PNG"]),
     recognition.LowQuality: (["too_dark", "small_face"],),
     recognition.SpoofSuspected: (0.1, 0.5),
     recognition.ModelUnavailable: ("yunet", "make models"),
@@ -53,6 +54,7 @@ def test_every_error_has_its_sentence(error: type[Exception]) -> None:
 def test_a_sentence_says_which_how_much_and_in_what() -> None:
     assert reason(_raised(recognition.ImageTooLarge)) == "too large: 6000000 bytes, at most 5000000 are allowed"
     assert "at least 80" in reason(_raised(recognition.ImageTooSmall))
+    assert reason(_raised(recognition.UnsupportedFormat)) == "the format GIF is not supported; allowed are JPEG, PNG"
     assert reason(_raised(recognition.LowQuality)).endswith(": too_dark, small_face")
     assert reason(_raised(collections.ImageRefused)) == "image 2: the image shows no face"
     assert reason(collections.ImageRefused("source", recognition.NoFace())) == "image source: the image shows no face"

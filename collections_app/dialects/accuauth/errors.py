@@ -71,7 +71,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.ImageTooLarge: _invalid("image is {why}"),
     recognition.ImageTooSmall: _invalid("{why}"),
     recognition.UndecodableImage: _invalid("{why}"),
-    recognition.UnsupportedFormat: _invalid("image format {format} is not supported"),
+    recognition.UnsupportedFormat: _invalid("{why}"),
     recognition.NoFace: _invalid("no face detected"),
     recognition.SeveralFaces: _invalid("{count} faces detected"),
     recognition.LowQuality: _invalid("{why}"),

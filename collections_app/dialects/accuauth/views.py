@@ -17,7 +17,7 @@ from collections_app.operations.people import PersonDetails
 from recognition.decode import ImageLimits
 from tenants.errors import MissingKey
 
-_LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000)  # decision F14
+_LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000, formats=("JPEG", "PNG"))  # F14
 
 
 class AccuAuthView(DialectView):

@@ -15,10 +15,12 @@ from collections_app.dialects.facedb import errors, wire
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, people
 from collections_app.operations.collections import Node
+from recognition.decode import ImageLimits
 from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
 
 _UNAUTHORIZED = 401
+_LIMITS = ImageLimits(formats=("JPEG", "PNG"))  # the documents name JPEG; its clients get back what they sent
 
 
 class FacedbView(DialectView):
@@ -72,6 +74,7 @@ class RegisterView(FacedbView):
             self.caller,
             collection=Node(given["nodeId"]),
             images=given["faceImages"],
+            limits=_LIMITS,
             person=wire.details(given),
         )
         return Response(wire.Registered(person).data)
@@ -106,7 +109,8 @@ class MatchView(FacedbView):
     def post(self, request: Request) -> Response:
         """Tell whose face it is."""
         given = self.parse(wire.Match)
-        found = people.match_person(self.caller, collection=Node(given["nodeId"]), images=given["faceImages"])
+        node = Node(given["nodeId"])
+        found = people.match_person(self.caller, collection=node, images=given["faceImages"], limits=_LIMITS)
         return Response(wire.Matched(found or {}).data)
 
 

@@ -63,7 +63,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.ImageTooLarge: Answer(413, "image_too_large", "The image or the request is too large."),
     recognition.ImageTooSmall: Answer(422, "image_too_small", "The image is too small."),
     recognition.UndecodableImage: Answer(422, "undecodable_image", "This is no image, or a damaged one."),
-    recognition.UnsupportedFormat: Answer(415, "unsupported_format", "Send JPEG or PNG."),
+    recognition.UnsupportedFormat: Answer(415, "unsupported_format", "Send an image in a format that is allowed."),
     recognition.NoFace: Answer(422, "no_face", "The image shows no face."),
     recognition.SeveralFaces: Answer(422, "several_faces", "The image shows several faces."),
     recognition.LowQuality: Answer(422, "low_quality", "The face does not meet the collection's policy."),
@@ -95,7 +95,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     recognition.ImageTooLarge: ("limit", "actual", "unit"),
     recognition.ImageTooSmall: ("minimum", "actual"),
     recognition.UndecodableImage: ("reason",),
-    recognition.UnsupportedFormat: ("format",),
+    recognition.UnsupportedFormat: ("format", "allowed"),
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
 }

@@ -14,6 +14,7 @@ from collections_app.dialects.native.wire.base import Page, either_form, from_cu
 from collections_app.dialects.native.wire.receipts import Receipt
 from collections_app.errors import ImageNotKept, InvalidRequest
 from collections_app.operations import enrol, erase, faces, idempotency, pictures
+from recognition.decoding.formats import MEDIA_TYPES
 
 _LONGEST_KEY = 200
 _HEADERS = [
@@ -91,7 +92,7 @@ class FaceImageView(NativeView):
         "collection face",
         (ImageNotKept,),
         answer=OpenApiTypes.BINARY,
-        media_types=("image/jpeg", "image/png"),
+        media_types=tuple(MEDIA_TYPES.values()),
     )
     def get(self, request: Request, collection: str, face: str) -> HttpResponse:
         """Return what was kept of its image."""

@@ -155,6 +155,7 @@ class Problem(serializers.Serializer[Any]):
     actual = serializers.IntegerField(required=False, help_text="How much was sent.")
     unit = serializers.CharField(required=False, help_text="What limit and actual count.")
     format = serializers.CharField(required=False)
+    allowed = serializers.ListField(child=serializers.CharField(), required=False, help_text="Formats.")
     count = serializers.IntegerField(required=False)
     face = serializers.CharField(required=False)
     image = serializers.CharField(required=False, help_text="Which image of several.")

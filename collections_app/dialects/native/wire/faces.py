@@ -39,7 +39,7 @@ class PersonField(serializers.JSONField):
 class Enrol(WithImage):
     """POST …/faces. In a form `person` is JSON."""
 
-    person = PersonField(default=PersonDetails)
+    person = PersonField(default=PersonDetails)  # type: ignore[arg-type]  # the field gives no JSON, but what it says
     consent = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
     largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
 

@@ -19,9 +19,10 @@ _SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scale
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_FORMATS = ("PNG", "JPEG")
 _LIMITS = {
-    "prerelease": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
-    "current": ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK),
+    "prerelease": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS),
+    "current": ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS),
 }
 
 

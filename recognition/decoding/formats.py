@@ -1,0 +1,61 @@
+"""Which format a file is in: told by its first bytes, whatever its name or its sender says."""
+
+from collections.abc import Callable, Collection, Mapping
+
+from recognition.decoding import heif, jpeg, png, webp
+from recognition.decoding.container import Container
+from recognition.errors import UndecodableImage, UnsupportedFormat
+
+_WALKS: Mapping[str, Callable[[bytes, int], Container]] = {
+    "JPEG": jpeg.walk,
+    "PNG": png.walk,
+    "WEBP": webp.walk,
+    "AVIF": heif.walk,
+    "HEIC": heif.walk,
+}
+READ = tuple(_WALKS)
+"""Every format that can be decoded."""
+MEDIA_TYPES: Mapping[str, str] = {name: f"image/{name.lower()}" for name in READ}
+
+# (offset, bytes, format): enough to tell a caller which known format it sent.
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"GIF8", "GIF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"BM", "BMP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"%PDF", "PDF"),
+)
+
+
+def format_of(data: bytes) -> str:
+    """Return the name of the format, read or not.
+
+    Raises:
+        UndecodableImage: the file is empty, or in no format that is known.
+    """
+    if not data:
+        raise UndecodableImage("the file is empty")
+    for offset, signature, name in _SIGNATURES:
+        if data.startswith(signature, offset):
+            return name
+    found = heif.format_of(data)
+    if found is None:
+        raise UndecodableImage("the file is in no known image format")
+    return found
+
+
+def walk(data: bytes, allowed: Collection[str], max_pixels: int) -> Container:
+    """Walk over an image of an allowed format.
+
+    Raises:
+        UnsupportedFormat: the format is known and not allowed.
+        ImageTooLarge: it has too many pixels, or too many parts.
+        UndecodableImage: it is none, is cut off, or contradicts its format.
+    """
+    name = format_of(data)
+    if name not in allowed or name not in _WALKS:
+        raise UnsupportedFormat(name, tuple(allowed))
+    return _WALKS[name](data, max_pixels)
