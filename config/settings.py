@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "collections_app.console.middleware.locale",
+    "collections_app.console.middleware.crowded",
     "django.middleware.common.CommonMiddleware",
     "collections_app.console.middleware.Size",
     "django.middleware.csrf.CsrfViewMiddleware",
