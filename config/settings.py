@@ -136,7 +136,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STORAGE_URL = env.text("STORAGE_URL", f"file://{DATA_DIR / 'files'}")
 STORAGES = {
     "default": storage_at(STORAGE_URL),
-    "staticfiles": {"BACKEND": "config.static.Storage"},
+    "staticfiles": {
+        "BACKEND": "config.static.Storage",
+        "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
+    },
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"  # part of the code, made at setup; no data

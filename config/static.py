@@ -1,5 +1,8 @@
 """Static files: part of the code, gathered beside it by `collectstatic`, without maps back to their sources."""
 
+import os
+from collections.abc import Iterator
+
 from django.conf import settings
 from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -26,6 +29,14 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # wh
         (kind, tuple(rule for rule in rules if _MAPPED not in str(rule)))
         for kind, rules in CompressedManifestStaticFilesStorage.patterns
     )
+
+    def post_process(self, *arguments: object, **options: object) -> Iterator[tuple[object, ...]]:
+        """Gather what everybody may read, a proxy of another user too."""
+        before = os.umask(0o022)
+        try:
+            yield from super().post_process(*arguments, **options)
+        finally:
+            os.umask(before)
 
 
 def gathered(**_: object) -> list[CheckMessage]:

@@ -112,10 +112,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def web_server(env: dict[str, str], *, workers: int = 2) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the web server on a free port; yield its URL and process once it is ready."""
+def web_server(
+    env: dict[str, str], *, workers: int = 2, descriptors: int = 0
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the web server on a free port, with so many descriptors; yield its URL and process once it is ready."""
     url = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "config.server"]
+    if descriptors:
+        command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *command]
     own = env | {"BIND": url, "WEB_WORKERS": str(workers)}
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
     try:

@@ -85,6 +85,7 @@ class _Server:
         self._serving: list[_Process] = []
         self._coming = self._start()
         self._leaving: list[_Process] = []
+        self._hung_up = False
 
     def _start(self) -> list[_Process]:
         return [_Process(self._listener) for _ in range(self._size)]
@@ -92,10 +93,12 @@ class _Server:
     def run(self) -> int:
         """Serve until a signal; return the exit status."""
         while True:
-            signals = signal.sigtimedwait(_SIGNALS, 0.5)
+            signals = signal.sigtimedwait(_SIGNALS, 0.2)
             if signals and signals.si_signo != signal.SIGHUP:
                 return self._stop()
-            if signals and not self._coming:
+            self._hung_up |= signals is not None
+            if self._hung_up and not self._coming:
+                self._hung_up = False
                 logger.warning("New processes start and take the place of the old")
                 self._coming = self._start()
             self._look()

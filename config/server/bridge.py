@@ -232,7 +232,8 @@ class _Answer:
 
     def start(self, status: str, headers: list[tuple[str, str]], _error: object = None) -> Callable[[bytes], object]:
         """Take status and headers, as WSGI hands them over."""
-        self._headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        for name, value in headers:  # Django's cookies begin with a space
+            self._headers.append((name.lower().encode("latin-1"), value.strip().encode("latin-1")))
         self._start = {"type": "http.response.start", "status": int(status[:3]), "headers": self._headers}
         return bytes  # WSGI's old way to write, which Django does not know
 

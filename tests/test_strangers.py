@@ -1,0 +1,379 @@
+"""The running server, directly and behind the nginx file that we ship: what strangers do, and what they send."""
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from config import static
+from tests.make import base64_of, portrait
+from tests.processes import call, environment, prepare, web_server
+from tests.proxy import needs_nginx, nginx
+from tests.strangers import ATTACKS, Neighbour, Target, beside, head
+
+MOST = 2_000_000
+PATIENCE = 2.0  # seconds: a neighbour's p50 under attack; without the server's care it is the attack's length
+
+
+@dataclass(frozen=True)
+class Front:
+    """Where clients come in, and two tenants' keys."""
+
+    host: str
+    port: int
+    keys: dict[str, str]
+    server: "subprocess.Popen[bytes]"
+
+    def raw(self, said: bytes, seconds: float = 10) -> bytes:
+        """Say something, and nothing more; return all that is answered."""
+        with socket.create_connection((self.host, self.port), timeout=seconds) as line:
+            heard = b""
+            try:
+                line.sendall(said)
+                line.shutdown(socket.SHUT_WR)
+                while more := line.recv(65_536):
+                    heard += more
+            except OSError:  # the server closed on what it would not read
+                pass
+            return heard
+
+    def chunked(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+        """Post a body without saying how long it is."""
+        client = http.client.HTTPConnection(self.host, self.port, timeout=60)
+        pieces = (body[start : start + 30_000] for start in range(0, len(body), 30_000))
+        try:
+            client.request("POST", path, pieces, headers, encode_chunked=True)
+            answer = client.getresponse()
+            return answer.status, json.load(answer)
+        finally:
+            client.close()
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Run the server with as few descriptors as a shell gives."""
+    env = environment(tmp_path_factory.mktemp("strangers"), MAX_BODY_BYTES=str(MOST), TRUSTED_PROXIES="1")
+    keys = prepare(env, acme="people", beta="people")
+    with web_server(env, descriptors=1024) as (url, process):
+        where = urlsplit(url)
+        yield Front(str(where.hostname), int(where.port or 0), keys, process)
+
+
+@pytest.fixture(scope="module")
+def proxied(direct: Front, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Run nginx before it."""
+    with nginx(tmp_path_factory.mktemp("nginx"), f"http://{direct.host}:{direct.port}") as url:
+        where = urlsplit(url)
+        yield Front(str(where.hostname), int(where.port or 0), direct.keys, direct.server)
+
+
+@pytest.fixture(params=["direct", pytest.param("proxied", marks=needs_nginx)])
+def front(request: pytest.FixtureRequest) -> Front:
+    """Come in by each way."""
+    found: Front = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_neighbour_is_answered_beside_an_attack(front: Front, attack: str) -> None:
+    """Numbers 3, 4, 5 and 7 with the issue's counts, 200 connections of a loris, and endless chunks."""
+    target = Target(front.host, front.port, front.keys["beta"])
+    neighbour = beside(target, front.keys["acme"], attack)
+    p50, p95 = neighbour.milliseconds()
+    print(f"\n{attack}: p50 {p50} ms, p95 {p95} ms, {neighbour.failed} of {len(neighbour.waited)} failed")  # noqa: T201
+    assert neighbour.failed == 0
+    assert p50 < 1000 * PATIENCE
+    assert front.server.poll() is None
+
+
+HIDDEN = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_N = str(len(HIDDEN)).encode()
+_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
+
+
+def _post(*fields: bytes, body: bytes = HIDDEN, line: bytes = b"POST /healthz HTTP/1.1", end: bytes = b"\r\n") -> bytes:
+    return end.join((line, b"Host: localhost", *fields, b"", b"")) + body
+
+
+# A request is hidden in the body of another one: whoever finds the body's end elsewhere than we do would answer it.
+SHAPES = {
+    "length and chunks": _post(b"Content-Length: 4", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN),
+    "chunks and length": _post(b"Transfer-Encoding: chunked", b"Content-Length: 5", body=b"0\r\n\r\n" + HIDDEN),
+    "two lengths": _post(b"Content-Length: 0", b"Content-Length: " + _N),
+    "two lengths, the longer first": _post(b"Content-Length: " + _N, b"Content-Length: 0"),
+    "the same length twice": _post(b"Content-Length: " + _N, b"Content-Length: " + _N),
+    "a list of lengths": _post(b"Content-Length: 0, " + _N),
+    "zeros before a length": _post(b"Content-Length: 000000" + _N),
+    "a length with a sign": _post(b"Content-Length: +" + _N),
+    "a negative length": _post(b"Content-Length: -1"),
+    "a length in hexadecimal": _post(b"Content-Length: 0x0"),
+    "a length with an underscore": _post(b"Content-Length: 0_0"),
+    "a length in other digits": _post(b"Content-Length: \xd9\xa0"),
+    "a length of nothing": _post(b"Content-Length:"),
+    "a length beyond all numbers": _post(b"Content-Length: " + b"9" * 30),
+    "a space before the colon": _post(b"Content-Length : 0"),
+    "an underscore in the name": _post(b"Content_Length: 0", b"Content-Length: " + _N),
+    "a folded length": _post(b"X: y", b" Content-Length: 0", b"Content-Length: " + _N),
+    "a folded coding": _post(b"Transfer-Encoding:", b" chunked", body=_CHUNK),
+    "a first field that is folded": _post(b"Content-Length: " + _N).replace(b"\r\nHost", b"\r\n Host"),
+    "another coding": _post(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n" + HIDDEN),
+    "identity": _post(b"Transfer-Encoding: identity", b"Content-Length: 0"),
+    "chunked and identity": _post(b"Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n" + HIDDEN),
+    "chunked twice": _post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN),
+    "a space before the coding's colon": _post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n" + HIDDEN),
+    "a vertical tab before the coding": _post(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n" + HIDDEN),
+    "chunks in HTTP/1.0": _post(
+        b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN, line=b"POST /healthz HTTP/1.0"
+    ),
+    "lines that end in LF": _post(b"Content-Length: " + _N, end=b"\n"),
+    "a lone CR": _post(b"X: a\rContent-Length: 0", b"Content-Length: " + _N),
+    "a NUL": _post(b"X: a\0b", b"Content-Length: " + _N),
+    "two hosts": _post(b"Host: elsewhere", b"Content-Length: " + _N),
+    "no host": _post(b"Content-Length: " + _N).replace(b"Host: localhost\r\n", b"", 1),
+    "HTTP/0.9": b"GET /healthz\r\n" + HIDDEN,
+    "HTTP/2.0": _post(b"Content-Length: " + _N, line=b"POST /healthz HTTP/2.0"),
+    "HTTP/1.11": _post(b"Content-Length: " + _N, line=b"POST /healthz HTTP/1.11"),
+    "two spaces": _post(b"Content-Length: 0", line=b"POST  /healthz  HTTP/1.1"),
+    "a space in the path": _post(b"Content-Length: 0", line=b"POST /health z HTTP/1.1"),
+    "a name that is no token": _post(b"Content-Length\x80: 0", b"Content-Length: " + _N),
+    "a field without a name": _post(b": 0", b"Content-Length: " + _N),
+    "a field without a colon": _post(b"Content-Length", b"Content-Length: " + _N),
+}
+CHUNKS = {
+    "a size with a sign": b"+%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
+    "a size in another notation": b"0x%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
+    "a size with an underscore": b"0_0\r\n\r\n" + HIDDEN,
+    "a negative size": b"-1\r\n\r\n" + HIDDEN,
+    "a size of nothing": b"\r\n\r\n" + HIDDEN,
+    "a size beyond all numbers": b"f" * 30 + b"\r\n" + HIDDEN,
+    "an extension": b"%x;a=b\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
+    "an LF in an extension": b"%x;a\nb\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
+    "a CR in an extension": b"%x;a\rb\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
+    "an extension without an end": b"5;" + b"a" * 200_000,
+    "more than its size": b"3\r\n" + HIDDEN + b"\r\n0\r\n\r\n",
+    "less than its size": b"fff\r\n" + HIDDEN + b"\r\n0\r\n\r\n",
+    "an end without CR": b"%x\n%s\n0\n\n" % (len(HIDDEN), HIDDEN),
+    "trailers": b"%x\r\n%s\r\n0\r\nContent-Length: 0\r\nTransfer-Encoding: x\r\n\r\n" % (len(HIDDEN), HIDDEN),
+    "trailers without an end": b"0\r\n" + b"X: y\r\n" * 50_000,
+}
+SHAPES |= {f"chunk: {name}": _post(b"Transfer-Encoding: chunked", body=body) for name, body in CHUNKS.items()}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nobody_smuggles_a_request(front: Front, shape: str) -> None:
+    """The hidden request is not answered, and the server lives."""
+    heard = front.raw(SHAPES[shape])
+    assert b'"checks"' not in heard
+    assert heard.count(b"HTTP/1.") - heard.count(b"HTTP/1.1 100 ") <= 1
+    assert call(f"http://{front.host}:{front.port}/healthz")[0] == 200
+
+
+def _calls(key: str, image: str) -> dict[str, tuple[str, object, dict[str, str]]]:
+    """Return a call of each dialect that needs its body."""
+    part, _, secret = key.partition(".")
+    basic = "Basic " + base64.b64encode(f"{part}:{secret}".encode()).decode()
+    return {
+        "argos": ("/search", {"collectionId": "people", "requestName": "x", "faceImage": image}, {"x-api-key": key}),
+        "nhn": (
+            f"/nhn-face-reco/v1.0/appkeys/{part}/detect",
+            {"image": {"bytes": image}},
+            {"Authorization": secret},
+        ),
+        "accuauth": (
+            "/faceset/v2/search_face",
+            {"name": "people", "image_base64": image},
+            {"X-DF-API-ID": part, "X-DF-API-SECRET": secret},
+        ),
+        "facedb": ("/v2/va/list-facedb", {"nodeId": "none", "pad": image}, {"Authorization": basic}),
+        "native": ("/api/v1/detect", {"image": image}, {"x-api-key": key}),
+    }
+
+
+@pytest.mark.parametrize("size", ["small", "a photograph", "too large"])
+def test_a_body_in_chunks_is_read_like_any_other(front: Front, size: str) -> None:
+    """Decision R1: in every dialect the answer is that to the same body with a length, refusals included."""
+    photograph = base64_of(portrait("obama"))
+    image = {"small": photograph[:2000], "a photograph": photograph, "too large": "A" * 2 * MOST}[size]
+    for dialect, (path, body, headers) in _calls(front.keys["acme"], image).items():
+        data = json.dumps(body).encode()
+        url, kind = f"http://{front.host}:{front.port}{path}", {"Content-Type": "application/json"}
+        whole = call(url, "POST", body, **headers)
+        assert front.chunked(path, data, headers | kind)[0] == whole[0] != 411, dialect
+        assert _shape(front.chunked(path, data, headers | kind)[1]) == _shape(whole[1]), dialect
+
+
+def _shape(answer: Any) -> Any:
+    """Take out what differs from call to call."""
+    return {name: _shape(value) for name, value in answer.items()} if isinstance(answer, dict) else type(answer)
+
+
+def test_a_body_that_never_ends_is_refused_in_the_dialects_words(front: Front) -> None:
+    """Argos's 6016 comes when more than MAX_BODY_BYTES have come."""
+    head_ = head(
+        "POST", "/faces", "Content-Type: application/json", f"x-api-key: {front.keys['acme']}",
+        "Transfer-Encoding: chunked",
+    )  # fmt: skip
+    with socket.create_connection((front.host, front.port), timeout=30) as line:
+        line.sendall(head_)
+        sent, heard = 0, b""
+        line.setblocking(False)  # noqa: FBT003
+        deadline = time.monotonic() + 60
+        while b"}" not in heard and time.monotonic() < deadline and sent < 100 * MOST:
+            try:
+                sent += line.send(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            except BlockingIOError:
+                time.sleep(0.01)
+            except ConnectionError:
+                break
+            try:
+                heard += line.recv(65_536)
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                break
+    assert b"6016" in heard or b" 413 " in heard, heard
+
+
+@needs_nginx
+def test_no_byte_of_an_upload_lies_in_a_file_of_the_proxy(direct: Front, tmp_path: Path) -> None:
+    """Number 8: an upload passes through; the proxy's temporary folders stay empty, and it opens no file there."""
+    trace = tmp_path / "trace"
+    tracer = ("strace", "-f", "-qq", "-e", "trace=openat,open,creat", "-o", str(trace))
+    with nginx(tmp_path, f"http://{direct.host}:{direct.port}", tracer=tracer if _can_trace() else ()) as url:
+        body = {"image": "A" * (MOST - 100_000)}
+        seen: set[str] = set()
+        done = threading.Event()
+        folders = [tmp_path / name for name in ("bodies", "answers")]
+        watcher = threading.Thread(target=_watch, args=(folders, seen, done))
+        watcher.start()
+        for _ in range(3):
+            assert call(f"{url}/api/v1/detect", "POST", body, **{"x-api-key": direct.keys["acme"]})[0] == 422
+        done.set()
+        watcher.join()
+    assert seen == set()
+    if trace.exists():
+        written = [line for line in trace.read_text().splitlines() if "O_CREAT" in line and "= -1" not in line]
+        assert [line for line in written if not line.endswith(".log") and str(tmp_path / "bodies") in line] == []
+
+
+def _can_trace() -> bool:
+    strace = shutil.which("strace")
+    return bool(strace) and subprocess.run([str(strace), "-qq", "true"], check=False).returncode == 0
+
+
+def _watch(folders: list[Path], seen: set[str], done: threading.Event) -> None:
+    while not done.is_set():
+        seen |= {str(file) for folder in folders for file in folder.rglob("*") if file.is_file()}
+        time.sleep(0.001)
+
+
+def test_a_form_is_taken_where_it_came_from(front: Front) -> None:
+    """Number 19: with nginx's $host, which lacks the port, a form's origin would not be its host, the answer 403."""
+    login = f"http://{front.host}:{front.port}/account/login/"
+    with urllib.request.urlopen(login) as page:
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        token = page.read().decode().partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+    origin = f"http://{front.host}:{front.port}"
+    form = f"csrfmiddlewaretoken={token}&username=nobody&password=nothing".encode()
+    request = urllib.request.Request(login, form, {"Cookie": cookie, "Origin": origin})
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        assert answer.status == 200
+
+
+@needs_nginx
+def test_the_proxy_serves_static_files_by_itself(proxied: Front) -> None:
+    manifest = json.loads((settings.STATIC_ROOT / "staticfiles.json").read_text())
+    name = next(hashed for hashed in manifest["paths"].values() if hashed.endswith(".css"))
+    with urllib.request.urlopen(f"http://{proxied.host}:{proxied.port}/static/{name}") as answer:
+        assert answer.headers["Server"].startswith("nginx")
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert answer.headers["X-Request-Id"] is None  # else it came from behind
+
+
+def test_at_a_hangup_new_processes_answer_before_the_old_ones_leave(tmp_path: Path) -> None:
+    """Number 16: no call of a client, each on a new connection, fails or waits for a process to start."""
+    env = environment(tmp_path)
+    key = prepare(env, acme="people")["acme"]
+    with web_server(env) as (url, process):
+        where = urlsplit(url)
+        before = _children(process.pid)
+        process.send_signal(signal.SIGHUP)
+        waited, deadline = [], time.monotonic() + 120
+        while _children(process.pid) & before and time.monotonic() < deadline:
+            neighbour = Neighbour(str(where.hostname), int(where.port or 0), key)
+            neighbour.run(0.01)
+            assert neighbour.failed == 0
+            waited += neighbour.waited
+        after = _children(process.pid)
+    print(f"\n{len(waited)} calls, the slowest {max(waited):.2f} s")  # noqa: T201
+    assert (len(before), len(after), before & after) == (2, 2, set())
+    assert max(waited) < PATIENCE
+
+
+def test_a_process_that_dies_is_replaced_and_none_outlives_the_first(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    prepare(env, acme="people")
+    with web_server(env, workers=1) as (url, process):
+        (child,) = _children(process.pid)
+        time.sleep(3)  # the first process has seen that it serves
+        os.kill(child, signal.SIGKILL)
+        _until(lambda: child not in _children(process.pid) and _children(process.pid) != set())
+        (child,) = _children(process.pid)
+        _until(lambda: _answers(url))
+        process.kill()
+        process.wait()
+        _until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def _children(pid: int) -> set[int]:
+    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def _until(holds: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return call(f"{url}/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def test_static_files_are_part_of_the_code_and_come_without_maps(
+    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers 4 and 13: an empty DATA_DIR takes no page away, and a server without static files does not start."""
+    assert settings.STATIC_ROOT.parent == settings.BASE_DIR
+    call_command("collectstatic", interactive=False, dry_run=True, verbosity=2, ignore_patterns=[])
+    listed = capsys.readouterr().out
+    assert ".css" in listed
+    assert ".map" not in listed
+    settings.STATIC_ROOT = tmp_path
+    assert [message.id for message in static.gathered()] == ["config.E001"]
+    code = "from pathlib import Path; from config import settings; settings.STATIC_ROOT = Path('/nowhere');"
+    code += "from config.server.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "holds no static files" in done.stderr
