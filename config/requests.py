@@ -8,8 +8,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -44,14 +45,14 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
-def _address(request: HttpRequest) -> str:
+def address_of(environ: Mapping[str, Any]) -> str:
     """Return the caller's address: the connection's, or what the outermost of our own proxies saw.
 
     Each proxy appends whom it heard from, so counting from the right passes over whatever the caller wrote himself.
     """
-    heard = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    heard = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     proxies = settings.TRUSTED_PROXIES
-    return heard[-proxies] if 0 < proxies <= len(heard) else str(request.META.get("REMOTE_ADDR", ""))
+    return heard[-proxies] if 0 < proxies <= len(heard) else str(environ.get("REMOTE_ADDR", ""))
 
 
 def without_prefix(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -89,7 +90,7 @@ class RequestLog:
         request_id = given if _USABLE.fullmatch(given) else secrets.token_hex(16)
         token = _request_id.set(request_id)
         request.META[_KEPT] = request_id
-        request.META["REMOTE_ADDR"] = _address(request)
+        request.META["REMOTE_ADDR"] = address_of(request.META)
         started = time.perf_counter()
         try:
             response = self.get_response(request)

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "collections_app.console.middleware.see_other",
     "collections_app.console.middleware.locale",
+    "collections_app.console.middleware.crowded",
     "django.middleware.common.CommonMiddleware",
     "collections_app.console.middleware.Size",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+# What the server and the views tell each other in a request's META: whose it is, and that too many are under way.
+CALLER, CROWDED = "faceplane.caller", "faceplane.crowded"
+
 M = TypeVar("M", bound=Model)
 _FRESH = timedelta(seconds=30)  # how old a key's last use may be before the next use writes it down
 

@@ -1,7 +1,9 @@
 """nginx as a child of a test, with the file that we ship."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -59,7 +61,7 @@ def nginx(folder: Path, behind: str, *, tracer: tuple[str, ...] = ()) -> Iterato
         _wait(folder / "nginx.pid", process)
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
+        os.kill(int((folder / "nginx.pid").read_text()), signal.SIGTERM)  # a tracer ends with it
         process.wait(20)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from config.server.lanes import CALLER, Crowded, Lanes, Shares
+from config.server.lanes import Crowded, Lanes, Shares
+from tenants.access import CALLER
 from tests.conftest import Customer
 
 SECONDS = 10

@@ -35,12 +35,12 @@ def limited(view: View) -> View:
             return view(request, *args, **kwargs)
         address = request.META.get("REMOTE_ADDR", "")
         if not _passes(place(address), 1) or not _passes(network(address), _NETWORK_TIMES):
-            return _refused(request, Limit.MINUTE)
+            return refused(request, Limit.MINUTE)
         try:
             with _hashing().admit(place(address)):
                 return view(request, *args, **kwargs)
         except Busy as busy:
-            return _refused(request, busy.retry_after)
+            return refused(request, busy.retry_after)
 
     return handle
 
@@ -55,7 +55,8 @@ def _hashing() -> AdmissionQueue:
     return AdmissionQueue(host_file("passwords"), slots=slots, queue=slots * _QUEUE, seconds=_WAIT_SECONDS)
 
 
-def _refused(request: HttpRequest, seconds: float) -> HttpResponse:
+def refused(request: HttpRequest, seconds: float) -> HttpResponse:
+    """Say that too much comes from there, and when to come again."""
     answer = render(request, "console/too_many.html", status=429)
     answer["Retry-After"] = str(max(1, round(seconds)))
     return answer

@@ -13,6 +13,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django_otp import user_has_device
 
+from collections_app.console.entrances import refused
+from tenants.access import CROWDED
+
 Handler = Callable[[HttpRequest], HttpResponse]
 _FOR_PEOPLE = ("/console/", "/account/", "/admin/")
 
@@ -25,6 +28,17 @@ def locale(get_response: Handler) -> Handler:
         if request.path_info.startswith(_FOR_PEOPLE):
             answer: HttpResponseBase = translated(request)  # type: ignore[assignment]
             return answer  # type: ignore[return-value]
+        return get_response(request)
+
+    return handle
+
+
+def crowded(get_response: Handler) -> Handler:
+    """Refuse a page where the server says that too many requests from there are under way."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        if request.META.get(CROWDED) and request.path.startswith(_FOR_PEOPLE):
+            return refused(request, 1)
         return get_response(request)
 
     return handle

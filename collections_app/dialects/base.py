@@ -27,15 +27,16 @@ from collections_app import reasons
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, usage, wall
-from tenants.access import Caller
+from tenants.access import CALLER, CROWDED, Caller
 from tenants.database import at_fault
+from tenants.errors import TooManyRequests
 
 logger = logging.getLogger("faceplane.dialects")
 # What a JSON body may be made of. A contract's longest list has 1,000 entries, its longest text 10,000 characters that
 # may all be commas, and its deepest object 3 levels.
 _MOST_PARTS, _MOST_LEVELS = 12_000, 16
 _LONGEST_REASON = 300
-_CALLER = "faceplane.caller"
+_MOMENT = 1.0  # until fewer requests are under way
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 
 A = TypeVar("A")
@@ -155,11 +156,13 @@ class DialectView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Find the caller before anything of the body is looked at."""
         super().initial(request, *args, **kwargs)
+        if request.META.get(CROWDED):
+            raise TooManyRequests(_MOMENT)
         _refuse_large_body(request)
-        known: Caller | None = request.META.get(_CALLER)  # config.server asks again when a large body has come
+        known: Caller | None = request.META.get(CALLER)  # config.server asks again when a large body has come
         self.caller = known or self._admitted(request)
         wall.narrow(self.caller.tenant)
-        request.META[_CALLER] = self.caller
+        request.META[CALLER] = self.caller
 
     def _admitted(self, request: Request) -> Caller:
         """Find the caller, and count the call."""

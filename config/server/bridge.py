@@ -15,9 +15,9 @@ import io
 import re
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -26,7 +26,10 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from config.requests import address_of
 from config.server.connections import PACE
+from config.server.lanes import Crowded, Lanes, UnderWay
+from tenants.access import CROWDED
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -38,7 +41,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 CONNECT_SECONDS = 2  # what a new connection to the database may take
 _ANSWER_BYTES = 2_000_000  # of an answer that is handed over whole, so that its thread need not wait for its reader
-_BODIES_BYTES = 256_000_000  # of bodies that are here or coming; beyond, they wait for one another
 _SPARE_THREADS = 2  # for what needs no database: static files and the probe of the process
 _SPARE = re.compile(rf"({re.escape(settings.URL_PREFIX)})?(/static/|/healthz$)")
 _BODILESS = {204, 304}
@@ -83,8 +85,7 @@ class Bridge:
         self._application = application
         self._threads = ThreadPoolExecutor(threads, "request")
         self._spare = ThreadPoolExecutor(_SPARE_THREADS, "spare")
-        self._held = 0
-        self._freed = asyncio.Condition()
+        self._lanes = Lanes(threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -92,51 +93,57 @@ class Bridge:
         if body.ambiguous:
             await _refuse(send, 400, "The length of the body is said twice.")
             return
+        environ = _environ(scope)
         with suppress(_Gone):
             try:
-                await self._exchange(_environ(scope), body, send)
-            finally:
-                await self._hold(-len(body.data))
+                with self._lanes.under_way(environ, address_of(environ)) as request:
+                    await self._exchange(environ, body, send, request)
+            except Crowded:
+                await self._answered(environ | {CROWDED: True, "wsgi.input": _Broken()}, body, send)
 
-    async def _exchange(self, environ: dict[str, Any], body: "_Body", send: Send) -> None:
-        """Read the body, or have the view ask for it, and answer."""
+    async def _exchange(self, environ: dict[str, Any], body: "_Body", send: Send, request: UnderWay) -> None:
+        """Read the body, or have the view ask for it, and answer.
+
+        Raises:
+            Crowded: it would have to wait for too long, or too many wait already; nothing was answered.
+        """
         if body.announced <= settings.STRANGER_BYTES:
             await self._take(body, settings.STRANGER_BYTES)
-        if not body.complete and not body.broken:
-            head = environ | {"wsgi.input": _Wanted()}
-            if await self._answered(head, body, send):
-                return
-            environ |= {name: value for name, value in head.items() if name.startswith(_KEPT)}
-            await self._take(body, settings.MAX_BODY_BYTES)
-        given = io.BytesIO(body.data) if body.complete else _Broken()
-        await self._answered(environ | {"wsgi.input": given}, body, send)
+        async with AsyncExitStack() as memory:
+            if not body.complete and not body.broken:
+                head = environ | {"wsgi.input": _Wanted()}
+                if await self._answered(head, body, send, request):
+                    return
+                environ |= {name: value for name, value in head.items() if name.startswith(_KEPT)}
+                size = min(body.announced or settings.MAX_BODY_BYTES, settings.MAX_BODY_BYTES)
+                due = asyncio.get_running_loop().time() + settings.REQUEST_SECONDS
+                await _in_time(memory.enter_async_context(self._lanes.bodies.hold(request.lane, size)), due)
+                await self._take(body, settings.MAX_BODY_BYTES)
+            given = io.BytesIO(body.data) if body.complete else _Broken()
+            await self._answered(environ | {"wsgi.input": given}, body, send, request)
 
     async def _take(self, body: "_Body", most: int) -> None:
         """Take the body as far as it comes in time and is not too large."""
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.REQUEST_SECONDS):
                 while not body.complete and not body.broken and len(body.data) <= most:
-                    await self._hold(await body.more())
+                    await body.more()
                 return
         body.broken = True
 
-    async def _hold(self, size: int) -> None:
-        """Count bytes of bodies; wait while there are too many."""
-        self._held += size
-        async with self._freed:
-            if size < 0:
-                self._freed.notify_all()
-            elif size:
-                await self._freed.wait_for(lambda: self._held <= _BODIES_BYTES)
+    async def _answered(
+        self, environ: dict[str, Any], body: "_Body", send: Send, request: UnderWay | None = None
+    ) -> bool:
+        """Have Django answer in a thread, and send it; return False if it wants the body first.
 
-    async def _answered(self, environ: dict[str, Any], body: "_Body", send: Send) -> bool:
-        """Have Django answer in a thread, and send it; return False if it wants the body first."""
+        Raises:
+            Crowded: see _exchange.
+        """
         environ["CONTENT_LENGTH"] = str(max(body.announced, len(body.data)))
         call = _Call(self._application, environ, _Answer(send, close=not body.complete))
         watching = asyncio.create_task(call.watch())
-        pool: Executor = self._spare if _SPARE.match(environ["PATH_INFO"]) else self._threads
         try:
-            rest = await asyncio.get_running_loop().run_in_executor(pool, call.run)
+            rest = await self._called(call, environ, request)
         except BodyWanted:
             return False
         finally:
@@ -148,6 +155,35 @@ class Bridge:
                     await body.drop()
         await call.answer.end()
         return True
+
+    async def _called(self, call: "_Call", environ: dict[str, Any], request: UnderWay | None) -> bytes:
+        """Call Django in a thread, and learn whose request it is; without a request in a thread that is spare."""
+        loop = asyncio.get_running_loop()
+        if request is None or _SPARE.match(environ["PATH_INFO"]):
+            return await loop.run_in_executor(self._spare, call.run)
+        async with AsyncExitStack() as thread:
+            await _in_time(thread.enter_async_context(self._lanes.threads.hold(request.lane)), call.due)
+            try:
+                rest = await loop.run_in_executor(self._threads, call.run)
+            except BodyWanted:
+                if lanes := self._lanes.learn(environ):
+                    request.move(lanes)
+                raise
+            self._lanes.learn(environ)
+            return rest
+
+
+async def _in_time(turn: Coroutine[Any, Any, None], due: float) -> None:
+    """Wait for one's turn.
+
+    Raises:
+        Crowded: it does not come in time.
+    """
+    try:
+        async with asyncio.timeout_at(due):
+            await turn
+    except TimeoutError:
+        raise Crowded from None
 
 
 class _Body:
@@ -196,7 +232,8 @@ class _Answer:
 
     def start(self, status: str, headers: list[tuple[str, str]], _error: object = None) -> Callable[[bytes], object]:
         """Take status and headers, as WSGI hands them over."""
-        self._headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        for name, value in headers:  # Django's cookies begin with a space
+            self._headers.append((name.lower().encode("latin-1"), value.strip().encode("latin-1")))
         self._start = {"type": "http.response.start", "status": int(status[:3]), "headers": self._headers}
         return bytes  # WSGI's old way to write, which Django does not know
 
@@ -228,19 +265,19 @@ class _Call:
         self._application = application
         self._environ = environ
         self._loop = asyncio.get_running_loop()
-        self._due = self._loop.time() + settings.REQUEST_SECONDS - CONNECT_SECONDS
+        self.due = self._loop.time() + settings.REQUEST_SECONDS - CONNECT_SECONDS
         self._database: BaseDatabaseWrapper | None = None
 
     async def watch(self) -> None:
         """Shut the database's socket when the request is late, and whatever is connected in its place."""
         while True:
-            await asyncio.sleep(max(1, self._due - self._loop.time()))
-            if self._database and self._due <= self._loop.time():
+            await asyncio.sleep(max(1, self.due - self._loop.time()))
+            if self._database and self.due <= self._loop.time():
                 _shut(self._database)
 
     def run(self) -> bytes:
         """Call Django, in a thread; return what is still to be sent of the answer's body."""
-        if self._due <= self._loop.time():
+        if self.due <= self._loop.time():
             self.answer.start("503 Service Unavailable", [("Retry-After", "2"), ("Content-Type", "text/plain")])
             return b"All threads are at work. Try again in a moment."
         self._database = connections[DEFAULT_DB_ALIAS]
@@ -259,7 +296,7 @@ class _Call:
             if len(data) > _ANSWER_BYTES:
                 sent = asyncio.run_coroutine_threadsafe(self.answer.piece(bytes(data)), self._loop)
                 sent.result()
-                self._due += len(data) / PACE
+                self.due += len(data) / PACE
                 data.clear()
         return bytes(data)
 

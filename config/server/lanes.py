@@ -18,10 +18,9 @@ from typing import Any
 
 from django.conf import settings
 
-from tenants.access import Caller
+from tenants.access import CALLER, Caller
 from tenants.places import place
 
-CALLER = "faceplane.caller"
 _OF_ADDRESS, _OF_KEY, _OF_TENANT = 64, 64, 96  # requests under way, in this process
 _BODIES_BYTES = 256_000_000  # of large bodies that are here or coming
 _MOST_KNOWN = 10_000
