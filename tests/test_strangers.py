@@ -25,11 +25,12 @@ from django.core.management import call_command
 
 from config import static
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, prepare, web_server
+from tests.processes import call, environment, manage, prepare, web_server
 from tests.proxy import needs_nginx, nginx
 from tests.strangers import ATTACKS, Neighbour, Target, beside, head
 
 MOST = 2_000_000
+PASSWORD = "a long one of an operator"  # noqa: S105 -- of this test
 PATIENCE = 2.0  # seconds: a neighbour's p50 under attack; without the server's care it is the attack's length
 
 
@@ -72,6 +73,8 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """Run the server with as few descriptors as a shell gives."""
     env = environment(tmp_path_factory.mktemp("strangers"), MAX_BODY_BYTES=str(MOST), TRUSTED_PROXIES="1")
     keys = prepare(env, acme="people", beta="people")
+    operator = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    manage(env | operator, "createsuperuser", "--noinput", "--username", "operator", "--email", "o@example.com")
     with web_server(env, descriptors=1024) as (url, process):
         where = urlsplit(url)
         yield Front(str(where.hostname), int(where.port or 0), keys, process)
@@ -296,6 +299,29 @@ def test_a_form_is_taken_where_it_came_from(front: Front) -> None:
     request = urllib.request.Request(login, form, {"Cookie": cookie, "Origin": origin})
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         assert answer.status == 200
+
+
+def test_a_large_form_is_read_once_its_sender_is_known(front: Front) -> None:
+    """What is larger than strangers may send is asked for after the session was found; without one it stays unread."""
+    client = http.client.HTTPConnection(front.host, front.port, timeout=30)
+    cookies = {"csrftoken": "a" * 32}
+    kind = "application/x-www-form-urlencoded"
+
+    def post(path: str, fields: str) -> int:
+        sent = {"Cookie": "; ".join(map("=".join, cookies.items())), "Content-Type": kind}
+        client.request("POST", path, f"csrfmiddlewaretoken={cookies['csrftoken']}&{fields}", sent)
+        answer = client.getresponse()
+        answer.read()
+        for cookie in answer.headers.get_all("Set-Cookie") or []:
+            name, _, value = cookie.partition(";")[0].partition("=")
+            cookies[name] = value
+        return answer.status
+
+    large = f"pad={'x' * 200_000}"
+    assert post("/admin/password_change/", large) == 413
+    assert post("/admin/login/?next=/admin/", f"username=operator&password={PASSWORD.replace(' ', '+')}") == 302
+    assert post("/admin/password_change/", large) == 200
+    client.close()
 
 
 @needs_nginx
