@@ -187,9 +187,10 @@ class Channel(virtual.Channel):
 
 
 class Transport(virtual.Transport):
-    """Messages in files. Every process polls once a second; state that is shared lies in the folders alone."""
+    """Messages in files. What is shared lies in the folders alone, so every consumer looks there again and again."""
 
     Channel = Channel
+    polling_interval = 0.2
     driver_type = "filesystem"
     driver_name = "file_queue"
     default_connection_params: ClassVar = {}  # no host and no port
