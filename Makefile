@@ -10,7 +10,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # a file's tests share its servers
 
-.PHONY: browser soak run demo test test-services check setup lock
+.PHONY: programs soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -27,12 +27,12 @@ setup: .venv/.runtime
 	@$(MANAGE) install_models
 	@$(MANAGE) collectstatic --noinput --verbosity 0
 
-test: .venv/.dev setup browser check
+test: .venv/.dev setup programs check
 	$(BIN)/pytest $(TOGETHER)
 
 # On PostgreSQL and Redis at their standard ports; where they do not answer, nothing is run. The role owns its database
 # and is no superuser, so that the whole suite runs behind row-level security.
-test-services: .venv/.dev setup browser
+test-services: .venv/.dev setup programs
 	@$(BIN)/python -m tests.services || exit 0; \
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
@@ -42,9 +42,9 @@ test-services: .venv/.dev setup browser
 soak: .venv/.dev setup
 	SOAK=1 $(BIN)/pytest tests/attack tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py
 
-# The console's tests drive a Chromium: the system's, or one that is installed here.
-browser: .venv/.dev
-	@$(BIN)/python -m tests.browser
+# Chromium, strace and nginx, for the tests: the system's, or installed here.
+programs: .venv/.dev
+	@$(BIN)/python -m tests.programs
 
 check: .venv/.dev
 	$(BIN)/ruff check .

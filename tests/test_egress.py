@@ -114,8 +114,7 @@ def test_a_command_reaches_for_nothing_that_the_operator_did_not_name(
 def test_the_web_server_reaches_for_nothing_that_the_operator_did_not_name(installation: Installation) -> None:
     """It starts, enrols, searches, shows a page, sends a letter, and stops."""
     bind = f"127.0.0.1:{free_port()}"
-    gunicorn = ["-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi"]
-    with installation.running("web", *gunicorn, BIND=bind, WEB_WORKERS="1") as process:
+    with installation.running("web", "-m", "config.server", BIND=bind, WEB_WORKERS="1") as process:
         _until(lambda: _answers(f"http://{bind}/readyz"), process)
         body = {"collectionId": "people", "userName": "Obama", "faceImage": base64_of(portrait("obama"))}
         assert call(f"http://{bind}/faces", "POST", body, **{"x-api-key": installation.key})[0] == 200

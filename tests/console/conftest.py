@@ -16,7 +16,7 @@ from collections_app.models import Collection
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.people import PersonDetails
 from tenants.models import Member
-from tests import browser
+from tests import programs
 from tests.conftest import Customer
 from tests.make import portrait
 
@@ -84,8 +84,8 @@ def crowd(acme: Customer) -> Collection:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A Chromium. Playwright's loop runs in this thread, which Django would take for an asynchronous view."""
-    executable = browser.find()
-    assert executable, "The console's tests need Chromium: python -m tests.browser installs it"
+    executable = programs.chromium()
+    assert executable, "The console's tests need Chromium: python -m tests.programs installs it"
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=executable, args=FLAGS)

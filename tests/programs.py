@@ -1,0 +1,53 @@
+"""Programs that tests need beside Python's packages: found here or, as `python -m tests.programs`, installed.
+
+A Chromium drives the console's pages; without one the tests do not run. strace tells which sockets are opened, nginx is
+the proxy whose configuration is shipped; what needs these is left out, with the reason, where they are not.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# Debian's packages by the program that they bring; the font: pages are looked at in Korean, too.
+_PACKAGES = {"chromium": ("chromium", "fonts-noto-cjk"), "strace": ("strace",), "nginx": ("nginx-light",)}
+
+
+def chromium() -> str | None:
+    """Return the path of the system's Chromium, else of Playwright's own, else None."""
+    for name in _CHROMIUM:
+        if path := shutil.which(name):
+            return path
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+def missing() -> list[str]:
+    """Return the programs that are not here."""
+    found = {"chromium": chromium(), "strace": shutil.which("strace"), "nginx": shutil.which("nginx")}
+    return [name for name, path in found.items() if path is None]
+
+
+def install(programs: list[str]) -> None:
+    """Install Debian's packages where that is possible, else the browser that Playwright brings."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        packages = [package for program in programs for package in _PACKAGES[program]]
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+        subprocess.run(["apt-get", "update", "-qq"], check=False)  # noqa: S607
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)  # noqa: S603
+    if chromium() is None:
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)  # noqa: S603
+
+
+if __name__ == "__main__":
+    if absent := missing():
+        install(absent)
+    if chromium() is None:
+        sys.exit("The console's tests need Chromium. As root: apt-get install chromium fonts-noto-cjk")
+    if absent := missing():
+        print(f"Not here: {', '.join(absent)}. The tests that need them are left out.")  # noqa: T201
