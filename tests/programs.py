@@ -39,9 +39,9 @@ def install(programs: list[str]) -> None:
         packages = [package for program in programs for package in _PACKAGES[program]]
         command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
         subprocess.run(["apt-get", "update", "-qq"], check=False)  # noqa: S607
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)  # noqa: S603
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
     if chromium() is None:
-        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 
 
 if __name__ == "__main__":
