@@ -59,9 +59,6 @@ class Key(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
-    issued_by = serializers.CharField(
-        source="parent_id", allow_null=True, help_text="The key that issued it: its limits count this one's calls too."
-    )
     collection_ids = serializers.ListField(child=serializers.CharField(), allow_null=True, source="collections")
 
 
