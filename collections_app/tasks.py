@@ -20,10 +20,10 @@ from collections_app import erasure, fetch, storage
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from collections_app.models import Collection, Face, HealthReport, KeyedRequest, Person, Receipt, SearchRecord
 from recognition import packs
+from recognition.calibration.pairwise import HIGH, LOW, Findings, separate
 from recognition.index import pgvector, store
 from recognition.index.lease import Lease
 from recognition.models import Embedding, Gallery
-from recognition.separation import HIGH, LOW, Findings, separate
 from tenants import access, audit, events
 from tenants.models import Delivery, Event, Tenant, Webhook
 from tenants.queue import alone, apart, soon

@@ -32,8 +32,9 @@ accesslog = None  # config.requests writes one line a request, without the crede
 
 def post_worker_init(worker: "Worker") -> None:
     """Load the models after the fork and before the first request, so that nobody waits for them."""
-    from recognition import packs, sessions  # noqa: PLC0415 -- Django is set up only now
+    from recognition import packs  # noqa: PLC0415 -- Django is set up only now
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
+    from recognition.packs import sessions  # noqa: PLC0415
     from tenants import usage  # noqa: PLC0415
 
     usage.keep_flushing()

@@ -8,7 +8,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from config.celery import app
-from recognition import packs, sessions
+from recognition import packs
+from recognition.packs import sessions
 
 logger = logging.getLogger("faceplane.health")
 

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.forms import ConsoleForm, offer
-from recognition.decode import DEFAULT_LIMITS
+from recognition.pipeline.decode import DEFAULT_LIMITS
 
 _LONGEST = 255
 

@@ -11,9 +11,9 @@ from collections_app.operations.collections import find
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
 from recognition.index import face_index
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from recognition.turns import turn
 from tenants.access import Caller, Scope

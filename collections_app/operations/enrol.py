@@ -18,10 +18,10 @@ from collections_app.models import Collection, Face, Person, new_uuid
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import face_index
 from recognition.models import Gallery
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from recognition.turns import turn
 from tenants import audit, events

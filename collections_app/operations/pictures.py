@@ -14,7 +14,7 @@ from collections_app.fetch import PORTS, ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import Node
 from collections_app.operations.faces import get_face
-from recognition import decode
+from recognition.pipeline import decode
 from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope

@@ -15,9 +15,9 @@ from collections_app.operations.collections import Node, find
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
 from recognition import pipeline
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import DetectedFace
 from recognition.turns import turn
 from tenants import audit, events

@@ -14,9 +14,9 @@ from collections_app.operations.faces import FacePage
 from collections_app.operations.people import PersonDetails, find_person, read_kept, save_person
 from collections_app.operations.probing import watch_verifications
 from recognition import pipeline
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace
 from recognition.index import store
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.turns import turn
 from tenants import audit
 from tenants.access import Caller, Scope

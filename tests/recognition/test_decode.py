@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from recognition.decode import ImageLimits, decode
 from recognition.errors import ImageTooLarge, ImageTooSmall, UndecodableImage, UnsupportedFormat
+from recognition.pipeline.decode import ImageLimits, decode
 from tests.recognition.conftest import Encode
 
 # How to store an upright picture so that its EXIF orientation brings it back (EXIF 2.32).

@@ -7,9 +7,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from recognition import model_files, packs
-from recognition.installation import InstallationRefused, Outcome, install
-from recognition.sources import Sources
+from recognition import packs
+from recognition.packs import files as model_files
+from recognition.packs.install import InstallationRefused, Outcome, install
+from recognition.packs.sources import Sources
 
 
 class Command(BaseCommand):
