@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.utils import timezone
 
-from recognition import index_benchmark
+from recognition.evaluation import index_benchmark
 
 if TYPE_CHECKING:
     from django.test import Client

@@ -30,8 +30,8 @@ from urllib3.util import Url, parse_url
 
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from recognition.admission import AdmissionQueue, host_file
-from recognition.decoding.formats import MEDIA_TYPES
 from recognition.errors import ImageTooLarge
+from recognition.pipeline.decoding.formats import MEDIA_TYPES
 
 TOTAL_SECONDS = 8.0  # for everything: names, redirects, the last byte
 SILENT_SECONDS = 3.0  # for one connection to come about, and between two parts of an answer

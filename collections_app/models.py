@@ -455,7 +455,8 @@ class KeyedRequest(TenantOwned):
 class HealthReport(TenantOwned):
     """What a look at all of a collection's templates found: made by a job, read by the console.
 
-    `findings` is the plain form of recognition.separation.Findings, with face ids as text; empty until it is done.
+    `findings` is the plain form of recognition.calibration.pairwise.Findings, with face ids as text; empty until it is
+    done.
     """
 
     class State(models.TextChoices):

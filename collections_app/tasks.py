@@ -30,10 +30,10 @@ from collections_app.models import (
     SearchRecord,
 )
 from recognition import packs
+from recognition.calibration.pairwise import HIGH, LOW, Findings, separate
 from recognition.index import pgvector, store
 from recognition.index.lease import Lease
 from recognition.models import Embedding, Gallery
-from recognition.separation import HIGH, LOW, Findings, separate
 from recognition.similarity import LOWEST
 from tenants import access, audit, events
 from tenants.models import Delivery, Event, Tenant, Webhook

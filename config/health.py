@@ -19,7 +19,8 @@ from django.views.decorators.cache import never_cache
 
 from collections_app import storage
 from config.celery import app
-from recognition import packs, sessions
+from recognition import packs
+from recognition.packs import sessions
 from tenants import database, heartbeat, schema
 
 logger = logging.getLogger("faceplane.health")

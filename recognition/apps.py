@@ -11,6 +11,6 @@ class RecognitionConfig(AppConfig):
 
     def ready(self) -> None:
         """Hold decoding to the host's budget: the pipeline's steps know no settings."""
-        from recognition.decoding import memory  # noqa: PLC0415 -- apps load first
+        from recognition.pipeline.decoding import memory  # noqa: PLC0415 -- apps load first
 
         memory.configure(settings.HOST_DIR / "decoding", settings.DECODING_MEMORY_MB * 1_000_000)

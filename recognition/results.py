@@ -63,8 +63,8 @@ class Pose:
 class Quality:
     """How well a face shows, and what is wrong with it at either gate.
 
-    Sharpness and brightness are of the aligned face, in recognition.quality's units; `face_size` is the box's shorter
-    side in pixels.
+    Sharpness and brightness are of the aligned face, in recognition.pipeline.quality's units; `face_size` is the box's
+    shorter side in pixels.
     """
 
     sharpness: float

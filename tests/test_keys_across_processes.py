@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from recognition.index_benchmark import percentile
+from recognition.evaluation.index_benchmark import percentile
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, web_server
 

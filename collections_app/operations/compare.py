@@ -15,9 +15,9 @@ from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs, pipeline
 from recognition.admission import admit
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
 from recognition.index import face_index
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from recognition.similarity import Threshold
 from tenants.access import Caller, Scope

@@ -23,10 +23,10 @@ from collections_app.operations.faces import find_face
 from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
 from recognition import pipeline
 from recognition.admission import admit
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import face_index
 from recognition.models import Gallery
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from tenants import audit, events
 from tenants.access import Caller, Scope

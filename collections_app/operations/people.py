@@ -13,8 +13,8 @@ from collections_app.errors import ImageRefused, PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.search import SearchResult, search_by_image
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import Busy, ModelUnavailable, RecognitionError, UnknownPack
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.scope import as_id, random_id

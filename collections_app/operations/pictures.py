@@ -14,9 +14,9 @@ from collections_app.fetch import PORTS, ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import Node
 from collections_app.operations.faces import get_face
-from recognition import decode
 from recognition.admission import admit
-from recognition.decoding.formats import MEDIA_TYPES, format_of
+from recognition.pipeline import decode
+from recognition.pipeline.decoding.formats import MEDIA_TYPES, format_of
 from tenants import audit
 from tenants.access import Caller, Scope
 

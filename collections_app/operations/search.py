@@ -17,9 +17,9 @@ from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
 from recognition import pipeline
 from recognition.admission import admit
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
 from recognition.index import Neighbour, face_index
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 from tenants import audit, events

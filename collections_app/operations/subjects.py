@@ -17,9 +17,9 @@ from collections_app.operations.people import PersonDetails, find_person, read_k
 from collections_app.operations.probing import watch_verifications
 from recognition import pipeline
 from recognition.admission import admit
-from recognition.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.errors import NoFace
 from recognition.index import store
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.similarity import Threshold
 from tenants import audit
 from tenants.access import Caller, Scope

@@ -72,8 +72,9 @@ def main() -> None:
     listener, beats = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
 
     from config import wsgi  # noqa: F401, PLC0415 -- sets Django up
-    from recognition import packs, sessions  # noqa: PLC0415
+    from recognition import packs  # noqa: PLC0415
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
+    from recognition.packs import sessions  # noqa: PLC0415
     from tenants import usage  # noqa: PLC0415
 
     usage.keep_flushing()

@@ -28,9 +28,9 @@ from collections_app.operations.keys import issue_key, revoke_key
 from collections_app.operations.overview import overview
 from collections_app.operations.search import search_by_image
 from collections_app.tasks import examine_collection, examine_due, expire_faces
-from recognition.index_benchmark import percentile
+from recognition.calibration.pairwise import separate
+from recognition.evaluation.index_benchmark import percentile
 from recognition.models import Compaction, IndexSegment
-from recognition.separation import separate
 from tenants import access, audit, keys
 from tenants.models import Allowance, ApiKey, AuditEntry, Authenticator, Invitation, Member, Tenant
 from tenants.tasks import forget

@@ -25,9 +25,9 @@ from collections_app.models import Collection  # noqa: E402
 from collections_app.operations.collections import create_collection, delete_collection, find  # noqa: E402
 from collections_app.operations.people import delete_person  # noqa: E402
 from recognition import tasks  # noqa: E402
+from recognition.evaluation.index_benchmark import anonymous_bytes  # noqa: E402
 from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402
 from recognition.index.local import LocalIndex  # noqa: E402
-from recognition.index_benchmark import anonymous_bytes  # noqa: E402
 from recognition.models import Gallery, IndexSegment  # noqa: E402
 from tenants.access import system  # noqa: E402
 from tenants.lifecycle import create_tenant  # noqa: E402

@@ -81,7 +81,7 @@ from pathlib import Path
 import django
 django.setup()
 from recognition.index.scan import Scan
-from recognition.index_benchmark import anonymous_bytes
+from recognition.evaluation.index_benchmark import anonymous_bytes
 import numpy as np
 rows = int(sys.argv[2])
 file = Path(sys.argv[1]).open("rb")

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from recognition.index_benchmark import percentile
+from recognition.evaluation.index_benchmark import percentile
 from tests.index.conftest import Stage
 from tests.make import base64_of, portrait
 from tests.processes import call, web_server

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recognition import evaluation
 from recognition.errors import RecognitionError
+from recognition.evaluation import detection, liveness
+from recognition.evaluation.metrics import equal_error_rate
 from recognition.pipeline import analyse
 
 SECONDS = 2.0
@@ -42,11 +43,11 @@ def test_a_mosaic_is_full_of_faces(data: Path) -> None:
 
 
 def test_faces_in_groups_are_found(data: Path) -> None:
-    hits, noses, _ = evaluation.find_all(data / "groups")
+    hits, noses, _ = detection.find_all(data / "groups")
     assert hits / noses >= 0.98
 
 
 def test_printed_photographs_are_told_from_people(data: Path) -> None:
-    seen = evaluation.present_all(data / "liveness", "light")
+    seen = liveness.present_all(data / "liveness", "light")
     (attacks,) = seen.attacks.values()
-    assert evaluation.equal_error_rate(seen.live, attacks) <= 0.01
+    assert equal_error_rate(seen.live, attacks) <= 0.01

@@ -12,8 +12,8 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from recognition.decode import ImageLimits, decode
 from recognition.errors import ImageTooLarge, ImageTooSmall, UndecodableImage, UnsupportedFormat
+from recognition.pipeline.decode import ImageLimits, decode
 from tests.recognition.conftest import Encode
 
 pillow_heif.register_heif_opener()  # for the tests, which write HEIC

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from recognition import decode as decoding
-from recognition.decode import ImageLimits, decode
-from recognition.decoding import memory
-from recognition.decoding import pool as processes
-from recognition.decoding.decoder import ANSWER
-from recognition.decoding.memory import MemoryBudget
 from recognition.errors import Busy, ImageTooLarge, UndecodableImage
+from recognition.pipeline import decode as decoding
+from recognition.pipeline.decode import ImageLimits, decode
+from recognition.pipeline.decoding import memory
+from recognition.pipeline.decoding import pool as processes
+from recognition.pipeline.decoding.decoder import ANSWER
+from recognition.pipeline.decoding.memory import MemoryBudget
 from recognition.results import Pixels
 from tests import hostile
 
@@ -187,7 +187,7 @@ def test_a_fork_leaves_the_processes_to_the_parent(decoder: int) -> None:
 def test_a_process_ends_with_its_parent() -> None:
     code = f"""
 import sys, time
-from recognition.decode import decode
+from recognition.pipeline.decode import decode
 decode(bytes.fromhex("{SMALL.hex()}"))
 print("ready", flush=True)
 time.sleep(60)
@@ -256,8 +256,8 @@ def test_a_budget_that_does_not_come_free_is_told_as_busy(
 def test_a_dead_process_gives_its_budget_back(budget: Callable[[int], MemoryBudget], tmp_path: Path) -> None:
     code = f"""
 import pathlib, time
-from recognition.decoding.decoder import ANSWER
-from recognition.decoding.memory import MemoryBudget
+from recognition.pipeline.decoding.decoder import ANSWER
+from recognition.pipeline.decoding.memory import MemoryBudget
 with MemoryBudget(pathlib.Path({str(tmp_path / "decoding")!r}), {100 * MEGABYTE}).reserve({100 * MEGABYTE}):
     print("held", flush=True)
     time.sleep(60)

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 
 
-@pytest.mark.parametrize("first", ["recognition.index.segments", "recognition.sessions"])
+@pytest.mark.parametrize("first", ["recognition.index.segments", "recognition.packs.sessions"])
 def test_whatever_is_imported_first_both_libraries_live_in_one_process(first: str) -> None:
     """Check 10: usearch before ONNX Runtime ends the process with a segmentation fault; ours never loads them so."""
     code = f"import django; django.setup(); import {first}; import usearch.index, onnxruntime"

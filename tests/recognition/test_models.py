@@ -11,11 +11,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from recognition import model_files, packs, sessions
+from recognition import packs
 from recognition.errors import ModelUnavailable, UnknownPack
-from recognition.installation import InstallationRefused, Outcome, install
+from recognition.packs import files as model_files
+from recognition.packs import sessions
+from recognition.packs.install import InstallationRefused, Outcome, install
+from recognition.packs.sources import Sources, SourceUnavailable
 from recognition.pipeline import analyse
-from recognition.sources import Sources, SourceUnavailable
 from tests.recognition.conftest import PORTRAITS
 
 PYTHON_PACKAGE = ("yunet", "sface")  # what installs without a network

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 
 from recognition import packs
-from recognition.decode import ImageLimits, decode
-from recognition.embed import embed
 from recognition.errors import UndecodableImage, UnknownPack
 from recognition.pipeline import analyse
+from recognition.pipeline.decode import ImageLimits, decode
+from recognition.pipeline.embed import embed
 from recognition.results import Box, DetectedFace, QualityReason
 from recognition.similarity import DEFAULT
 from tests.recognition.conftest import PORTRAITS, Encode
@@ -95,12 +95,12 @@ def test_threads_share_the_models(portrait: Portrait) -> None:
 @pytest.mark.parametrize("pack", packs.names())
 def test_a_batch_embeds_like_its_faces_one_by_one(pack: str) -> None:
     aligned = [np.asarray(Image.open(PORTRAITS / f"{name}.jpg").resize((112, 112))) for name in PEOPLE] * 3
-    one_by_one = np.concatenate([embed([face], packs.get(pack)) for face in aligned])
-    assert np.allclose(embed(aligned, packs.get(pack)), one_by_one, atol=1e-5)
+    one_by_one = np.concatenate([embed({112: [face]}, packs.get(pack)) for face in aligned])
+    assert np.allclose(embed({112: aligned}, packs.get(pack)), one_by_one, atol=1e-5)
 
 
 def test_no_faces_embed_to_no_rows() -> None:
-    assert embed([], packs.get("accurate")).shape == (0, 640)
+    assert embed({112: []}, packs.get("accurate")).shape == (0, 640)
 
 
 def test_faces_come_largest_first_and_as_many_as_asked_for_are_embedded(encoded: Encode) -> None:

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from recognition import sessions
-from recognition.prepare import prepare
+from recognition.packs import sessions
+from recognition.packs.rewrite_onnx import prepare
 
 
 def model(nodes: list[onnx.NodeProto], shape: list[int], outputs: list[int], **constants: np.ndarray) -> bytes:

@@ -15,7 +15,7 @@ from collections_app.dialects.facedb import errors, wire
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, people
 from collections_app.operations.collections import Node
-from recognition.decode import ImageLimits
+from recognition.pipeline.decode import ImageLimits
 from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
 

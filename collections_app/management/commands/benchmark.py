@@ -10,7 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from collections_app import console_benchmark
-from recognition import index_benchmark, packs, pipeline_benchmark
+from recognition import packs
+from recognition.evaluation import index_benchmark, pipeline_benchmark
 
 
 class Command(BaseCommand):

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
-from recognition import evaluation, packs
+from recognition import packs
+from recognition.evaluation import detection, liveness, verification
+from recognition.evaluation.metrics import area_under_curve, equal_error_rate, thresholds, true_accept_rates
 from recognition.similarity import FALSE_MATCH_RATES
 
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
@@ -34,32 +36,32 @@ class Command(BaseCommand):
             case "liveness":
                 self._liveness(folder, pack, packs.get(pack).liveness_threshold if threshold is None else threshold)
             case "detection":
-                hits, noses, faces = evaluation.find_all(folder)
+                hits, noses, faces = detection.find_all(folder)
                 self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
             case "calibrate":
                 self._calibrate(folder, pack)
 
     def _verification(self, folder: Path, pack: str) -> None:
-        found = evaluation.compare_all(folder, pack)
-        mean, deviation = evaluation.accuracy(found.pairs)
+        found = verification.compare_all(folder, pack)
+        mean, deviation = verification.accuracy(found.pairs)
         genuine, impostor = found.genuine, found.impostor
         self.stdout.write(
             f"pack {pack}: {found.photographs} photographs, {found.missed} without a face, "
             f"{len(genuine):,} genuine and {len(impostor):,} impostor comparisons\n"
             f"accuracy {mean:.4f} ± {deviation:.4f} over {len(found.pairs)} folds of the protocol\n"
-            f"AUC {evaluation.area_under_curve(genuine, impostor):.5f}   "
-            f"EER {evaluation.equal_error_rate(genuine, impostor):.4f}"
+            f"AUC {area_under_curve(genuine, impostor):.5f}   "
+            f"EER {equal_error_rate(genuine, impostor):.4f}"
         )
-        for rate, accepted in zip(_RATES, evaluation.true_accept_rates(genuine, impostor, _RATES), strict=True):
+        for rate, accepted in zip(_RATES, true_accept_rates(genuine, impostor, _RATES), strict=True):
             self.stdout.write(f"TAR at FMR {rate:.0e}: {accepted:.4f}")
 
     def _liveness(self, folder: Path, pack: str, threshold: float) -> None:
-        found = evaluation.present_all(folder, pack)
+        found = liveness.present_all(folder, pack)
         attacks = np.concatenate(list(found.attacks.values()))
         self.stdout.write(
             f"{len(found.live)} bona fide, {len(attacks)} attacks, {found.missed} pictures without a face\n"
-            f"AUC {evaluation.area_under_curve(found.live, attacks):.4f}   "
-            f"EER {evaluation.equal_error_rate(found.live, attacks):.4f}\n"
+            f"AUC {area_under_curve(found.live, attacks):.4f}   "
+            f"EER {equal_error_rate(found.live, attacks):.4f}\n"
             f"at threshold {threshold}:\n"
             f"BPCER {(found.live < threshold).mean():.4f}"
         )
@@ -68,8 +70,8 @@ class Command(BaseCommand):
 
     def _calibrate(self, folder: Path, pack: str) -> None:
         """Anchor the pack's scale anew, in the manifest."""
-        impostor = evaluation.compare_all(folder, pack).impostor
-        cosines = ", ".join(f"{cosine:.3f}" for cosine in evaluation.thresholds(impostor, FALSE_MATCH_RATES))
+        impostor = verification.compare_all(folder, pack).impostor
+        cosines = ", ".join(f"{cosine:.3f}" for cosine in thresholds(impostor, FALSE_MATCH_RATES))
         manifest = packs.MANIFEST.read_text(encoding="utf-8")
         anchors = re.compile(rf"(\[packs\.{pack}\]\n(?:.+\n)*?cosines = )\[.*\]")
         packs.MANIFEST.write_text(anchors.sub(rf"\g<1>[{cosines}]", manifest), encoding="utf-8")

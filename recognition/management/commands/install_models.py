@@ -1,4 +1,4 @@
-"""manage.py install_models: fetch, verify and prepare the models of recognition/packs.toml."""
+"""manage.py install_models: fetch, verify and prepare the models of recognition/packs/packs.toml."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from recognition import model_files, packs
-from recognition.installation import InstallationRefused, Outcome, install
-from recognition.sources import Sources
+from recognition import packs
+from recognition.packs import files as model_files
+from recognition.packs.install import InstallationRefused, Outcome, install
+from recognition.packs.sources import Sources
 
 
 class Command(BaseCommand):
     """Install every model that is not installed yet; run again, it checks and repairs."""
 
-    help = "Fetch the models of recognition/packs.toml, check their sha256 and prepare them for this platform."
+    help = "Fetch the models of recognition/packs/packs.toml, check their sha256 and prepare them for this platform."
     requires_system_checks = ()  # models come before a database
 
     def add_arguments(self, parser: CommandParser) -> None:

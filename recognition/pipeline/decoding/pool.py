@@ -18,9 +18,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from recognition.decoding import decoder
-from recognition.decoding.container import Container, cut_off, damaged
 from recognition.errors import Busy, UndecodableImage
+from recognition.pipeline.decoding import decoder
+from recognition.pipeline.decoding.container import Container, cut_off, damaged
 from recognition.results import Pixels
 
 CPU_SECONDS = 1.5  # of one image

@@ -13,14 +13,15 @@ import numpy.typing as npt
 import onnxruntime as ort
 from django.conf import settings
 
-from recognition import align, decode, landmarks, liveness, pipeline, pose, quality, sessions
-from recognition import embed as embedding
-from recognition.detect import detect
-from recognition.installation import published
-from recognition.packs import Model, Pack
-from recognition.prepare import prepare
+from recognition import pipeline
+from recognition.packs import Model, Pack, sessions
+from recognition.packs.install import published
+from recognition.packs.rewrite_onnx import prepare
+from recognition.packs.sources import Sources
+from recognition.pipeline import align, decode, landmarks, liveness, pose, quality
+from recognition.pipeline import embed as embedding
+from recognition.pipeline.detect import detect
 from recognition.results import Floats
-from recognition.sources import Sources
 
 _PLAIN_SIDE = 640
 _NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps without which a model does not run at all
@@ -57,7 +58,7 @@ def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
         lambda: [quality.judge(crop, box, sure, turned, (width, height)) for crop, (box, sure), turned in judged],
     )
     timed("liveness", lambda: liveness.assess(pixels, boxes, pack))
-    timed("embed", lambda: embedding.embed(crops, pack))
+    timed("embed", lambda: embedding.embed({align.SIDE: crops}, pack))
 
 
 def compare(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[float]]:

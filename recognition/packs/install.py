@@ -6,9 +6,9 @@ Owns the order of these four. A file whose sha256 is not the manifest's is refus
 from enum import StrEnum
 from pathlib import Path
 
-from recognition import model_files
 from recognition.packs import Model
-from recognition.sources import Sources, SourceUnavailable
+from recognition.packs import files as model_files
+from recognition.packs.sources import Sources, SourceUnavailable
 
 
 class Outcome(StrEnum):
@@ -34,7 +34,7 @@ def install(model: Model, sources: Sources, folder: Path | None = None) -> Outco
     original = published(model, sources, folder)
     if original is None:
         return Outcome.SKIPPED
-    from recognition.prepare import prepare  # noqa: PLC0415 -- onnx takes longer to import than everything else here
+    from recognition.packs.rewrite_onnx import prepare  # noqa: PLC0415 -- onnx takes longer to import than everything else here
 
     prepared = prepare(original, model.prepare)
     if model_files.digest(prepared) != model.prepared_sha256:

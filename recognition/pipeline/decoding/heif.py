@@ -6,7 +6,7 @@ decoder.
 
 from collections.abc import Iterator
 
-from recognition.decoding.container import Container, bound, cut_off, damaged
+from recognition.pipeline.decoding.container import Container, bound, cut_off, damaged
 
 _AVIF = frozenset((b"avif", b"avis", b"avio"))
 _HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2"))

@@ -9,24 +9,25 @@ import numpy as np
 
 from recognition.results import Floats, Landmarks, Pixels
 
-SIDE = 112
+SIDE = 112  # of the template; quality is judged at this size
 
 _TEMPLATE = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float32
 )
 
 
-def align(pixels: Pixels, points: Landmarks) -> Pixels:
-    """Return the face as (112, 112, 3), blue-green-red like `pixels`; black where it lies beyond the image."""
-    near, shrunk = _near(pixels, points)
-    upright = cv2.warpAffine(near, similarity_transform(shrunk, _TEMPLATE), (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+def align(pixels: Pixels, points: Landmarks, side: int = SIDE) -> Pixels:
+    """Return the face as (side, side, 3), blue-green-red like `pixels`; black where it lies beyond the image."""
+    template = _TEMPLATE * np.float32(side / SIDE)
+    near, shrunk = _near(pixels, points, float(np.ptp(template, axis=0).max()))
+    upright = cv2.warpAffine(near, similarity_transform(shrunk, template), (side, side), flags=cv2.INTER_LINEAR)
     return np.asarray(upright, np.uint8)
 
 
-def _near(pixels: Pixels, points: Landmarks) -> tuple[Pixels, Landmarks]:
+def _near(pixels: Pixels, points: Landmarks, template_extent: float) -> tuple[Pixels, Landmarks]:
     """Cut out and average down a face of more than twice the template's size: the warp would skip its pixels."""
     extent = float(np.ptp(points, axis=0).max())
-    factor = int(extent / (2 * np.ptp(_TEMPLATE, axis=0).max()))
+    factor = int(extent / (2 * template_extent))
     if factor <= 1:
         return pixels, points
     centre, reach = points.mean(axis=0), 3 * extent  # the template shows less than 3 times the points' extent

@@ -1,17 +1,12 @@
-"""Faces in an image, by YuNet.
-
-Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; decoding as in OpenCV's FaceDetectorYN.
-"""
+"""Faces in an image: at which sizes it is looked at, and which boxes are the same face."""
 
 import cv2
 import numpy as np
 
-from recognition import sessions
 from recognition.packs import Model
+from recognition.pipeline import adapters
 from recognition.results import Box, Floats, Pixels
 
-_STRIDES = (8, 16, 32)
-_PADDING = 32  # both sides of the network's input are multiples of this
 _CONFIDENCE = 0.7
 _OVERLAP = 0.3  # intersection over union from which two boxes are the same face
 
@@ -31,44 +26,24 @@ def detect(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
     Raises:
         ModelUnavailable: the detector is not installed.
     """
-    found = _distinct(_looked(pixels, model))
+    found = _distinct(_looked(pixels, adapters.detector(model)))
     largest = found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")][:limit]
     return [(Box(*map(float, box)), float(confidence)) for *box, confidence in largest]
 
 
-def _looked(pixels: Pixels, model: Model) -> Floats:
-    """Look at the image at growing sizes; return the confident boxes of every look, as `_look` does."""
+def _looked(pixels: Pixels, detector: adapters.Detector) -> Floats:
+    """Look at the image at growing sizes; return the confident boxes of every look, (faces, 5)."""
     longest = max(pixels.shape)
     closest = _shrunk(pixels, min(1.0, _SIDES[-1] / longest))
     found = []
     for side in _SIDES:
         scale = min(1.0, side / longest)
-        seen = _look(_shrunk(closest, scale * longest / max(closest.shape)), model)
+        seen = detector.detect(_shrunk(closest, scale * longest / max(closest.shape)), _HINT)
         confident = seen[seen[:, 4] >= _CONFIDENCE]
         found.append(confident / (scale, scale, scale, scale, 1))
         if scale == 1 or (len(confident) and seen[:, 2:4].min() >= _SMALL):
             break
     return np.concatenate(found).astype(np.float32)
-
-
-def _look(pixels: Pixels, model: Model) -> Floats:
-    """Look at an image as large as it is; return (faces, 5): left, top, width, height and confidence."""
-    height, width = pixels.shape[:2]
-    padded = np.zeros((3, _padded(height), _padded(width)), np.float32)
-    padded[:, :height, :width] = pixels.transpose(2, 0, 1)
-    outputs = [output[0] for output in sessions.run(model, padded[None])]
-    levels = zip(_STRIDES, outputs[0:3], outputs[3:6], outputs[6:9], strict=True)
-    return np.concatenate([_decoded(padded.shape[2] // stride, stride, *level) for stride, *level in levels])
-
-
-def _decoded(columns: int, stride: int, classes: Floats, objects: Floats, boxes: Floats) -> Floats:
-    """Decode one level's outputs, (anchors, 1), (anchors, 1) and (anchors, 4), where there is a hint of a face."""
-    confidence = np.sqrt(classes[:, 0] * objects[:, 0])
-    chosen = np.flatnonzero(confidence >= _HINT)
-    cells = np.stack((chosen % columns, chosen // columns), axis=1)
-    centre = (cells + boxes[chosen, :2]) * stride
-    size = np.exp(boxes[chosen, 2:]) * stride
-    return np.concatenate((centre - size / 2, size, confidence[chosen, None]), axis=1).astype(np.float32)
 
 
 def _distinct(found: Floats) -> Floats:
@@ -87,7 +62,3 @@ def _shrunk(pixels: Pixels, scale: float) -> Pixels:
     averaged = cv2.resize(pixels[: rows * whole, : columns * whole], (columns, rows), interpolation=cv2.INTER_AREA)
     size = [max(1, round(side * whole * scale)) for side in (columns, rows)]
     return np.asarray(cv2.resize(averaged, size), np.uint8)
-
-
-def _padded(side: int) -> int:
-    return -(-side // _PADDING) * _PADDING

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from recognition.decoding import formats, memory
-from recognition.decoding.container import Container, bound
-from recognition.decoding.pool import MEMORY, PROCESS, pool
 from recognition.errors import ImageTooLarge, ImageTooSmall
+from recognition.pipeline.decoding import formats, memory
+from recognition.pipeline.decoding.container import Container, bound
+from recognition.pipeline.decoding.pool import MEMORY, PROCESS, pool
 from recognition.results import Pixels
 
 _REDUCTIONS = (1, 2, 4, 8)  # divisors of a JPEG's sides that cost nothing while it is decoded

@@ -3,14 +3,15 @@
 import cv2
 
 from recognition import packs
-from recognition.align import align
-from recognition.decode import DEFAULT_LIMITS, ImageLimits, decode
-from recognition.detect import detect
-from recognition.embed import embed as embed_faces
-from recognition.landmarks import five, locate
-from recognition.liveness import assess
-from recognition.pose import estimate
-from recognition.quality import judge
+from recognition.pipeline.align import SIDE, align
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits, decode
+from recognition.pipeline.detect import detect
+from recognition.pipeline.embed import embed as embed_faces
+from recognition.pipeline.embed import sides
+from recognition.pipeline.landmarks import five, locate
+from recognition.pipeline.liveness import assess
+from recognition.pipeline.pose import estimate
+from recognition.pipeline.quality import judge
 from recognition.results import Analysis, DetectedFace
 
 cv2.setNumThreads(1)  # requests run in parallel already; more threads would only contend for the same cores
@@ -43,9 +44,10 @@ def analyse(
     located = locate(pixels, boxes, models.landmarks)
     points = [five(face) for face in located]
     aligned = [align(pixels, face) for face in points]
+    to_embed = {side: [align(pixels, face, side) for face in points[:embed]] for side in sides(models) - {SIDE}}
     poses = [estimate(face) for face in located]
     lives = assess(pixels, boxes[:embed], models) if liveness else []
-    vectors = embed_faces(aligned[:embed], models)
+    vectors = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
     faces = (
         DetectedFace(

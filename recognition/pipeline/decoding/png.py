@@ -6,7 +6,7 @@ former and leaves out the latter.
 
 import zlib
 
-from recognition.decoding.container import Container, Part, bound, cut_off, damaged
+from recognition.pipeline.decoding.container import Container, Part, bound, cut_off, damaged
 
 _SIGNATURE = 8
 _HEADER, _CHECKSUM = 8, 4

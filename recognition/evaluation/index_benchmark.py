@@ -21,7 +21,7 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from recognition import index_rivals as rivals
+from recognition.evaluation import baselines as rivals
 
 FACES = (5, 2)
 _COSINE = 0.6

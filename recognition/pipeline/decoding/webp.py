@@ -1,6 +1,6 @@
 """The walk over a WebP (RFC 9649): its chunks and the size of its canvas."""
 
-from recognition.decoding.container import Container, bound, cut_off, damaged
+from recognition.pipeline.decoding.container import Container, bound, cut_off, damaged
 
 _MOST_CHUNKS = 1_000
 _RIFF, _HEADER = 12, 8

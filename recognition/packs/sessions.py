@@ -11,8 +11,9 @@ from typing import Any
 import numpy.typing as npt
 import onnxruntime as ort
 
-from recognition import model_files, packs
+from recognition import packs
 from recognition.packs import Model
+from recognition.packs import files as model_files
 from recognition.results import Floats
 
 _sessions: dict[str, ort.InferenceSession] = {}

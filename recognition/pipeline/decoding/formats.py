@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from recognition.decoding import heif, jpeg, png, webp
-from recognition.decoding.container import Container
 from recognition.errors import UndecodableImage, UnsupportedFormat
+from recognition.pipeline.decoding import heif, jpeg, png, webp
+from recognition.pipeline.decoding.container import Container
 
 _WALKS: Mapping[str, Callable[[bytes, int], Container]] = {
     "JPEG": jpeg.walk,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from recognition.decoding.container import Container, Part, bound, cut_off, damaged
+from recognition.pipeline.decoding.container import Container, Part, bound, cut_off, damaged
 
 _MOST_MARKERS = 1_000  # 64 KB of metadata each; encoders write tens
 _MOST_SCANS = 100

@@ -6,7 +6,7 @@ pack it was made with.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -22,13 +22,14 @@ MANIFEST = Path(__file__).with_name("packs.toml")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model file: what it is, where it comes from, how it is rewritten at install, and how it is fed.
+    """One model file: what it is, where it comes from, how it is rewritten at install, and what feeds it.
 
-    `mean` and `scale` are an embedder's; `side`, `crops` and `live` a liveness model's.
+    `adapter` names the module of recognition.pipeline.adapters that feeds it; `input` are that adapter's own values.
     """
 
     name: str
     role: str
+    adapter: str
     file: str
     licence: str
     sha256: str
@@ -36,11 +37,7 @@ class Model:
     prepared_sha256: str
     sources: tuple[str, ...] = ()
     optional: bool = False
-    mean: float = 0.0
-    scale: float = 1.0
-    side: int = 0
-    crops: tuple[float, ...] = ()
-    live: int = 0
+    input: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +88,12 @@ def models() -> Mapping[str, Model]:
     return MappingProxyType({name: _model(name, **entry) for name, entry in _manifest()["models"].items()})
 
 
+def read_again() -> None:
+    """Forget what was read of the manifest: it has changed."""
+    for cached in (_manifest, _packs, models):
+        cached.cache_clear()
+
+
 @cache
 def _packs() -> Mapping[str, Pack]:
     return MappingProxyType({name: _pack(name, **entry) for name, entry in _manifest()["packs"].items()})
@@ -102,8 +105,15 @@ def _manifest() -> Mapping[str, Any]:
 
 
 def _model(name: str, **entry: Any) -> Model:  # noqa: ANN401 -- TOML
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    return Model(name=name, **values)
+    return Model(name=name, **_frozen(entry))
+
+
+def _frozen(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table of the manifest with its lists as tuples."""
+    return {
+        key: tuple(value) if isinstance(value, list) else _frozen(value) if isinstance(value, dict) else value
+        for key, value in entry.items()
+    }
 
 
 def _pack(

@@ -1,0 +1,37 @@
+"""Rates and curves over scores, in the terms of ISO/IEC 19795-1."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.float32]
+
+
+def thresholds(impostor: Scores, rates: Sequence[float]) -> list[float]:
+    """Return, for each false match rate, the lowest score that no more than this share of strangers exceeds."""
+    ascending = np.sort(impostor)
+    return [float(ascending[len(ascending) - 1 - int(rate * len(ascending))]) for rate in rates]
+
+
+def true_accept_rates(genuine: Scores, impostor: Scores, rates: Sequence[float]) -> list[float]:
+    """Return the share of genuine comparisons above the threshold of each false match rate."""
+    return [float((genuine > threshold).mean()) for threshold in thresholds(impostor, rates)]
+
+
+def area_under_curve(positive: Scores, negative: Scores) -> float:
+    """Return the chance that a positive's score is higher than a negative's; a draw counts half."""
+    ascending = np.sort(negative)
+    below = np.searchsorted(ascending, positive, "left").astype(np.float64)
+    upto = np.searchsorted(ascending, positive, "right")
+    return float((below + upto).mean() / 2 / len(ascending))
+
+
+def equal_error_rate(positive: Scores, negative: Scores) -> float:
+    """Return the error rate at the threshold where as many positives are refused as negatives pass."""
+    high, low = np.sort(positive), np.sort(negative)
+    candidates = np.unique(np.concatenate((high, low)))
+    refused = np.searchsorted(high, candidates) / len(high)
+    passed = 1 - np.searchsorted(low, candidates) / len(low)
+    nearest = np.abs(refused - passed).argmin()
+    return float((refused[nearest] + passed[nearest]) / 2)

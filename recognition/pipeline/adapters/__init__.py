@@ -1,0 +1,82 @@
+"""How each kind of model is fed and read: pixels in, values out. A module a kind; the manifest names it.
+
+Another model of a known kind is an entry in packs.toml. Another kind is a module here, with a class that takes the
+model and its `input` values, and a line in one of the tables below.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Protocol
+
+from recognition.packs import Model
+from recognition.pipeline.adapters.arcface import ArcFace
+from recognition.pipeline.adapters.fr68 import Fr68
+from recognition.pipeline.adapters.minifasnet import MiniFASNet
+from recognition.pipeline.adapters.yunet import YuNet
+from recognition.results import Box, Floats, Pixels
+
+
+class Detector(Protocol):
+    """Finds faces in an image as large as it is."""
+
+    def detect(self, pixels: Pixels, least: float) -> Floats:
+        """Return (faces, 5): left, top, width, height in pixels, and confidence of 0 to 1, at least `least`."""
+
+
+class LandmarkModel(Protocol):
+    """Places the 68 landmarks of iBUG 300-W."""
+
+    def locate(self, pixels: Pixels, boxes: Sequence[Box]) -> Floats:
+        """Return (faces, 68, 2): x and y of each landmark, in pixels of the image."""
+
+
+class Embedder(Protocol):
+    """Makes vectors of aligned faces."""
+
+    @property
+    def side(self) -> int:
+        """The side of the aligned square that it takes, in pixels."""
+
+    def embed(self, faces: Pixels) -> Floats:
+        """Return (faces, dimension), not normalised, of (faces, side, side, 3), blue-green-red."""
+
+
+class LivenessModel(Protocol):
+    """Tells a live face from a picture of one."""
+
+    def score(self, pixels: Pixels, box: Box) -> float:
+        """Return 0 (a picture of a face) to 1 (a live face)."""
+
+
+_DETECTORS: Mapping[str, Any] = {"yunet": YuNet}
+_LANDMARKS: Mapping[str, Any] = {"fr68": Fr68}
+_EMBEDDERS: Mapping[str, Any] = {"arcface": ArcFace}
+_LIVENESS: Mapping[str, Any] = {"minifasnet": MiniFASNet}
+
+
+@cache
+def detector(model: Model) -> Detector:
+    """Return what feeds a detector."""
+    made: Detector = _DETECTORS[model.adapter](model, **model.input)
+    return made
+
+
+@cache
+def landmark_model(model: Model) -> LandmarkModel:
+    """Return what feeds a landmark model."""
+    made: LandmarkModel = _LANDMARKS[model.adapter](model, **model.input)
+    return made
+
+
+@cache
+def embedder(model: Model) -> Embedder:
+    """Return what feeds an embedder."""
+    made: Embedder = _EMBEDDERS[model.adapter](model, **model.input)
+    return made
+
+
+@cache
+def liveness_model(model: Model) -> LivenessModel:
+    """Return what feeds a liveness model."""
+    made: LivenessModel = _LIVENESS[model.adapter](model, **model.input)
+    return made
