@@ -51,6 +51,14 @@ def test_how_clients_speak_knows_no_orm(file: Path) -> None:
             assert node.attr not in {"objects", "everywhere", "save", "bulk_create"}, f"{file.name}:{node.lineno}"
 
 
+@pytest.mark.parametrize("file", SPOKEN, ids=lambda file: str(file.relative_to(ROOT)))
+def test_how_clients_speak_knows_no_cosine(file: Path) -> None:
+    """Scores are quantised once, beneath; whoever reads a cosine here is about to tell it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"cosine", "cosines"}, f"{file.name}:{node.lineno}"
+
+
 def _operations() -> list[ast.FunctionDef]:
     folder = ROOT / "collections_app" / "operations"
     trees = [ast.parse(file.read_text()) for file in sorted(folder.glob("*.py"))]

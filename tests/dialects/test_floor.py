@@ -48,7 +48,7 @@ def _facedb(acme: Customer, key: IssuedKey, probe: str) -> Any:
 
 def _native(_: Customer, key: IssuedKey, probe: str) -> Any:
     client, sent = NativeClient(key.token), {"image": base64_of(portrait(probe)), "limit": 100}
-    asked: tuple[dict[str, Any], ...] = ({}, {"threshold": 0}, {"threshold": 84.9}, {"false_match_rate": 1})
+    asked: tuple[dict[str, float], ...] = ({}, {"threshold": 0}, {"threshold": 84.9}, {"false_match_rate": 1})
     return [client("POST", "/collections/people/search", sent | least).json() for least in asked]
 
 

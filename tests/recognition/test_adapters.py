@@ -23,6 +23,7 @@ file = "small.onnx"
 licence = "Apache-2.0"
 sha256 = ""
 prepare = []
+prepared_sha256 = "{digest}"
 input = { side = 64, mean = 128.0, scale = 64.0 }
 
 [packs.small]
@@ -68,7 +69,8 @@ def _averaging() -> bytes:
 def another_embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     """Add a pack whose embedder takes 64 pixels, and one that joins it with another that takes 112."""
     manifest = tmp_path / "packs.toml"
-    manifest.write_text(packs.MANIFEST.read_text() + _ENTRY)
+    entry = _ENTRY.replace("{digest}", files.digest(_averaging()))
+    manifest.write_text(packs.MANIFEST.read_text() + entry)
     installed = files.models_home()
     for file in installed.iterdir():
         (tmp_path / file.name).symlink_to(file)

@@ -1,0 +1,47 @@
+"""What holds beneath every dialect: old thresholds are raised, and no key looks below the floor unless it is said."""
+
+import io
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection
+
+from collections_app.models import Collection
+from collections_app.operations.disclosure import Disclosure, disclosure
+from recognition import packs
+from recognition.similarity import Threshold
+from tenants.access import USUAL_SCOPES, Scope
+from tenants.models import ApiKey
+from tests.conftest import Customer
+
+
+@pytest.mark.parametrize("pack", packs.names())
+def test_a_threshold_from_before_is_raised_to_seventy(acme: Customer, pack: str) -> None:
+    """By the migration, and until then by whatever is asked."""
+    Collection.objects.of(acme.tenant).update(similarity_threshold=-1.0, pack=pack)
+    acme.people.refresh_from_db()
+    assert disclosure(acme.caller, acme.people).applied.score == pytest.approx(70)
+    migration = import_module("collections_app.migrations.0003_similarity_floor")
+    migration.raise_low_thresholds(apps, connection.schema_editor())
+    acme.people.refresh_from_db()
+    assert acme.people.threshold.score == pytest.approx(70)
+
+
+def test_a_key_of_the_command_line_reads_searches_enrols_and_deletes(acme: Customer) -> None:
+    call_command("issue_key", "acme", "--name", "gate", stdout=io.StringIO())
+    scopes = set(ApiKey.objects.of(acme.tenant).get(name="gate").scopes)
+    assert scopes == USUAL_SCOPES == {"read", "search", "enrol", "delete"}
+    assert Scope.SCORES not in scopes
+
+
+@pytest.mark.parametrize("score", [85, 85.3, 99.99])
+def test_a_match_is_never_told_below_the_threshold(score: float) -> None:
+    scale = packs.get(packs.DEFAULT).similarity
+    least = Threshold(score).on(scale)
+    terms = Disclosure(scale, least, least)
+    told = terms.score(least)
+    assert told is not None
+    assert told >= terms.applied.score
+    assert terms.score(least - 1e-6) is None
