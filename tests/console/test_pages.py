@@ -500,8 +500,8 @@ def test_no_link_leads_where_a_request_s_host_says(acme: Customer, settings: Set
     (letter,) = _letters()
     page = Client(headers=strange)
     page.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
-    invited = page.post(_address("members"), {"email": "new@example.com", "role": "operator"})
-    made = page.post(_address("keys"), {"name": "gate", "scopes": ["search"]})
+    invited = page.post(_address("members"), {"email": "new@example.com", "role": "operator"}, follow=True)
+    made = page.post(_address("keys"), {"name": "gate", "scopes": ["search"]}, follow=True)
     for shown in (letter.body, invited.content.decode(), made.content.decode()):
         assert "https://faces.example.com:8443/" in shown
         assert "6666" not in shown
