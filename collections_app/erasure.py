@@ -11,31 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from collections_app import storage
+from collections_app import stores
 from collections_app.models import BarredReference, Collection, Face, KeyedRequest, NearMatch, Person, Receipt
-from recognition.index import face_index, files, lease, pgvector, store
+from recognition.index import face_index, lease, pgvector, store
 from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
-from tenants.models import ApiKey, AuditEntry, AuditHead, DataKey, Tenant
+from tenants.models import ApiKey, DataKey, Tenant
 from tenants.queue import soon
-from tenants.scope import TenantOwned
+from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # of the faces of one erasure so many are searched for again
 _NEAREST = 10
-_BATCH = 500
-_KEPT = (AuditHead, AuditEntry, Receipt)
 _OURS = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
 _TABLES = (Embedding, Tombstone, Gallery, Face, Person, BarredReference, KeyedRequest, NearMatch)
-_FINISH = "collections_app.tasks.finish_erasure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ def erase_faces(caller: Caller, home: Collection, faces: Sequence[Face], *, kind
     receipt.files = sorted(_own_files(home, faces))
     receipt.segments = sorted(store.holders(home.tenant, ids))
     receipt.save(update_fields=["faces", "files", "segments"])
-    transaction.on_commit(lambda: _erase(receipt.files), robust=True)
+    transaction.on_commit(lambda: stores.KEPT_IMAGES.purge(receipt), robust=True)
     return Erased(receipt, probes)
 
 
@@ -109,7 +104,7 @@ def search_again(home: Collection, erased: Erased) -> None:
     receipt.save(update_fields=["searches", "found_again"])
     if receipt.found_again:
         logger.error("An erased face was found again.", extra={"receipt": receipt.uuid})
-    soon(_FINISH, receipt.pk)
+    soon(Task.FINISH_ERASURE, receipt.pk)
 
 
 def finish(receipt: Receipt) -> bool:
@@ -119,13 +114,16 @@ def finish(receipt: Receipt) -> bool:
     """
     if receipt.completed_at is not None:
         return True
-    _erase(_images(receipt))
+    stores.KEPT_IMAGES.purge(receipt)
     building = _being_indexed(receipt)
     _follow_segments(receipt)
-    left = _left(receipt)
+    left = stores.left(receipt)
     scrubbed = "" if building or any(left.values()) or receipt.found_again else scrub()
     if not scrubbed:
-        logger.info("An erasure is not complete yet.", extra={"receipt": receipt.uuid, "left": left})
+        logger.info(
+            "An erasure is not complete yet.",
+            extra={"receipt": receipt.uuid, "left": {each.name: count for each, count in left.items()}},
+        )
         return False
     now = timezone.now()
     document = signing.signed(_document(receipt, left, scrubbed, now.isoformat()))
@@ -154,19 +152,9 @@ def erase_tenant(caller: Caller) -> Receipt:
         DataKey.objects.of(tenant).delete()
         tenant.state, tenant.name, tenant.slug = Tenant.State.ERASED, "", f"erased-{tenant.pk}"
         tenant.save(update_fields=["state", "name", "slug"])
-    pgvector.drop_graphs(Gallery.objects.of(tenant).values_list("pk", flat=True))
-    for model in apps.get_models():
-        if issubclass(model, TenantOwned) and model not in _KEPT:
-            remove_rows(model.objects.of(tenant))
-    files.erase_tenant(tenant.pk)
+    stores.purge(receipt)
     finish(receipt)
     return receipt
-
-
-def remove_rows(rows: QuerySet[Any]) -> None:
-    """Delete rows in batches, so that no transaction holds the database for long."""
-    while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
-        rows.filter(pk__in=batch).delete()
 
 
 def scrub() -> str:
@@ -226,55 +214,7 @@ def _follow_segments(receipt: Receipt) -> None:
         receipt.save(update_fields=["segments"])
 
 
-def _left(receipt: Receipt) -> dict[str, int]:
-    """Count what each store still has; a store that this kind of erasure says nothing of is not named."""
-    tenant, home = receipt.tenant, receipt.collection_id
-    faces, people, templates = Face.objects.of(tenant), Person.objects.of(tenant), Embedding.objects.of(tenant)
-    answers, keys = KeyedRequest.objects.of(tenant), DataKey.objects.of(tenant)
-    looked: dict[str, QuerySet[Any]]
-    if receipt.kind == Receipt.Kind.TENANT:
-        looked = {"face records": faces, "people": people, "templates": templates, "kept answers": answers}
-        looked["data keys"] = keys
-    elif receipt.kind == Receipt.Kind.COLLECTION:
-        looked = {
-            "face records": faces.filter(collection_id=home),
-            "people": people.filter(collection_id=home),
-            "templates": templates.filter(gallery_id=home),
-            "kept answers": answers.filter(face__collection_id=home),
-        }
-    else:
-        looked = {
-            "face records": faces.filter(pk__in=receipt.faces),
-            "templates": templates.filter(face_id__in=receipt.faces),
-            "kept answers": answers.filter(face_id__in=receipt.faces),
-        }
-        if receipt.kind == Receipt.Kind.PERSON:
-            looked["people"] = people.filter(pk=receipt.subject)
-    lying = files.of_tenant(tenant.pk)
-    if receipt.kind != Receipt.Kind.TENANT:  # whatever was published, or is no more and may hold them
-        published = IndexSegment.objects.of(tenant).values_list("name", flat=True)
-        lying = lying.difference(published) | set(receipt.segments)
-    counted = {store: rows.count() for store, rows in looked.items()}
-    images = sum(storage.exists(name) for name in _images(receipt))
-    return counted | {"kept images": images, "index files": files.lying(tenant.pk, lying)}
-
-
-def _erase(images: Iterable[str]) -> None:
-    for name in images:
-        storage.erase(name)
-
-
-def _images(receipt: Receipt) -> list[str]:
-    """Return the names of the kept images that have to go: of a tenant or collection whatever lies in its folder."""
-    if receipt.kind == Receipt.Kind.TENANT:
-        return list(storage.names(receipt.tenant_id))
-    if receipt.kind == Receipt.Kind.COLLECTION:
-        return list(storage.names(receipt.tenant_id, int(receipt.subject)))
-    names: list[str] = receipt.files
-    return names
-
-
-def _document(receipt: Receipt, left: Mapping[str, int], scrubbed: str, now: str) -> dict[str, Any]:
+def _document(receipt: Receipt, left: Mapping[stores.Store, int], scrubbed: str, now: str) -> dict[str, Any]:
     return {
         "kind": "faceplane.erasure-receipt",
         "version": 1,
@@ -290,7 +230,7 @@ def _document(receipt: Receipt, left: Mapping[str, int], scrubbed: str, now: str
         "requested_by": receipt.requested_by,
         "request_id": receipt.request_id,
         "completed_at": now,
-        "stores": [{"store": name, "left": count} for name, count in left.items()],
+        "stores": [{"store": each.name, "left": count} for each, count in left.items() if each.in_receipt],
         "database": f"{connection.vendor}: {scrubbed}",
         "searched_again": {"searches": receipt.searches, "erased_faces_found": receipt.found_again},
         "backups": f"Older copies expire after {settings.BACKUP_DAYS} days, as the operator declares.",

@@ -16,28 +16,27 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from collections_app import erasure, fetch, storage
+from collections_app import erasure, fetch, storage, stores
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from collections_app.models import (
-    BarredReference,
     Collection,
     Face,
     HealthReport,
     KeyedRequest,
     NearMatch,
-    Person,
     Receipt,
     SearchRecord,
 )
 from recognition import packs
 from recognition.calibration.pairwise import HIGH, LOW, Findings, separate
-from recognition.index import pgvector, store
+from recognition.index import store
 from recognition.index.lease import Lease
-from recognition.models import Embedding, Gallery
+from recognition.models import Gallery
 from recognition.similarity import LOWEST
 from tenants import access, audit, events
 from tenants.models import Delivery, Event, Tenant, Webhook
 from tenants.queue import alone, apart, soon
+from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
@@ -66,15 +65,10 @@ def purge_collection(collection_id: int) -> None:
     gallery = Gallery.everywhere.select_related("tenant").filter(pk=collection_id).first()
     if gallery and not gallery.mirrored and Lease.take(gallery) is None:
         return
-    while batch := list(Face.everywhere.filter(collection_id=collection_id).values_list("pk", flat=True)[:_BATCH]):
-        with transaction.atomic():
-            Embedding.everywhere.filter(face_id__in=batch).delete()
-            Face.everywhere.filter(pk__in=batch).delete()
-    Person.everywhere.filter(collection_id=collection_id).delete()
-    BarredReference.everywhere.filter(collection_id=collection_id).delete()
-    pgvector.drop_graphs([collection_id])
-    Gallery.everywhere.filter(collection_id=collection_id).delete()
-    for receipt in Receipt.everywhere.select_related("tenant").filter(collection_id=collection_id, completed_at=None):
+    receipts = Receipt.everywhere.select_related("tenant").filter(collection_id=collection_id)
+    for receipt in receipts.filter(kind=Receipt.Kind.COLLECTION):
+        stores.purge(receipt)
+    for receipt in receipts.filter(completed_at=None):
         erasure.finish(receipt)
 
 
@@ -183,7 +177,7 @@ def deliver_due() -> None:
             for attempt in wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
                 _settle(under_way.pop(attempt), attempt)
     if ours and time.monotonic() > ends:
-        soon(deliver_due.name, expires=events.SCHEDULED_SECONDS)
+        soon(Task.DELIVER_DUE, expires=events.SCHEDULED_SECONDS)
 
 
 def _claimed_delivery() -> Delivery | None:
@@ -303,4 +297,4 @@ def purge_searches() -> None:
     old = timezone.now() - timedelta(days=settings.SEARCH_LOG_DAYS)
     for tenant in Tenant.objects.all():
         with apart("purge_searches", tenant):
-            erasure.remove_rows(SearchRecord.objects.of(tenant).filter(at__lt=old))
+            stores.remove_rows(SearchRecord.objects.of(tenant).filter(at__lt=old))

@@ -19,6 +19,7 @@ from django.core.mail.utils import DNS_NAME
 from config import env
 from config.files import OPTIONS, storage_at
 from config.secrets import generated, printed
+from tenants.task_names import Task
 
 os.umask(0o077)  # what any of our processes writes, no other user of the host reads
 
@@ -172,18 +173,18 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "config.schedule:SharedScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "verify-audits": {"task": "tenants.tasks.verify_audits", "schedule": crontab(hour=3, minute=40)},
-    "forget": {"task": "tenants.tasks.forget", "schedule": timedelta(hours=1)},
-    "pulse": {"task": "tenants.tasks.pulse", "schedule": timedelta(seconds=20)},
-    "verify-templates": {"task": "collections_app.tasks.verify_templates", "schedule": crontab(hour=3, minute=10)},
-    "purge": {"task": "collections_app.tasks.purge_due", "schedule": timedelta(minutes=5)},
-    "examine": {"task": "collections_app.tasks.examine_due", "schedule": timedelta(minutes=5)},
-    "compact": {"task": "recognition.tasks.compact_due", "schedule": timedelta(seconds=20)},
-    "sweep": {"task": "recognition.tasks.sweep_index", "schedule": timedelta(minutes=5)},
-    "purge-searches": {"task": "collections_app.tasks.purge_searches", "schedule": crontab(hour=4, minute=10)},
-    "sweep-images": {"task": "collections_app.tasks.sweep_images", "schedule": crontab(hour=2, minute=20)},
-    "expire": {"task": "collections_app.tasks.expire_faces", "schedule": timedelta(hours=1)},
-    "deliver": {"task": "collections_app.tasks.deliver_due", "schedule": timedelta(seconds=10)},
+    "verify-audits": {"task": Task.VERIFY_AUDITS, "schedule": crontab(hour=3, minute=40)},
+    "forget": {"task": Task.FORGET, "schedule": timedelta(hours=1)},
+    "pulse": {"task": Task.PULSE, "schedule": timedelta(seconds=20)},
+    "verify-templates": {"task": Task.VERIFY_TEMPLATES, "schedule": crontab(hour=3, minute=10)},
+    "purge": {"task": Task.PURGE_DUE, "schedule": timedelta(minutes=5)},
+    "examine": {"task": Task.EXAMINE_DUE, "schedule": timedelta(minutes=5)},
+    "compact": {"task": Task.COMPACT_DUE, "schedule": timedelta(seconds=20)},
+    "sweep": {"task": Task.SWEEP_INDEX, "schedule": timedelta(minutes=5)},
+    "purge-searches": {"task": Task.PURGE_SEARCHES, "schedule": crontab(hour=4, minute=10)},
+    "sweep-images": {"task": Task.SWEEP_IMAGES, "schedule": crontab(hour=2, minute=20)},
+    "expire": {"task": Task.EXPIRE_FACES, "schedule": timedelta(hours=1)},
+    "deliver": {"task": Task.DELIVER_DUE, "schedule": timedelta(seconds=10)},
 }
 for _entry in CELERY_BEAT_SCHEDULE.values():  # what no worker took until the schedule asks again is dropped
     _every = _entry["schedule"]

@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from tenants.models import Delivery, Event, Tenant, Webhook
 from tenants.queue import soon
+from tenants.task_names import Task
 from tenants.vault import Vault
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- the specification's prefix, not a secret
-_DELIVER = "collections_app.tasks.deliver_due"
 # After the first attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 7200, 21_600, 43_200))
 LEASE = timedelta(seconds=60)  # an attempt that takes longer died
@@ -48,7 +48,7 @@ def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     now = timezone.now()
     event = Event.everywhere.create(tenant=tenant, kind=kind, at=now, data=data)
     Delivery.everywhere.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
-    transaction.on_commit(lambda: soon(_DELIVER, expires=SCHEDULED_SECONDS))
+    transaction.on_commit(lambda: soon(Task.DELIVER_DUE, expires=SCHEDULED_SECONDS))
 
 
 def new_secret() -> str:

@@ -11,13 +11,14 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from tenants.models import Turn
+from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.queue")
 _PAUSE_SECONDS = 5.0
 _down_until = 0.0
 
 
-def soon(task: str, *ids: int, expires: float | None = None) -> None:
+def soon(task: Task, *ids: int, expires: float | None = None) -> None:
     """Queue a task by its name; when the queue is down, leave it to the scheduled sweep that finds what is due.
 
     The change that asks for the work is committed already, so its caller must not be told that it failed, nor wait for

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.utils import timezone
 
-from collections_app import erasure, identifiers, tasks
+from collections_app import erasure, identifiers
 from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
 from collections_app.models import Collection, Receipt
 from recognition import packs
@@ -19,6 +19,7 @@ from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.queue import soon
 from tenants.scope import as_id
+from tenants.task_names import Task
 
 _POLICY = frozenset(
     {
@@ -213,7 +214,7 @@ def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
         receipt = erasure.begin(caller, kind=kind, subject=str(collection.pk), collection=collection, face_count=faces)
         facts = {"name": collection.name, "faces": faces, "receipt": receipt.uuid}
         audit.record(caller, "collection.deleted", collection, **facts)
-        transaction.on_commit(lambda: soon(tasks.purge_collection.name, collection.pk))
+        transaction.on_commit(lambda: soon(Task.PURGE_COLLECTION, collection.pk))
     return receipt
 
 

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
-from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
-from collections_app.fetch import ImageUrl, load
+from collections_app.examine import Purpose, analyse, examine, naming
+from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
-from recognition import packs, pipeline
-from recognition.admission import admit
-from recognition.errors import Busy, ModelUnavailable, NoFace, RecognitionError, UnknownPack
+from recognition import packs
+from recognition.errors import NoFace
 from recognition.index import face_index
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
@@ -58,9 +57,7 @@ class Verification:
 def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
     """Find the faces of an image, largest first; nothing is embedded or kept."""
     caller.require(Scope.SEARCH)
-    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(caller.tenant.pk):
-        return pipeline.analyse(content, limits=limits, embed=0)
+    return analyse(caller, image, embed=0, limits=limits)
 
 
 def compare(
@@ -79,10 +76,12 @@ def compare(
         It cannot, too, where the source shows no face; a target without faces is an answer (decision H17).
     """
     caller.require(Scope.SEARCH)
-    first = _seen(caller, "source", source, pack=pack, limits=limits, embed=1)
-    if not first.faces:
-        raise ImageRefused("source", NoFace())
-    second = _seen(caller, "target", target, pack=pack, limits=limits)
+    with naming("source"):
+        first = analyse(caller, source, pack=pack, embed=1, limits=limits)
+        if not first.faces:
+            raise NoFace
+    with naming("target"):
+        second = analyse(caller, target, pack=pack, limits=limits)
     terms = of_images(pack, threshold)
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
     faces = tuple(
@@ -112,14 +111,10 @@ def verify(
     refuse_probing(caller)
     home = find(caller, collection)
     enrolled = find_face(home, face)
-    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(caller.tenant.pk):
-        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
-    if not seen.faces:
-        raise NoFace
+    examined = examine(caller, home, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
     terms = disclosure(caller, home, threshold)
-    score, match = verify_template(caller, home, enrolled, seen.faces[0].template, terms)
-    return Verification(home, enrolled, seen, score, match, terms.applied)
+    score, match = verify_template(caller, home, enrolled, examined.face.template, terms)
+    return Verification(home, enrolled, examined.analysis, score, match, terms.applied)
 
 
 def verify_template(
@@ -136,23 +131,3 @@ def verify_template(
             log_look(caller, home, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
     return (told[0].score if told else None), terms.matches(cosine)
-
-
-def _seen(
-    caller: Caller,
-    which: str,
-    image: bytes | ImageUrl,
-    *,
-    pack: str,
-    limits: ImageLimits,
-    embed: int | None = None,
-) -> Analysis:
-    """Look at one of two images; what is wrong with it is told with its name."""
-    try:
-        content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-        with admit(caller.tenant.pk):
-            return pipeline.analyse(content, pack=pack, limits=limits, embed=embed)
-    except (Busy, ModelUnavailable, UnknownPack):
-        raise
-    except (RecognitionError, ImageUrlRefused, ImageUrlTimeout) as error:
-        raise ImageRefused(which, error) from error

@@ -5,7 +5,7 @@ Pixels first, rows second: the pipeline has run before the transaction opens.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 from django.db import transaction
@@ -13,21 +13,19 @@ from django.db.models import Sum
 
 from collections_app import erasure, storage
 from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
-from collections_app.fetch import ImageUrl, load
-from collections_app.models import Collection, Face, Person, new_uuid
+from collections_app.examine import Examined, Purpose, examine, naming
+from collections_app.fetch import ImageUrl
+from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
-from collections_app.operations.people import PersonDetails, known_person, of_image, save_person
-from recognition import pipeline
-from recognition.admission import admit
-from recognition.errors import LowQuality, NoFace, SeveralFaces, SpoofSuspected
+from collections_app.operations.people import PersonDetails, known_person, save_person
 from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
-from recognition.results import Analysis, DetectedFace
+from recognition.results import DetectedFace
 from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
@@ -46,16 +44,6 @@ class Enrolment:
     faces: tuple[Face, ...]
     added: tuple[DetectedFace, ...]
     not_added: tuple[DetectedFace, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    """An image, what was seen in it, and which of the faces are to be stored."""
-
-    content: bytes
-    seen: Analysis
-    chosen: tuple[DetectedFace, ...]
-    image: str = field(default_factory=new_uuid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +83,8 @@ def enrol_face(
     home = find(caller, collection)
     _check_asked(caller, home, consent)
     refuse_barred(home, person.reference)
-    shot = _portrait(home, load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes), limits, largest=largest)
-    return _store(caller, home, [shot], person=person, consent=consent, settle=settle)[0]
+    examined = examine(caller, home, image, purpose=Purpose.ENROL, largest=largest, limits=limits)
+    return _store(caller, home, [examined], person=person, consent=consent, settle=settle)[0]
 
 
 def enrol_person(
@@ -121,11 +109,11 @@ def enrol_person(
     home = find(caller, collection)
     _check_asked(caller, home, "")
     refuse_barred(home, person.reference)
-    shots = []
+    examined = []
     for place, image in enumerate(images):
-        with of_image(place):
-            shots.append(_portrait(home, image, limits, largest=True))
-    return _store(caller, home, shots, person=person, replace=True)[0].faces[0].person
+        with naming(str(place)):
+            examined.append(examine(caller, home, image, purpose=Purpose.ENROL, largest=True, limits=limits))
+    return _store(caller, home, examined, person=person, replace=True)[0].faces[0].person
 
 
 def enrol_faces(
@@ -146,24 +134,8 @@ def enrol_faces(
     caller.require(Scope.ENROL)
     home = find(caller, collection)
     _check_asked(caller, home, "")
-    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(home.tenant_id):
-        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=limit, liveness=home.liveness_on_enrol)
-    chosen = seen.faces[:limit]
-    _check_policy(home, chosen)
-    return _store(caller, home, [_Shot(content, seen, chosen)], label=label)[0]
-
-
-def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: bool) -> _Shot:
-    """Look at an image of one person, under the collection's policy."""
-    with admit(home.tenant_id):
-        seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
-    if not seen.faces:
-        raise NoFace
-    if len(seen.faces) > 1 and not largest:
-        raise SeveralFaces(len(seen.faces))
-    _check_policy(home, seen.faces[:1])
-    return _Shot(image, seen, seen.faces[:1])
+    examined = examine(caller, home, image, purpose=Purpose.ENROL, at_most=limit, limits=limits)
+    return _store(caller, home, [examined], label=label)[0]
 
 
 def _check_asked(caller: Caller, home: Collection, consent: str) -> None:
@@ -174,19 +146,10 @@ def _check_asked(caller: Caller, home: Collection, consent: str) -> None:
         refuse_probing(caller)
 
 
-def _check_policy(home: Collection, faces: Sequence[DetectedFace]) -> None:
-    for face in faces:
-        if home.liveness_on_enrol and face.liveness and face.liveness.score < home.liveness_threshold:
-            raise SpoofSuspected(score=face.liveness.score, threshold=home.liveness_threshold)
-        reasons = face.quality.failed(home.quality_gate)
-        if reasons:
-            raise LowQuality(reasons)
-
-
 def _store(
     caller: Caller,
     home: Collection,
-    shots: Sequence[_Shot],
+    images: Sequence[Examined],
     *,
     person: PersonDetails | None = None,
     label: str = "",
@@ -194,7 +157,7 @@ def _store(
     consent: str = "",
     settle: Callable[[Enrolment], None] | None = None,
 ) -> list[Enrolment]:
-    """Write everything in one transaction: all faces to the one person, or each to a new one; one answer a shot.
+    """Write everything in one transaction: all faces to the one person, or each to a new one; one answer an image.
 
     With `replace`, the faces that the person had are erased, each with a receipt. The refusal of a duplicate is an
     answer about a face, and is counted as one.
@@ -203,7 +166,7 @@ def _store(
         return _write(
             caller,
             home,
-            shots,
+            images,
             person=person,
             label=label,
             replace=replace,
@@ -219,7 +182,7 @@ def _store(
 def _write(
     caller: Caller,
     home: Collection,
-    shots: Sequence[_Shot],
+    images: Sequence[Examined],
     *,
     person: PersonDetails | None,
     label: str,
@@ -228,8 +191,8 @@ def _write(
     settle: Callable[[Enrolment], None] | None,
 ) -> list[Enrolment]:
     """Write everything, in one transaction."""
-    chosen = [face for shot in shots for face in shot.chosen]
-    with _kept(home, shots) as stored, transaction.atomic():
+    chosen = [face for image in images for face in image.faces]
+    with _kept(home, images) as stored, transaction.atomic():
         gallery = lock(home)
         known = known_person(home, person.reference) if person else None
         refuse_barred(home, known.reference if known else person.reference if person else "")
@@ -241,8 +204,8 @@ def _write(
         one = save_person(home, person, known) if person else None
         numbered = iter(enumerate(ids, start=first))
         done = [
-            _enrolment(caller, home, shot, numbered, label=label, stored=kept)
-            for shot, kept in zip(shots, stored, strict=True)
+            _enrolment(caller, home, image, numbered, label=label, stored=kept)
+            for image, kept in zip(images, stored, strict=True)
         ]
         faces = [face for enrolment in done for face in enrolment.faces]
         for face in faces:
@@ -252,7 +215,7 @@ def _write(
         _tell(home, faces)
         if settle:
             settle(done[0])
-        facts = {"images": [shot.image for shot in shots], "replaced": [face.uuid for face in replaced]}
+        facts = {"images": [image.id for image in images], "replaced": [face.uuid for face in replaced]}
         facts |= {"receipts": [gone.receipt.uuid for gone in erased]} if erased else {}
         audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], **facts)
     for gone in erased:
@@ -261,11 +224,17 @@ def _write(
 
 
 def _enrolment(
-    caller: Caller, home: Collection, shot: _Shot, numbered: Iterator[tuple[int, int]], *, label: str, stored: _Stored
+    caller: Caller,
+    home: Collection,
+    image: Examined,
+    numbered: Iterator[tuple[int, int]],
+    *,
+    label: str,
+    stored: _Stored,
 ) -> Enrolment:
-    """Make the rows of a shot's chosen faces, still without their people."""
-    faces = [_face(caller, home, shot, seen, next(numbered), label=label, stored=stored) for seen in shot.chosen]
-    return Enrolment(home, shot.image, tuple(faces), shot.chosen, shot.seen.faces[len(shot.chosen) :])
+    """Make the rows of an image's chosen faces, still without their people."""
+    faces = [_face(caller, home, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
+    return Enrolment(home, image.id, tuple(faces), image.faces, image.analysis.faces[len(image.faces) :])
 
 
 def _tell(home: Collection, faces: Sequence[Face]) -> None:
@@ -301,7 +270,7 @@ def _check_duplicates(caller: Caller, home: Collection, faces: Sequence[Detected
 def _face(
     caller: Caller,
     home: Collection,
-    shot: _Shot,
+    image: Examined,
     detected: DetectedFace,
     numbered: tuple[int, int],
     *,
@@ -314,10 +283,10 @@ def _face(
         tenant=home.tenant,
         collection=home,
         number=number,
-        image=shot.image,
+        image=image.id,
         label=label,
-        image_width=shot.seen.width,
-        image_height=shot.seen.height,
+        image_width=image.analysis.width,
+        image_height=image.analysis.height,
         box_x=detected.box.x,
         box_y=detected.box.y,
         box_width=detected.box.width,
@@ -340,11 +309,11 @@ def _face(
 
 
 @contextmanager
-def _kept(home: Collection, shots: Sequence[_Shot]) -> Iterator[list[_Stored]]:
+def _kept(home: Collection, images: Sequence[Examined]) -> Iterator[list[_Stored]]:
     """Store what the policy keeps of each image, and say where; remove all of it again if what follows fails."""
     stored: list[_Stored] = []
     try:
-        stored.extend(_keep_image(home, shot) for shot in shots)  # a generator: it holds what was stored so far
+        stored.extend(_keep_image(home, image) for image in images)  # a generator: it holds what was stored so far
         yield stored
     except BaseException:
         for one in stored:
@@ -353,24 +322,26 @@ def _kept(home: Collection, shots: Sequence[_Shot]) -> Iterator[list[_Stored]]:
         raise
 
 
-def _keep_image(home: Collection, shot: _Shot) -> _Stored:
+def _keep_image(home: Collection, image: Examined) -> _Stored:
     """Store what the policy keeps of the image."""
-    if home.images == Collection.Images.NONE or not shot.chosen:
+    if home.images == Collection.Images.NONE or not image.faces:
         return _NOTHING
     if home.images == Collection.Images.ORIGINAL:
-        whole = (0, 0, shot.seen.width, shot.seen.height)
-        return _Stored(storage.keep(home, shot.image, shot.content), whole)
-    content, part = _crop(shot)
-    return _Stored(storage.keep(home, shot.image, content), part)
+        whole = (0, 0, image.analysis.width, image.analysis.height)
+        return _Stored(storage.keep(home, image.id, image.content), whole)
+    content, part = _crop(image)
+    return _Stored(storage.keep(home, image.id, content), part)
 
 
-def _crop(shot: _Shot) -> tuple[bytes, tuple[int, ...]]:
+def _crop(image: Examined) -> tuple[bytes, tuple[int, ...]]:
     """Return the part of the image that holds the chosen faces, with a margin, as JPEG, and which part it is."""
-    boxes = [face.box for face in shot.chosen]
+    boxes = [face.box for face in image.faces]
     margin = _CROP_MARGIN * max(max(box.width, box.height) for box in boxes)
     left = max(0, int(min(box.x for box in boxes) - margin))
     top = max(0, int(min(box.y for box in boxes) - margin))
-    right = min(shot.seen.width, int(max(box.x + box.width for box in boxes) + margin))
-    bottom = min(shot.seen.height, int(max(box.y + box.height for box in boxes) + margin))
-    _, jpeg = cv2.imencode(".jpg", shot.seen.pixels[top:bottom, left:right], [cv2.IMWRITE_JPEG_QUALITY, _CROP_QUALITY])
+    right = min(image.analysis.width, int(max(box.x + box.width for box in boxes) + margin))
+    bottom = min(image.analysis.height, int(max(box.y + box.height for box in boxes) + margin))
+    _, jpeg = cv2.imencode(
+        ".jpg", image.analysis.pixels[top:bottom, left:right], [cv2.IMWRITE_JPEG_QUALITY, _CROP_QUALITY]
+    )
     return jpeg.tobytes(), (left, top, right - left, bottom - top)

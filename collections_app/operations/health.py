@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from django.db import transaction
 
-from collections_app import tasks
 from collections_app.models import Collection, Face, HealthReport
 from collections_app.operations.budget import refuse_probing, tell_pairs
 from collections_app.operations.collections import find
@@ -13,6 +12,7 @@ from collections_app.operations.disclosure import EVERYTHING, Disclosure, below_
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.queue import soon
+from tenants.task_names import Task
 
 _SHOWN = 24
 
@@ -55,7 +55,7 @@ def examine(caller: Caller, *, collection: str) -> HealthReport:
             report = HealthReport.everywhere.create(tenant=caller.tenant, collection=home)
             pk = report.pk
             audit.record(caller, "collection.examined", home)
-            transaction.on_commit(lambda: soon(tasks.examine_collection.name, pk))
+            transaction.on_commit(lambda: soon(Task.EXAMINE_COLLECTION, pk))
     return report
 
 

@@ -9,12 +9,12 @@ from django.db import transaction
 from collections_app.models import Collection
 from collections_app.operations.collections import find, list_collections
 from collections_app.operations.jobs import Job, index_job
-from recognition import tasks
 from recognition.index import compaction, lease
 from recognition.models import Compaction, Gallery, IndexSegment
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.queue import soon
+from tenants.task_names import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +85,5 @@ def rebuild(caller: Caller, *, collection: str) -> Job:
     with transaction.atomic():
         compaction.outdate(home.gallery)
         audit.record(caller, "index.rebuild_asked", home)
-        transaction.on_commit(lambda: soon(tasks.compact_gallery.name, home.pk))
+        transaction.on_commit(lambda: soon(Task.COMPACT_GALLERY, home.pk))
     return index_job(home)

@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
 from collections_app import erasure, identifiers, storage
-from collections_app.errors import ImageRefused, PersonNotFound
+from collections_app.errors import PersonNotFound
+from collections_app.examine import naming
 from collections_app.models import Collection, Face, Person, Receipt
 from collections_app.operations.collections import Node, find, lock
 from collections_app.operations.search import SearchResult, search_by_image
-from recognition.errors import Busy, ModelUnavailable, RecognitionError, UnknownPack
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -161,19 +160,8 @@ def delete_person(caller: Caller, *, collection: str | Node, person: int | str, 
     return erased.receipt
 
 
-@contextmanager
-def of_image(place: int) -> Iterator[None]:
-    """Say of a refusal which of several images it is about, counted from 0."""
-    try:
-        yield
-    except (Busy, ModelUnavailable, UnknownPack):
-        raise
-    except RecognitionError as error:
-        raise ImageRefused(str(place), error) from error
-
-
 def _match_one(caller: Caller, collection: str | Node, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
-    with of_image(place):
+    with naming(str(place)):
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 
 

@@ -2,22 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 from django.db import transaction
 
-from collections_app.fetch import ImageUrl, load
+from collections_app.examine import Purpose, examine
+from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, refuse_probing, tell
 from collections_app.operations.collections import Node, find
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
-from recognition import pipeline
-from recognition.admission import admit
-from recognition.errors import NoFace, SeveralFaces, SpoofSuspected
+from recognition.errors import SpoofSuspected
 from recognition.index import Neighbour, face_index
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import DetectedFace
@@ -93,20 +92,14 @@ def search_by_image(
     refuse_probing(caller)
     started = time.perf_counter()
     home = find(caller, collection)
-    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(home.tenant_id):
-        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
-    if not seen.faces:
-        raise NoFace
-    if len(seen.faces) > 1 and not largest:
-        raise SeveralFaces(len(seen.faces))
-    source = seen.faces[0]
-    terms = disclosure(caller, home, threshold)
-    alive = source.liveness.score if source.liveness else None
-    query = Query(home, terms, limit, started, since=since, request_name=request_name, liveness=alive)
-    if alive is not None and alive < home.liveness_threshold:
-        _record(caller, query, [], spoof=True)
-        raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
+    query = Query(home, disclosure(caller, home, threshold), limit, started, since=since, request_name=request_name)
+    try:
+        examined = examine(caller, home, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
+    except SpoofSuspected as error:
+        _record(caller, replace(query, liveness=error.score), [], spoof=True)
+        raise
+    source, seen = examined.face, examined.analysis
+    query = replace(query, liveness=source.liveness.score if source.liveness else None)
     record, matches = search_by_template(caller, query, source.template)
     return SearchResult(home, record, matches, source, seen.width, seen.height)
 

@@ -8,13 +8,13 @@ from tenants.errors import SealBroken
 from tenants.vault import Vault
 
 
-def seal(caller: Caller, *, page: str, values: dict[str, str]) -> str:
+def seal(caller: Caller, page: str, values: dict[str, str]) -> str:
     """Return the values, sealed for this caller and this page, as text that a session can hold."""
     sealed = Vault.of(caller.tenant).seal(json.dumps(values).encode(), _context(caller, page))
     return b64encode(sealed).decode()
 
 
-def unseal(caller: Caller, *, page: str, sealed: str) -> dict[str, str] | None:
+def unseal(caller: Caller, page: str, sealed: str) -> dict[str, str] | None:
     """Return the values; None where they were sealed for another caller, tenant or page."""
     try:
         values: dict[str, str] = json.loads(Vault.of(caller.tenant).open(b64decode(sealed), _context(caller, page)))

@@ -7,7 +7,8 @@ from django.db import transaction
 
 from collections_app import storage
 from collections_app.errors import PersonNotFound
-from collections_app.fetch import ImageUrl, load
+from collections_app.examine import Purpose, examine
+from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, Person, SearchRecord
 from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
@@ -15,9 +16,6 @@ from collections_app.operations.disclosure import below_floor, disclosure, log_l
 from collections_app.operations.faces import FacePage
 from collections_app.operations.people import PersonDetails, find_person, read_kept, save_person
 from collections_app.operations.probing import watch_verifications
-from recognition import pipeline
-from recognition.admission import admit
-from recognition.errors import NoFace
 from recognition.index import store
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.similarity import Threshold
@@ -130,12 +128,7 @@ def verify_person(
     refuse_probing(caller)
     home = find(caller, collection)
     faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
-    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(caller.tenant.pk):
-        seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
-    if not seen.faces:
-        raise NoFace
-    probe = seen.faces[0].template
+    probe = examine(caller, home, image, purpose=Purpose.VERIFY, largest=True, limits=limits).face.template
     cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(home.gallery, list(faces)).items()}
     best = max(cosines, key=cosines.__getitem__, default=None)
     if best is None:

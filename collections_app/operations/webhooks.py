@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from collections_app import fetch, tasks
+from collections_app import fetch
 from collections_app.errors import ImageUrlRefused, InvalidRequest, WebhookNotFound
 from collections_app.fetch import PORTS
 from tenants import audit, events
@@ -19,6 +19,7 @@ from tenants.errors import QuotaExceeded
 from tenants.models import Delivery, Webhook
 from tenants.queue import soon
 from tenants.scope import as_id, random_id
+from tenants.task_names import Task
 
 MOST = 20  # of a tenant: each event is written, kept and sent once for each
 
@@ -87,7 +88,7 @@ def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
         hook.active, hook.free_at = active, timezone.now()
         hook.save(update_fields=["active", "free_at"])
         audit.record(caller, "webhook.switched", hook, active=active)
-        transaction.on_commit(lambda: soon(tasks.deliver_due.name))
+        transaction.on_commit(lambda: soon(Task.DELIVER_DUE))
     return hook
 
 
@@ -135,7 +136,7 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
         hook.free_at = timezone.now()
         hook.save(update_fields=["free_at"])
         audit.record(caller, "webhook.redelivered", hook, event=str(found.event_id))
-        transaction.on_commit(lambda: soon(tasks.deliver_due.name))
+        transaction.on_commit(lambda: soon(Task.DELIVER_DUE))
     return found
 
 

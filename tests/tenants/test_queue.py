@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 
 from tenants.models import Turn
 from tenants.queue import alone
+from tenants.task_names import Task
 
 
 @pytest.mark.django_db
@@ -17,3 +19,9 @@ def test_one_at_a_time_is_at_a_task_until_it_is_done_or_lost() -> None:
         Turn.objects.filter(task="tell").update(until=timezone.now() - timedelta(seconds=1))
         with alone("tell", 30) as after_a_loss:
             assert (next_one, after_a_loss) == (True, True)
+
+
+def test_every_task_has_its_name_in_the_one_list() -> None:
+    current_app.loader.import_default_modules()
+    ours = {name for name in current_app.tasks if not name.startswith("celery.")}
+    assert ours == {task.value for task in Task}

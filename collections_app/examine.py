@@ -1,0 +1,128 @@
+"""The first half of a request with an image: load it, wait for a turn, analyse it, check it against the policy.
+
+Pixels first, rows second: nothing here opens a transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+
+from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
+from collections_app.fetch import ImageUrl, load
+from collections_app.models import Collection, new_uuid
+from recognition import packs, pipeline
+from recognition.admission import admit
+from recognition.errors import (
+    Busy,
+    LowQuality,
+    ModelUnavailable,
+    NoFace,
+    RecognitionError,
+    SeveralFaces,
+    SpoofSuspected,
+    UnknownPack,
+)
+from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
+from recognition.results import Analysis, DetectedFace
+from tenants.access import Caller
+
+
+class Purpose(Enum):
+    """What an image is examined for, which decides what the collection's policy demands of its faces."""
+
+    ENROL = "enrol"  # liveness if enrolment asks for it, and the quality gate
+    SEARCH = "search"  # liveness if a search asks for it
+    VERIFY = "verify"  # nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An image that the policy accepts: its bytes, all its faces, and those that were asked for, largest first.
+
+    `id` is new; it names the image if anything of it is stored.
+    """
+
+    content: bytes
+    analysis: Analysis
+    faces: tuple[DetectedFace, ...]
+    id: str = field(default_factory=new_uuid)
+
+    @property
+    def face(self) -> DetectedFace:
+        """The largest of them."""
+        return self.faces[0]
+
+
+def examine(
+    caller: Caller,
+    collection: Collection,
+    image: bytes | ImageUrl,
+    *,
+    purpose: Purpose,
+    largest: bool = False,
+    at_most: int | None = None,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Examined:
+    """Return the one face of an image with its template, or with `largest` the largest of several.
+
+    With `at_most`: that many of the largest faces; an image without a face is then no error.
+
+    Raises:
+        NoFace, SeveralFaces: the image does not show one face.
+        SpoofSuspected, LowQuality: the policy refused a face.
+        Whatever `analyse` raises.
+    """
+    asked = {Purpose.ENROL: collection.liveness_on_enrol, Purpose.SEARCH: collection.liveness_on_search}
+    wanted = 1 if at_most is None else at_most
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
+    liveness = asked.get(purpose, False)
+    found = analyse(caller, content, pack=collection.pack, embed=wanted, liveness=liveness, limits=limits)
+    if at_most is None:
+        if not found.faces:
+            raise NoFace
+        if len(found.faces) > 1 and not largest:
+            raise SeveralFaces(len(found.faces))
+    faces = found.faces[:wanted]
+    for face in faces:
+        _check(collection, face, purpose)
+    return Examined(content, found, faces)
+
+
+def analyse(
+    caller: Caller,
+    image: bytes | ImageUrl,
+    *,
+    pack: str = packs.DEFAULT,
+    embed: int | None = None,
+    liveness: bool = False,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Analysis:
+    """Run the pipeline on an image, as the tenant's turn comes; no policy is asked.
+
+    Raises:
+        ImageUrlRefused, ImageUrlTimeout: the image cannot be fetched.
+        Busy: too many requests wait.
+        Whatever recognition.pipeline.analyse raises.
+    """
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
+    with admit(caller.tenant.pk):
+        return pipeline.analyse(content, pack=pack, limits=limits, embed=embed, liveness=liveness)
+
+
+@contextmanager
+def naming(which: str) -> Iterator[None]:
+    """Turn the refusal of one of several images into ImageRefused, which names it."""
+    try:
+        yield
+    except (Busy, ModelUnavailable, UnknownPack):
+        raise
+    except (RecognitionError, ImageUrlRefused, ImageUrlTimeout) as error:
+        raise ImageRefused(which, error) from error
+
+
+def _check(collection: Collection, face: DetectedFace, purpose: Purpose) -> None:
+    if face.liveness and face.liveness.score < collection.liveness_threshold:
+        raise SpoofSuspected(score=face.liveness.score, threshold=collection.liveness_threshold)
+    if purpose is Purpose.ENROL and (reasons := face.quality.failed(collection.quality_gate)):
+        raise LowQuality(reasons)

@@ -1,0 +1,198 @@
+"""The stores that hold something of an enrolled person, as an erasure sees them: each can be purged and counted.
+
+STORES is the whole list, in the order of purging and of a receipt's document. A new store is one entry of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.apps import apps
+from django.db.models import QuerySet
+
+from collections_app import storage
+from collections_app.models import BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
+from recognition.index import files, pgvector
+from recognition.models import Embedding, Gallery, IndexSegment
+from tenants.models import AuditEntry, AuditHead, DataKey
+from tenants.scope import TenantOwned
+
+_BATCH = 500
+_KEPT = (AuditHead, AuditEntry, Receipt)
+
+
+class Store(Protocol):
+    """Where something of an erased face, person, collection or tenant may lie."""
+
+    @property
+    def name(self) -> str:
+        """What receipts call it; of two stores of one name an erasure concerns one."""
+
+    @property
+    def in_receipt(self) -> bool:
+        """Whether the receipt's document tells what is left in it."""
+
+    def purge(self, receipt: Receipt) -> None:
+        """Remove what the receipt says has to go. Can be run again at any point."""
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count what is still there; None: this kind of erasure does not concern the store, or it goes with another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a model, found by one lookup a kind of erasure; without a lookup that kind does not concern them.
+
+    `collection` takes a collection's id, `faces` a list of faces' ids, `person` a person's id.
+    """
+
+    name: str
+    model: type[TenantOwned]
+    tenant: bool = True
+    collection: str = ""
+    faces: str = ""
+    person: str = ""
+    in_receipt: bool = True
+
+    def purge(self, receipt: Receipt) -> None:
+        """Delete the rows, in batches."""
+        rows = self._rows(receipt)
+        if rows is not None:
+            remove_rows(rows)
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count the rows."""
+        rows = self._rows(receipt)
+        return None if rows is None else rows.count()
+
+    def _rows(self, receipt: Receipt) -> QuerySet[Any] | None:
+        rows = self.model.objects.of(receipt.tenant)
+        if receipt.kind == Receipt.Kind.TENANT:
+            return rows if self.tenant else None
+        if receipt.kind == Receipt.Kind.COLLECTION:
+            return rows.filter(**{self.collection: receipt.collection_id}) if self.collection else None
+        if receipt.kind == Receipt.Kind.PERSON and self.person:
+            return rows.filter(**{self.person: receipt.subject})
+        return rows.filter(**{self.faces: receipt.faces}) if self.faces else None
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """The search graphs that PostgreSQL keeps of a gallery; they go before the gallery's row, which names them."""
+
+    name: str = "search graphs"
+    in_receipt: bool = False
+
+    def purge(self, receipt: Receipt) -> None:
+        """Drop the graphs of a collection or a tenant; faces leave theirs through the index."""
+        galleries = Gallery.objects.of(receipt.tenant)
+        if receipt.kind == Receipt.Kind.TENANT:
+            pgvector.drop_graphs(galleries.values_list("pk", flat=True))
+        elif receipt.kind == Receipt.Kind.COLLECTION:
+            pgvector.drop_graphs(galleries.filter(pk=receipt.collection_id).values_list("pk", flat=True))
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count nothing: a graph holds no row that the templates' table does not."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRows:
+    """Every other row of a tenant, so that no model is forgotten; the audit chain and the receipts stay."""
+
+    name: str = "other rows"
+    in_receipt: bool = False
+
+    def purge(self, receipt: Receipt) -> None:
+        """Delete them, if it is the tenant that is erased."""
+        if receipt.kind != Receipt.Kind.TENANT:
+            return
+        for model in apps.get_models():
+            if issubclass(model, TenantOwned) and model not in _KEPT:
+                remove_rows(model.objects.of(receipt.tenant))
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count nothing: they are counters and settings, and a request that is still under way may write one."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImages:
+    """The files of kept images: of a tenant or collection whatever lies in its folder, else those that are named."""
+
+    name: str = "kept images"
+    in_receipt: bool = True
+
+    def purge(self, receipt: Receipt) -> None:
+        """Remove the files."""
+        for file in self._files(receipt):
+            storage.erase(file)
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count the files that are still there."""
+        return sum(storage.exists(file) for file in self._files(receipt))
+
+    def _files(self, receipt: Receipt) -> list[str]:
+        if receipt.kind == Receipt.Kind.TENANT:
+            return list(storage.names(receipt.tenant_id))
+        if receipt.kind == Receipt.Kind.COLLECTION:
+            return list(storage.names(receipt.tenant_id, int(receipt.subject)))
+        named: list[str] = receipt.files
+        return named
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFiles:
+    """The index's segment files. Those of faces and collections are removed by the sweep, once no row names them."""
+
+    name: str = "index files"
+    in_receipt: bool = True
+
+    def purge(self, receipt: Receipt) -> None:
+        """Remove all of a tenant's."""
+        if receipt.kind == Receipt.Kind.TENANT:
+            files.erase_tenant(receipt.tenant_id)
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count the files that hold an erased template, or may: whatever lies there and is not published."""
+        lying = files.of_tenant(receipt.tenant_id)
+        if receipt.kind != Receipt.Kind.TENANT:
+            published = IndexSegment.objects.of(receipt.tenant).values_list("name", flat=True)
+            lying = lying.difference(published) | set(receipt.segments)
+        return files.lying(receipt.tenant_id, lying)
+
+
+KEPT_IMAGES = KeptImages()
+STORES: tuple[Store, ...] = (
+    Rows("face records", Face, collection="collection_id", faces="pk__in"),
+    Rows("people", Person, collection="collection_id"),
+    Rows("templates", Embedding, collection="gallery_id", faces="face_id__in"),
+    Rows("kept answers", KeyedRequest, collection="face__collection_id", faces="face_id__in"),
+    Rows("people", Person, tenant=False, person="pk"),  # receipts of one person tell of them here
+    Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
+    Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
+    Graphs(),
+    Rows("galleries", Gallery, collection="pk", in_receipt=False),
+    Rows("data keys", DataKey),
+    OtherRows(),
+    KEPT_IMAGES,
+    IndexFiles(),
+)
+
+
+def purge(receipt: Receipt) -> None:
+    """Remove what a collection's or tenant's receipt says has to go from every store."""
+    for store in STORES:
+        store.purge(receipt)
+
+
+def left(receipt: Receipt) -> Mapping[Store, int]:
+    """Count what each store that the erasure concerns still has."""
+    counts = ((store, store.left(receipt)) for store in STORES)
+    return {store: count for store, count in counts if count is not None}
+
+
+def remove_rows(rows: QuerySet[Any]) -> None:
+    """Delete rows in batches, so that no transaction holds the database for long."""
+    while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
+        rows.filter(pk__in=batch).delete()
