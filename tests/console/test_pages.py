@@ -656,7 +656,8 @@ def test_the_generation_of_the_nhn_contract_is_chosen_by_name(acme: Customer) ->
     admin, codes = signed_in(member(acme, "admin")), {}
     assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == "prerelease"
     for profile in ("current", "prerelease"):
-        assert admin.post(_address("settings"), {"name": "Acme", "nhn_profile": profile}).status_code == 303
+        chosen = {"name": "Acme", "nhn_profile": profile, "facedb_profile": "documents"}
+        assert admin.post(_address("settings"), chosen).status_code == 303
         assert admin.get(_address("settings")).context["form"]["nhn_profile"].value() == profile
         path = f"/nhn-face-reco/v1.0/appkeys/{acme.issued.key.pk}/groups/nobody"
         answer = Client().get(path, headers={"Authorization": acme.issued.secret})
