@@ -671,6 +671,14 @@ def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> No
     assert "Content-Language" not in answer
 
 
+def test_nor_in_the_language_of_the_page_that_its_thread_showed_before(client: Client, acme: Customer) -> None:
+    page = client.get(reverse("console:login"), headers={"Accept-Language": "ko"})
+    assert "로그인" in page.content.decode()
+    body = {"collectionId": "people", "requestName": None, "faceImage": ""}
+    answer = client.post("/search", body, "application/json", headers={"x-api-key": acme.issued.token})
+    assert answer["X-Reason"] == "requestName: This field may not be null."
+
+
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 40])
 def test_p95_is_the_nearest_rank(acme: Customer, count: int) -> None:
     """On the overview, as in the benchmarks: the shortest time within which 95 of 100 were answered."""
