@@ -21,10 +21,9 @@ from collections_app.dialects.native.wire import search as native
 from collections_app.dialects.native.wire.subjects import Subject
 from collections_app.dialects.nhn import wire as nhn
 from collections_app.operations.compare import Comparison
+from collections_app.operations.data_subject import PersonRecord, SubjectRecord
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.people import PersonMatch, PersonRecord
-from collections_app.operations.search import SearchResult
-from collections_app.operations.subjects import SubjectRecord
+from collections_app.operations.search import PersonMatch, SearchResult
 from recognition.results import Analysis
 from recognition.similarity import Threshold
 

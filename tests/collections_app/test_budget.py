@@ -12,11 +12,11 @@ from collections_app.models import Face, HealthReport, NearMatch
 from collections_app.operations.budget import Match, refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import health
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import Query, search_by_face, search_by_image, search_by_template
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import purge_due

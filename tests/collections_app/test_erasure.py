@@ -16,10 +16,10 @@ from collections_app import erasure, storage, tasks
 from collections_app.errors import FaceNotFound, Unavailable
 from collections_app.models import Collection, Face, KeyedRequest, Person, Receipt, new_uuid
 from collections_app.operations.collections import create_collection, delete_collection, update_collection
+from collections_app.operations.data_subject import PersonDetails, delete_person
 from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face, delete_faces, get_receipt, list_receipts
 from collections_app.operations.faces import get_face
-from collections_app.operations.people import PersonDetails, delete_person
 from collections_app.operations.search import search_by_image
 from recognition.models import Embedding, Gallery, Tombstone
 from tenants import audit, signing

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from collections_app.models import Collection
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
+from collections_app.operations.data_subject import PersonDetails
 from tenants.models import Member
 from tests import programs
 from tests.conftest import Customer

@@ -154,7 +154,7 @@ def test_a_person_s_page_says_that_it_does_not_show_all_faces(
     auditor = signed_in(member(acme, "auditor"))
     page = _address("person", node=crowd.node, person=crowd.people.get(reference="Macron").pk)
     assert "are shown, the newest first" not in auditor.get(page).content.decode()
-    monkeypatch.setattr("collections_app.operations.regroup.MOST_SHOWN", 1)
+    monkeypatch.setattr("collections_app.operations.merge_split.MOST_SHOWN", 1)
     assert "1 are shown, the newest first" in auditor.get(page).content.decode()
 
 

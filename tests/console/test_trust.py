@@ -14,7 +14,7 @@ from collections_app import storage, tasks
 from collections_app.console.forms import KINDS
 from collections_app.models import Collection, Person, Receipt
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.webhooks import create_webhook, delete_webhook
 from tenants import audit
 from tenants.events import Kind
