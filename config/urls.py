@@ -1,20 +1,21 @@
-"""Where everything is mounted: one line a dialect."""
+"""Where everything is mounted: each dialect where its descriptor says."""
 
 from django.contrib import admin
 from django.urls import include, path
 
 from collections_app.console.entrances import limited
+from collections_app.dialects import DIALECTS
+
+# The longest prefix first: each dialect answers every path under its own that nobody else knows.
+_MOUNTED = sorted(DIALECTS, key=lambda dialect: len(dialect.prefix), reverse=True)
 
 urlpatterns = [
     path("admin/login/", limited(admin.site.login)),
     path("admin/password_change/", limited(admin.site.admin_view(admin.site.password_change))),
     path("admin/", admin.site.urls),
     path("docs/", include("config.docs")),
-    path("api/v1/", include("collections_app.dialects.native.urls")),
-    path("nhn-face-reco/v1.0/", include("collections_app.dialects.nhn.urls")),
-    path("faceset/v2/", include("collections_app.dialects.accuauth.urls")),
-    path("v2/va/", include("collections_app.dialects.facedb.urls")),
+    *(path(dialect.prefix, include(dialect.urls)) for dialect in _MOUNTED if dialect.prefix),
     path("", include("collections_app.console.urls")),
-    # Argos has no prefix of its own (decision A16), so it stands last and answers every path that nobody else knows.
-    path("", include("collections_app.dialects.argos.urls")),
+    # A dialect without a prefix stands last.
+    *(path("", include(dialect.urls)) for dialect in _MOUNTED if not dialect.prefix),
 ]

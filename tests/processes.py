@@ -33,7 +33,7 @@ for tenant, collection in json.loads(sys.stdin.read()).items():
     call_command("create_tenant", tenant, stdout=io.StringIO())
     call_command("create_collection", tenant, collection, stdout=io.StringIO())
     call_command("issue_key", tenant, scopes="read search enrol delete admin audit".split(), stdout=shown)
-    keys[tenant] = shown.getvalue().split()[4]
+    keys[tenant] = next(word for word in shown.getvalue().split() if word.startswith("fp_") and "." in word)
 print(json.dumps(keys))
 """
 

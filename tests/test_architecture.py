@@ -10,6 +10,7 @@ from django.apps import apps
 from django.conf import settings
 
 from collections_app.console.audit_forms import actions
+from collections_app.dialects import DIALECTS
 from collections_app.operations.audit import ACTIONS
 
 ROOT: Path = settings.BASE_DIR
@@ -103,14 +104,44 @@ def test_every_decision_that_is_cited_can_be_looked_up() -> None:
 
 
 def test_the_dialects_are_congruent() -> None:
-    """Each dialect is a folder of the same four modules; where two are packages, a view's wire has the view's name."""
+    """Each dialect is a folder of the same five modules; where two are packages, a view's wire has the view's name."""
     folders = [file.parent for file in (ROOT / "collections_app" / "dialects").glob("*/__init__.py")]
-    assert folders
+    assert sorted(folder.name for folder in folders) == sorted(dialect.name for dialect in DIALECTS)
     for folder in folders:
         modules = {file.stem for file in folder.glob("*.py")} | {file.parent.name for file in folder.glob("*/*.py")}
-        assert modules == {"__init__", "urls", "views", "wire", "errors"}
+        assert modules == {"__init__", "dialect", "urls", "views", "wire", "errors"}
         views, wires = ({file.name for file in folder.glob(f"{name}/*.py")} for name in ("views", "wire"))
         assert views == wires
+
+
+def test_a_dialect_is_a_folder_and_one_line() -> None:
+    """No other place of the product names one: not by its folder, nor by its label's first word."""
+    folder = ROOT / "collections_app" / "dialects"
+    places = [
+        file
+        for app in ("config", "tenants", "recognition", "collections_app", "templates")
+        for kind in ("*.py", "*.html", "*.txt", "*.toml", "*.js")
+        for file in (ROOT / app).rglob(kind)
+    ]
+    for dialect in DIALECTS:
+        words = {dialect.name, *dialect.label.lower().split()[:1]} - {"faceplane"}
+        # The native API is our own: "native" is a word of English as well, so it counts as a name or a module.
+        found = re.compile(
+            r"""["'.]native\b""" if dialect.name == "native" else rf"\b({'|'.join(words)})", re.IGNORECASE
+        )
+        named = [
+            f"{file.relative_to(ROOT).as_posix()}: {line.strip()}"
+            for file in places
+            if not file.is_relative_to(folder / dialect.name) and "migrations" not in file.parts
+            for line in file.read_text().splitlines()
+            if found.search(line)
+        ]
+        if dialect.name == "native":  # a person's record is handed out in its form
+            named.remove(
+                "collections_app/console/previews.py: from collections_app.dialects.native.wire.subjects import Subject"
+            )
+        assert len(named) == 1, named
+        assert named[0].startswith("collections_app/dialects/__init__.py: ")
 
 
 def _written() -> set[str]:

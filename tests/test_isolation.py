@@ -4,7 +4,6 @@ A new endpoint is in the table by itself. It has to work with ids of one's own (
 answer to somebody else's id as it answers to one that nobody has, byte for byte, whatever the key may do.
 """
 
-import base64
 import json
 import re
 import secrets
@@ -18,6 +17,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import DjangoDbBlocker
 
+from collections_app.dialects import DIALECTS
 from collections_app.dialects.base import DialectView
 from collections_app.models import Collection
 from tenants import keys
@@ -148,20 +148,13 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
 }
 
 
-def _credentials(issued: IssuedKey) -> dict[str, str]:
-    """Say who is asking, in every dialect's way at once; NHN and facedb share a header, so it is the endpoint's."""
-    return {"x-api-key": issued.token, "X-DF-API-ID": issued.key.pk, "X-DF-API-SECRET": issued.secret}
-
-
 def ask(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
     """Send the endpoint's request with these ids; whatever it changes is undone."""
-    via = endpoint.view.via
-    headers = _credentials(issued)
-    if via == "nhn":
-        headers["Authorization"] = issued.secret
-    elif via == "facedb":
-        headers["Authorization"] = f"Basic {base64.b64encode(f'{issued.key.pk}:{issued.secret}'.encode()).decode()}"
-    path = "/" + endpoint.route.replace("<str:app_key>", issued.key.pk)
+    dialect = endpoint.view.dialect
+    via, headers = dialect.name, dialect.credentials.sent(issued.key.pk, issued.secret)
+    path = "/" + endpoint.route
+    for name, value in dialect.credentials.in_path(issued.key.pk).items():
+        path = path.replace(f"<str:{name}>", value)
     path = path.replace("<str:group>", ids.collection)
     for field in fields(ids):
         path = re.sub(f"<(str|name):{field.name}>", getattr(ids, field.name), path)
@@ -219,7 +212,9 @@ def roles(acme: Customer, own: Ids) -> dict[str, IssuedKey]:
 
 
 def test_the_table_holds_every_dialect() -> None:
-    assert {endpoint.view.via for endpoint in ENDPOINTS} == set(BODIES)
+    assert (
+        {endpoint.view.dialect.name for endpoint in ENDPOINTS} == {dialect.name for dialect in DIALECTS} == set(BODIES)
+    )
     assert len(ENDPOINTS) > 40
     assert {str(endpoint) for endpoint in ENDPOINTS} >= WITHOUT_ID | OWN_BODIES.keys()
 

@@ -4,6 +4,7 @@ The tenant is in the URL. Whoever is no member of it learns nothing, not even wh
 """
 
 from functools import partial
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -148,6 +149,18 @@ class FormView(ConsoleView):
                 form.add_error(None, sentence)
                 return self.show(form, status=status, **where)
         return self.show(form, status=400, **where)
+
+
+class Refusing:
+    """A form of Django's that answers 400 when it is sent and shown again, as ours do."""
+
+    request: HttpRequest
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """Show it: after a POST, with what is wrong."""
+        status = HTTPStatus.BAD_REQUEST if self.request.method == "POST" else HTTPStatus.OK
+        answer: HttpResponse = super().render_to_response(context, status=status, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
+        return answer
 
 
 def download(content: str | bytes, name: str, kind: str = "application/json") -> HttpResponse:

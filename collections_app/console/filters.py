@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from collections_app import identifiers
-from collections_app.console.forms import DIALECTS, OUTCOMES, QUALITIES
+from collections_app.console.forms import OUTCOMES, QUALITIES, VIAS
 
 ORDERS = [("oldest", _("oldest first"))]
 
@@ -82,7 +82,7 @@ class FaceFilter(ConsoleFilter):
         min_value=0,
         max_value=1,
     )
-    via = filters.ChoiceFilter(label=_("Enrolled through"), choices=DIALECTS, empty_label=_("any"))
+    via = filters.ChoiceFilter(label=_("Enrolled through"), choices=VIAS, empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     order = _order()
 
@@ -112,7 +112,7 @@ class SearchFilter(ConsoleFilter):
     since = DayFilter(label=_("From"), field_name="at")
     until = DayFilter(label=_("Until"), field_name="at", until=True)
     collection = filters.CharFilter(label=_("Collection"), method="of_collection")
-    via = filters.ChoiceFilter(label=_("Through"), choices=DIALECTS, empty_label=_("any"))
+    via = filters.ChoiceFilter(label=_("Through"), choices=VIAS, empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     request = filters.CharFilter(label=_("Request name"), field_name="request_name", lookup_expr="icontains")
 

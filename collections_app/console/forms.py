@@ -8,6 +8,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.errors import REASONS
+from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
 from recognition.similarity import LOWEST, Threshold
 
@@ -20,12 +21,8 @@ KINDS = [
     ("audit.alert", _("an alert is raised")),
 ]
 ROLES = [("owner", _("Owner")), ("admin", _("Administrator")), ("operator", _("Operator")), ("auditor", _("Auditor"))]
-DIALECTS = [
-    ("argos", "Argos Face ID"),
-    ("nhn", "NHN Face Recognition"),
-    ("accuauth", "AccuAuth"),
-    ("facedb", "NEXTK facedb"),
-    ("native", "Faceplane"),
+VIAS = [
+    *((dialect.name, dialect.label) for dialect in DIALECTS),
     ("console", _("this console")),
     ("system", _("the platform itself")),
 ]
@@ -241,17 +238,29 @@ class RoleForm(ConsoleForm):
 
 
 class TenantForm(ConsoleForm):
-    """The tenant's settings."""
+    """The tenant's settings: its name, and those that each dialect has of its own."""
 
     name = forms.CharField(label=_("Name"), max_length=200)
-    nhn_profile = forms.ChoiceField(
-        label=_("Generation of the NHN contract"),
-        choices=[
-            ("prerelease", _("Pre-release: shared error codes")),
-            ("current", _("Current: a code for each error")),
-        ],
-        help_text=_("Choose the one that your clients were written for."),
-    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Offer what the dialects' descriptors have to choose from."""
+        super().__init__(*args, **kwargs)
+        for dialect in DIALECTS:
+            if setting := dialect.profiles:
+                field = forms.ChoiceField(label=setting.label, help_text=setting.help, choices=setting.choices)
+                self.fields[f"{dialect.name}_profile"] = field
+
+    @staticmethod
+    def now(tenant: Any) -> dict[str, str]:
+        """Return the settings as they are."""
+        profiles = {f"{one.name}_profile": one.profile(tenant.profiles) for one in DIALECTS if one.profiles}
+        return {"name": tenant.name, **profiles}
+
+    def clean(self) -> dict[str, Any]:
+        """Gather the dialects' settings by the dialect's name."""
+        given = super().clean() or {}
+        chosen = {one.name: given.pop(f"{one.name}_profile", None) for one in DIALECTS if one.profiles}
+        return {**given, "profiles": {name: value for name, value in chosen.items() if value}}
 
 
 class WebhookForm(ConsoleForm):

@@ -11,6 +11,7 @@ from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from django_otp import user_has_device
 
 from collections_app.console.entrances import refused
@@ -21,14 +22,18 @@ _FOR_PEOPLE = ("/console/", "/account/", "/admin/")
 
 
 def locale(get_response: Handler) -> Handler:
-    """Choose a page's language by cookie, then by the browser's wish; the dialects answer in their vendors' words."""
+    """Choose a page's language by cookie, then by the browser's wish; the dialects answer in their vendors' words.
+
+    A thread keeps the language that was activated last: each request begins with the default, and leaves it behind.
+    """
     translated = LocaleMiddleware(get_response)
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith(_FOR_PEOPLE):
-            answer: HttpResponseBase = translated(request)  # type: ignore[assignment]
-            return answer  # type: ignore[return-value]
-        return get_response(request)
+        with override(settings.LANGUAGE_CODE):
+            if request.path_info.startswith(_FOR_PEOPLE):
+                answer: HttpResponseBase = translated(request)  # type: ignore[assignment]
+                return answer  # type: ignore[return-value]
+            return get_response(request)
 
     return handle
 

@@ -24,6 +24,7 @@ from rest_framework.utils.json import strict_constant
 from rest_framework.views import APIView
 
 from collections_app import reasons
+from collections_app.dialects.descriptor import Dialect
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, usage, wall
@@ -119,9 +120,9 @@ class _LegibleHeaders:
 
 
 class DialectView(APIView):
-    """A vendor's endpoint. A subclass for the dialect gives `via`, `credentials`, `answer` and `refuse`."""
+    """A vendor's endpoint. A subclass for the dialect gives `dialect`, `credentials`, `answer` and `refuse`."""
 
-    via: ClassVar[str]
+    dialect: ClassVar[Dialect]
     parser_classes = [Json]
     content_negotiation_class = _FirstRenderer
     metadata_class = None  # OPTIONS is no operation of any contract
@@ -168,13 +169,13 @@ class DialectView(APIView):
         """Find the caller, and count the call."""
         caller = access.caller_for_key(
             *self.credentials(request),
-            via=self.via,
+            via=self.dialect.name,
             address=request.META.get("REMOTE_ADDR", ""),
             request_id=request.META.get("faceplane.request_id", ""),
         )
         wall.narrow(caller.tenant)
         limits.admit(caller)
-        usage.count(caller.tenant, f"{self.via} {request.method} {_route(request)}")
+        usage.count(caller.tenant, f"{self.dialect.name} {self.dialect.operation(request)}")
         return caller
 
     def parse(self, body: type[Serializer[Any]]) -> dict[str, Any]:
@@ -196,7 +197,7 @@ class DialectView(APIView):
             exc = ParseError("The body ended before its length.")
         answer = self.answer(exc)
         if answer is None:
-            logger.error("Unforeseen error", exc_info=exc, extra={"via": self.via})
+            logger.error("Unforeseen error", exc_info=exc, extra={"via": self.dialect.name})
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
@@ -208,11 +209,6 @@ class DialectView(APIView):
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
         return response
-
-
-def _route(request: Request) -> str:
-    """Return the endpoint's path as the URL configuration writes it, without what callers put in."""
-    return str(request.resolver_match.route) if request.resolver_match else ""
 
 
 def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | None:

@@ -38,13 +38,14 @@ BASE64 = {"type": "string", "format": "byte"}
 Body = type[Serializer[Any]]
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S", bound=Body)
+EMPTY_IMAGE = "The image is empty: it has 0 bytes."
 
 
 @extend_schema_field(BASE64)
 class Base64Image(serializers.CharField):
     """An image in base64, bare or as a data URI."""
 
-    default_error_messages = {"base64": "is not base64"}
+    default_error_messages = {"base64": "is not base64", "blank": EMPTY_IMAGE}
 
     def to_internal_value(self, data: Any) -> Any:
         """Decode it."""

@@ -1,6 +1,6 @@
 """Lists for people to look through: scoped queries that the console filters and pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -9,9 +9,9 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from collections_app import identifiers
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
-from collections_app.operations.budget import tell
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import find
-from collections_app.operations.disclosure import below_floor, disclosure, log_look
+from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.paging import Page, page_by_time, place
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry
@@ -87,10 +87,13 @@ def page_searches(
 
 
 def best_told(caller: Caller, record: SearchRecord) -> float | None:
-    """Return the best score of a search; None: nobody came so near that it is told."""
+    """Return the best score of a search; None: nobody came so near that it is told, or they are erased by now."""
     if not record.candidates:
         return None
-    return disclosure(caller, record.collection).score(record.candidates[0][1])
+    uuid, cosine = record.candidates[0]
+    with transaction.atomic():
+        told = _candidates_told(caller, record, {uuid: cosine}, disclosure(caller, record.collection))
+    return told[0].score if told else None
 
 
 def explain_search(caller: Caller, *, search: str, below: bool = False) -> Explained:
@@ -100,24 +103,38 @@ def explain_search(caller: Caller, *, search: str, below: bool = False) -> Expla
 
     Raises:
         SearchNotFound: none within reach has this UUID.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.AUDIT)
+    refuse_probing(caller)
     record = browse_searches(caller).filter(uuid=search).first()
     if record is None:
         raise SearchNotFound
     home = record.collection
     terms = below_floor(caller, home) if below else disclosure(caller, home)
     near = {uuid: cosine for uuid, cosine in record.candidates if terms.score(cosine) is not None}
-    found = Face.objects.of(caller.tenant).filter(uuid__in=near).select_related("person").in_bulk(field_name="uuid")
     with transaction.atomic():
-        there = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
-        told = {match.face.uuid: match.score for match in tell(caller, home, there, terms)}
+        candidates = _candidates_told(caller, record, near, terms)
         if below:
             log_look(caller, home, "searches", near)
+    return Explained(record, candidates, below)
+
+
+def _candidates_told(
+    caller: Caller, record: SearchRecord, near: Mapping[str, float], terms: Disclosure
+) -> tuple[Candidate, ...]:
+    """Return what is told of some of a record's candidates, which is counted; in a transaction.
+
+    A search by an enrolled face bears its name, and tells of that one too.
+    """
+    faces = Face.objects.of(caller.tenant).filter(uuid__in=[*near, record.request_name])
+    found = faces.select_related("person").in_bulk(field_name="uuid")
+    there = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
+    probe = found.get(record.request_name)
+    told = {match.face.uuid: match.score for match in tell(caller, record.collection, there, terms, probe=probe)}
     erased = {uuid: score for uuid in near if uuid not in found and (score := terms.score(near[uuid])) is not None}
     scores = told | erased
-    candidates = [Candidate(uuid, scores[uuid], found.get(uuid)) for uuid in near if uuid in scores]
-    return Explained(record, tuple(candidates), below)
+    return tuple(Candidate(uuid, scores[uuid], found.get(uuid)) for uuid in near if uuid in scores)
 
 
 def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:

@@ -9,7 +9,8 @@ stranger's picture could have had is written down with its cost, by face and ove
   a door meets its people's doubles every day, and so does one just above a threshold that was raised among the owners'
   scores, since a threshold that moves is a question about the score;
 - a face that looks like its owner costs nothing: somebody whom a door sees fifty times a day is told as ever;
-- an answer below the collection's threshold costs one.
+- an answer below the collection's threshold costs one;
+- where two enrolled faces are held against each other, each of them is told of.
 
 The same cosine told again tells nothing new and costs nothing. With MATCHES_PER_FACE as the limit (ten; the figures are
 from tests/attack), in thirty days:
@@ -23,7 +24,7 @@ from tests/attack), in thirty days:
 What is written down goes with the face, and after thirty days.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -53,6 +54,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is told of a face: its cosine to something, and what that costs, in tenths."""
+
+    face: Face
+    cosine: float
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Spent:
     """What a face's matches cost in the window, over all keys and of the caller's, in tenths."""
 
@@ -72,61 +82,107 @@ def refuse_probing(caller: Caller) -> None:
         raise ProbingRefused((last.at + NearMatch.KEPT - timezone.now()).total_seconds())
 
 
-def tell(caller: Caller, home: Collection, found: Sequence[tuple[Face, float]], terms: Disclosure) -> tuple[Match, ...]:
+def tell(
+    caller: Caller,
+    home: Collection,
+    found: Sequence[tuple[Face, float]],
+    terms: Disclosure,
+    probe: Face | None = None,
+) -> tuple[Match, ...]:
     """Decide what is told of faces that were found, best first, and write down what it costs; in a transaction.
 
-    `found` are faces with their cosines to a probe. Those whose cosine may not be told are left out.
+    `found` are faces with their cosines to a probe. Those whose cosine may not be told are left out. Where the probe is
+    an enrolled face itself, each answer is one about it as well: whoever enrols pictures can ask for them by it.
     """
     found = [(face, cosine) for face, cosine in found if terms.score(cosine) is not None]
-    asked = {face.pk: _cost(home, terms, cosine) for face, cosine in found}
-    best = found[0] if found else None
-    if best and asked[best[0].pk] == 0:  # the others are beside somebody who looks like themselves
-        asked = {pk: min(cost, PART) for pk, cost in asked.items()}
-    costs = _new(caller, found, asked) if any(asked.values()) else {}
-    spent = _spent(caller, [face for face, _ in found])
-    most = settings.MATCHES_PER_FACE * WHOLE
-    after = {face.pk: spent.get(face.pk, _Spent()).total + costs.get(face.pk, 0) for face, _ in found}
-    _write(caller, found, costs, spent)
-    for face, _ in found:
-        if after[face.pk] - costs.get(face.pk, 0) <= most / 2 < after[face.pk]:
-            facts = {"face": face.uuid, "matches": after[face.pk] / WHOLE, "days": NearMatch.KEPT.days}
-            audit.alert(caller, "alert.face_probed", face, **facts)
-    return _as_told(home, found, terms, after)
+    costs = [_cost(home, terms, cosine) for _, cosine in found]
+    if costs and costs[0] == 0:  # the others are beside somebody who looks like themselves
+        costs = [min(cost, PART) for cost in costs]
+    answers = [_Answer(face, cosine, cost) for (face, cosine), cost in zip(found, costs, strict=True)]
+    if probe is not None:
+        answers += [_Answer(probe, answer.cosine, answer.cost) for answer in answers]
+    return _as_told(home, found, terms, _count(caller, answers), probe)
 
 
 def tell_pairs(
-    caller: Caller, home: Collection, pairs: Sequence[tuple[Face, Face, float]], terms: Disclosure
+    caller: Caller,
+    home: Collection,
+    pairs: Sequence[tuple[Face, Face, float]],
+    terms: Disclosure,
+    most: int = WHOLE,
 ) -> list[float | None]:
-    """Decide which scores are told of pairs of enrolled faces, and write down what is new; in a transaction."""
-    faces = {face.pk: face for first, second, _ in pairs for face in (first, second)}
-    told = set(_window(caller).filter(face__in=faces).values_list("face_id", "cosine"))
-    for first, second, cosine in pairs:
-        if {(first.pk, round(cosine, _DIGITS)), (second.pk, round(cosine, _DIGITS))} - told:
-            tell(caller, home, [(first, cosine), (second, cosine)], terms)
-    spent = {pk: spent.total for pk, spent in _spent(caller, list(faces.values())).items()}
+    """Decide which scores are told of pairs of enrolled faces, and write down what is new; in a transaction.
+
+    `most` is what one pair may cost each of its faces.
+    """
+    answers = [
+        _Answer(face, cosine, min(_cost(home, terms, cosine), most))
+        for first, second, cosine in pairs
+        if terms.score(cosine) is not None
+        for face in (first, second)
+    ]
+    after = _count(caller, answers)
     scores: list[float | None] = []
     for first, second, cosine in pairs:
-        after = {face.pk: spent.get(face.pk, 0) for face in (first, second)}
-        both = _as_told(home, [(first, cosine), (second, cosine)], terms, after)
-        scores.append(min(one.score for one in both) if len(both) == len(after) else None)
+        told = _as_told(home, [(second, cosine)], terms, after, first)
+        scores.append(told[0].score if told else None)
     return scores
 
 
+def _count(caller: Caller, answers: Sequence[_Answer]) -> dict[int, int]:
+    """Write down what is new of these answers, raise the alerts, and return what each face's have cost since then."""
+    faces = {answer.face.pk: answer.face for answer in answers}
+    new = _new(caller, [answer for answer in answers if answer.cost])
+    spent = _spent(caller, faces)
+    after = {pk: spent[pk].total if pk in spent else 0 for pk in faces}
+    own = {pk: spent[pk].own if pk in spent else 0 for pk in faces}
+    rows: list[NearMatch] = []
+    most = settings.MATCHES_PER_FACE * WHOLE
+    for answer in new:
+        pk = answer.face.pk
+        own[pk] += answer.cost
+        after[pk] += answer.cost
+        rows.append(
+            NearMatch(
+                tenant=caller.tenant,
+                face=answer.face,
+                actor_id=caller.id,
+                cosine=round(answer.cosine, _DIGITS),
+                cost=answer.cost,
+                spent=own[pk],
+            )
+        )
+        if after[pk] - answer.cost <= most / 2 < after[pk]:
+            facts = {"face": answer.face.uuid, "matches": after[pk] / WHOLE, "days": NearMatch.KEPT.days}
+            audit.alert(caller, "alert.face_probed", answer.face, **facts)
+    NearMatch.everywhere.bulk_create(rows)
+    return after
+
+
 def _as_told(
-    home: Collection, found: Sequence[tuple[Face, float]], terms: Disclosure, after: Mapping[int, int]
+    home: Collection,
+    found: Sequence[tuple[Face, float]],
+    terms: Disclosure,
+    after: Mapping[int, int],
+    probe: Face | None = None,
 ) -> tuple[Match, ...]:
-    """Put the scores that are told to the faces, and the faces in the order of these scores."""
+    """Put the scores that are told to the faces, and the faces in the order of these scores.
+
+    A probe that is beyond its own budget is told of as the faces are that are beyond theirs.
+    """
     most = settings.MATCHES_PER_FACE * WHOLE
     bar = max(terms.threshold, home.similarity_threshold)
     lowest = terms.scale.threshold(bar).score
-    highest = max(_ANCHORED, lowest) if any(cost >= most / 5 for cost in after.values()) else 100.0
+    of_probe = after.get(probe.pk, 0) if probe else 0
+    told = [max(after.get(face.pk, 0), of_probe) for face, _ in found]
+    highest = max(_ANCHORED, lowest) if any(cost >= most / 5 for cost in told) else 100.0
     within: list[Match] = []
     beyond: list[Match] = []
-    for face, cosine in found:
+    for (face, cosine), cost in zip(found, told, strict=True):
         score = terms.score(cosine)
         if score is None:
             continue
-        if after[face.pk] <= most / 2:
+        if cost <= most / 2:
             within.append(Match(face, min(score, highest), cosine))
         elif cosine >= bar:
             beyond.append(Match(face, lowest, cosine))
@@ -145,44 +201,29 @@ def _cost(home: Collection, terms: Disclosure, cosine: float) -> int:
     return PART if score < max(bar, _ANCHORED) + _OWNERS else 0
 
 
-def _new(caller: Caller, found: Sequence[tuple[Face, float]], asked: Mapping[int, int]) -> dict[int, int]:
-    """Return what faces cost that were not told at this cosine before; they are locked, and those that are gone left.
+def _new(caller: Caller, answers: Sequence[_Answer]) -> list[_Answer]:
+    """Return those that were not told before of a face that is still there; their faces are locked.
 
     The lock makes two answers about one face follow one another.
     """
-    dear = [face.pk for face, _ in found if asked[face.pk]]
-    faces = Face.objects.of(caller.tenant).filter(pk__in=dear).order_by("pk")
+    if not answers:
+        return []
+    faces = Face.objects.of(caller.tenant).filter(pk__in={answer.face.pk for answer in answers}).order_by("pk")
     there = set(faces.select_for_update(no_key=True).values_list("pk", flat=True))
-    same = Q()
-    for face, cosine in found:
-        same |= Q(face=face, cosine=round(cosine, _DIGITS))
-    told = set(_window(caller).filter(same).values_list("face_id", flat=True))
-    return {pk: asked[pk] for pk in dear if pk in there and pk not in told}
+    same = _window(caller).filter(face__in=there, cosine__in={round(answer.cosine, _DIGITS) for answer in answers})
+    told = set(same.values_list("face_id", "cosine"))
+    new: dict[tuple[int, float], _Answer] = {}
+    for answer in answers:
+        what = (answer.face.pk, round(answer.cosine, _DIGITS))
+        if answer.face.pk in there and what not in told:
+            new.setdefault(what, answer)
+    return list(new.values())
 
 
-def _spent(caller: Caller, faces: Sequence[Face]) -> dict[int, _Spent]:
-    if not faces:
-        return {}
+def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, _Spent]:
     own = Sum("cost", filter=Q(actor_id=caller.id), default=0)
-    sums = _window(caller).filter(face__in=faces).values("face_id").annotate(total=Sum("cost"), own=own)
+    sums = _window(caller).filter(face__in=list(faces)).values("face_id").annotate(total=Sum("cost"), own=own)
     return {row["face_id"]: _Spent(row["total"], row["own"]) for row in sums}
-
-
-def _write(
-    caller: Caller, found: Sequence[tuple[Face, float]], costs: Mapping[int, int], spent: Mapping[int, _Spent]
-) -> None:
-    NearMatch.everywhere.bulk_create(
-        NearMatch(
-            tenant=caller.tenant,
-            face=face,
-            actor_id=caller.id,
-            cosine=round(cosine, _DIGITS),
-            cost=costs[face.pk],
-            spent=spent.get(face.pk, _Spent()).own + costs[face.pk],
-        )
-        for face, cosine in found
-        if face.pk in costs
-    )
 
 
 def _window(caller: Caller) -> QuerySet[NearMatch]:

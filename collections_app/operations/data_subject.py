@@ -1,7 +1,7 @@
 """A data subject: the record of one person, to find, list, change, erase and hand out to the person it is about."""
 
 import logging
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -10,8 +10,9 @@ from django.db.models import Prefetch, QuerySet
 from collections_app import erasure, identifiers, storage
 from collections_app.errors import PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt, SearchRecord
+from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
-from collections_app.operations.disclosure import below_floor, disclosure, log_look
+from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -145,25 +146,27 @@ def export_person(caller: Caller, *, collection: str | Node, person: int | str, 
 
     Raises:
         PersonNotFound: the collection holds no such person.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.ADMIN)
+    refuse_probing(caller)
     home = find(caller, collection)
     found = find_person(home, person)
     faces = tuple(found.faces.select_related("person").order_by("number"))
     read = storage.reader(caller.tenant)
     kept = {face.image: _read_kept(read, face.image, face.stored_image) for face in faces if face.stored_image}
     images = {image: content for image, content in kept.items() if content is not None}
-    uuids = {face.uuid for face in faces}
+    by_uuid = {face.uuid: face for face in faces}
     terms = below_floor(caller, home) if below else disclosure(caller, home)
-    searches = tuple(
-        Nearness(record, score, best >= record.threshold)
-        for record in home.searches.order_by("at").iterator(chunk_size=500)
-        if (best := _nearest(record, uuids)) is not None and (score := terms.score(best)) is not None
-    )
     with transaction.atomic():
+        searches = tuple(
+            Nearness(record, score, best[1] >= record.threshold)
+            for record in home.searches.order_by("at").iterator(chunk_size=500)
+            if (best := _nearest(record, by_uuid)) and (score := _told(caller, home, best, terms)) is not None
+        )
         if below:
-            log_look(caller, home, "export", uuids)
-        audit.record(caller, "person.exported", found, collection=str(home.pk), faces=sorted(uuids))
+            log_look(caller, home, "export", by_uuid)
+        audit.record(caller, "person.exported", found, collection=str(home.pk), faces=sorted(by_uuid))
     return SubjectRecord(home, found, faces, images, searches)
 
 
@@ -257,8 +260,15 @@ def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> byte
         return None
 
 
-def _nearest(record: SearchRecord, faces: Container[str]) -> float | None:
-    """Return how near a search came to these faces; one made with one of them bears its name."""
+def _told(caller: Caller, home: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
+    """Return the score that is told of a face that a search came near to, which is counted."""
+    told = tell(caller, home, [near], terms)
+    return told[0].score if told else None
+
+
+def _nearest(record: SearchRecord, faces: Mapping[str, Face]) -> tuple[Face, float] | None:
+    """Return to which of these faces a search came nearest, and how near; one made with one of them bears its name."""
     if record.request_name in faces:
-        return 1.0
-    return max((cosine for face, cosine in record.candidates if face in faces), default=None)
+        return faces[record.request_name], 1.0
+    near = [(faces[uuid], cosine) for uuid, cosine in record.candidates if uuid in faces]
+    return max(near, key=lambda pair: pair[1], default=None)

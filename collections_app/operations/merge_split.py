@@ -5,13 +5,14 @@ Templates stay where they are: only whose they are changes, and a search reads t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from django.db import transaction
 
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import tell
+from collections_app.operations.budget import PART, refuse_probing, tell, tell_pairs
 from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
@@ -74,23 +75,26 @@ def portrait(caller: Caller, *, collection: str, person: int, below: bool = Fals
 
     Raises:
         PersonNotFound: the collection holds no such person.
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.READ)
+    refuse_probing(caller)
     home = find(caller, collection)
     found = find_person(home, person)
     faces = list(found.faces.select_related("person").order_by("-number")[:MOST_SHOWN])
     vectors = store.vectors(home.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
     terms = below_floor(caller, home) if below else disclosure(caller, home)
-    if below:
-        with transaction.atomic():
-            log_look(caller, home, "person", [face.uuid for face in faces])
     cosines = _mutual([vectors[face.pk] for face in faces])
+    with transaction.atomic():
+        mutual = _table(caller, home, faces, cosines, terms)
+        if below:
+            log_look(caller, home, "person", [face.uuid for face in faces])
     reached = cosines >= terms.threshold
     others = len(faces) - 1
     counts = (int(row.sum()) - 1 for row in reached)  # each face reaches itself
     shown = tuple(Likeness(face, count, 2 * count < others) for face, count in zip(faces, counts, strict=True))
-    return Portrait(found, shown, found.faces.count(), _table(cosines, terms) if others > 0 else (), below)
+    return Portrait(found, shown, found.faces.count(), mutual if others > 0 else (), below)
 
 
 def neighbours(
@@ -99,8 +103,12 @@ def neighbours(
     """Return the faces of the collection nearest to an enrolled one; no probe is looked for, so nothing is recorded.
 
     `below`: with those below the floor as well, which takes a scope of its own.
+
+    Raises:
+        ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.READ)
+    refuse_probing(caller)
     home = find(caller, collection)
     probe = find_face(home, face)
     terms = below_floor(caller, home) if below else disclosure(caller, home)
@@ -108,7 +116,7 @@ def neighbours(
     found = Face.objects.of(home.tenant).select_related("person").in_bulk([one.face_id for one in near])
     others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
     with transaction.atomic():
-        told = tell(caller, home, others[:limit], terms)
+        told = tell(caller, home, others[:limit], terms, probe=probe)
         if below:
             log_look(caller, home, "neighbours", [match.face.uuid for match in told])
     return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in told)
@@ -122,9 +130,25 @@ def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
     return cosines
 
 
-def _table(cosines: np.ndarray, terms: Disclosure) -> tuple[tuple[Resemblance, ...], ...]:
-    few = cosines[:MOST_COMPARED, :MOST_COMPARED].tolist()
-    return tuple(tuple(Resemblance(terms.score(cosine), terms.matches(cosine)) for cosine in row) for row in few)
+def _table(
+    caller: Caller, home: Collection, faces: Sequence[Face], cosines: np.ndarray, terms: Disclosure
+) -> tuple[tuple[Resemblance, ...], ...]:
+    """Return how alike the first faces are to one another; what is told of all of them is counted, as of doubles.
+
+    They are one person's by the word of whoever enrolled or moved them, which may have been done to ask.
+    """
+    places = list(combinations(range(len(faces)), 2))
+    pairs = [(faces[one], faces[other], float(cosines[one, other])) for one, other in places]
+    told = dict(zip(places, tell_pairs(caller, home, pairs, terms, most=PART), strict=True))
+    few = range(min(len(faces), MOST_COMPARED))
+    told |= {(one, one): 100.0 for one in few}
+    return tuple(
+        tuple(
+            Resemblance(told[min(one, other), max(one, other)], terms.matches(float(cosines[one, other])))
+            for other in few
+        )
+        for one in few
+    )
 
 
 def move_faces(

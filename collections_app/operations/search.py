@@ -232,7 +232,7 @@ def _record(
     home, terms = query.collection, query.terms
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
-        matches = tell(caller, home, found, terms)
+        matches = tell(caller, home, found, terms, probe=query.probe)
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(
             tenant=home.tenant,

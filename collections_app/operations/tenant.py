@@ -1,6 +1,6 @@
-"""The tenant itself: what it is called and which generation of a dialect it speaks."""
+"""The tenant itself: what it is called, and its settings of the dialects."""
 
-from typing import Literal
+from collections.abc import Mapping
 
 from django.db import transaction
 
@@ -9,20 +9,14 @@ from tenants.access import Caller, Scope
 from tenants.models import Tenant
 
 
-def update_tenant(caller: Caller, *, name: str, nhn_profile: str) -> Tenant:
-    """Change the tenant's name and the generation of the NHN contract that its clients were written for."""
+def update_tenant(caller: Caller, *, name: str, profiles: Mapping[str, str]) -> Tenant:
+    """Change the tenant's name, and its settings of the dialects named; a dialect's descriptor says what is one."""
     caller.require(Scope.ADMIN)
     tenant = caller.tenant
-    after = {"name": name, "profiles": {**tenant.profiles, "nhn": nhn_profile}}
+    after = {"name": name, "profiles": {**tenant.profiles, **profiles}}
     before = {"name": tenant.name, "profiles": tenant.profiles}
     tenant.name, tenant.profiles = name, after["profiles"]
     with transaction.atomic():
         tenant.save(update_fields=["name", "profiles"])
         audit.record(caller, "tenant.changed", tenant, before=before, after=after)
     return tenant
-
-
-def nhn_profile(caller: Caller) -> Literal["prerelease", "current"]:
-    """Return which generation of the NHN contract the tenant speaks."""
-    caller.require(Scope.READ)
-    return "current" if caller.tenant.profiles.get("nhn") == "current" else "prerelease"

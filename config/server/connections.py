@@ -55,6 +55,13 @@ class Connection(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._idle.pop(self, None)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; if the answer has begun, all that is left is to end the connection."""
+        if self.cycle is not None and self.cycle.response_started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self._wait_for_head()

@@ -102,7 +102,7 @@ def run_in(folder: str, module: str, *arguments: object, **settings: str) -> Any
     }
     done = subprocess.run(  # noqa: S603 -- a module of ours
         [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env=os.environ | own | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 The attack runs on operations below the pipeline, with generated templates (tests.attack.templates), as a key with the
 scope `search` and the default policy. With SOAK=1 it has 100,000 probes and 10,000 verifications, else 5,000 and 500.
-What is printed is the curve in the README: pytest -s tests/attack.
+What is printed is the curve in docs/promises.md: pytest -s tests/attack.
 """
 
 import os

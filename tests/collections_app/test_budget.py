@@ -8,25 +8,31 @@ import pytest
 from django.db.models import F
 
 from collections_app.errors import DuplicateFace, ProbingRefused
-from collections_app.models import Face, HealthReport, NearMatch
+from collections_app.models import Face, HealthReport, NearMatch, SearchRecord
+from collections_app.operations.browse import best_told
 from collections_app.operations.budget import Match, refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
-from collections_app.operations.data_subject import PersonDetails
+from collections_app.operations.data_subject import PersonDetails, export_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import health
+from collections_app.operations.merge_split import neighbours
+from collections_app.operations.merge_split import portrait as portrait_of
 from collections_app.operations.search import Query, search_by_face, search_by_image, search_by_template
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import purge_due
+from recognition.index import face_index
 from recognition.similarity import Threshold
 from tenants import keys
 from tenants.access import Caller, caller_for_key
 from tenants.models import AuditEntry, Event
+from tenants.scope import random_id
 from tests.attack.attackers import SCALE
 from tests.attack.templates import unit
 from tests.attack.test_template_recovery import Enrolled
+from tests.attack.test_template_recovery import _face as enrolled_face
 from tests.conftest import ArgosClient, Customer
 from tests.make import base64_of, portrait
 
@@ -248,3 +254,86 @@ def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient)
     native = argos("POST", "/api/v1/collections/people/search", {"image": body["faceImage"]})
     assert (native.status_code, native.json()["code"]) == (429, "probing_refused")
     assert int(native["Retry-After"]) > 29 * 86_400
+
+
+def _enrol_near(door: Door, count: int) -> list[Face]:
+    """Enrol pictures that were made to reach the first face, as whoever may enrol can."""
+    home = door.world.home
+    ids = [random_id() for _ in range(count)]
+    templates = {pk: door.probe((door.first, STRANGER)) for pk in ids}
+    number = face_index().add(home.gallery, templates)
+    faces = [enrolled_face(home, pk, place) for place, pk in enumerate(ids, start=number)]
+    Face.everywhere.bulk_create(faces)
+    return faces
+
+
+def _spent(face: Face) -> int:
+    return sum(NearMatch.everywhere.filter(face=face).values_list("cost", flat=True))
+
+
+def test_a_face_that_is_searched_by_is_told_of_by_every_answer(door: Door) -> None:
+    """Whoever enrols a hundred pictures and searches by one face learns as much of it as by a hundred searches."""
+    _enrol_near(door, 12)
+    prober = door.world.key()
+    told = search_by_face(prober, collection="people", face=door.first.uuid, limit=100).matches
+    assert len(told) == 12
+    assert {match.score for match in told} == {85}
+    assert [match.face.number for match in told] == sorted(match.face.number for match in told)
+    assert _spent(door.first) == 120
+    with pytest.raises(ProbingRefused):
+        search_by_face(prober, collection="people", face=door.first.uuid, limit=100)
+
+
+def test_the_neighbours_of_a_face_tell_of_it_as_well(acme: Customer, door: Door) -> None:
+    _enrol_near(door, 12)
+    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
+    reader = caller_for_key(*keys.split(issued.token), via="tests")
+    assert {one.score for one in neighbours(reader, collection="people", face=door.first.uuid, limit=12)} == {85}
+    with pytest.raises(ProbingRefused):
+        neighbours(reader, collection="people", face=door.first.uuid)
+
+
+def test_a_picture_enrolled_as_somebody_tells_of_them_as_a_double_does(acme: Customer, door: Door) -> None:
+    """A portrait says how alike a person's faces are, which they are by the word of whoever enrolled them."""
+    mine = _enrol_near(door, 7)
+    Face.everywhere.filter(pk__in=[face.pk for face in mine]).update(person=door.first.person)
+    shown = portrait_of(acme.caller, collection="people", person=door.first.person_id)
+    asked = next(place for place, one in enumerate(shown.faces) if one.face == door.first)
+    assert shown.faces[asked].matched == 7
+    assert sorted(set(NearMatch.everywhere.filter(face=door.first).values_list("cost", flat=True))) == [1]
+    assert _spent(door.first) == 7
+    NearMatch.everywhere.filter(face=door.first).update(cost=10)
+    again = portrait_of(acme.caller, collection="people", person=door.first.person_id)
+    assert {one.score for place, one in enumerate(again.mutual[asked]) if place != asked} == {85}
+
+
+def test_what_the_log_of_searches_tells_is_counted_however_it_is_read(acme: Customer, door: Door) -> None:
+    """A threshold that is lowered afterwards, or a person's record, makes old searches speak; and that counts."""
+    below = float(SCALE.cosine(80.5))
+    for _ in range(14):
+        assert door.told(door.world.key(), (door.first, below)) == []
+    assert _spent(door.first) == 0
+    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
+    issued = keys.issue(acme.tenant, name="manager", scopes=["admin", "audit"])
+    manager = caller_for_key(*keys.split(issued.token), via="tests")
+    told = [best_told(manager, record) for record in SearchRecord.objects.of(acme.tenant)]
+    assert (told[:5], told[-5:]) == ([80] * 5, [79] * 5)
+    assert _spent(door.first) >= 100
+    with pytest.raises(ProbingRefused):
+        export_person(manager, collection="people", person=door.first.person_id)
+
+
+def test_a_person_s_record_tells_of_searches_as_the_log_does(acme: Customer, door: Door) -> None:
+    for _ in range(14):
+        door.told(door.world.key(), (door.first, float(SCALE.cosine(80.5))))
+    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
+    issued = keys.issue(acme.tenant, name="manager", scopes=["admin"])
+    manager = caller_for_key(*keys.split(issued.token), via="tests")
+    record = export_person(manager, collection="people", person=door.first.person_id)
+    told = [near.score for near in record.searches]
+    assert (told[:5], told[-5:]) == ([80] * 5, [79] * 5)
+
+
+def test_more_matches_than_a_statement_takes_conditions(door: Door) -> None:
+    _enrol_near(door, 1100)
+    assert len(search_by_face(door.world.key(), collection="people", face=door.first.uuid, limit=4096).matches) > 1000

@@ -125,4 +125,4 @@ def test_migrations_that_wait_are_told(server: Server) -> None:
     manage(server.env, "migrate", "tenants", "0002", "--verbosity", "0")
     status, verdict, _, failed = server.ready()
     assert (status, verdict) == (503, "unavailable")
-    assert failed["schema"] == "1 migrations wait. Run manage.py migrate first."
+    assert failed["schema"] == "2 migrations wait. Run manage.py migrate first."

@@ -21,7 +21,7 @@ HARM = {
         "INSERT INTO django_migrations (app, name, applied) VALUES ('tenants', '0099_from_the_future', '2030-01-01')",
         "tenants.0099_from_the_future",
     ),
-    "edited": ("ALTER TABLE tenants_apikey RENAME COLUMN previous_hash TO hash_before", "lacks previous_hash"),
+    "edited": ("ALTER TABLE tenants_apikey RENAME COLUMN secret_hash TO hash_now", "lacks secret_hash"),
     "extra": ("ALTER TABLE recognition_gallery ADD COLUMN old INTEGER", "recognition_gallery has old"),
     "lost": ("DROP TABLE tenants_turn", "there is no tenants_turn"),
     "order": ("DELETE FROM django_migrations WHERE app = 'tenants' AND name = '0001_initial'", "order"),

@@ -20,7 +20,8 @@ def _said() -> Iterator[str]:
         source = templatize(file.read_text(encoding="utf-8"), origin=str(file))
         found = re.findall(r"(?:ngettext|gettext)\(u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", source)
         yield from map(ast.literal_eval, found)
-    for file in sorted((ROOT / "collections_app" / "console").rglob("*.py")):
+    app = ROOT / "collections_app"
+    for file in [*sorted((app / "console").rglob("*.py")), *sorted((app / "dialects").glob("*/dialect.py"))]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
                 yield ast.literal_eval(node.args[0])

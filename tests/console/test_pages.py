@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from collections_app.models import Collection, SearchRecord
@@ -45,7 +46,8 @@ def test_the_generation_of_the_nhn_contract_is_chosen_by_name(acme: Customer) ->
     admin, codes = signed_in(member(acme, "admin")), {}
     assert admin.get(page_url("settings")).context["form"]["nhn_profile"].value() == "prerelease"
     for profile in ("current", "prerelease"):
-        assert admin.post(page_url("settings"), {"name": "Acme", "nhn_profile": profile}).status_code == 303
+        chosen = {"name": "Acme", "nhn_profile": profile, "facedb_profile": "documents"}
+        assert admin.post(page_url("settings"), chosen).status_code == 303
         assert admin.get(page_url("settings")).context["form"]["nhn_profile"].value() == profile
         path = f"/nhn-face-reco/v1.0/appkeys/{acme.issued.key.pk}/groups/nobody"
         answer = Client().get(path, headers={"Authorization": acme.issued.secret})
@@ -57,6 +59,14 @@ def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> No
     answer = client.get("/faces", headers={"Accept-Language": "ko"})
     assert answer.json()["message"] == "API Key is required."
     assert "Content-Language" not in answer
+
+
+def test_nor_in_the_language_of_the_page_that_its_thread_showed_before(client: Client, acme: Customer) -> None:
+    page = client.get(reverse("console:login"), headers={"Accept-Language": "ko"})
+    assert "로그인" in page.content.decode()
+    body = {"collectionId": "people", "requestName": None, "faceImage": ""}
+    answer = client.post("/search", body, "application/json", headers={"x-api-key": acme.issued.token})
+    assert answer["X-Reason"] == "requestName: This field may not be null."
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 40])

@@ -7,9 +7,9 @@ from typing import Any
 from django.test import Client
 from jsonschema import Draft202012Validator
 
-from config.docs import DIALECTS
+from collections_app import dialects
 
-__all__ = ["DIALECTS", "document", "hold_to_document"]
+DIALECTS = {dialect.name: dialect for dialect in dialects.DIALECTS}
 
 
 @cache

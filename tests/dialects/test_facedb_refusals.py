@@ -28,7 +28,7 @@ BAD, EXCEEDED = 11, 25
     [
         (blank(), "the image shows no face"),
         (b"no image", "the image cannot be decoded"),
-        (b"", "This field may not be blank."),
+        (b"", "The image is empty: it has 0 bytes."),
     ],
 )
 def test_all_images_hold_a_face_or_nothing_is_stored(

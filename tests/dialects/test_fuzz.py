@@ -87,19 +87,8 @@ class Credentials(NamedTuple):
 
 
 def _credentials(dialect: str, key_id: str, secret: str) -> Credentials:
-    bad = "x" * len(secret)
-    basic = {word: base64.b64encode(f"{key_id}:{word}".encode()).decode() for word in (secret, bad)}
-    return {
-        "native": Credentials({"x-api-key": f"{key_id}.{secret}"}, {}, {"x-api-key": f"{key_id}.{bad}"}),
-        "argos": Credentials({"x-api-key": f"{key_id}.{secret}"}, {}, {"x-api-key": f"{key_id}.{bad}"}),
-        "nhn": Credentials({"Authorization": secret}, {"app_key": key_id}, {"Authorization": bad}),
-        "accuauth": Credentials(
-            {"X-DF-API-ID": key_id, "X-DF-API-SECRET": secret}, {}, {"X-DF-API-ID": key_id, "X-DF-API-SECRET": bad}
-        ),
-        "facedb": Credentials(
-            {"Authorization": f"Basic {basic[secret]}"}, {}, {"Authorization": f"Basic {basic[bad]}"}
-        ),
-    }[dialect]
+    sent = DIALECTS[dialect].credentials
+    return Credentials(sent.sent(key_id, secret), sent.in_path(key_id), sent.sent(key_id, "x" * len(secret)))
 
 
 def _word(dialect: str, answer: Any) -> object:

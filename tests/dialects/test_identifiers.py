@@ -140,7 +140,7 @@ def _without_keys(acme: Customer) -> tuple[Person, Person, Collection, Collectio
 def test_an_old_collision_is_keyed_found_listed_and_never_merged(acme: Customer) -> None:
     first, second, one, other = _without_keys(acme)
     Person.everywhere.create(tenant=acme.tenant, collection=acme.people, reference="long", reference_key="long")
-    migration: Any = importlib.import_module("collections_app.migrations.0003_comparison_keys")
+    migration: Any = importlib.import_module("collections_app.migrations.0005_comparison_keys")
     migration.forward(apps, None)
     for row in (first, second, one, other):
         row.refresh_from_db()

@@ -16,6 +16,7 @@ from django.views.generic import FormView
 from django_otp import login as otp_login
 
 from collections_app.console.account_forms import CodeForm, PasswordForm
+from collections_app.console.base import Refusing
 from tenants import access, authenticators
 
 
@@ -63,7 +64,7 @@ class AuthenticatorView(LoginRequiredMixin, View):
         return render(request, "console/account/authenticator.html", context, status=status)
 
 
-class RemoveAuthenticatorView(LoginRequiredMixin, FormView):  # type: ignore[type-arg]  # not subscriptable when it runs
+class RemoveAuthenticatorView(LoginRequiredMixin, Refusing, FormView):  # type: ignore[type-arg]  # not subscriptable when it runs
     """Do without an authenticator again: whoever finds an open session does not get rid of the second factor."""
 
     template_name = "console/account/of_form.html"

@@ -1,6 +1,5 @@
 """How people come in: password, code, invitation, a forgotten password, and the choice of a tenant."""
 
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
@@ -18,6 +17,7 @@ from django.views import View
 from django_otp import login as otp_login
 
 from collections_app.console.account_forms import CodeForm, ForgottenForm, dressed
+from collections_app.console.base import Refusing
 from collections_app.operations.members import accept_invitation
 from tenants import access, authenticators, limits
 from tenants.access import Limit
@@ -31,19 +31,7 @@ _INVITATION = "invitation"  # under which a session keeps the secret of a link t
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-class _Refusing:
-    """A form of Django's that answers 400 when it is sent and shown again, as ours do."""
-
-    request: HttpRequest
-
-    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        """Show it: after a POST, with what is wrong."""
-        status = HTTPStatus.BAD_REQUEST if self.request.method == "POST" else HTTPStatus.OK
-        answer: HttpResponse = super().render_to_response(context, status=status, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
-        return answer
-
-
-class Login(_Refusing, auth.LoginView):
+class Login(Refusing, auth.LoginView):
     """Name and password; too many wrong ones lock the door for a while (django-axes)."""
 
     template_name = "console/account/login.html"
@@ -69,7 +57,7 @@ class CodeView(LoginRequiredMixin, View):
         return render(request, "console/account/code.html", {"form": form}, status=400)
 
 
-class Forgotten(_Refusing, auth.PasswordResetView):
+class Forgotten(Refusing, auth.PasswordResetView):
     """Send a link for a new password; the answer is the same whether the address is known or not, and if none is sent.
 
     Too many are not sent: to one account (ForgottenForm), nor for one place that asks, known addresses or not.
@@ -99,7 +87,7 @@ class ForgottenSent(auth.PasswordResetDoneView):
     template_name = "console/account/forgotten_sent.html"
 
 
-class Password(_Refusing, auth.PasswordChangeView):
+class Password(Refusing, auth.PasswordChangeView):
     """Change one's password."""
 
     template_name = _FORM
@@ -107,7 +95,7 @@ class Password(_Refusing, auth.PasswordChangeView):
     success_url = reverse_lazy("console:account")
 
 
-class Renew(_Refusing, auth.PasswordResetConfirmView):
+class Renew(Refusing, auth.PasswordResetConfirmView):
     """Choose a new password."""
 
     template_name = _FORM

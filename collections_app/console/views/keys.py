@@ -1,7 +1,7 @@
 """API keys: made, rotated and revoked. A secret is on the page that made it and on no other."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView, FormView
 from collections_app.console.key_forms import KeyForm, RevokeForm, RotateForm
+from collections_app.dialects import key_places
+from collections_app.dialects.descriptor import Part
 from collections_app.operations import keys
 from collections_app.operations.collections import collection_names, page_collections
 from tenants.access import Scope
@@ -53,8 +55,11 @@ class KeysView(FormView):
         issuers = keys.issuers(self.caller, among=shown)
         listed = [(key, _reach(key.collections, names), key.pk in issuers) for key in shown]
         base = absolute(get_script_prefix()).rstrip("/")
-        issued = self.take_once("keys")
-        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, issued=issued)
+        told: dict[str, Any] = {
+            "issued": self.take_once("keys"),
+            "places": {part: key_places(part) for part in get_args(Part)},
+        }
+        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, **told)
 
     def _issued(self, issued: IssuedKey) -> HttpResponse:
         """Have the secret shown, this once."""

@@ -15,7 +15,6 @@ from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.pictures import picture_at
 from collections_app.operations.search import search_by_image
-from collections_app.operations.tenant import nhn_profile
 from collections_app.operations.thresholds import explain_threshold
 from recognition.similarity import Threshold
 from tenants.access import Scope
@@ -59,8 +58,7 @@ class TryView(ConsoleView):
             return self._shown(self.page(400, "console/playground/_invalid.html", form=form))
         context = getattr(self, f"_{action}")(**form.cleaned_data)
         host = request.build_absolute_uri(get_script_prefix()).rstrip("/")
-        setting = previews.Setting(host, nhn_profile(self.caller), self.caller.request_id)
-        raw = previews.answers(action, context["result"], setting)
+        raw = previews.answers(self.caller, action, context["result"], host=host)
         return self.page(template=f"console/playground/_{action}.html", answers=raw, **context)
 
     def refused(self, error: Exception) -> HttpResponse:

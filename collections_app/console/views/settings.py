@@ -9,12 +9,12 @@ from django.utils.translation import gettext as _
 from collections_app.console.base import FormView
 from collections_app.console.forms import TenantForm
 from collections_app.operations.overview import overview
-from collections_app.operations.tenant import nhn_profile, update_tenant
+from collections_app.operations.tenant import update_tenant
 from tenants.access import Scope
 
 
 class SettingsView(FormView):
-    """Name, quotas, and which generation of a dialect the tenant's clients speak."""
+    """Name, quotas, and how the dialects speak to the tenant's clients."""
 
     needs_to_change = Scope.ADMIN
     template = "console/settings.html"
@@ -23,8 +23,7 @@ class SettingsView(FormView):
 
     def blank(self, **where: Any) -> Form:
         """Show them as they are."""
-        tenant = self.caller.tenant
-        return TenantForm(initial={"name": tenant.name, "nhn_profile": nhn_profile(self.caller)})
+        return TenantForm(initial=TenantForm.now(self.caller.tenant))
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show them with what is used of the quotas."""

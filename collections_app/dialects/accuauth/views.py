@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from collections_app.dialects.accuauth import errors, wire
+from collections_app.dialects.accuauth.dialect import DIALECT
 from collections_app.dialects.base import Answer, DialectView, Form, Json
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, search
@@ -23,7 +24,7 @@ _LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000, fo
 class AccuAuthView(DialectView):
     """An endpoint of AccuAuth. Its clients send multipart, URL-encoded and JSON bodies (contract 4.4)."""
 
-    via = "accuauth"
+    dialect = DIALECT
     parser_classes = [Form, FormParser, Json]
 
     def credentials(self, request: Request) -> tuple[str, str]:
@@ -67,7 +68,7 @@ class CreateView(AccuAuthView):
         """Make a face set."""
         given = self.parse(wire.Create)
         made = collections.create_collection(
-            self.caller, name=given["name"], description=given["desc"], similarity_threshold=wire.THRESHOLD
+            self.caller, name=given["name"], description=given["desc"], similarity_threshold=DIALECT.threshold
         )
         return self.reply(wire.Created, made)
 

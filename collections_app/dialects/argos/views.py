@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.argos import errors, wire
+from collections_app.dialects.argos.dialect import DIALECT
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import data_subject, enrol, erase, faces, search
@@ -23,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class ArgosView(DialectView):
     """An endpoint of Argos Face ID. `endpoints` names the contract's operation by HTTP method."""
 
-    via = "argos"
+    dialect = DIALECT
     endpoints: ClassVar[dict[str, errors.Endpoint]] = {}
 
     def credentials(self, request: Request) -> tuple[str, str]:

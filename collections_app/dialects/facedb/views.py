@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.facedb import errors, wire
+from collections_app.dialects.facedb.dialect import DIALECT
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, data_subject, enrol, search
 from collections_app.operations.collections import Node
@@ -26,7 +27,7 @@ _LIMITS = ImageLimits(formats=("JPEG", "PNG"))  # the documents name JPEG; its c
 class FacedbView(DialectView):
     """An endpoint of the face database. A node is one of the tenant's collections (decision N6)."""
 
-    via = "facedb"
+    dialect = DIALECT
 
     def credentials(self, request: Request) -> tuple[str, str]:
         """Read HTTP Basic: the key's two halves, or the whole key as a user without a password.
@@ -47,7 +48,7 @@ class FacedbView(DialectView):
     def answer(self, error: Exception) -> Answer | None:
         """Look the error up, in the codes that the tenant's profile names."""
         caller = getattr(self, "caller", None)
-        return errors.answer(error, caller.tenant.profiles.get(self.via, "") if caller else "")
+        return errors.answer(error, DIALECT.profile(caller.tenant.profiles) if caller else "")
 
     def internal_error(self) -> Answer:
         """Answer 502."""

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from collections_app.dialects import openapi
 from collections_app.dialects.base import Answer, DialectView, reason
 from collections_app.dialects.native import errors
+from collections_app.dialects.native.dialect import DIALECT
 from collections_app.dialects.native.wire.base import Problem, refuse_repeated, refuse_unknown
 from collections_app.dialects.openapi import Body
 from tenants import keys
@@ -51,7 +52,7 @@ class ProblemRenderer(JSONRenderer):
 class NativeView(DialectView):
     """An endpoint of the native API."""
 
-    via = "native"
+    dialect = DIALECT
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Find the caller, then hold the query and the body against what the operation describes.

@@ -19,7 +19,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from collections_app.dialects.base import image_bytes
-from collections_app.dialects.openapi import BASE64, Body, example
+from collections_app.dialects.openapi import BASE64, EMPTY_IMAGE, Body, example
 from collections_app.errors import UnknownCursor
 from collections_app.fetch import PORTS, ImageUrl
 from recognition.similarity import Threshold
@@ -33,7 +33,7 @@ _MOST_NAMED, _LONGEST_NAMED = 20, 64  # unknown fields that a refusal names, and
 class Image(serializers.Field[Any, Any, Any, Any]):
     """An image: an uploaded file, or base64 with or without a data URI before it."""
 
-    default_error_messages = {"invalid": "Send a file, or base64.", "empty": "The image is empty: it has 0 bytes."}
+    default_error_messages = {"invalid": "Send a file, or base64.", "empty": EMPTY_IMAGE}
 
     def to_internal_value(self, data: Any) -> bytes:
         """Read it."""

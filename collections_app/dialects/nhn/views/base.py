@@ -11,6 +11,7 @@ from rest_framework.serializers import Serializer
 from collections_app.dialects import openapi
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.nhn import errors, wire
+from collections_app.dialects.nhn.dialect import DIALECT
 from collections_app.dialects.openapi import Body, possible
 from recognition.pipeline.decode import ImageLimits
 from tenants.errors import MissingKey
@@ -29,7 +30,7 @@ _LIMITS = {
 class NhnView(DialectView):
     """An endpoint of NHN Face Recognition, in the generation of the contract that the tenant speaks (decision H1)."""
 
-    via = "nhn"
+    dialect = DIALECT
     profile: errors.Profile = "prerelease"
 
     def credentials(self, request: Request) -> tuple[str, str]:
@@ -42,7 +43,7 @@ class NhnView(DialectView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Learn from the tenant which generation it speaks."""
         super().initial(request, *args, **kwargs)
-        self.profile = errors.profile(self.caller.tenant.profiles.get(self.via))
+        self.profile = errors.profile(DIALECT.profile(self.caller.tenant.profiles))
 
     def answer(self, error: Exception) -> Answer | None:
         """Look the error up."""

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from collections_app.dialects import key_places
 from tenants import audit, keys
 from tenants.access import USUAL_SCOPES, Scope, system
 from tenants.models import Tenant
@@ -44,8 +45,8 @@ class Command(BaseCommand):
             )
             audit.record(system(tenant, "issue_key"), "key.issued", issued.key, scopes=issued.key.scopes)
         self.stdout.write(
-            f"Whole key (Argos x-api-key):                  {issued.token}\n"
-            f"Id (NHN appKey, AccuAuth ID, Basic user):     {issued.key.pk}\n"
-            f"Secret (NHN Authorization, AccuAuth SECRET):  {issued.secret}\n"
+            f"Whole key:  {issued.token}\n    {key_places('key')}\n"
+            f"Id:         {issued.key.pk}\n    {key_places('id')}\n"
+            f"Secret:     {issued.secret}\n    {key_places('secret')}\n"
             "It is not shown again."
         )

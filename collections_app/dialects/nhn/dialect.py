@@ -1,0 +1,70 @@
+"""NHN Face Recognition describes itself."""
+
+from typing import Any
+from urllib.parse import quote
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework.serializers import Serializer
+
+from collections_app.dialects.descriptor import FACE, KEY_ID, OTHER, Credentials, Dialect, Exchange, Profiles, Setting
+from collections_app.dialects.nhn import errors, wire
+from collections_app.operations.compare import Comparison
+from collections_app.operations.enrol import Enrolment
+from collections_app.operations.search import SearchResult
+from recognition.results import Analysis
+from recognition.similarity import Threshold
+
+_LIMIT = 5
+
+
+def _detect(result: Analysis, setting: Setting) -> Exchange:
+    return _exchange("detect", {"image": {"bytes": FACE}}, wire.faces.Detected, result, setting)
+
+
+def _compare(result: Comparison, setting: Setting) -> Exchange:
+    images = {"sourceImage": {"bytes": FACE}, "targetImage": {"bytes": OTHER}}
+    body = {**images, "threshold": _whole(result.threshold)}
+    return _exchange("compare", body, wire.search.Compared, result, setting)
+
+
+def _search(result: SearchResult, setting: Setting) -> Exchange:
+    group = quote(result.collection.name, safe="")
+    path = f"groups/{group}/search?limit={_LIMIT}&threshold={_whole(result.record.applied)}"
+    return _exchange(path, {"image": {"bytes": FACE}}, wire.search.FoundByImage, result, setting)
+
+
+def _enrol(result: Enrolment, setting: Setting) -> Exchange:
+    path = f"groups/{quote(result.collection.name, safe='')}"
+    return _exchange(path, {"image": {"bytes": FACE}, "limit": 1}, wire.faces.Registered, result, setting)
+
+
+def _exchange(
+    path: str, body: dict[str, Any], shape: type[Serializer[Any]], result: object, setting: Setting
+) -> Exchange:
+    profile = errors.profile(setting.profile)
+    context = {"profile": profile, "orientation": True}
+    answer = {"header": wire.base.SUCCESS[profile], "data": result}
+    return Exchange(f"appkeys/{KEY_ID}/{path}", body, wire.base.enveloped(shape)(answer, context=context).data)
+
+
+def _whole(threshold: Threshold) -> int:
+    return int(threshold.rounded_up().score)
+
+
+DIALECT = Dialect(
+    name="nhn",
+    label="NHN Face Recognition",
+    title="NHN Cloud Face Recognition v1.0",
+    prefix="nhn-face-reco/v1.0/",
+    ways=({"Secret": {"type": "apiKey", "in": "header", "name": "Authorization"}},),
+    credentials=Credentials(headers={"Authorization": "secret"}, path="app_key"),
+    previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
+    profiles=Profiles(  # decision H1
+        label=_("Generation of the NHN contract"),
+        help=_("Choose the one that your clients were written for."),
+        choices=(
+            ("prerelease", _("Pre-release: shared error codes")),
+            ("current", _("Current: a code for each error")),
+        ),
+    ),
+)
