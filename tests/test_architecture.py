@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 
 from collections_app.console.audit_forms import actions
@@ -58,6 +59,20 @@ def test_how_clients_speak_knows_no_cosine(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"cosine", "cosines"}, f"{file.name}:{node.lineno}"
+
+
+def test_two_foreign_keys_point_upwards_and_no_other() -> None:
+    """docs/decisions/foreign-keys.md says why; being strings, no import contract sees them."""
+    order = ("tenants", "recognition", "collections_app")
+    models = [model for model in apps.get_models() if model._meta.app_label in order]
+    upwards = {
+        f"{model._meta.app_label}.{model.__name__}.{field.name}"
+        for model in models
+        for field in model._meta.get_fields()
+        if field.concrete and field.related_model and field.related_model._meta.app_label in order
+        if order.index(model._meta.app_label) < order.index(field.related_model._meta.app_label)
+    }
+    assert upwards == {"recognition.Gallery.collection", "recognition.Embedding.face"}
 
 
 def _operations() -> list[ast.FunctionDef]:

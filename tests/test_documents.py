@@ -81,8 +81,8 @@ def stand_ins(acme: Customer, tmp_path: Path) -> dict[str, Path]:
 
 def _receipt(customer: Customer, file: Path) -> Path:
     from collections_app import tasks  # noqa: PLC0415
+    from collections_app.operations.data_subject import PersonDetails  # noqa: PLC0415
     from collections_app.operations.enrol import enrol_face  # noqa: PLC0415
-    from collections_app.operations.people import PersonDetails  # noqa: PLC0415
     from tests.make import portrait  # noqa: PLC0415
 
     person = PersonDetails(reference="x")

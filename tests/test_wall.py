@@ -17,8 +17,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from collections_app.models import Collection, Face
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
 from tenants import wall
 from tenants.models import AuditEntry, DataKey
 from tenants.scope import TenantManager, TenantOwned

@@ -14,10 +14,10 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from collections_app.operations.collections import create_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.do_not_enrol import bar
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys

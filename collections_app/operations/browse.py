@@ -10,7 +10,7 @@ from collections_app import identifiers
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
 from collections_app.operations.budget import refuse_probing, tell
-from collections_app.operations.collections import Node, find
+from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.paging import Page, page_by_time, place
 from tenants.access import Caller, Scope
@@ -48,12 +48,6 @@ def browse_faces(caller: Caller, *, collection: str) -> QuerySet[Face]:
     """Return a collection's faces with their people."""
     caller.require(Scope.READ)
     return find(caller, collection).faces.select_related("person")
-
-
-def browse_people(caller: Caller, *, collection: str | Node) -> QuerySet[Person]:
-    """Return a collection's people."""
-    caller.require(Scope.READ)
-    return find(caller, collection).people.all()
 
 
 def sum_up(caller: Caller, *, people: Sequence[int]) -> tuple[PersonSummary, ...]:

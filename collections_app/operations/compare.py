@@ -5,17 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
+from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import refuse_probing, tell
-from collections_app.operations.collections import find
+from collections_app.operations.collections import Node, find
+from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs
 from recognition.errors import NoFace
-from recognition.index import face_index
+from recognition.index import face_index, store
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from recognition.similarity import Threshold
@@ -49,6 +51,17 @@ class Verification:
     collection: Collection
     face: Face
     seen: Analysis
+    score: float | None
+    match: bool
+    threshold: Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class PersonVerification:
+    """The face of a person that is most like the face of the image; below the floor any of theirs, and no score."""
+
+    collection: Collection
+    face: Face
     score: float | None
     match: bool
     threshold: Threshold
@@ -115,6 +128,42 @@ def verify(
     terms = disclosure(caller, home, threshold)
     score, match = verify_template(caller, home, enrolled, examined.face.template, terms)
     return Verification(home, enrolled, examined.analysis, score, match, terms.applied)
+
+
+def verify_person(
+    caller: Caller,
+    *,
+    collection: str | Node,
+    person: int | str,
+    image: bytes | ImageUrl,
+    threshold: Threshold | None = None,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> PersonVerification:
+    """Hold the largest face of the image against every face of one person, at a threshold as in a search.
+
+    Raises:
+        PersonNotFound: the collection holds no such person.
+        NoFace: the image has none.
+        ProbingRefused: the caller was told too much of one face.
+    """
+    caller.require(Scope.SEARCH)
+    refuse_probing(caller)
+    home = find(caller, collection)
+    faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
+    probe = examine(caller, home, image, purpose=Purpose.VERIFY, largest=True, limits=limits).face.template
+    cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(home.gallery, list(faces)).items()}
+    best = max(cosines, key=cosines.__getitem__, default=None)
+    if best is None:
+        raise PersonNotFound(str(person))  # their last face went just now
+    terms = disclosure(caller, home, threshold)
+    with transaction.atomic():
+        told = tell(caller, home, [(faces[best], cosines[best])], terms)
+        # Which of them is nearest is an order, so without a score it is any.
+        shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
+        if terms.below:
+            log_look(caller, home, "verify", [shown.uuid])
+        watch_verifications(caller, faces[best])
+    return PersonVerification(home, shown, score, terms.matches(cosines[best]), terms.applied)
 
 
 def verify_template(

@@ -18,10 +18,10 @@ from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.data_subject import PersonDetails, known_person, save_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
-from collections_app.operations.people import PersonDetails, known_person, save_person
 from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits

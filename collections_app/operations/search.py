@@ -8,11 +8,12 @@ from datetime import datetime
 import numpy as np
 from django.db import transaction
 
-from collections_app.examine import Purpose, examine
+from collections_app.examine import Purpose, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, refuse_probing, tell
 from collections_app.operations.collections import Node, find
+from collections_app.operations.data_subject import PersonRecord, with_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
@@ -50,6 +51,14 @@ class SearchResult:
     source: DetectedFace | None = None
     width: int = 0
     height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonMatch:
+    """Who was recognised, and the score of their face that is most similar to the probe."""
+
+    record: PersonRecord
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,31 @@ def search_by_face(
     return SearchResult(home, record, matches)
 
 
+def match_person(
+    caller: Caller, *, collection: str | Node, images: Sequence[bytes], limits: ImageLimits = DEFAULT_LIMITS
+) -> PersonMatch | None:
+    """Tell who the largest face of one or more images is, by the best match of any of them; None: nobody we know.
+
+    Raises:
+        ImageRefused: an image shows no face, or is none.
+    """
+    caller.require(Scope.SEARCH)
+    results = [_match_one(caller, collection, place, image, limits) for place, image in enumerate(images)]
+    best = max(
+        (result for result in results if result.matches), key=lambda result: result.matches[0].cosine, default=None
+    )
+    if best is None:
+        return None
+    match, home = best.matches[0], best.collection
+    if Scope.READ not in caller.scopes:  # to be told who it is takes less than to be shown their pictures
+        return PersonMatch(PersonRecord(home, match.face.person, ()), match.score)
+    record = next(with_images(home, home.people.filter(pk=match.face.person_id)), None)
+    if record and record.images:
+        with transaction.atomic():
+            audit.record(caller, "image.viewed", record.person, collection=str(home.pk), images=len(record.images))
+    return PersonMatch(record, match.score) if record else None
+
+
 def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tuple[SearchRecord, tuple[Match, ...]]:
     """Find the faces most similar to a template: the part of every search that comes behind the pipeline.
 
@@ -131,6 +165,11 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     candidates = _candidates(query.collection, template, limit, query.terms.threshold, query.since)
     others = [one for one in candidates if query.probe is None or one.face.pk != query.probe.pk]
     return _record(caller, query, others)
+
+
+def _match_one(caller: Caller, collection: str | Node, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
+    with naming(str(place)):
+        return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 
 
 def _candidates(

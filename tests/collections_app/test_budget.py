@@ -13,15 +13,14 @@ from collections_app.operations.browse import best_told
 from collections_app.operations.budget import Match, refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
+from collections_app.operations.data_subject import PersonDetails, export_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import health
-from collections_app.operations.people import PersonDetails
-from collections_app.operations.regroup import neighbours
-from collections_app.operations.regroup import portrait as portrait_of
+from collections_app.operations.merge_split import neighbours
+from collections_app.operations.merge_split import portrait as portrait_of
 from collections_app.operations.search import Query, search_by_face, search_by_image, search_by_template
-from collections_app.operations.subjects import export_person
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import purge_due
 from recognition.index import face_index

@@ -13,9 +13,9 @@ from django.db import connection
 from collections_app.errors import CollectionDeleted, CollectionNotFound
 from collections_app.models import Collection, Face, Receipt
 from collections_app.operations.collections import create_collection, delete_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.members import change_role
-from collections_app.operations.people import PersonDetails
 from tenants import wall
 from tenants.access import caller_for_member
 from tenants.errors import OwnerNeeded, QuotaExceeded

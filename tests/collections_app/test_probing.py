@@ -8,8 +8,8 @@ from pytest_django import Settings
 
 from collections_app.models import Face, SearchRecord
 from collections_app.operations.compare import verify
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_face, search_by_image
 from collections_app.tasks import purge_searches
 from tenants import audit, keys

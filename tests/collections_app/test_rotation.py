@@ -18,8 +18,8 @@ from collections_app import storage
 from collections_app.management.commands import rotate_keys
 from collections_app.models import Face
 from collections_app.operations.collections import create_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from recognition.index import store
 from recognition.models import Embedding

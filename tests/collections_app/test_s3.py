@@ -17,9 +17,9 @@ from collections_app import storage, tasks
 from collections_app.errors import Unavailable
 from collections_app.models import Face, new_uuid
 from collections_app.operations.collections import create_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
-from collections_app.operations.people import PersonDetails
 from config.files import storage_at
 from tests.conftest import Customer
 from tests.make import portrait

@@ -19,9 +19,9 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from collections_app import fetch, tasks
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from collections_app.operations.webhooks import create_webhook, list_deliveries, redeliver, switch_webhook
 from recognition.index.local import LocalIndex

@@ -4,17 +4,20 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from collections_app.models import Collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
+from collections_app.operations.search import search_by_image
 from tenants.models import Member
 from tests import programs
 from tests.conftest import Customer
@@ -123,3 +126,20 @@ def violations(page: Page) -> list[tuple[str, str]]:
     """Return what axe-core finds on the page: the rule, and the first element that breaks it."""
     found = Axe().run(page).response["violations"]
     return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+
+
+def page_url(name: str, **where: Any) -> str:
+    """Return where a page of Acme's is."""
+    return reverse(f"console:{name}", kwargs={"tenant": "acme", **where})
+
+
+def path_of(link: str) -> str:
+    """Return the path of a link of ours, wherever it leads."""
+    assert link.startswith(f"{django_settings.PUBLIC_URL}/")
+    return urlsplit(link).path
+
+
+def recognised(acme: Customer, image: str) -> str:
+    """Return who the face in an image is to a search."""
+    found = search_by_image(acme.caller, collection="people", image=portrait(image))
+    return str(found.matches[0].face.person)

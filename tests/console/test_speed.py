@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from collections_app.console_benchmark import LISTS, fill, stand_for
 from collections_app.models import Collection
-from collections_app.operations import erase, regroup
+from collections_app.operations import erase, merge_split
 from collections_app.operations.search import search_by_image
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
@@ -122,8 +122,8 @@ def test_a_few_faces_are_found_by_their_ids_and_not_among_all_of_the_collection(
     first, second, third, *_ = [face.uuid for face in crowd.faces.order_by("number")]
     with CaptureQueriesContext(connection) as captured:
         search_by_image(operator, collection="people", image=portrait("obama"))
-        regroup.neighbours(operator, collection="people", face=first)
-        regroup.move_faces(operator, collection="people", faces=[first, second], person=None, name="Two")
+        merge_split.neighbours(operator, collection="people", face=first)
+        merge_split.move_faces(operator, collection="people", faces=[first, second], person=None, name="Two")
         erase.delete_faces(operator, collection="people", faces=[first, second, third])
     queries = [one["sql"] for one in captured.captured_queries if one["sql"].startswith(("SELECT", "UPDATE", "DELETE"))]
     some = [query for query in queries if " IN (" in query and re.search(r"_(face|person)\"", query)]

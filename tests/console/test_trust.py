@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
-from django.urls import reverse
 
 from collections_app import storage, tasks
 from collections_app.console.forms import KINDS
 from collections_app.models import Collection, Person, Receipt
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.webhooks import create_webhook, delete_webhook
 from tenants import audit
 from tenants.events import Kind
@@ -22,24 +21,20 @@ from tenants.models import AuditEntry, Delivery, Webhook
 from tests.collections_app.test_fetch import content, served
 from tests.collections_app.test_webhooks import Receiver, receiver  # noqa: F401 -- a fixture
 from tests.conftest import Customer
-from tests.console.conftest import member, signed_in
+from tests.console.conftest import member, page_url, signed_in
 from tests.make import portrait
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def _address(name: str, **where: Any) -> str:
-    return reverse(f"console:{name}", kwargs={"tenant": "acme", **where})
-
-
 def _erased(acme: Customer, crowd: Collection, client: Any) -> Receipt:
     person = crowd.people.get(reference="Macron")
-    page = _address("person_erase", node=crowd.node, person=person.pk)
+    page = page_url("person_erase", node=crowd.node, person=person.pk)
     assert client.post(page, {"typed": "Macron", "reason": "asked to"}).status_code == 400
     assert crowd.people.filter(pk=person.pk).exists()
     answer = client.post(page, {"typed": "Emmanuel Macron", "reason": "asked to"})
     receipt: Receipt = Receipt.objects.of(acme.tenant).get(kind="person")
-    assert answer["Location"] == _address("receipt", receipt=receipt.uuid)
+    assert answer["Location"] == page_url("receipt", receipt=receipt.uuid)
     return receipt
 
 
@@ -49,10 +44,10 @@ def test_a_person_is_erased_under_their_typed_name_and_the_receipt_is_shown(acme
     assert not crowd.people.filter(reference="Macron").exists()
     assert AuditEntry.objects.of(acme.tenant).get(action="person.deleted").facts["reason"] == "asked to"
     tasks.finish_erasure.run(receipt.pk)
-    page = operator.get(_address("receipt", receipt=receipt.uuid)).content.decode()
+    page = operator.get(page_url("receipt", receipt=receipt.uuid)).content.decode()
     assert "Searched for again 2 times after the erasure: found 0 times." in page
     assert "index files" in page
-    assert "nothing left" in operator.get(_address("receipts")).content.decode()
+    assert "nothing left" in operator.get(page_url("receipts")).content.decode()
 
 
 def test_somebody_whose_reference_is_another_s_id_is_not_erased_in_their_place(
@@ -61,7 +56,7 @@ def test_somebody_whose_reference_is_another_s_id_is_not_erased_in_their_place(
     """The console names people by our ids; only what callers write is looked up among their references first."""
     meant = crowd.people.get(reference="Macron")
     crowd.people.filter(reference="Sunak").update(reference=str(meant.pk))
-    page = _address("person_erase", node=crowd.node, person=meant.pk)
+    page = page_url("person_erase", node=crowd.node, person=meant.pk)
     form = {"typed": meant.name, "reason": ""}
     assert signed_in(member(acme, "operator")).post(page, form).status_code == 303
     assert not crowd.people.filter(pk=meant.pk).exists()
@@ -73,7 +68,7 @@ def test_whoever_looks_at_a_kept_image_is_told_of_in_the_log(acme: Customer, cro
     face = crowd.faces.first()
     assert face
     client = signed_in(member(acme, "operator"))
-    page = client.get(_address("faces", node=crowd.node)).content.decode()
+    page = client.get(page_url("faces", node=crowd.node)).content.decode()
     entries = AuditEntry.objects.of(acme.tenant).filter(actor_name="operator@acme")
     assert [entry.action for entry in entries] == ["face.shown"]
     assert {*entries[0].facts["faces"]} == {*crowd.faces.values_list("uuid", flat=True)}
@@ -81,19 +76,19 @@ def test_whoever_looks_at_a_kept_image_is_told_of_in_the_log(acme: Customer, cro
     assert client.get(of_page).status_code == 200
     assert entries.count() == 1
     others = of_page.replace(face.uuid, crowd.faces.exclude(pk=face.pk)[0].uuid)
-    bare = _address("face_thumbnail", node=crowd.node, face=face.uuid)
-    for address in (_address("face_image", node=crowd.node, face=face.uuid), bare, f"{bare}?ticket=x", others):
+    bare = page_url("face_thumbnail", node=crowd.node, face=face.uuid)
+    for address in (page_url("face_image", node=crowd.node, face=face.uuid), bare, f"{bare}?ticket=x", others):
         assert client.get(address).status_code == 200
     assert [entry.action for entry in entries.order_by("number")[1:]] == ["image.viewed"] * 4
     storage.erase(face.stored_image)
-    assert client.get(_address("face_image", node=crowd.node, face=face.uuid)).status_code == 404
+    assert client.get(page_url("face_image", node=crowd.node, face=face.uuid)).status_code == 404
 
 
 def test_a_receipt_is_verified_and_one_that_was_changed_is_not(acme: Customer, crowd: Collection) -> None:
     operator = signed_in(member(acme, "operator"))
     receipt = _erased(acme, crowd, operator)
-    page = _address("receipt", receipt=receipt.uuid)
-    document = _address("receipt_document", receipt=receipt.uuid)
+    page = page_url("receipt", receipt=receipt.uuid)
+    document = page_url("receipt_document", receipt=receipt.uuid)
     Receipt.objects.of(acme.tenant).update(completed_at=None, document={})
     assert "It is not signed yet." in operator.get(page, {"check": "signature"}).content.decode()
     assert operator.get(document).status_code == 404
@@ -119,7 +114,7 @@ def test_receipts_follow_one_another_page_by_page(acme: Customer, monkeypatch: A
     seen: list[str] = []
     query: dict[str, str] = {}
     for _ in range(3):
-        context = auditor.get(_address("receipts"), query).context
+        context = auditor.get(page_url("receipts"), query).context
         seen += [receipt.uuid for receipt in context["receipts"]]
         query = {"before": str(context["after"])}
     assert seen == made[::-1]
@@ -129,7 +124,7 @@ def test_receipts_follow_one_another_page_by_page(acme: Customer, monkeypatch: A
 def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd: Collection) -> None:
     admin = signed_in(member(acme, "admin"))
     person = crowd.people.get(reference="Macron")
-    answer = admin.get(_address("person_export", node=crowd.node, person=person.pk))
+    answer = admin.get(page_url("person_export", node=crowd.node, person=person.pk))
     assert answer["Content-Disposition"] == f'attachment; filename="person-{person.pk}.json"'
     record = json.loads(answer.content)
     assert record["person"]["name"] == "Emmanuel Macron"
@@ -137,7 +132,7 @@ def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd
     assert AuditEntry.objects.of(acme.tenant).filter(action="person.exported").count() == 1
     lost = person.faces.order_by("number")[0]
     default_storage.delete(lost.stored_image)
-    answer = admin.get(_address("person_export", node=crowd.node, person=person.pk))
+    answer = admin.get(page_url("person_export", node=crowd.node, person=person.pk))
     assert json.loads(answer.content)["images"].keys() == record["images"].keys() - {lost.image}
 
 
@@ -155,12 +150,12 @@ def test_a_webhook_is_made_told_switched_off_and_told_again(
     receiver: str,  # noqa: F811 -- the fixture
 ) -> None:
     admin = signed_in(member(acme, "admin"))
-    made = admin.post(_address("webhooks"), {"url": receiver, "kinds": ["face.enrolled"]}, follow=True)
+    made = admin.post(page_url("webhooks"), {"url": receiver, "kinds": ["face.enrolled"]}, follow=True)
     secret = made.context["made"]["secret"]
     assert secret in made.content.decode()
-    assert secret not in admin.get(_address("webhooks")).content.decode()
+    assert secret not in admin.get(page_url("webhooks")).content.decode()
     hook = Webhook.objects.of(acme.tenant).get()
-    page, switch = (_address(name, webhook=hook.pk) for name in ("webhook", "webhook_switch"))
+    page, switch = (page_url(name, webhook=hook.pk) for name in ("webhook", "webhook_switch"))
 
     Receiver.answers[:] = [500]
     _enrol(acme)
@@ -179,14 +174,14 @@ def test_a_webhook_is_made_told_switched_off_and_told_again(
     assert "delivered" in admin.get(page).content.decode()
 
     delivery = Delivery.objects.of(acme.tenant).get()
-    admin.post(_address("redeliver", webhook=hook.pk, delivery=delivery.pk))
+    admin.post(page_url("redeliver", webhook=hook.pk, delivery=delivery.pk))
     tasks.deliver_due()
     (_, first), (_, second), (_, third) = Receiver.heard
     assert first == second == third
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("delivered", 1)
 
-    admin.post(_address("webhook_delete", webhook=hook.pk))
+    admin.post(page_url("webhook_delete", webhook=hook.pk))
     assert not Webhook.objects.of(acme.tenant).exists()
     assert audit.verify(acme.tenant).sound
 
@@ -197,12 +192,12 @@ def test_a_webhook_is_made_told_switched_off_and_told_again(
 def test_a_webhook_that_could_never_be_told_is_not_made(acme: Customer, wrong: dict[str, Any]) -> None:
     admin = signed_in(member(acme, "admin"))
     sent = {"url": "https://example.com/", "kinds": ["audit.alert"], **wrong}
-    assert admin.post(_address("webhooks"), sent).status_code == 400
+    assert admin.post(page_url("webhooks"), sent).status_code == 400
     assert not Webhook.objects.of(acme.tenant).exists()
 
 
 def test_an_image_is_fetched_by_url_under_the_same_guard_as_the_apis(acme: Customer, settings: Any) -> None:
-    client, page = signed_in(member(acme, "operator")), _address("playground_picture")
+    client, page = signed_in(member(acme, "operator")), page_url("playground_picture")
     settings.ALLOW_PRIVATE_URLS = True
     with served(content(portrait("obama"))) as picture, served(content(b"<script>alert(1)</script>")) as script:
         fetched = client.post(page, {"url": f"http://127.0.0.1:{picture}/"})
@@ -221,12 +216,12 @@ def test_a_person_to_merge_with_is_found_by_name(acme: Customer, crowd: Collecti
     """The picker fills in an id: a reference may be anything, another's id too."""
     operator = signed_in(member(acme, "operator"))
     twin = crowd.people.get(reference="twin")
-    shown = operator.get(_address("people_named", node=crowd.node), {"other": "b. obama"}).content.decode()
+    shown = operator.get(page_url("people_named", node=crowd.node), {"other": "b. obama"}).content.decode()
     assert re.findall(r'value="(\d+)"', shown) == [str(twin.pk)]
     assert "B. Obama · twin" in shown
     obama = crowd.people.get(reference="Obama")
-    merged = operator.post(_address("person_merge", node=crowd.node, person=obama.pk), {"other": twin.pk})
-    assert merged["Location"] == _address("person", node=crowd.node, person=obama.pk)
+    merged = operator.post(page_url("person_merge", node=crowd.node, person=obama.pk), {"other": twin.pk})
+    assert merged["Location"] == page_url("person", node=crowd.node, person=obama.pk)
     assert crowd.faces.filter(person=obama).count() == 2
 
 
@@ -235,7 +230,7 @@ def test_a_tenant_has_twenty_webhooks_at_most(acme: Customer, globex: Customer) 
     url, kinds = "https://example.com/", ["face.enrolled"]
     made = [create_webhook(acme.caller, url=url, kinds=kinds).webhook for _ in range(20)]
     admin, sent = signed_in(member(acme, "admin")), {"url": url, "kinds": kinds}
-    refused = admin.post(_address("webhooks"), sent)
+    refused = admin.post(page_url("webhooks"), sent)
     assert refused.status_code == 409
     assert refused.context["form"].non_field_errors() == ["The quota of this tenant is used up: 20."]
     path, body = "/api/v1/webhooks", {"url": url, "events": kinds}
@@ -247,4 +242,4 @@ def test_a_tenant_has_twenty_webhooks_at_most(acme: Customer, globex: Customer) 
     assert (theirs.status_code, told["code"], told["quota"], told["limit"]) == (403, "quota_exceeded", "webhooks", 20)
     assert others.status_code == 201
     delete_webhook(acme.caller, webhook=str(made[0].pk))
-    assert admin.post(_address("webhooks"), sent).status_code == 303
+    assert admin.post(page_url("webhooks"), sent).status_code == 303

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.collections import get_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_person
-from collections_app.operations.people import PersonDetails
 from recognition.similarity import Threshold
 from tests.conftest import Customer
 from tests.dialects.clients import FORM, JSON, MULTIPART, AccuAuthClient, add, refused, search

@@ -6,8 +6,8 @@ from collections_app.errors import EnrolmentBarred
 from collections_app.models import BarredReference, Face
 from collections_app.operations import do_not_enrol
 from collections_app.operations.collections import create_collection, delete_collection
+from collections_app.operations.data_subject import PersonDetails, delete_person
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails, delete_person
 from collections_app.tasks import purge_collection
 from tenants.models import AuditEntry
 from tests.conftest import Customer

@@ -27,9 +27,9 @@ from schemathesis.specs.openapi.checks import (
 
 from collections_app.models import Person
 from collections_app.operations.collections import update_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from recognition.similarity import Threshold

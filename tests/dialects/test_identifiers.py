@@ -16,9 +16,9 @@ from collections_app.dialects.native import urls
 from collections_app.errors import CollectionExists, InvalidRequest
 from collections_app.identifiers import PATH_WORDS, exact_key, problem
 from collections_app.models import Collection, Person
-from collections_app.operations import people
+from collections_app.operations import data_subject
 from collections_app.operations.collections import create_collection, find, update_collection
-from collections_app.operations.people import PersonDetails, find_person, save_person
+from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from tests.conftest import Customer
 from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, details
 
@@ -160,4 +160,4 @@ def test_an_old_collision_is_keyed_found_listed_and_never_merged(acme: Customer)
     first.refresh_from_db()
     assert first.reference_key == NFC
     assert find_person(acme.people, NFC) == first
-    assert people.known_person(acme.people, f"{NFC} ") == first
+    assert data_subject.known_person(acme.people, f"{NFC} ") == first

@@ -23,7 +23,7 @@ from collections_app import erasure  # noqa: E402
 from collections_app.errors import CollectionDeleted, CollectionNotFound  # noqa: E402
 from collections_app.models import Collection  # noqa: E402
 from collections_app.operations.collections import create_collection, delete_collection, find  # noqa: E402
-from collections_app.operations.people import delete_person  # noqa: E402
+from collections_app.operations.data_subject import delete_person  # noqa: E402
 from recognition import tasks  # noqa: E402
 from recognition.evaluation.index_benchmark import anonymous_bytes  # noqa: E402
 from recognition.index import compaction, face_index, files, segments, selftest  # noqa: E402

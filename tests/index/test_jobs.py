@@ -9,12 +9,12 @@ from django.utils import timezone
 from collections_app.errors import JobNotFound
 from collections_app.models import HealthReport, Receipt
 from collections_app.operations.collections import create_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.index import rebuild
 from collections_app.operations.jobs import Job, get_job, list_jobs
-from collections_app.operations.people import PersonDetails
 from collections_app.tasks import finish_erasure
 from recognition import tasks
 from recognition.index.lease import Lease

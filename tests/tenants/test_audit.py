@@ -12,9 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 
 from collections_app.operations.compare import verify
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.search import search_by_image
 from tenants import audit, tasks
 from tenants.models import AuditEntry, AuditHead, Tenant

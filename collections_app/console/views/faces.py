@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import FaceFilter
 from collections_app.console.forms import ChosenFacesForm
-from collections_app.operations import browse, erase, pictures, regroup
+from collections_app.operations import browse, data_subject, erase, merge_split, pictures
 from collections_app.operations.collections import Node, get_collection
 from collections_app.operations.faces import get_face
 from collections_app.paging import page_by_number
@@ -27,7 +27,7 @@ class FacesView(ConsoleView):
         """Filter and show."""
         home = get_collection(self.caller, name=Node(node))
         faces = browse.browse_faces(self.caller, collection=home.name)
-        chosen = FaceFilter(request.GET, faces, people=browse.browse_people(self.caller, collection=home.name))
+        chosen = FaceFilter(request.GET, faces, people=data_subject.browse_people(self.caller, collection=home.name))
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
@@ -45,7 +45,7 @@ class FaceView(ConsoleView):
         home = get_collection(self.caller, name=Node(node))
         found = get_face(self.caller, collection=home.name, face=str(face))
         below = "below" in request.GET
-        near = regroup.neighbours(self.caller, collection=home.name, face=found.uuid, below=below)
+        near = merge_split.neighbours(self.caller, collection=home.name, face=found.uuid, below=below)
         history = browse.face_history(self.caller, face=found)
         return self.page(collection=home, face=found, neighbours=near, below=below, history=history, tab="faces")
 

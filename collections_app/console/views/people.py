@@ -10,7 +10,7 @@ from collections_app.console import previews
 from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter
 from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
-from collections_app.operations import browse, people, regroup, subjects
+from collections_app.operations import browse, data_subject, merge_split
 from collections_app.operations.collections import Node, get_collection
 from collections_app.paging import page_by_time
 from tenants.access import Scope
@@ -28,7 +28,7 @@ class PeopleView(ConsoleView):
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Filter and show."""
         home = get_collection(self.caller, name=Node(node))
-        everybody = browse.browse_people(self.caller, collection=home.name).only("collection", "created_at")
+        everybody = data_subject.browse_people(self.caller, collection=home.name).only("collection", "created_at")
         chosen = PersonFilter(request.GET, everybody)
         oldest = request.GET.get("order") == "oldest"
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE, oldest=oldest)
@@ -45,7 +45,7 @@ class NamedView(ConsoleView):
 
     def get(self, request: HttpRequest, node: str) -> HttpResponse:
         """Show a few, the newest first."""
-        everybody = browse.browse_people(self.caller, collection=Node(node))
+        everybody = data_subject.browse_people(self.caller, collection=Node(node))
         typed = next(iter(request.GET.values()), "")
         chosen = PersonFilter({"person": typed}, everybody)
         return self.page(found=page_by_time(chosen.qs, "", field="created_at", size=_OFFERED))
@@ -61,20 +61,20 @@ class PersonView(FormView):
 
     def blank(self, **where: Any) -> Form:
         """Show what they are called."""
-        person = subjects.get_person(self.caller, collection=Node(where["node"]), person=where["person"])
+        person = data_subject.get_person(self.caller, collection=Node(where["node"]), person=where["person"])
         return PersonForm(initial={"name": person.name, "note": person.note})
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Rename them."""
-        details, whom = people.PersonDetails(**form.cleaned_data), where["person"]
-        subjects.update_person(self.caller, collection=Node(where["node"]), person=whom, details=details)
+        details, whom = data_subject.PersonDetails(**form.cleaned_data), where["person"]
+        data_subject.update_person(self.caller, collection=Node(where["node"]), person=whom, details=details)
         return self.done(_("Saved."), "person", **where)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show their faces."""
         home = get_collection(self.caller, name=Node(where["node"]))
         below = "below" in self.request.GET
-        found = regroup.portrait(self.caller, collection=home.name, person=where["person"], below=below)
+        found = merge_split.portrait(self.caller, collection=home.name, person=where["person"], below=below)
         return self.page(status, collection=home, form=form, portrait=found, tab="people")
 
 
@@ -96,17 +96,17 @@ class EraseView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Erase them and show the receipt."""
         home, reason = Node(where["node"]), form.cleaned_data["reason"]
-        receipt = people.delete_person(self.caller, collection=home, person=where["person"], reason=reason)
+        receipt = data_subject.delete_person(self.caller, collection=home, person=where["person"], reason=reason)
         return self.done(_("The person is erased. This is the receipt."), "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
         home = get_collection(self.caller, name=Node(where["node"]))
-        found = regroup.portrait(self.caller, collection=home.name, person=where["person"])
+        found = merge_split.portrait(self.caller, collection=home.name, person=where["person"])
         return self.page(status, form=form, collection=home, portrait=found)
 
     def _person(self, node: str, person: int) -> Any:
-        return subjects.get_person(self.caller, collection=Node(node), person=person)
+        return data_subject.get_person(self.caller, collection=Node(node), person=person)
 
 
 class ExportView(ConsoleView):
@@ -116,7 +116,7 @@ class ExportView(ConsoleView):
 
     def get(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
         """Gather and send it."""
-        record = subjects.export_person(self.caller, collection=Node(node), person=person)
+        record = data_subject.export_person(self.caller, collection=Node(node), person=person)
         return download(previews.subject(record), f"person-{person}.json")
 
 
@@ -129,7 +129,7 @@ class MergeView(ConsoleView):
         """Merge the other one into this one."""
         home = get_collection(self.caller, name=Node(node))
         said = self.said(MergeForm(request.POST))
-        kept = regroup.merge_people(self.caller, collection=home.name, person=person, **said)
+        kept = merge_split.merge_people(self.caller, collection=home.name, person=person, **said)
         return self.done(_("The two are one person now."), "person", node=home.node, person=kept.pk)
 
 
@@ -141,5 +141,5 @@ class MoveFacesView(ConsoleView):
     def post(self, request: HttpRequest, node: str) -> HttpResponse:
         """Move them: to a person of the collection, or to a new one."""
         home = get_collection(self.caller, name=Node(node))
-        target = regroup.move_faces(self.caller, collection=home.name, **self.said(MoveFacesForm(request.POST)))
+        target = merge_split.move_faces(self.caller, collection=home.name, **self.said(MoveFacesForm(request.POST)))
         return self.done(_("The faces are moved."), "person", node=home.node, person=target.pk)

@@ -11,8 +11,8 @@ from collections_app.console.errors import explain
 from collections_app.console.playground_forms import CompareForm, DetectForm, EnrolForm, SearchForm, VerdictForm
 from collections_app.operations import compare
 from collections_app.operations.collections import get_collection, list_collections
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
 from collections_app.operations.pictures import picture_at
 from collections_app.operations.search import search_by_image
 from collections_app.operations.thresholds import explain_threshold

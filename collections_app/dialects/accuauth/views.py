@@ -14,7 +14,7 @@ from collections_app.dialects.accuauth.dialect import DIALECT
 from collections_app.dialects.base import Answer, DialectView, Form, Json
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, search
-from collections_app.operations.people import PersonDetails
+from collections_app.operations.data_subject import PersonDetails
 from recognition.pipeline.decode import ImageLimits
 from tenants.errors import MissingKey
 

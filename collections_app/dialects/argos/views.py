@@ -11,7 +11,7 @@ from collections_app.dialects.argos import errors, wire
 from collections_app.dialects.argos.dialect import DIALECT
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.openapi import described, possible
-from collections_app.operations import enrol, erase, faces, people, search
+from collections_app.operations import data_subject, enrol, erase, faces, search
 from tenants import keys
 from tenants.errors import MissingKey
 
@@ -65,7 +65,7 @@ class FacesView(ArgosView):
             self.caller,
             collection=given["collectionId"],
             image=given["faceImage"],
-            person=people.PersonDetails(name=given["userName"]),
+            person=data_subject.PersonDetails(name=given["userName"]),
         )
         return Response(wire.AddedFace(done).data)
 

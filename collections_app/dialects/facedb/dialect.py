@@ -6,9 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 from collections_app.dialects.descriptor import FACE, Credentials, Dialect, Exchange, Profiles, Setting
 from collections_app.dialects.facedb import wire
+from collections_app.operations.data_subject import PersonRecord
 from collections_app.operations.enrol import Enrolment
-from collections_app.operations.people import PersonMatch, PersonRecord
-from collections_app.operations.search import SearchResult
+from collections_app.operations.search import PersonMatch, SearchResult
 
 _LEFT_OUT = "…"  # the kept images of whoever matched, which the contract sends along
 

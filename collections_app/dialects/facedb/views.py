@@ -14,7 +14,7 @@ from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.facedb import errors, wire
 from collections_app.dialects.facedb.dialect import DIALECT
 from collections_app.dialects.openapi import described, possible
-from collections_app.operations import collections, enrol, people
+from collections_app.operations import collections, data_subject, enrol, search
 from collections_app.operations.collections import Node
 from recognition.pipeline.decode import ImageLimits
 from tenants import keys
@@ -88,7 +88,7 @@ class ListView(FacedbView):
     def post(self, request: Request) -> StreamingHttpResponse:
         """List a node's people with their images."""
         given = self.parse(wire.List)
-        everybody = people.list_people(self.caller, collection=Node(given["nodeId"]))
+        everybody = data_subject.list_people(self.caller, collection=Node(given["nodeId"]))
         return StreamingHttpResponse(wire.listed(everybody), content_type="application/json")
 
 
@@ -99,7 +99,7 @@ class RemoveView(FacedbView):
     def post(self, request: Request) -> Response:
         """Erase a person."""
         given = self.parse(wire.Remove)
-        people.delete_person(self.caller, collection=Node(given["nodeId"]), person=given["uuId"])
+        data_subject.delete_person(self.caller, collection=Node(given["nodeId"]), person=given["uuId"])
         return Response(wire.Outcome({}).data)
 
 
@@ -111,7 +111,7 @@ class MatchView(FacedbView):
         """Tell whose face it is."""
         given = self.parse(wire.Match)
         node = Node(given["nodeId"])
-        found = people.match_person(self.caller, collection=node, images=given["faceImages"], limits=_LIMITS)
+        found = search.match_person(self.caller, collection=node, images=given["faceImages"], limits=_LIMITS)
         return Response(wire.Matched(found or {}).data)
 
 

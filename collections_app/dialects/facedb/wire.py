@@ -11,7 +11,8 @@ from rest_framework.renderers import JSONRenderer
 
 from collections_app.dialects.openapi import Always, Base64Image, Identifier, Text, example
 from collections_app.models import Collection
-from collections_app.operations.people import PersonDetails, PersonMatch, PersonRecord
+from collections_app.operations.data_subject import PersonDetails, PersonRecord
+from collections_app.operations.search import PersonMatch
 
 _LONGEST = 255
 _LONGEST_NOTE = 10_000

@@ -17,8 +17,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from collections_app.operations.collections import create_collection
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.people import PersonDetails
 from tenants import keys
 from tenants.access import USUAL_SCOPES, system
 from tenants.lifecycle import create_tenant

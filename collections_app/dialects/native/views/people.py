@@ -9,7 +9,7 @@ from collections_app.dialects.native.wire import people as wire
 from collections_app.dialects.native.wire.base import Page, cursor, from_cursor
 from collections_app.dialects.native.wire.receipts import Receipt
 from collections_app.errors import FaceNotFound
-from collections_app.operations import people, regroup, subjects
+from collections_app.operations import data_subject, merge_split
 
 
 class PeopleView(NativeView):
@@ -20,7 +20,7 @@ class PeopleView(NativeView):
         """List people."""
         given = self.parse(Page)
         after = from_cursor(given["cursor"], int) or 0
-        page = subjects.page_people(self.caller, collection=collection, limit=given["limit"], after=after)
+        page = data_subject.page_people(self.caller, collection=collection, limit=given["limit"], after=after)
         following = cursor(page.people[-1].pk) if page.more else None
         return Response(wire.People({"people": page.people, "next_cursor": following}).data)
 
@@ -28,7 +28,9 @@ class PeopleView(NativeView):
     def post(self, request: Request, collection: str) -> Response:
         """Make a new person of faces that belong to others; whoever has no face left goes."""
         given = self.parse(wire.Split)
-        return Response(wire.Person(regroup.move_faces(self.caller, collection=collection, **given)).data, status=201)
+        return Response(
+            wire.Person(merge_split.move_faces(self.caller, collection=collection, **given)).data, status=201
+        )
 
 
 class PersonFacesView(NativeView):
@@ -39,7 +41,7 @@ class PersonFacesView(NativeView):
         """List a person's faces, newest first."""
         given = self.parse(Page)
         before = from_cursor(given["cursor"], int)
-        page = subjects.list_faces_of(
+        page = data_subject.list_faces_of(
             self.caller, collection=collection, person=person, limit=given["limit"], before=before
         )
         return Response(wire_faces.Faces(wire_faces.listed(page)).data)
@@ -48,7 +50,7 @@ class PersonFacesView(NativeView):
     def post(self, request: Request, collection: str, person: str) -> Response:
         """Give faces to the person; whoever has no face left goes."""
         given = self.parse(wire.MovedFaces)
-        target = regroup.move_faces(self.caller, collection=collection, person=person, **given)
+        target = merge_split.move_faces(self.caller, collection=collection, person=person, **given)
         return Response(wire.Person(target).data)
 
 
@@ -58,19 +60,19 @@ class PersonView(NativeView):
     @described("getPerson", "collection person", answer=wire.Person)
     def get(self, request: Request, collection: str, person: str) -> Response:
         """Return a person."""
-        return Response(wire.Person(subjects.get_person(self.caller, collection=collection, person=person)).data)
+        return Response(wire.Person(data_subject.get_person(self.caller, collection=collection, person=person)).data)
 
     @described("changePerson", "collection person", body=wire.ChangedPerson, answer=wire.Person)
     def patch(self, request: Request, collection: str, person: str) -> Response:
         """Change what is said of them."""
         details = self.parse(wire.ChangedPerson)["details"]
-        changed = subjects.update_person(self.caller, collection=collection, person=person, details=details)
+        changed = data_subject.update_person(self.caller, collection=collection, person=person, details=details)
         return Response(wire.Person(changed).data)
 
     @described("deletePerson", "collection person", status=202, answer=Receipt)
     def delete(self, request: Request, collection: str, person: str) -> Response:
         """Erase them."""
-        receipt = people.delete_person(self.caller, collection=collection, person=person)
+        receipt = data_subject.delete_person(self.caller, collection=collection, person=person)
         return accepted(Receipt(receipt).data, f"receipts/{receipt.uuid}")
 
 
@@ -80,5 +82,5 @@ class PersonMergeView(NativeView):
     @described("mergePeople", "collection person", body=wire.Merge, answer=wire.Person)
     def post(self, request: Request, collection: str, person: str) -> Response:
         """Give somebody else's faces to the person; the other goes."""
-        merged = regroup.merge_people(self.caller, collection=collection, person=person, **self.parse(wire.Merge))
+        merged = merge_split.merge_people(self.caller, collection=collection, person=person, **self.parse(wire.Merge))
         return Response(wire.Person(merged).data)

@@ -11,7 +11,7 @@ from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
 from collections_app.dialects.native.wire.base import WithImage, bar, either_form
 from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound, ProbingRefused
-from collections_app.operations import compare, search, subjects
+from collections_app.operations import compare, search
 
 
 class ImageView(NativeView):
@@ -68,7 +68,7 @@ class VerifyView(ImageView):
         given = self.parse(wire.Verify)
         asked = {"collection": collection, "image": given["image"], "threshold": bar(given)}
         if "person" in given:
-            verified: Any = subjects.verify_person(self.caller, person=given["person"], **asked)
+            verified: Any = compare.verify_person(self.caller, person=given["person"], **asked)
         else:
             verified = compare.verify(self.caller, face=given["face"], **asked)
         return Response(wire.Verified(verified).data)

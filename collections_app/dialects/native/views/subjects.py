@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import subjects as wire
 from collections_app.dialects.native.wire.base import BelowFloor
-from collections_app.operations import subjects
+from collections_app.operations import data_subject
 
 
 class PersonExportView(NativeView):
@@ -16,5 +16,5 @@ class PersonExportView(NativeView):
     def get(self, request: Request, collection: str, person: str) -> Response:
         """Return everything about them."""
         below = self.parse(BelowFloor)["below_floor"]
-        record = subjects.export_person(self.caller, collection=collection, person=person, below=below)
+        record = data_subject.export_person(self.caller, collection=collection, person=person, below=below)
         return Response(wire.Subject(record).data)

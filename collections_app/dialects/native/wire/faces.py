@@ -12,8 +12,8 @@ from collections_app.dialects.base import read_json
 from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor, refuse_unknown
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.faces import FacePage
-from collections_app.operations.people import PersonDetails
 from recognition.results import QualityReason
 
 

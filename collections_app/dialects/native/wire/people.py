@@ -8,7 +8,7 @@ from rest_framework import serializers
 from collections_app import models
 from collections_app.dialects.native.wire.base import LONGEST, Listing
 from collections_app.dialects.openapi import Identifier, Text, example
-from collections_app.operations.people import PersonDetails
+from collections_app.operations.data_subject import PersonDetails
 
 
 class Named(serializers.ChoiceField):

@@ -18,9 +18,8 @@ from collections_app.dialects.native.wire.base import (
 )
 from collections_app.dialects.native.wire.faces import Face, SeenFace
 from collections_app.dialects.openapi import example
-from collections_app.operations.compare import Comparison, Verification
+from collections_app.operations.compare import Comparison, PersonVerification, Verification
 from collections_app.operations.search import SearchResult
-from collections_app.operations.subjects import PersonVerification
 
 MOST_MATCHES = 100
 _FACE = "87db50d4-f2c6-48ea-85ed-9f201309fd92"

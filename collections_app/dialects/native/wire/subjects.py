@@ -9,7 +9,7 @@ from collections_app.dialects.native.wire.base import Likeness, likeness
 from collections_app.dialects.native.wire.faces import Face
 from collections_app.dialects.native.wire.people import Person
 from collections_app.dialects.openapi import Always, Base64Image
-from collections_app.operations.subjects import Nearness, SubjectRecord
+from collections_app.operations.data_subject import Nearness, SubjectRecord
 
 
 class KeptImage(Base64Image):

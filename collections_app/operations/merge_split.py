@@ -14,9 +14,9 @@ from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import PART, refuse_probing, tell, tell_pairs
 from collections_app.operations.collections import find, lock
+from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
-from collections_app.operations.people import PersonDetails, find_person, save_person
 from recognition.index import face_index, store
 from tenants import audit
 from tenants.access import Caller, Scope
