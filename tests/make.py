@@ -2,17 +2,16 @@
 
 import base64
 import io
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-IMAGES = Path(__file__).parent / "images"
+from collections_app.samples import SAMPLES
 
 
 def portrait(name: str) -> bytes:
-    """Return a portrait of tests/images by its name without ending."""
-    return (IMAGES / f"{name}.jpg").read_bytes()
+    """Return a portrait of collections_app/samples by its name without ending."""
+    return (SAMPLES / f"{name}.jpg").read_bytes()
 
 
 def blank(width: int = 320, height: int = 240, kind: str = "JPEG") -> bytes:

@@ -93,8 +93,8 @@ def test_every_decision_that_is_cited_can_be_looked_up() -> None:
     """Code and tests name decisions and sections of the contracts; recorded cases do so in what they are about."""
     tests = ROOT / "tests"
     texts = [file.read_text() for file in [*OURS, *tests.rglob("*.py")]]
-    texts += [json.loads(file.read_text()).get("about", "") for file in tests.glob("dialects/*/*.json")]
-    known = (tests / "dialects" / "DECISIONS.md").read_text()
+    texts += [json.loads(file.read_text()).get("about", "") for dialect in DIALECTS for file in dialect.cases.iterdir()]
+    known = (ROOT / "collections_app" / "dialects" / "DECISIONS.md").read_text()
     cited = {name for text in texts for name in re.findall(r"\b[AHFNR]\d{1,2}\b", text)}
     sections = {number for text in texts for number in re.findall(r"\bcontract (\d\.\d)", text)}
     assert cited

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from collections_app.operations.erase import delete_face
+from collections_app.samples import SAMPLES
 from tests.conftest import Customer
-from tests.make import IMAGES
 
 DOCUMENTS = [settings.BASE_DIR / "README.md", *sorted((settings.BASE_DIR / "docs").rglob("*.md"))]
 _INLINE = re.compile(r"`manage\.py ([^`]+)`")
@@ -63,18 +63,18 @@ def stand_ins(acme: Customer, tmp_path: Path) -> dict[str, Path]:
     """Return the files that commands ask for: a few pictures, a labelled folder, a receipt."""
     few, labelled = tmp_path / "few", tmp_path / "labelled"
     few.mkdir()
-    shutil.copy(IMAGES / "obama.jpg", few)
+    shutil.copy(SAMPLES / "obama.jpg", few)
     people = {"Emmanuel": ("macron_2014", "macron_2025"), "Jacinda": ("ardern_2018", "ardern_2022")}
     for name, pictures in people.items():
         (labelled / "images" / name).mkdir(parents=True)
         for number, picture in enumerate(pictures, start=1):
-            shutil.copy(IMAGES / f"{picture}.jpg", labelled / "images" / name / f"{name}_{number:04}.jpg")
+            shutil.copy(SAMPLES / f"{picture}.jpg", labelled / "images" / name / f"{name}_{number:04}.jpg")
     pairs = ["2\t1", *(f"{name}\t1\t2\n{name}\t{n}\tJacinda\t{n}" for n, name in ((1, "Emmanuel"), (2, "Emmanuel")))]
     (labelled / "pairs.txt").write_text("\n".join(pairs))
     for kind in ("real", "spoof/print"):
         (labelled / kind).mkdir(parents=True)
-        shutil.copy(IMAGES / "sunak.jpg", labelled / kind)
-    shutil.copy(IMAGES / "two_people.jpg", labelled)
+        shutil.copy(SAMPLES / "sunak.jpg", labelled / kind)
+    shutil.copy(SAMPLES / "two_people.jpg", labelled)
     (labelled / "annotations.json").write_text(json.dumps({"noses_xy": {"two_people.jpg": [[200, 200]]}}))
     return {"FEW": few, "LABELLED": labelled, "RECEIPT": _receipt(acme, tmp_path / "receipt.json")}
 

@@ -16,12 +16,13 @@ from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.search import search_by_image
 from collections_app.operations.webhooks import create_webhook
+from collections_app.samples import SAMPLES
 from collections_app.tasks import examine_collection, finish_erasure
 from tenants import signing
 from tests.collections_app.test_fetch import content, served
 from tests.conftest import ArgosClient, Customer
 from tests.console.conftest import PASSWORD, member, violations
-from tests.make import IMAGES, base64_of, portrait
+from tests.make import base64_of, portrait
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -42,7 +43,7 @@ def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> No
     expect(page.get_by_role("heading", name="Front door")).to_be_visible()
 
     page.get_by_role("link", name="Enrol", exact=True).click()
-    page.set_input_files("#id_image", IMAGES / "macron_2025.jpg")
+    page.set_input_files("#id_image", SAMPLES / "macron_2025.jpg")
     page.get_by_label("Name of the person").fill("Emmanuel Macron")
     page.get_by_role("button", name="Enrol").click()
     expect(page.get_by_role("heading", name="Emmanuel Macron is enrolled")).to_be_visible()
@@ -51,7 +52,7 @@ def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> No
 
     page.get_by_role("navigation", name="What to try").get_by_role("link", name="Search").click()
     page.get_by_label("Collection").select_option("Front door")
-    page.set_input_files("#id_image", IMAGES / "macron_2014.jpg")
+    page.set_input_files("#id_image", SAMPLES / "macron_2014.jpg")
     page.get_by_role("button", name="Who is it?").click()
     expect(page.get_by_role("heading", name="Emmanuel Macron")).to_be_visible()
     box = page.locator("#overlay svg rect").last.bounding_box()
@@ -82,7 +83,7 @@ def _move_the_threshold(page: Page) -> None:
     page.get_by_role("button", name="Save the policy").click()
     expect(page.get_by_role("status")).to_contain_text("The policy is saved")
     page.get_by_role("link", name="Search", exact=True).click()
-    page.set_input_files("#id_image", IMAGES / "macron_2014.jpg")
+    page.set_input_files("#id_image", SAMPLES / "macron_2014.jpg")
     page.get_by_role("button", name="Who is it?").click()
     expect(page.get_by_role("heading", name="Nobody known")).to_be_visible()
     page.get_by_role("link", name="Why?").click()
@@ -204,8 +205,8 @@ def test_the_language_is_chosen_and_kept(acme: Customer, visit: Visit) -> None:
 
 def test_comparing_two_photos_and_moving_the_threshold(acme: Customer, visit: Visit) -> None:
     page = visit(member(acme, "operator"), "/console/acme/playground/?action=compare")
-    page.set_input_files("#id_image", IMAGES / "macron_2014.jpg")
-    page.set_input_files("#id_second", IMAGES / "macron_2025.jpg")
+    page.set_input_files("#id_image", SAMPLES / "macron_2014.jpg")
+    page.set_input_files("#id_second", SAMPLES / "macron_2025.jpg")
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_role("heading", name="The same person")).to_be_visible()
     expect(page.locator("#overlay-second svg rect")).to_have_count(2)

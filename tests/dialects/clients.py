@@ -45,7 +45,7 @@ def upload(image: bytes) -> SimpleUploadedFile:
 
 
 def add(accuauth: AccuAuthClient, image: str | bytes = "macron_2025", **more: object) -> Any:
-    """Add a portrait of tests/images, or an image, to the set "people"."""
+    """Add a sample portrait, or an image, to the set "people"."""
     content = portrait(image) if isinstance(image, str) else image
     return accuauth("add_face", {"name": "people", "file": upload(content), **more})
 
@@ -126,7 +126,7 @@ class NativeClient:
         return self._held("POST", self._http.post(f"/api/v1{path}", body, headers=self._headers | headers))
 
     def enrol(self, image: str = "macron_2025", collection: str = "people", **more: object) -> Any:
-        """Enrol a portrait of tests/images."""
+        """Enrol a sample portrait."""
         body = {"image": base64_of(portrait(image)), **more}
         return self("POST", f"/collections/{collection}/faces", body)
 

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,15 +12,16 @@ from django.conf import settings
 from django.core.management import call_command
 
 from collections_app import conformance
+from collections_app.dialects import DIALECTS
 from collections_app.dialects.native import errors
 from collections_app.management.commands.conformance import endpoints
+from collections_app.samples import SAMPLES
 from tests.dialects.documents import document
-from tests.make import IMAGES
 from tests.processes import environment, manage, web_server
 
-CONTRACTS = Path(__file__).parent
-DIALECTS = sorted(folder.parent.name for folder in CONTRACTS.glob("*/contract.json"))
-CASES = [(dialect, case) for dialect in DIALECTS for case in conformance.load(CONTRACTS / dialect).cases]
+CONTRACTS = {dialect.name: conformance.load(dialect.cases) for dialect in DIALECTS}
+CASES = [(dialect, case) for dialect, contract in CONTRACTS.items() for case in contract.cases]
+TABLE = settings.BASE_DIR / "collections_app" / "dialects" / "README.md"
 
 
 class Server(NamedTuple):
@@ -82,7 +82,7 @@ class _Portraits(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def image_urls() -> Iterator[dict[str, str]]:
     """Serve the portraits, and take connections that are never answered, at ports that NHN's contract allows."""
-    handler = partial(_Portraits, directory=str(IMAGES))
+    handler = partial(_Portraits, directory=str(SAMPLES))
     with _listener(handler) as portraits, _listener(handler) as silent:
         threading.Thread(target=portraits.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield {
@@ -112,7 +112,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, image_urls: dict[str, str])
 
 @pytest.mark.parametrize(("dialect", "case"), CASES, ids=[f"{dialect}-{case.name}" for dialect, case in CASES])
 def test_our_server_keeps_the_contract(server: Server, dialect: str, case: conformance.Case) -> None:
-    run = conformance.Run(conformance.load(CONTRACTS / dialect), server.url, server.credentials, IMAGES)
+    run = conformance.Run(CONTRACTS[dialect], server.url, server.credentials, SAMPLES)
     assert case.needs <= server.credentials.keys()
     assert run.differences(case) == []
 
@@ -135,7 +135,7 @@ NOT_PROVOKED = {
 
 
 def test_every_operation_and_every_code_of_our_own_api_is_recorded() -> None:
-    cases = conformance.load(CONTRACTS / "native").cases
+    cases = CONTRACTS["native"].cases
     sent = {endpoint.replace("/api/v1", "", 1) for case in cases for endpoint in endpoints(case)}
     documented = {
         f"{method.upper()} {path}" for path, methods in document("native")["paths"].items() for method in methods
@@ -148,8 +148,8 @@ def test_every_operation_and_every_code_of_our_own_api_is_recorded() -> None:
 
 def test_the_table_has_every_case_and_the_docs_their_number(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("conformance", "--table")
-    assert capsys.readouterr().out == (CONTRACTS / "README.md").read_text(), "manage.py conformance --table prints it"
-    counts = [f"{dialect} {sum(case[0] == dialect for case in CASES)}" for dialect in DIALECTS]
+    assert capsys.readouterr().out == TABLE.read_text(), "manage.py conformance --table prints it"
+    counts = [f"{dialect} {sum(case[0] == dialect for case in CASES)}" for dialect in sorted(CONTRACTS)]
     assert f"{len(CASES)} recorded cases ({', '.join(counts)})" in (settings.BASE_DIR / "docs/integrate.md").read_text()
 
 
@@ -186,10 +186,10 @@ def test_a_planted_deviation_is_caught(answer: object, where: str) -> None:
     handler = type("Handler", (_Deviant,), {"answer": answer})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as deviant:
         threading.Thread(target=deviant.serve_forever, daemon=True).start()
-        contract = conformance.load(CONTRACTS / "argos")
+        contract = CONTRACTS["argos"]
         case = next(case for case in contract.cases if case.name == "6010-add-without-collectionId")
         url = f"http://127.0.0.1:{deviant.server_port}"
-        found = conformance.Run(contract, url, {"key": "x", "collection": "x", "deleted": "x"}, IMAGES).differences(
+        found = conformance.Run(contract, url, {"key": "x", "collection": "x", "deleted": "x"}, SAMPLES).differences(
             case
         )
         deviant.shutdown()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-PORTRAITS = Path(__file__).parent.parent / "images"
+from collections_app.samples import SAMPLES
 
 Encode = Callable[..., bytes]
 
@@ -16,13 +16,13 @@ Encode = Callable[..., bytes]
 @pytest.fixture
 def portrait() -> Callable[[str], bytes]:
     """Read a test photograph by its name."""
-    return lambda name: (PORTRAITS / f"{name}.jpg").read_bytes()
+    return lambda name: (SAMPLES / f"{name}.jpg").read_bytes()
 
 
 @pytest.fixture
 def picture() -> Image.Image:
     """A small photograph with one face, (204, 244), red-green-blue."""
-    return Image.open(PORTRAITS / "macron_2014.jpg").convert("RGB")
+    return Image.open(SAMPLES / "macron_2014.jpg").convert("RGB")
 
 
 @pytest.fixture

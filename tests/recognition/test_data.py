@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from collections_app.samples import SAMPLES
 from recognition.errors import RecognitionError
 from recognition.evaluation import detection, liveness
 from recognition.evaluation.metrics import equal_error_rate
@@ -21,7 +22,7 @@ def resident() -> int:
 
 
 def test_hostile_files_cost_bounded_time_and_memory(data: Path) -> None:
-    analyse(next((Path(__file__).parent.parent / "images").glob("*.jpg")).read_bytes(), liveness=True)
+    analyse(next(SAMPLES.glob("*.jpg")).read_bytes(), liveness=True)
     before = resident()
     for file in sorted((data / "robustness").iterdir()):
         started = time.perf_counter()

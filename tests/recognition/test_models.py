@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.errors import ModelUnavailable, UnknownPack
 from recognition.packs import files as model_files
@@ -18,7 +19,6 @@ from recognition.packs import sessions
 from recognition.packs.install import InstallationRefused, Outcome, install
 from recognition.packs.sources import Sources, SourceUnavailable
 from recognition.pipeline import analyse
-from tests.recognition.conftest import PORTRAITS
 
 PYTHON_PACKAGE = ("yunet", "sface")  # what installs without a network
 
@@ -57,7 +57,7 @@ def test_another_model_is_not_loaded_whatever_lies_beside_it(home: Path) -> None
 
 def test_a_missing_liveness_model_breaks_liveness_only(home: Path) -> None:
     (home / "fr_liveness.onnx").unlink()
-    photograph = (PORTRAITS / "obama.jpg").read_bytes()
+    photograph = (SAMPLES / "obama.jpg").read_bytes()
     sessions.preload("light")
     assert sessions.missing("light") == ["liveness"]
     assert analyse(photograph).faces[0].embedding is not None
@@ -67,7 +67,7 @@ def test_a_missing_liveness_model_breaks_liveness_only(home: Path) -> None:
 
 def test_a_missing_second_embedder_breaks_its_pack_only(home: Path) -> None:
     (home / "fr_feature.onnx").unlink()
-    photograph = (PORTRAITS / "obama.jpg").read_bytes()
+    photograph = (SAMPLES / "obama.jpg").read_bytes()
     assert sessions.missing("light") == []
     assert sessions.missing("accurate") == ["embedder"]
     assert analyse(photograph, pack="light").faces[0].embedding is not None
@@ -149,7 +149,7 @@ def _child(photograph: bytes, answer: "multiprocessing.Queue[list[float]]") -> N
 
 
 def test_a_forked_child_loads_its_own_sessions() -> None:
-    photograph = (PORTRAITS / "obama.jpg").read_bytes()
+    photograph = (SAMPLES / "obama.jpg").read_bytes()
     here = analyse(photograph).faces[0].embedding
     fork = multiprocessing.get_context("fork")
     answer: multiprocessing.Queue[list[float]] = fork.Queue()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
+from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.errors import UndecodableImage, UnknownPack
 from recognition.pipeline import analyse
@@ -15,7 +16,7 @@ from recognition.pipeline.decode import ImageLimits, decode
 from recognition.pipeline.embed import embed
 from recognition.results import Box, DetectedFace, QualityReason
 from recognition.similarity import DEFAULT
-from tests.recognition.conftest import PORTRAITS, Encode
+from tests.recognition.conftest import Encode
 
 Portrait = Callable[[str], bytes]
 PEOPLE = ("ardern_2018", "ardern_2022", "macron_2014", "macron_2025", "obama", "sunak")
@@ -43,7 +44,7 @@ def overlap(one: Box, other: Box) -> float:
 
 def beside(*names: str) -> Image.Image:
     """Portraits side by side, each 320 pixels high."""
-    pictures = [ImageOps.contain(Image.open(PORTRAITS / f"{name}.jpg"), (9999, 320)) for name in names]
+    pictures = [ImageOps.contain(Image.open(SAMPLES / f"{name}.jpg"), (9999, 320)) for name in names]
     row = Image.new("RGB", (sum(picture.width for picture in pictures), 320))
     for place, picture in enumerate(pictures):
         row.paste(picture, (sum(before.width for before in pictures[:place]), 0))
@@ -94,7 +95,7 @@ def test_threads_share_the_models(portrait: Portrait) -> None:
 
 @pytest.mark.parametrize("pack", packs.names())
 def test_a_batch_embeds_like_its_faces_one_by_one(pack: str) -> None:
-    aligned = [np.asarray(Image.open(PORTRAITS / f"{name}.jpg").resize((112, 112))) for name in PEOPLE] * 3
+    aligned = [np.asarray(Image.open(SAMPLES / f"{name}.jpg").resize((112, 112))) for name in PEOPLE] * 3
     one_by_one = np.concatenate([embed({112: [face]}, packs.get(pack)) for face in aligned])
     assert np.allclose(embed({112: aligned}, packs.get(pack)), one_by_one, atol=1e-5)
 
@@ -117,8 +118,8 @@ def test_faces_come_largest_first_and_as_many_as_asked_for_are_embedded(encoded:
 
 def test_a_small_face_beside_a_large_one_is_found_once(portrait: Portrait, encoded: Encode) -> None:
     scene = Image.new("RGB", (1600, 1000), "gray")
-    scene.paste(ImageOps.contain(Image.open(PORTRAITS / "sunak.jpg"), (900, 900)), (0, 50))
-    scene.paste(ImageOps.contain(Image.open(PORTRAITS / "obama.jpg"), (9999, 170)), (1300, 400))
+    scene.paste(ImageOps.contain(Image.open(SAMPLES / "sunak.jpg"), (900, 900)), (0, 50))
+    scene.paste(ImageOps.contain(Image.open(SAMPLES / "obama.jpg"), (9999, 170)), (1300, 400))
     faces = analyse(encoded(scene), embed=None).faces
     assert len(faces) == 2
     assert float(faces[1].embedding @ template(portrait("obama"))) > 0.5
@@ -159,7 +160,7 @@ def test_a_shrunk_image_is_measured_in_its_own_pixels(portrait: Portrait) -> Non
 def test_a_tight_crop_of_a_face_is_still_a_face(portrait: Portrait, encoded: Encode) -> None:
     seen = analyse(portrait("obama"), embed=0)
     box = seen.faces[0].box
-    crop = Image.open(PORTRAITS / "obama.jpg").crop(
+    crop = Image.open(SAMPLES / "obama.jpg").crop(
         (int(box.x), int(box.y), int(box.x + box.width), int(box.y + box.height))
     )
     assert float(template(encoded(crop)) @ template(portrait("obama"))) > 0.7
@@ -167,7 +168,7 @@ def test_a_tight_crop_of_a_face_is_still_a_face(portrait: Portrait, encoded: Enc
 
 @pytest.mark.parametrize("name", PEOPLE)
 def test_a_mirror_turns_yaw_and_roll_around_and_keeps_pitch(portrait: Portrait, encoded: Encode, name: str) -> None:
-    mirrored = ImageOps.mirror(Image.open(PORTRAITS / f"{name}.jpg"))
+    mirrored = ImageOps.mirror(Image.open(SAMPLES / f"{name}.jpg"))
     straight, reverse = only(portrait(name), embed=0).pose, only(encoded(mirrored), embed=0).pose
     assert reverse.yaw == pytest.approx(-straight.yaw, abs=6)
     assert reverse.roll == pytest.approx(-straight.roll, abs=6)
@@ -176,7 +177,7 @@ def test_a_mirror_turns_yaw_and_roll_around_and_keeps_pitch(portrait: Portrait, 
 
 @pytest.mark.parametrize("degrees", [-20, 20])
 def test_roll_is_clockwise_in_the_image(portrait: Portrait, encoded: Encode, degrees: int) -> None:
-    turned = Image.open(PORTRAITS / "obama.jpg").rotate(-degrees, expand=True)  # Pillow turns the other way
+    turned = Image.open(SAMPLES / "obama.jpg").rotate(-degrees, expand=True)  # Pillow turns the other way
     straight, rolled = only(portrait("obama"), embed=0).pose, only(encoded(turned), embed=0).pose
     assert rolled.roll - straight.roll == pytest.approx(degrees, abs=6)
     assert rolled.yaw == pytest.approx(straight.yaw, abs=8)
@@ -203,12 +204,12 @@ def test_portraits_pass_the_standard_gate(portrait: Portrait) -> None:
 def test_a_spoiled_portrait_fails_for_its_reason(
     encoded: Encode, spoil: Callable[[Image.Image], Image.Image], reason: QualityReason
 ) -> None:
-    face = only(encoded(spoil(Image.open(PORTRAITS / "sunak.jpg").convert("RGB"))), embed=0)
+    face = only(encoded(spoil(Image.open(SAMPLES / "sunak.jpg").convert("RGB"))), embed=0)
     assert reason in face.quality.strict_reasons
 
 
 def test_the_person_survives_recompression_rotation_and_gray(portrait: Portrait, encoded: Encode) -> None:
-    picture, known = Image.open(PORTRAITS / "ardern_2018.jpg"), template(portrait("ardern_2018"))
+    picture, known = Image.open(SAMPLES / "ardern_2018.jpg"), template(portrait("ardern_2018"))
     for changed in (encoded(picture, "JPEG", quality=30), encoded(picture.rotate(15)), encoded(picture.convert("L"))):
         assert float(template(changed) @ known) > 0.7
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from collections_app import console_benchmark
+from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.evaluation import index_benchmark, pipeline_benchmark
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         """Ask what to measure, and on what."""
         what = parser.add_subparsers(dest="what", required=True)
         pipeline = what.add_parser("pipeline", help="from encoded image to template")
-        pipeline.add_argument("--images", type=Path, default=settings.BASE_DIR / "tests" / "images", help="a folder")
+        pipeline.add_argument("--images", type=Path, default=SAMPLES, help="a folder")
         pipeline.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         pipeline.add_argument("--rounds", type=int, default=5)
         index = what.add_parser("index", help="search among synthetic templates, beside NumPy")

@@ -1,23 +1,22 @@
 """manage.py conformance DIALECT --base-url URL --credentials name=value …: hold a live server against a contract.
 
 manage.py conformance --count: how many cases there are.
-manage.py conformance --table: which of our endpoints they send to, and what each is about: tests/dialects/README.md.
+manage.py conformance --table: which of our endpoints they send to, and what each is about (dialects/README.md).
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import resolve
 
 from collections_app import conformance
+from collections_app.dialects import DIALECTS
+from collections_app.samples import SAMPLES
 
-CONTRACTS: Path = settings.BASE_DIR / "tests" / "dialects"
-IMAGES: Path = settings.BASE_DIR / "tests" / "images"
+CASES = {dialect.name: dialect.cases for dialect in sorted(DIALECTS, key=lambda dialect: dialect.name)}
 _HEAD = """# Recorded cases
 
 A request and the exact answer each; `manage.py conformance` runs them against any server that claims a contract.
@@ -36,8 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Ask which contract, where, and as whom."""
-        known = sorted(folder.parent.name for folder in CONTRACTS.glob("*/contract.json"))
-        parser.add_argument("dialect", choices=known, nargs="?")
+        parser.add_argument("dialect", choices=list(CASES), nargs="?")
         parser.add_argument(
             "--base-url", default="", help="before each path of the contract, as in http://localhost:8000"
         )
@@ -55,13 +53,13 @@ class Command(BaseCommand):
         if not dialect or not base_url:
             message = "Name a dialect and --base-url, or ask for --count."
             raise CommandError(message)
-        contract = conformance.load(CONTRACTS / dialect)
+        contract = conformance.load(CASES[dialect])
         given = dict(pair.partition("=")[::2] for pair in credentials)
         missing = set(contract.credentials) - given.keys()
         if missing:
             message = f"--credentials must name {', '.join(sorted(missing))}."
             raise CommandError(message)
-        run = conformance.Run(contract, base_url.rstrip("/"), given, IMAGES)
+        run = conformance.Run(contract, base_url.rstrip("/"), given, SAMPLES)
         cases = [case for case in contract.cases if case.needs <= given.keys()]
         agreed = sum(self._printed(case, run.differences(case)) for case in cases)
         for case in contract.cases:
@@ -73,20 +71,13 @@ class Command(BaseCommand):
             raise CommandError(message)
 
     def _count(self) -> None:
-        counted = Counter(
-            {
-                folder.parent.name: len(conformance.load(folder.parent).cases)
-                for folder in CONTRACTS.glob("*/contract.json")
-            }
-        )
-        for dialect, cases in sorted(counted.items()):
+        counted = Counter({dialect: len(conformance.load(folder).cases) for dialect, folder in CASES.items()})
+        for dialect, cases in counted.items():
             self.stdout.write(f"{dialect:<10}{cases:>4}")
         self.stdout.write(f"{'together':<10}{counted.total():>4}")
 
     def _table(self) -> None:
-        contracts = {
-            folder.parent.name: conformance.load(folder.parent) for folder in sorted(CONTRACTS.glob("*/contract.json"))
-        }
+        contracts = {dialect: conformance.load(folder) for dialect, folder in CASES.items()}
         self.stdout.write(_HEAD + "| dialect | endpoint | cases that send to it |\n|---|---|---|")
         for dialect, contract in contracts.items():
             sent = Counter(endpoint for case in contract.cases for endpoint in endpoints(case))
@@ -95,7 +86,7 @@ class Command(BaseCommand):
         self.stdout.write("\n## Case by case\n\n| case | about |\n|---|---|")
         for dialect, contract in contracts.items():
             for case in contract.cases:
-                self.stdout.write(f"| [{dialect} {case.name}]({dialect}/{case.name}.json) | {case.about} |")
+                self.stdout.write(f"| [{dialect} {case.name}]({dialect}/cases/{case.name}.json) | {case.about} |")
 
     def _printed(self, case: conformance.Case, differences: list[conformance.Difference]) -> bool:
         self.stdout.write(f"{'differs' if differences else 'agrees':<10}{case.name:<34}{case.about}")

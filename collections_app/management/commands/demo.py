@@ -1,6 +1,6 @@
 """manage.py demo prepare: a tenant with sample people, for `make run`; demo try: a round trip, for `make demo`.
 
-The portraits are those of tests/images, with their credits beside them.
+The portraits are those of collections_app/samples, with their credits beside them.
 """
 
 import base64
@@ -19,13 +19,13 @@ from django.core.management.base import BaseCommand, CommandError
 from collections_app.operations.collections import create_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
+from collections_app.samples import SAMPLES
 from tenants import keys
 from tenants.access import USUAL_SCOPES, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Member, Tenant
 
 SLUG, COLLECTION = "demo", "people"
-IMAGES = settings.BASE_DIR / "tests" / "images"
 PEOPLE = {"Emmanuel Macron": "macron_2025.jpg", "Jacinda Ardern": "ardern_2018.jpg", "Rishi Sunak": "sunak.jpg"}
 WELCOME = """
 Faceplane is at {{url}}
@@ -69,14 +69,14 @@ class Command(BaseCommand):
         caller = system(tenant, "demo")
         create_collection(caller, name=COLLECTION, images="crop")
         for name, file in PEOPLE.items():
-            image = (IMAGES / file).read_bytes()
+            image = (SAMPLES / file).read_bytes()
             enrol_face(caller, collection=COLLECTION, image=image, person=PersonDetails(name=name))
             self.stdout.write(f"Enrolled {name}.")
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser("operator", password=password)
         Member.everywhere.create(tenant=tenant, user=user, role=Member.Role.OWNER)
         key = keys.issue(tenant, name="demo", scopes=USUAL_SCOPES).token
-        probe = (IMAGES / "macron_2014.jpg").relative_to(settings.BASE_DIR)
+        probe = (SAMPLES / "macron_2014.jpg").relative_to(settings.BASE_DIR)
         text = WELCOME.format(user=user, password=password, key=key, collection=COLLECTION, probe=probe)
         _write(settings.DATA_DIR / "demo.json", json.dumps({"key": key}))
         _write(settings.DATA_DIR / "welcome.txt", text)
@@ -141,7 +141,7 @@ class _Client:
 
 
 def _encoded(file: str) -> str:
-    return base64.b64encode((IMAGES / file).read_bytes()).decode()
+    return base64.b64encode((SAMPLES / file).read_bytes()).decode()
 
 
 def _write(file: Path, content: str) -> None:
