@@ -25,6 +25,7 @@ def _malformed(token: str) -> Iterator[bytes]:
     head = b"POST /faces HTTP/1.1\r\nHost: localhost\r\n"
     key = token.encode()
     yield b"GET " + key + b"\r\n\r\n"
+    yield b"GET http://[" + key + b"]/faces HTTP/1.1\r\nHost: localhost\r\n\r\n"
     yield b"GET /faces?key=" + key + b" HTTP/9.9\r\nHost: localhost\r\n\r\n"
     yield head + b"x-api-key " + key + b"\r\n\r\n"
     yield head + b"x-api-key : " + key + b"\r\n\r\n"

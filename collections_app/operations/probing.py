@@ -1,7 +1,8 @@
 """Notices who asks again and again about one face: fifty scores are enough to rebuild a template.
 
 Counts what is recorded anyway, by key and face. No probe is kept: a probe that is changed a little each time still
-meets the same best candidate, and that is what gives its sender away.
+meets the same best match, and that is what gives its sender away. A search that matches nobody tells nothing, and an
+alert that named the nearest face would: such a search counts only for the enrolled face that it was made with.
 """
 
 from datetime import timedelta
@@ -19,7 +20,7 @@ _SPAN = timedelta(minutes=1)
 
 
 def watch_searches(caller: Caller, record: SearchRecord) -> None:
-    """Raise an alert if the caller's searches met the record's best face too often; in the search's transaction."""
+    """Raise an alert if the caller's searches were about the record's face too often; in the search's transaction."""
     if record.best:
         recent = SearchRecord.objects.of(caller.tenant).filter(best=record.best, at__gt=timezone.now() - _SPAN)
         _alert(caller, record.best, recent.filter(actor_id=caller.id).count())

@@ -233,6 +233,7 @@ def _record(
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
         matches = tell(caller, home, found, terms, probe=query.probe)
+        about = matches[0].face if matches else query.probe  # whoever is nearest and does not match is told to nobody
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(
             tenant=home.tenant,
@@ -240,7 +241,7 @@ def _record(
             request_name=query.request_name,
             threshold=terms.threshold,
             outcome=SearchRecord.Outcome.SPOOF if spoof else outcome,
-            best=candidates[0].face.uuid if candidates else "",
+            best=about.uuid if about else "",
             candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
             liveness=query.liveness,
             pack=home.pack,

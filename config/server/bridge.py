@@ -93,7 +93,11 @@ class Bridge:
         if body.ambiguous:
             await _refuse(send, 400, "The length of the body is said twice.")
             return
-        environ = _environ(scope)
+        try:
+            environ = _environ(scope)
+        except ValueError:
+            await _refuse(send, 400, "The address is none.")
+            return
         with suppress(_Gone):
             try:
                 with self._lanes.under_way(environ, address_of(environ)) as request:
@@ -321,7 +325,11 @@ async def _refuse(send: Send, status: int, text: str) -> None:
 
 
 def _environ(scope: Scope) -> dict[str, Any]:
-    """Say in WSGI's terms what was asked."""
+    """Say in WSGI's terms what was asked.
+
+    Raises:
+        ValueError: the whole URL that was asked for is none.
+    """
     target = scope["raw_path"]
     if not target.startswith(b"/"):  # a whole URL, as proxies are asked for it
         target = urlsplit(target).path
