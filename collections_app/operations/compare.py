@@ -81,7 +81,7 @@ def compare(
     caller.require(Scope.SEARCH)
     first = _seen(caller, "source", source, pack=pack, limits=limits, embed=1)
     if not first.faces:
-        raise ImageRefused("source", NoFace())
+        raise ImageRefused("source", NoFace(first.turned))
     second = _seen(caller, "target", target, pack=pack, limits=limits)
     terms = of_images(pack, threshold)
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
@@ -116,7 +116,7 @@ def verify(
     with admit(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
-        raise NoFace
+        raise NoFace(seen.turned)
     terms = disclosure(caller, home, threshold)
     score, match = verify_template(caller, home, enrolled, seen.faces[0].template, terms)
     return Verification(home, enrolled, seen, score, match, terms.applied)

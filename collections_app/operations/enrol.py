@@ -159,7 +159,7 @@ def _portrait(home: Collection, image: bytes, limits: ImageLimits, *, largest: b
     with admit(home.tenant_id):
         seen = pipeline.analyse(image, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_enrol)
     if not seen.faces:
-        raise NoFace
+        raise NoFace(seen.turned)
     if len(seen.faces) > 1 and not largest:
         raise SeveralFaces(len(seen.faces))
     _check_policy(home, seen.faces[:1])

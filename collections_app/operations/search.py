@@ -97,7 +97,7 @@ def search_by_image(
     with admit(home.tenant_id):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1, liveness=home.liveness_on_search)
     if not seen.faces:
-        raise NoFace
+        raise NoFace(seen.turned)
     if len(seen.faces) > 1 and not largest:
         raise SeveralFaces(len(seen.faces))
     source = seen.faces[0]

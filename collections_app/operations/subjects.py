@@ -134,7 +134,7 @@ def verify_person(
     with admit(caller.tenant.pk):
         seen = pipeline.analyse(content, pack=home.pack, limits=limits, embed=1)
     if not seen.faces:
-        raise NoFace
+        raise NoFace(seen.turned)
     probe = seen.faces[0].template
     cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(home.gallery, list(faces)).items()}
     best = max(cosines, key=cosines.__getitem__, default=None)
