@@ -40,6 +40,7 @@ REASONS: Mapping[type[Exception], str] = {
     collections.CollectionFull: "the collection is full: it may hold {limit} faces",
     collections.FaceNotFound: "the collection holds no such face",
     collections.PersonNotFound: "the collection holds no such person",
+    collections.ProbingRefused: "the key was told too much of one face: try again in {retry_after} s",
     collections.DuplicateFace: "the face is in the collection under another person",
     collections.InvalidRequest: "{field}: {problem}",
     collections.Unavailable: "the {part} does not answer",
@@ -80,6 +81,8 @@ def reason(error: Exception) -> str:
         return f"image {int(which) + 1 if which.isdecimal() else which}: {reason(error.reason)}"
     if isinstance(error, PolicyError):
         return "; ".join(error.messages)
+    if isinstance(error, recognition.NoFace) and error.turned:
+        return f"the image shows no face upright; turned clockwise by {error.turned} degrees it shows one"
     text = next((REASONS[kind] for kind in type(error).__mro__ if kind in REASONS), "")
     return text.format_map({name: _plain(getattr(error, name)) for _, name, _, _ in Formatter().parse(text) if name})
 

@@ -58,6 +58,11 @@ class UnsupportedFormat(RecognitionError):
 class NoFace(RecognitionError):
     """The image shows no face."""
 
+    def __init__(self, turned: int = 0) -> None:
+        """Keep by how many degrees, clockwise, the image would have to be turned to show one; 0: none was seen."""
+        super().__init__(turned)
+        self.turned = turned
+
 
 class SeveralFaces(RecognitionError):
     """The image shows more faces than the one that was asked for."""

@@ -115,9 +115,13 @@ class DetectedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """An image, upright and possibly shrunk, and its faces, largest first."""
+    """An image, upright and possibly shrunk, and its faces, largest first.
+
+    `turned`: of an image without faces, by how many degrees, clockwise, it has to be turned to show one; 0: by none.
+    """
 
     width: int
     height: int
     faces: tuple[DetectedFace, ...]
     pixels: Pixels = field(repr=False)
+    turned: int = 0

@@ -82,7 +82,14 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     collections.ImageNotKept: (404, lambda _e: _("Nothing of the image was kept.")),
     collections.Unavailable: (503, lambda _e: _("A part of the platform does not answer; try again in a moment.")),
     collections.CollectionsError: (400, lambda _e: _("This is not possible.")),
-    recognition.NoFace: (422, lambda _e: _("There is no face in the image.")),
+    recognition.NoFace: (
+        422,
+        lambda e: (
+            _("The image lies on its side or upside down: turn it.")
+            if e.turned
+            else _("There is no face in the image.")
+        ),
+    ),
     recognition.SeveralFaces: (
         422,
         lambda e: (

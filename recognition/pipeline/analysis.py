@@ -5,7 +5,7 @@ import cv2
 from recognition import packs
 from recognition.pipeline.align import SIDE, align
 from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits, decode
-from recognition.pipeline.detect import detect
+from recognition.pipeline.detect import detect, turn
 from recognition.pipeline.embed import embed as embed_faces
 from recognition.pipeline.embed import sides
 from recognition.pipeline.landmarks import five, locate
@@ -61,4 +61,4 @@ def analyse(
         )
         for at, (box, confidence) in enumerate(found)
     )
-    return Analysis(width, height, tuple(faces), pixels)
+    return Analysis(width, height, tuple(faces), pixels, 0 if found else turn(pixels, models.detector))

@@ -16,6 +16,7 @@ _SIDES = (320, 640, 1280)
 # a face under 32 pixels is worth a closer look: all faces of group photographs are found, a portrait costs one look.
 _HINT = 0.3
 _SMALL = 32.0
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def detect(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
@@ -29,6 +30,20 @@ def detect(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
     found = _distinct(_looked(pixels, adapters.detector(model)))
     largest = found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")][:limit]
     return [(Box(*map(float, box)), float(confidence)) for *box, confidence in largest]
+
+
+def turn(pixels: Pixels, model: Model) -> int:
+    """Return by how many degrees, clockwise, an image without faces has to be turned to show one; 0: by none.
+
+    Raises:
+        ModelUnavailable: the detector is not installed.
+    """
+    small = _shrunk(pixels, min(1.0, _SIDES[1] / max(pixels.shape)))
+    seen = {
+        degrees: detect(np.asarray(cv2.rotate(small, code), np.uint8), model, 1) for degrees, code in _TURNS.items()
+    }
+    sure = {degrees: found[0][1] for degrees, found in seen.items() if found}  # upside down, a face looks like one too
+    return max(sure, key=sure.__getitem__, default=0)
 
 
 def _looked(pixels: Pixels, detector: adapters.Detector) -> Floats:

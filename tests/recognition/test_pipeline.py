@@ -131,6 +131,16 @@ def test_an_empty_image_has_no_faces(encoded: Encode, colour: str) -> None:
     assert (seen.width, seen.height, seen.faces) == (640, 480, ())
 
 
+@pytest.mark.parametrize("degrees", [90, 270])
+@pytest.mark.parametrize("name", ["macron_2014", "obama"])
+def test_of_an_image_on_its_side_is_told_how_to_turn_it(encoded: Encode, name: str, degrees: int) -> None:
+    """Of most portraits the detector sees a face all the same; of these it does not."""
+    sideways = Image.open(SAMPLES / f"{name}.jpg").rotate(degrees, expand=True)  # counter-clockwise
+    seen = analyse(encoded(sideways))
+    assert (seen.faces, seen.turned) == ((), degrees)
+    assert analyse(encoded(Image.new("RGB", (640, 480)))).turned == 0
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (24, 24)])
 def test_an_image_of_any_shape_is_looked_at(encoded: Encode, size: tuple[int, int]) -> None:
     assert analyse(encoded(Image.new("RGB", size)), liveness=True).faces == ()
