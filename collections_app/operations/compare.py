@@ -8,7 +8,7 @@ from django.db import transaction
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import tell, withdrawn
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
@@ -109,7 +109,7 @@ def verify(
         ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
-    refuse_probing(caller)
+    withdrawn(caller)
     home = find(caller, collection)
     enrolled = find_face(home, face)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -131,11 +131,11 @@ def verify_template(
     """
     cosine = float(template @ face_index().vector(home.gallery, enrolled.pk))
     with transaction.atomic():
-        told = tell(caller, home, [(enrolled, cosine)], terms)
+        told = tell(caller, home, [(enrolled, cosine)], terms, picture=True)
         if terms.below:
             log_look(caller, home, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
-    return (told[0].score if told else None), terms.matches(cosine)
+    return (told[0].score if told else None), bool(told) and terms.matches(cosine)
 
 
 def _seen(

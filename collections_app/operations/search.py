@@ -10,7 +10,7 @@ from django.db import transaction
 
 from collections_app.fetch import ImageUrl, load
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, refuse_probing, tell
+from collections_app.operations.budget import Match, refuse_probing, tell, withdrawn
 from collections_app.operations.collections import Node, find
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
@@ -55,7 +55,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched in and how; `started` is by the performance counter, `probe` is not among those found."""
+    """What is searched in and how; `started` is by the performance counter; `probe` and `hidden` are not found."""
 
     collection: Collection
     terms: Disclosure
@@ -65,6 +65,7 @@ class Query:
     request_name: str = ""
     liveness: float | None = None
     probe: Face | None = None
+    hidden: frozenset[int] = frozenset()
 
 
 def search_by_image(
@@ -90,7 +91,7 @@ def search_by_image(
         ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
-    refuse_probing(caller)
+    hidden = withdrawn(caller)
     started = time.perf_counter()
     home = find(caller, collection)
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
@@ -103,7 +104,7 @@ def search_by_image(
     source = seen.faces[0]
     terms = disclosure(caller, home, threshold)
     alive = source.liveness.score if source.liveness else None
-    query = Query(home, terms, limit, started, since=since, request_name=request_name, liveness=alive)
+    query = Query(home, terms, limit, started, since, request_name, alive, hidden=hidden)
     if alive is not None and alive < home.liveness_threshold:
         _record(caller, query, [], spoof=True)
         raise SpoofSuspected(score=alive, threshold=home.liveness_threshold)
@@ -134,9 +135,10 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
 
     Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
     """
-    limit = query.limit + (query.probe is not None)
+    hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
+    limit = query.limit + len(hidden)
     candidates = _candidates(query.collection, template, limit, query.terms.threshold, query.since)
-    others = [one for one in candidates if query.probe is None or one.face.pk != query.probe.pk]
+    others = [one for one in candidates if one.face.pk not in hidden]
     return _record(caller, query, others)
 
 
@@ -200,7 +202,7 @@ def _record(
     home, terms = query.collection, query.terms
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
-        matches = tell(caller, home, found, terms)
+        matches = tell(caller, home, found, terms, picture=query.probe is None)
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(
             tenant=home.tenant,

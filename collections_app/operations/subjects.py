@@ -142,7 +142,7 @@ def verify_person(
         raise PersonNotFound(str(person))  # their last face went just now
     terms = disclosure(caller, home, threshold)
     with transaction.atomic():
-        told = tell(caller, home, [(faces[best], cosines[best])], terms)
+        told = tell(caller, home, [(faces[best], cosines[best])], terms, picture=True)
         # Which of them is nearest is an order, so without a score it is any.
         shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
         if terms.below:
