@@ -1,14 +1,19 @@
 """The services of this machine, where they answer at their standard ports."""
 
+import fcntl
 import os
 import secrets
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 
 POSTGRES_PORT = int(os.environ.get("PGPORT", "5432"))
 REDIS_PORT, RABBITMQ_PORT = 6379, 5672
@@ -36,6 +41,25 @@ def database() -> Iterator[str]:
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
             admin.execute(f"DROP ROLE {name}".encode())
+
+
+@cache
+def redis_database() -> str:
+    """Take a database of Redis for as long as this process lives, empty it, and return its URL.
+
+    Runs beside each other would take one another's messages. The lock is the open file, which ends with the process.
+    """
+    for number in range(1, 16):
+        file = os.open(Path(tempfile.gettempdir(), f"faceplane-tests-redis-{number}"), os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        url = f"redis://127.0.0.1:{REDIS_PORT}/{number}"
+        redis.Redis.from_url(url).flushdb()
+        return url
+    raise RuntimeError("fifteen other runs have a database of Redis each")
 
 
 def make_role() -> None:

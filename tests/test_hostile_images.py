@@ -16,7 +16,7 @@ from tests.processes import call, environment, prepare, web_server
 
 DATA = Path(os.environ.get("FACEPLANE_TEST_DATA") or "/nonexistent", "robustness")
 FILES = sorted(file for file in DATA.glob("*") if file.suffix != ".json")
-SECONDS = 2.0
+SECONDS = 10.0  # of a machine that may be busy; what it costs is counted in tests/recognition/test_decoding.py
 GROWTH_MB = 200
 
 
@@ -69,4 +69,4 @@ def test_files_that_cost_more_than_they_weigh_are_refused_and_the_largest_are_re
             status, answer = call(f"{url}/search", "POST", body, **{"x-api-key": key})
             assert (status, answer.get("errorCode")) in expected, (name, answer)
         growth = _resident_mb(process) - before
-    assert growth < 2 * GROWTH_MB  # the largest six are 780 MB of pixels together; the last may still be held
+    assert growth < GROWTH_MB  # the largest six are 780 MB of pixels together, and as much again in copies

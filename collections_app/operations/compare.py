@@ -9,7 +9,7 @@ from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import refuse_probing, tell, withdrawn
 from collections_app.operations.collections import Node, find
 from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
@@ -121,7 +121,7 @@ def verify(
         ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
-    refuse_probing(caller)
+    withdrawn(caller)
     home = find(caller, collection)
     enrolled = find_face(home, face)
     examined = examine(caller, home, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
@@ -157,7 +157,7 @@ def verify_person(
         raise PersonNotFound(str(person))  # their last face went just now
     terms = disclosure(caller, home, threshold)
     with transaction.atomic():
-        told = tell(caller, home, [(faces[best], cosines[best])], terms)
+        told = tell(caller, home, [(faces[best], cosines[best])], terms, probe="picture")
         # Which of them is nearest is an order, so without a score it is any.
         shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
         if terms.below:
@@ -175,8 +175,8 @@ def verify_template(
     """
     cosine = float(template @ face_index().vector(home.gallery, enrolled.pk))
     with transaction.atomic():
-        told = tell(caller, home, [(enrolled, cosine)], terms)
+        told = tell(caller, home, [(enrolled, cosine)], terms, probe="picture")
         if terms.below:
             log_look(caller, home, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
-    return (told[0].score if told else None), terms.matches(cosine)
+    return (told[0].score if told else None), bool(told) and terms.matches(cosine)

@@ -11,7 +11,7 @@ from django.db import transaction
 from collections_app.examine import Purpose, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, refuse_probing, tell
+from collections_app.operations.budget import Match, refuse_probing, tell, withdrawn
 from collections_app.operations.collections import Node, find
 from collections_app.operations.data_subject import PersonRecord, with_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
@@ -63,7 +63,7 @@ class PersonMatch:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched in and how; `started` is by the performance counter, `probe` is not among those found."""
+    """What is searched in and how; `started` is by the performance counter; `probe` and `hidden` are not found."""
 
     collection: Collection
     terms: Disclosure
@@ -73,6 +73,7 @@ class Query:
     request_name: str = ""
     liveness: float | None = None
     probe: Face | None = None
+    hidden: frozenset[int] = frozenset()
 
 
 def search_by_image(
@@ -98,10 +99,12 @@ def search_by_image(
         ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
-    refuse_probing(caller)
+    hidden = withdrawn(caller)
     started = time.perf_counter()
     home = find(caller, collection)
-    query = Query(home, disclosure(caller, home, threshold), limit, started, since=since, request_name=request_name)
+    query = Query(
+        home, disclosure(caller, home, threshold), limit, started, since=since, request_name=request_name, hidden=hidden
+    )
     try:
         examined = examine(caller, home, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
     except SpoofSuspected as error:
@@ -161,9 +164,10 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
 
     Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
     """
-    limit = query.limit + (query.probe is not None)
+    hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
+    limit = query.limit + len(hidden)
     candidates = _candidates(query.collection, template, limit, query.terms.threshold, query.since)
-    others = [one for one in candidates if query.probe is None or one.face.pk != query.probe.pk]
+    others = [one for one in candidates if one.face.pk not in hidden]
     return _record(caller, query, others)
 
 
@@ -232,7 +236,7 @@ def _record(
     home, terms = query.collection, query.terms
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
-        matches = tell(caller, home, found, terms, probe=query.probe)
+        matches = tell(caller, home, found, terms, probe=query.probe or "picture")
         about = matches[0].face if matches else query.probe  # whoever is nearest and does not match is told to nobody
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.everywhere.create(

@@ -113,6 +113,24 @@ def climb(
     return max(float(best @ owner), heard.recovered(owner)), heard, sent
 
 
+def earning(ask: Ask) -> Ask:
+    """Before each third question, send what is known of the face by then, to have it taken for its owner."""
+    matched: list[np.ndarray] = []
+    sent = 0
+
+    def earned(probe: np.ndarray) -> dict[str, float] | None:
+        nonlocal sent
+        sent += 1
+        if matched and sent % 3 == 0:
+            ask(unit(np.sum(matched, axis=0)).astype(np.float32))
+        told = ask(probe)
+        if told:
+            matched.append(probe)
+        return told
+
+    return earned
+
+
 def _mixed(best: np.ndarray, direction: np.ndarray, nearness: float, at: float, often: float) -> np.ndarray:
     """Mix a direction into the best vector so that the boundary lies so many standard deviations below the mixture."""
     deviation = often * np.sqrt(1 - nearness**2) / np.sqrt(120)

@@ -15,7 +15,7 @@ from django.db.models import F
 
 from collections_app.errors import ProbingRefused
 from collections_app.models import Collection, Face, NearMatch, Person
-from collections_app.operations.budget import refuse_probing
+from collections_app.operations.budget import withdrawn
 from collections_app.operations.compare import verify_template
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.search import Query, search_by_template
@@ -25,7 +25,7 @@ from tenants import keys
 from tenants.access import Caller, caller_for_key
 from tenants.models import AuditEntry
 from tenants.scope import random_id
-from tests.attack.attackers import MATCHES, SCALE, Ask, Heard, climb, linear, other_people
+from tests.attack.attackers import MATCHES, SCALE, Ask, Heard, climb, earning, linear, other_people
 from tests.attack.templates import Population, unit
 from tests.conftest import Customer
 
@@ -34,6 +34,7 @@ PROBES, VERIFICATIONS = (100_000, 10_000) if SOAK else (5_000, 500)
 ENROLLED = 60
 MOST_TOLD = 10  # MATCHES_PER_FACE
 SLACK = 0.02
+SPREAD = 0.074  # of one person's cosines to their enrolled face
 # Between two answers, and how many standard deviations inside it the probes are.
 BOUNDARIES = [(85, 0), (85, -1.3), (85, -2.3), (90, 0), (90, 2.3), (92, 0), (95, 0), (96, 0), (97, 0), (97, -1.3)]
 _FALL = float(SCALE.cosine(90) - SCALE.cosine(85)) / np.log(10)
@@ -64,11 +65,11 @@ class Enrolled:
 
         def ask(probe: np.ndarray) -> dict[str, float] | None:
             try:
-                refuse_probing(caller)
+                hidden = withdrawn(caller)
             except ProbingRefused:
                 return None
-            started = time.perf_counter()
-            _, matches = search_by_template(caller, Query(self.home, terms, limit, started), probe)
+            query = Query(self.home, terms, limit, time.perf_counter(), hidden=hidden)
+            _, matches = search_by_template(caller, query, probe)
             return {match.face.uuid: match.score for match in matches}
 
         return ask
@@ -79,7 +80,7 @@ class Enrolled:
 
         def ask(probe: np.ndarray) -> dict[str, float] | None:
             try:
-                refuse_probing(caller)
+                withdrawn(caller)
             except ProbingRefused:
                 return None
             score, match = verify_template(caller, self.home, face, probe, terms)
@@ -90,6 +91,16 @@ class Enrolled:
     def matching(self, owner: np.ndarray, count: int) -> np.ndarray:
         """Draw pictures of strangers that match somebody: above the threshold they fall off tenfold in five points."""
         return self.people.pictures(owner, MATCHES + self.people.rng.exponential(_FALL, count))
+
+    def at_the_door(self, number: int, mean: float) -> list[tuple[np.ndarray, float]]:
+        """Draw a day of pictures of somebody whose pictures are so near to the enrolled one in the mean.
+
+        Such means are .66 with a deviation of .078 from person to person, and pictures of one person deviate by .074:
+        463 faces in the photographs that the pack was measured on. With one label in eighty wrong there, that is the
+        share of genuine pairs found at a false match rate of 1e-4 and 1e-5.
+        """
+        cosines = self.people.rng.normal(mean, SPREAD, 50)
+        return list(zip(self.people.pictures(self.templates[number].astype(float), cosines), cosines, strict=True))
 
     def alerts(self) -> list[AuditEntry]:
         """Return the alerts of a budget that is used up."""
@@ -179,23 +190,54 @@ def test_verifications_of_one_face(acme: Customer, pictures: int, score: float, 
     assert len(world.alerts()) <= 1
 
 
+@pytest.mark.parametrize(("score", "often"), [(85, -1.3), (85, -2.3), (96, 0)])
+def test_made_up_owners_earn_no_budget(acme: Customer, score: float, often: float) -> None:
+    """Who shows the face as near as it is known by then, again and again, is told no more than who does not."""
+    world = Enrolled(acme, 1, seed=9)
+    owner, key = world.templates[0].astype(np.float64), world.key()
+    natural = max(unit(np.sum(world.matching(owner, MOST_TOLD), axis=0)) @ owner for _ in range(20))
+    begin = world.matching(owner, 9)
+    ask = earning(world.verify(key, world.faces[0]))
+    at = float(SCALE.cosine(score))
+    best, heard, answered = climb(ask, world.people, owner, begin, at=at, often=often, count=VERIFICATIONS // 2)
+    print(f"\nearning, verify at {score}: {answered} answered, {len(heard.probes)} matches, {best:.3f}")  # noqa: T201 -- the README's figures
+    assert best <= max(natural, heard.mean @ owner, unit(np.sum(begin, axis=0)) @ owner) + SLACK
+
+
 def test_somebody_at_his_door_is_not_hindered(acme: Customer) -> None:
-    """Fifty times a day for thirty days among sixty people: found each time, first, and nobody is alerted."""
-    days = 30 if SOAK else 6
+    """Fifty times a day for thirty days among sixty people: found whenever he matches, first, and without an alert."""
     world = Enrolled(acme, ENROLLED)
-    caller = world.key()
-    ask = world.search(caller, limit=5)
-    face, owner = world.faces[7], world.templates[7].astype(np.float64)
-    scores: list[float] = []
-    for _ in range(days):
-        for picture in world.people.pictures(owner, np.clip(world.people.rng.normal(0.78, 0.06, 50), 0.6, 0.99)):
+    ask = world.search(world.key(), limit=5)
+    face = world.faces[7]
+    for _ in range(30 if SOAK else 6):
+        for picture, cosine in world.at_the_door(7, 0.7):
             told = ask(picture)
             assert told is not None
-            assert next(iter(told)) == face.uuid
-            scores.append(told[face.uuid])
+            assert next(iter(told), None) == (face.uuid if cosine >= MATCHES else None)
         _a_day_later()
-    assert min(scores) >= 95
     assert world.alerts() == []
+
+
+def test_somebody_badly_enrolled_hinders_nobody_else(acme: Customer) -> None:
+    """One in twenty looks so little like his picture: there is an alert, within days he is unknown, and only he."""
+    world = Enrolled(acme, ENROLLED)
+    ask = world.search(world.key(), limit=5)
+    bad, good = world.faces[7].uuid, world.faces[8].uuid
+    known: list[bool] = []
+    for _ in range(3):
+        for (picture, cosine), (other, _) in zip(world.at_the_door(7, 0.53), world.at_the_door(8, 0.7), strict=True):
+            told, others = ask(picture), ask(other)
+            assert told is not None
+            assert others is not None
+            assert good in others
+            if cosine >= MATCHES:
+                known.append(bad in told)
+        _a_day_later()
+    print(f"\na mean of .53: known for {sum(known)} of {len(known)} pictures that match, then withdrawn")  # noqa: T201 -- the README's figures
+    assert known == sorted(known, reverse=True)
+    assert known[0]
+    assert not known[-1]
+    assert len(world.alerts()) == 1
 
 
 def _a_day_later() -> None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db.models import F
+from django.db.models import F, Sum
 
 from collections_app.errors import DuplicateFace, ProbingRefused
 from collections_app.models import Face, HealthReport, NearMatch, SearchRecord
 from collections_app.operations.browse import best_told
-from collections_app.operations.budget import Match, refuse_probing
+from collections_app.operations.budget import Match, refuse_probing, withdrawn
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
 from collections_app.operations.data_subject import PersonDetails, export_person
@@ -57,12 +57,12 @@ class Door:
         aside = unit(drawn - np.linalg.pinv(owners) @ (owners @ drawn))
         return np.asarray(inside + np.sqrt(1 - inside @ inside) * aside, dtype=np.float32)
 
-    def search(self, caller: Caller, probe: np.ndarray, score: float | None = None) -> list[Match]:
+    def search(self, caller: Caller, probe: np.ndarray, score: float | None = None, limit: int = 10) -> list[Match]:
         """Search with a template as the operation does."""
-        refuse_probing(caller)
+        hidden = withdrawn(caller)
         terms = disclosure(caller, self.world.home, None if score is None else Threshold(score))
-        started = time.perf_counter()
-        return list(search_by_template(caller, Query(self.world.home, terms, 10, started), probe)[1])
+        query = Query(self.world.home, terms, limit, time.perf_counter(), hidden=hidden)
+        return list(search_by_template(caller, query, probe)[1])
 
     def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
         """Search with a new template that is so near to faces; return the faces and scores that are told."""
@@ -186,12 +186,48 @@ def test_a_double_at_the_door_costs_a_tenth(door: Door) -> None:
 
 
 def test_who_got_near_climbs_no_further_by_whole_points(door: Door) -> None:
-    """From a fifth of the limit on, scores are told up to 95."""
-    caller = door.world.key()
-    assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 98)]
+    """From a fifth of the limit on, scores are told up to 95; until the key meets the owner."""
+    caller, near = door.world.key(), float(SCALE.cosine(97.2))
+    assert door.told(caller, (door.first, near)) == [(door.first.uuid, 97)]
     for _ in range(2):
         door.told(caller, (door.first, STRANGER))
-    assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 95)]
+    assert door.told(caller, (door.first, near)) == [(door.first.uuid, 95)]
+    door.told(caller, (door.first, OWNER))
+    assert door.told(caller, (door.first, near)) == [(door.first.uuid, 97)]
+
+
+def test_who_is_met_again_and_again_owes_nothing(acme: Customer, door: Door) -> None:
+    """A bad picture between two good ones; what other keys were told stays, and enrolled faces meet nobody."""
+    caller, other = door.world.key(), door.world.key()
+    for _ in range(4):
+        door.told(other, (door.first, STRANGER))
+    for _ in range(20):
+        door.told(caller, (door.first, STRANGER))
+        assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 95)]
+    assert alerts(acme) == []
+    assert NearMatch.everywhere.aggregate(spent=Sum("cost"))["spent"] == 40
+    query = Query(door.world.home, disclosure(caller, door.world.home), 10, time.perf_counter(), probe=door.second)
+    door.told(caller, (door.first, STRANGER))
+    search_by_template(caller, query, door.probe((door.first, OWNER)))
+    assert NearMatch.everywhere.aggregate(spent=Sum("cost"))["spent"] == 50
+
+
+def test_a_badly_enrolled_face_is_withdrawn_and_the_key_goes_on(acme: Customer, door: Door) -> None:
+    """Nothing is told of it, whatever is asked, not even by a place that is left free; of others everything."""
+    caller, other = door.world.key(), door.world.key()
+    for number in range(9 * 11):
+        door.told(caller, (door.first, STRANGER if number % 11 == 0 else float(SCALE.cosine(92))))
+    assert len(alerts(acme)) == 1
+    for cosine in (STRANGER, OWNER):
+        assert door.told(caller, (door.first, cosine)) == []
+        terms = disclosure(caller, door.world.home)
+        probe = door.probe((door.first, cosine))
+        assert verify_template(caller, door.world.home, door.first, probe, terms) == (None, False)
+    both = door.probe((door.first, OWNER - 0.1), (door.second, STRANGER))
+    assert [match.face for match in door.search(caller, both, limit=1)] == [door.second]
+    assert door.told(other, (door.first, OWNER)) == [(door.first.uuid, 85)]
+    with pytest.raises(ProbingRefused):  # enrolled faces are no door's
+        search_by_face(caller, collection="people", face=door.first.uuid, limit=1)
 
 
 def test_an_answer_below_the_threshold_costs_one(acme: Customer, door: Door) -> None:

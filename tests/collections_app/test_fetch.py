@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -417,7 +418,7 @@ def _drip(handler: Any) -> None:
 
 
 def _silence(handler: Any) -> None:
-    time.sleep(2)
+    time.sleep(8)
 
 
 @pytest.mark.parametrize("slow", [_drip_head, _drip_body, _silence])
@@ -429,7 +430,7 @@ def test_a_slow_server_is_ended_by_the_clock(
     with served(slow) as port:
         with pytest.raises(ImageUrlTimeout):
             get(f"http://127.0.0.1:{port}/")
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 6  # of eight and more that the server takes
 
 
 def test_a_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,10 +471,9 @@ def test_slow_servers_hold_few_threads_and_one_tenant_s_not_another_s(local: Non
         flood = [pool.submit(fetched, 1) for _ in range(10)]
         assert all(asked.acquire(timeout=5) for _ in range(2))
         assert get(f"http://127.0.0.1:{other}/", lane=2) == b"quick"
-        time.sleep(1.5)
-        refused = [each.result(0) for each in flood if each.done()]
+        refused = [each.result(0) for each in islice(as_completed(flood, timeout=8), 8)]
         assert [said for said, _ in refused] == [b"busy"] * 8
-        assert sum(seconds < 0.5 for _, seconds in refused) == 5  # three waited for a second
+        assert sum(seconds >= 1 for _, seconds in refused) >= 3  # three waited for a second
         second = [pool.submit(fetched, 2) for _ in range(2)]
         assert all(asked.acquire(timeout=5) for _ in range(2))
         with pytest.raises(Busy):  # all four are taken

@@ -6,7 +6,6 @@ import hmac
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -214,24 +213,24 @@ def _happen(customer: Customer, times: int) -> None:
             events.emit(customer.tenant, events.Kind.FACE_ENROLLED)
 
 
-def test_a_silent_webhook_holds_up_nobody(acme: Customer, receiver: str, silent: str) -> None:
+def test_a_silent_webhook_holds_up_nobody(acme: Customer, receiver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With 40 due to it, and as many tasks in the queue, a worker's only thread is through after one attempt.
 
-    Somebody else's webhook is told while that attempt goes on, although its event came last.
+    Somebody else's webhook is told while that attempt goes on, although its event came last: it goes on until then.
     """
+    monkeypatch.setattr(fetch, "SILENT_SECONDS", 30.0)
     globex = make_customer("globex")
-    hook = create_webhook(acme.caller, url=silent, kinds=["face.enrolled"]).webhook
-    create_webhook(globex.caller, url=receiver, kinds=["face.enrolled"])
-    _happen(acme, 40)
-    _happen(globex, 3)
-    told: list[float] = []
-    Receiver.meanwhile[:] = [lambda: told.append(time.monotonic())] * 3
-    began = time.monotonic()
-    for _ in range(43):
-        tasks.deliver_due()
-    assert time.monotonic() - began < 2.5
-    assert len(told) == 3
-    assert told[-1] - began < 1
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
+        hook = create_webhook(acme.caller, url=url, kinds=["face.enrolled"]).webhook
+        create_webhook(globex.caller, url=receiver, kinds=["face.enrolled"])
+        _happen(acme, 40)
+        _happen(globex, 3)
+        Receiver.meanwhile[:] = [silent.close, lambda: None, lambda: None]  # the last of three ends the attempt
+        for _ in range(43):
+            tasks.deliver_due()
+    assert len(Receiver.heard) == 3
+    assert hook.deliveries.get(attempts=1).problem not in {"", "took too long"}
     assert sorted(hook.deliveries.values_list("attempts", flat=True)) == [0] * 39 + [1]
 
 
@@ -299,9 +298,15 @@ def test_a_webhook_that_refuses_one_event_is_told_the_others(acme: Customer, rec
 
 @pytest.mark.parametrize("then", [lambda: None, tasks.deliver_due], ids=["waiting", "taken up"])
 def test_an_attempt_that_fails_after_send_again_says_nothing(
-    acme: Customer, receiver: str, then: Callable[[], None]
+    acme: Customer, receiver: str, then: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was the last of eight or the first, and its delivery waits again or was taken up: either way it is told."""
+    """It was the last of eight or the first, and its delivery waits again or was taken up: either way it is told.
+
+    One is sent at once, so that the task leaves the database alone while the receiver uses it: the tests' database in
+    memory has locks by table and fails at one that is held, where the product's files and servers wait.
+    """
+    monkeypatch.setattr(tasks, "_SENT_AT_ONCE", 1)
+    monkeypatch.setattr(tasks, "_LOOK_SECONDS", 30)
     hook = create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"]).webhook
     _enrol(acme)
     delivery = Delivery.objects.of(acme.tenant).get()

@@ -24,17 +24,17 @@ from tests.index.conftest import Stage
 from tests.index.test_server import repeated
 from tests.make import base64_of, portrait
 from tests.processes import call, manage, web_server
-from tests.services import RABBITMQ_PORT, REDIS_PORT, answers
+from tests.services import RABBITMQ_PORT, REDIS_PORT, answers, redis_database
 
 SOAK = bool(os.environ.get("SOAK"))
 REDELIVERIES = 100
 KILLS = 40 if SOAK else 4
-FILES = {"files": "filesystem://"}
-BROKERS = FILES | {
+FILES = "filesystem://"
+BROKERS: dict[str, Callable[[], str]] = {"files": lambda: FILES} | {
     name: url
     for name, port, url in (
-        ("redis", REDIS_PORT, f"redis://127.0.0.1:{REDIS_PORT}/9"),
-        ("rabbitmq", RABBITMQ_PORT, f"amqp://guest:guest@127.0.0.1:{RABBITMQ_PORT}//"),
+        ("redis", REDIS_PORT, redis_database),
+        ("rabbitmq", RABBITMQ_PORT, lambda: f"amqp://guest:guest@127.0.0.1:{RABBITMQ_PORT}//"),
     )
     if answers(port)
 }
@@ -107,7 +107,7 @@ class Queue:
         self._env = stage.env
         self._url = url  # said at each use: an app of Celery's takes CELERY_BROKER_URL from the environment instead
         self._app = Celery()
-        if url in FILES.values():
+        if url == FILES:
             self._app.conf.broker_transport = "config.file_queue:Transport"
             self._app.conf.broker_transport_options = {"folder": str(stage.folder / "data" / "queue")}
         with self._app.connection_for_write(url) as connection:
@@ -158,7 +158,7 @@ class Queue:
 @pytest.mark.parametrize("broker", BROKERS)
 def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, receiver: str, broker: str) -> None:
     """Check 14: two workers with three threads each take 100 deliveries of each task from the broker: duplicates 0."""
-    queue = Queue(stage, BROKERS[broker])
+    queue = Queue(stage, BROKERS[broker]())
     ids = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", WORK, given=receiver))
     for turn in range(REDELIVERIES // 10):
         del turn  # the tasks take turns, so that unlike ones run beside each other too
@@ -211,7 +211,7 @@ print(delete_face(caller, collection="a", face=str(home.faces.get(pk=ids[0]).uui
 
 def test_a_silent_webhook_does_not_delay_an_erasure(stage: Stage) -> None:
     """With 40 deliveries due to it and their 40 tasks before it in the queue, a receipt is signed at once."""
-    queue = Queue(stage, next(iter(BROKERS.values())))
+    queue = Queue(stage, FILES)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
         receipt = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", SILENT, given=url))
@@ -230,7 +230,7 @@ def test_killed_workers_lose_nothing_and_the_next_one_does_their_work(stage: Sta
     The worker after the last one signs every receipt and publishes what was half made, with no file left over.
     """
     dice = random.Random(3)  # noqa: S311
-    queue = Queue(stage, BROKERS[broker])
+    queue = Queue(stage, BROKERS[broker]())
     actor = stage.actor()
     actor("enrol", name="a", seeds=list(range(120)))
     key = {"x-api-key": stage.keys["a"]}

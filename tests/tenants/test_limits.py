@@ -19,8 +19,7 @@ from tenants.errors import QuotaExceeded, TooManyRequests
 from tenants.models import Tenant
 from tests.conftest import ArgosClient, Customer
 from tests.processes import environment, manage
-
-REDIS = "redis://127.0.0.1:6379/9"
+from tests.services import REDIS_PORT, answers, redis_database
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +32,9 @@ def _middle_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def redis_ledger(settings: Settings) -> Iterator[None]:
     """Let the ledger be Redis, where one runs."""
-    import redis  # noqa: PLC0415
-
-    try:
-        redis.Redis.from_url(REDIS, socket_connect_timeout=1).flushdb()
-    except redis.RedisError:
+    if not answers(REDIS_PORT):
         pytest.skip("no Redis at its port")
-    settings.LIMITS_URL = REDIS
+    settings.LIMITS_URL = redis_database()
     yield
     limits._ledger.cache_clear()  # noqa: SLF001 -- closes the connection
 
@@ -78,7 +73,7 @@ def test_without_redis_each_process_counts_for_itself(acme: Customer, settings: 
     settings.LIMITS_URL = "redis://127.0.0.1:1/0"
     began = time.monotonic()
     assert _admitted(_caller(acme, minute=50), 250) == 50
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20  # 250 waits of a tenth of a second would be more
 
 
 def test_a_refusal_says_when_to_come_again(acme: Customer) -> None:
