@@ -89,7 +89,7 @@ def _move_the_threshold(page: Page) -> None:
     page.get_by_role("link", name="Why?").click()
     expect(page.get_by_role("heading", name="Why nobody matched")).to_be_visible()
     expect(page.get_by_role("link", name="Emmanuel Macron")).to_have_count(0)
-    page.get_by_role("link", name="Look below the floor").click()
+    page.get_by_role("link", name="Look below the threshold").click()
     expect(page.get_by_role("link", name="Emmanuel Macron")).to_be_visible()
 
 

@@ -70,7 +70,7 @@ def test_below_the_floor_only_owner_and_administrator_look_and_that_is_logged(
         return
     first = client.get(places[page])
     assert first.status_code == 200
-    assert (b"Look below the floor" in first.content) == (role in {"owner", "admin"})
+    assert (b"Look below the threshold" in first.content) == (role in {"owner", "admin"})
     assert [score for score in _told(first) if score < 85] == []
     assert b'class="fp-genuine"' not in first.content  # of few faces a histogram is a list of scores
     assert _looks(acme) == []
