@@ -34,6 +34,8 @@ PATH_WORDS = frozenset(
 _DOTS = frozenset({".", ".."})
 _JOINERS = "\u200c\u200d"  # scripts and emoji need them; every other character of their kind only hides
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Letters and marks that show nothing: fillers of Hangul, vowels and selectors that nobody writes, a joiner of marks.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 
 
 def comparison_key(text: str) -> str:
@@ -56,7 +58,7 @@ def keys(text: str) -> tuple[str, str]:
 
 def text_problem(text: str) -> str:
     """Say what is wrong with a name or an identifier; empty: nothing is."""
-    if any(unicodedata.category(one) in _UNPRINTABLE and one not in _JOINERS for one in text):
+    if any((unicodedata.category(one) in _UNPRINTABLE and one not in _JOINERS) or one in _BLANK for one in text):
         return "must not hold control characters or invisible ones"
     return ""
 
@@ -64,7 +66,7 @@ def text_problem(text: str) -> str:
 def problem(text: str) -> str:
     """Say what is wrong with an identifier; empty: nothing is."""
     key = comparison_key(text)
-    if not key:
+    if not key.strip(_JOINERS):
         return "must not be blank"
     if max(len(text), len(key)) > LONGEST:
         return f"must have at most {LONGEST} characters"

@@ -356,8 +356,8 @@ class SearchRecord(TenantOwned):
 class NearMatch(TenantOwned):
     """An answer about a face that a stranger's picture could have had (collections_app.operations.budget).
 
-    `cost` is in tenths of a match; `spent` sums the actor's up about this face, this one included. Kept for a window
-    and no longer than the face.
+    `cost` is in tenths of a match; `spent` sums the actor's up about this face, this one included; `beside` is the best
+    match of the answer where that looked like its owner. Kept for a window and no longer than the face.
     """
 
     KEPT = timedelta(days=30)
@@ -368,6 +368,7 @@ class NearMatch(TenantOwned):
     cosine = models.FloatField()
     cost = models.PositiveSmallIntegerField()
     spent = models.PositiveIntegerField()
+    beside = models.BigIntegerField(null=True)
 
     class Meta:
         """Summed up by face; who was told too much is found by actor; the old ones by time."""

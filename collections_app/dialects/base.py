@@ -220,8 +220,10 @@ def problem(detail: Any, field: str = "") -> str:
     """Name the first wrong field of a ValidationError's detail and say what is wrong with it."""
     if isinstance(detail, Mapping):
         name, inner = next(iter(detail.items()))
-        step = "" if name == "non_field_errors" else f"[{name}]" if isinstance(name, int) else str(name)
-        return problem(inner, field + step)
+        if name == "non_field_errors":
+            return problem(inner, field)
+        inside = f"[{name}]" if isinstance(name, int) else f".{name}"
+        return problem(inner, f"{field}{inside}".removeprefix("."))
     if isinstance(detail, list):
         return problem(detail[0], field)
     if getattr(detail, "code", "") == "invalid_choice":  # its own words repeat what was sent

@@ -5,8 +5,9 @@ with it, at any vendor. What can be held small is their number, and what else ea
 stranger's picture could have had is written down with its cost, by face and over all keys:
 
 - a match within five points above the threshold, where nine in ten of the strangers land who reach it, costs one;
-- one between there and the scores of owners costs a tenth; so does one beside a match that looks like its owner, since
-  a door meets its people's doubles every day, and so does one just above a threshold that was raised among the owners'
+- one between there and the scores of owners costs a tenth; so does each but the first beside the same match that looks
+  like its owner, since a door meets its people's doubles every day (whoever enrols pictures of strangers to have such a
+  match beside each of them pays for each), and so does one just above a threshold that was raised among the owners'
   scores, since a threshold that moves is a question about the score;
 - a face that looks like its owner costs nothing: somebody whom a door sees fifty times a day is told as ever;
 - an answer below the collection's threshold costs one;
@@ -34,7 +35,7 @@ the face, and after thirty days.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.conf import settings
@@ -66,11 +67,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What is told of a face: its cosine to something, and what that costs, in tenths."""
+    """What is told of a face: its cosine to something, what that costs, in tenths, and beside whom it is told."""
 
     face: Face
     cosine: float
     cost: int
+    beside: Face | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +130,12 @@ def tell(
     found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < most]
     if probe == "picture":
         _forget_met(caller, home, found, terms, spent)
-    costs = [_cost(home, terms, cosine) for _, cosine in found]
-    if costs and costs[0] == 0:  # the others are beside somebody who looks like themselves
-        costs = [min(cost, PART) for cost in costs]
-    answers = [_Answer(face, cosine, cost) for (face, cosine), cost in zip(found, costs, strict=True)]
+    answers = [_Answer(face, cosine, _cost(home, terms, cosine)) for face, cosine in found]
+    if answers and answers[0].cost == 0 and any(answer.cost for answer in answers):
+        answers = _beside(caller, answers)
     enrolled = probe if isinstance(probe, Face) else None
     if enrolled is not None:
-        answers += [_Answer(enrolled, answer.cosine, answer.cost) for answer in answers]
+        answers += [replace(answer, face=enrolled) for answer in answers]
     return _as_told(home, found, terms, _count(caller, answers), enrolled)
 
 
@@ -163,6 +164,17 @@ def tell_pairs(
     return scores
 
 
+def _beside(caller: Caller, answers: Sequence[_Answer]) -> list[_Answer]:
+    """Return the answers beside a best match that looks like its owner: of its doubles the first one costs as ever."""
+    owner = answers[0].face
+    known = _window(caller).filter(face__in=[answer.face.pk for answer in answers], beside=owner.pk)
+    doubles = set(known.values_list("face_id", flat=True))
+    return [
+        replace(answer, cost=min(answer.cost, PART) if answer.face.pk in doubles else answer.cost, beside=owner)
+        for answer in answers
+    ]
+
+
 def _count(caller: Caller, answers: Sequence[_Answer]) -> dict[int, int]:
     """Write down what is new of these answers, raise the alerts, and return what each face's have cost since then."""
     faces = {answer.face.pk: answer.face for answer in answers}
@@ -184,6 +196,7 @@ def _count(caller: Caller, answers: Sequence[_Answer]) -> dict[int, int]:
                 cosine=round(answer.cosine, _DIGITS),
                 cost=answer.cost,
                 spent=own[pk],
+                beside=answer.beside.pk if answer.beside else None,
             )
         )
         if after[pk] - answer.cost <= most / 2 < after[pk]:

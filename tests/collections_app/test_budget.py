@@ -176,13 +176,25 @@ def test_a_raised_threshold_is_a_question_about_the_score(door: Door) -> None:
     assert list(NearMatch.everywhere.values_list("cost", flat=True)) == [1, 1]
 
 
-def test_a_double_at_the_door_costs_a_tenth(door: Door) -> None:
+def test_a_double_at_the_door_costs_a_tenth_but_for_the_first_time(door: Door) -> None:
     """Somebody who looks like himself, and a little like somebody else."""
     caller = door.world.key()
     for _ in range(20):
         told = door.told(caller, (door.first, OWNER - 0.1), (door.second, STRANGER))
         assert [face for face, _ in told] == [door.first.uuid, door.second.uuid]
-    assert set(NearMatch.everywhere.values_list("face", "cost")) == {(door.second.pk, 1)}
+    costs = list(NearMatch.everywhere.filter(face=door.second).order_by("pk").values_list("cost", flat=True))
+    assert costs == [10, *[1] * (NearMatch.everywhere.count() - 1)]
+
+
+def test_a_picture_that_is_enrolled_is_no_cheaper_to_search_with(door: Door) -> None:
+    """Else whoever may enrol makes each picture look like its owner, and the face that is asked about like a double."""
+    prober = door.world.key()
+    for face in _enrol_near(door, 10):
+        picture = face_index().vector(door.world.home.gallery, face.pk)
+        assert {match.face.uuid for match in door.search(prober, picture)} >= {face.uuid, door.first.uuid}
+    assert _spent(door.first) == 100
+    with pytest.raises(ProbingRefused):
+        refuse_probing(prober)
 
 
 def test_who_got_near_climbs_no_further_by_whole_points(door: Door) -> None:
@@ -353,7 +365,8 @@ def test_what_the_log_of_searches_tells_is_counted_however_it_is_read(acme: Cust
     issued = keys.issue(acme.tenant, name="manager", scopes=["admin", "audit"])
     manager = caller_for_key(*keys.split(issued.token), via="tests")
     told = [best_told(manager, record) for record in SearchRecord.objects.of(acme.tenant)]
-    assert told == [80] * 5 + [79] * 6 + [None] * 3  # the last are told nothing: it was as much as there is
+    # the last are told nothing: it was told as much as there is
+    assert told == [80] * 6 + [79] * 5 + [None] * 3
     assert _spent(door.first) >= 100
     with pytest.raises(ProbingRefused):
         export_person(manager, collection="people", person=door.first.person_id)
@@ -367,7 +380,7 @@ def test_a_person_s_record_tells_of_searches_as_the_log_does(acme: Customer, doo
     manager = caller_for_key(*keys.split(issued.token), via="tests")
     record = export_person(manager, collection="people", person=door.first.person_id)
     told = [near.score for near in record.searches]
-    assert told == [80] * 5 + [79] * 6 + [None] * 3  # the last are told nothing: it was as much as there is
+    assert told == [80] * 6 + [79] * 5
 
 
 def test_more_matches_than_a_statement_takes_conditions(door: Door) -> None:

@@ -29,6 +29,9 @@ UNUSABLE = {
     "zero": "a\0b",
     "right to left": "a\u202eb",
     "invisible": "a\u200bb",
+    "nothing but joiners": "\u200d\u200c",
+    "a filler of Hangul": "홍\u3164길동",
+    "a joiner of marks": "a\u034fb",
     "dots": "EMP/../001",
     "a dot": ".",
     "a word of a path": "EMP/faces",
@@ -62,6 +65,7 @@ def test_what_can_be_no_identifier_is_refused_everywhere(acme: Customer, native:
         save_person(acme.people, PersonDetails(reference=text))
     answer = native.enrol(person={"reference": text})
     assert (answer.status_code, list(answer.json()["errors"]["person"])) == (422, ["reference"])
+    assert answer.json()["detail"].startswith("person.reference: ")
     assert native("POST", "/collections", {"name": text}).json()["errors"].keys() == {"name"}
 
 
