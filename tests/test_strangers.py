@@ -319,7 +319,7 @@ def test_a_large_form_is_read_once_its_sender_is_known(front: Front) -> None:
 
     large = f"pad={'x' * 200_000}"
     assert post("/admin/password_change/", large) == 413
-    assert post("/admin/login/?next=/admin/", f"username=operator&password={PASSWORD.replace(' ', '+')}") == 302
+    assert post("/admin/login/?next=/admin/", f"username=operator&password={PASSWORD.replace(' ', '+')}") == 303
     assert post("/admin/password_change/", large) == 200
     client.close()
 

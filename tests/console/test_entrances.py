@@ -91,7 +91,7 @@ def test_few_are_hashed_at_once_and_the_rest_wait_or_come_again(
     assert refused.status_code == 429
     assert int(refused["Retry-After"]) >= 1
     monkeypatch.undo()
-    assert Client().post("/account/login/", form).status_code == 302
+    assert Client().post("/account/login/", form).status_code == 303
 
 
 def test_no_page_of_a_person_s_own_is_left_out_unawares() -> None:
