@@ -1,7 +1,7 @@
 """Hardening 1: a key that may only search takes no template out.
 
 The attack runs on operations below the pipeline, with generated templates (tests.attack.templates), as a key with the
-scope `search` and the default policy. With SOAK=1 it has 100,000 probes and 10,000 verifications, else 5,000 and 500.
+scope `search` and the default policy. With SOAK=1 it has 100,000 probes and 10,000 verifications, else 5,000 and 300.
 What is printed is the curve in docs/promises.md: pytest -s tests/attack.
 """
 
@@ -30,7 +30,7 @@ from tests.attack.templates import Population, unit
 from tests.conftest import Customer
 
 SOAK = bool(os.environ.get("SOAK"))
-PROBES, VERIFICATIONS = (100_000, 10_000) if SOAK else (5_000, 500)
+PROBES, VERIFICATIONS = (100_000, 10_000) if SOAK else (5_000, 300)
 ENROLLED = 60
 MOST_TOLD = 10  # MATCHES_PER_FACE
 SLACK = 0.02
@@ -190,7 +190,7 @@ def test_verifications_of_one_face(acme: Customer, pictures: int, score: float, 
     assert len(world.alerts()) <= 1
 
 
-@pytest.mark.parametrize(("score", "often"), [(85, -1.3), (85, -2.3), (96, 0)])
+@pytest.mark.parametrize(("score", "often"), [(85, -1.3), (96, 0)])
 def test_made_up_owners_earn_no_budget(acme: Customer, score: float, often: float) -> None:
     """Who shows the face as near as it is known by then, again and again, is told no more than who does not."""
     world = Enrolled(acme, 1, seed=9)
