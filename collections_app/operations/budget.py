@@ -89,7 +89,6 @@ def tell(
     home: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
-    *,
     probe: Face | None = None,
 ) -> tuple[Match, ...]:
     """Decide what is told of faces that were found, best first, and write down what it costs; in a transaction.
@@ -111,7 +110,6 @@ def tell_pairs(
     home: Collection,
     pairs: Sequence[tuple[Face, Face, float]],
     terms: Disclosure,
-    *,
     most: int = WHOLE,
 ) -> list[float | None]:
     """Decide which scores are told of pairs of enrolled faces, and write down what is new; in a transaction.
