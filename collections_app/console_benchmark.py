@@ -167,7 +167,7 @@ def _measured(faces: int, rounds: int) -> list[dict[str, Any]]:
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     measured = []
     for page, ways in LISTS.items():
-        where = {"tenant": tenant.slug} | ({} if page == "overview" else {"node": home.node})
+        where = {"tenant": tenant.slug} | ({} if page == "overview" else {"alias": home.alias})
         address = reverse(f"console:{page}", kwargs=where)
         for way, query in ways.items():
             said = {name: stand_for(value, faces) for name, value in query.items()}

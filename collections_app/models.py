@@ -22,9 +22,12 @@ def new_uuid() -> str:
     return str(uuid.uuid4())
 
 
-def new_node() -> str:
+def new_alias() -> str:
     """Return 16 random hex digits (decision N6: unguessable and unique over all tenants)."""
     return secrets.token_hex(8)
+
+
+new_node = new_alias  # the first migration's name for it
 
 
 class KeyField(models.CharField):  # type: ignore[type-arg]  # generic to the type checker only
@@ -91,7 +94,7 @@ class Collection(TenantOwned):
     name = models.CharField(max_length=255)
     name_key = KeyField(of="name")
     description = models.CharField(max_length=1000, blank=True)
-    node = models.CharField(max_length=16, unique=True, default=new_node, editable=False)
+    alias = models.CharField(max_length=16, unique=True, default=new_alias, editable=False)
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, editable=False)

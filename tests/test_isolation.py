@@ -118,7 +118,7 @@ def _facedb(ids: Ids) -> dict[str, Any]:
     said = {"userId": "x", "userName": "x", "userAge": 1, "gender": 1, "identifier": 0, "memo": ""}
     return {
         **said,
-        "nodeId": ids.node,
+        "nodeId": ids.alias,
         "nodeName": f"n{secrets.token_hex(4)}",
         "uuId": ids.person,
         "faceImages": [IMAGE],
@@ -224,7 +224,7 @@ def test_a_foreign_id_is_answered_like_a_missing_one(endpoint: Endpoint, world: 
     """Check 4: every operation x each role x other tenant's ids: 403 or 404, as for a missing id, no foreign byte."""
     nobody = missing()
     # The ids inside: a collection of one's own, and in it somebody else's person or face.
-    home = {"collection": world.own.collection, "node": world.own.node}
+    home = {"collection": world.own.collection, "alias": world.own.alias}
     inside, outside = replace(world.foreign, **home), replace(nobody, **home)
     for role, issued in world.roles.items():
         theirs = ask(endpoint, issued, world.foreign)

@@ -185,7 +185,7 @@ def test_an_answer_that_is_streamed_keeps_its_reach_to_its_end(
     """As a server does it: the rows are read when the request's handler is long through."""
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     settings.STORAGES = settings.STORAGES | {"default": files}
-    facedb = FacedbClient(acme.issued.key.pk, acme.issued.secret, acme.people.node)
+    facedb = FacedbClient(acme.issued.key.pk, acme.issued.secret, acme.people.alias)
     assert facedb("register-facedb", details("obama"))["code"] == 0
     answer = facedb.raw("POST", "/v2/va/list-facedb", json.dumps({"nodeId": facedb.node}).encode())
     with wall.saying(wall.NOBODY):

@@ -48,7 +48,7 @@ class Ids:
     """One id of each kind, as clients write it."""
 
     collection: str
-    node: str
+    alias: str
     person: str
     other: str
     face: str
@@ -77,7 +77,7 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     bar(caller, collection=name, reference=f"r-{name}")
     erased = (receipt.uuid, f"erasure-{receipt.uuid}")
     told = (str(hook.pk), str(delivery.pk), search.uuid)
-    return Ids(name, home.node, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk, f"r-{name}")
+    return Ids(name, home.alias, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk, f"r-{name}")
 
 
 def missing() -> Ids:

@@ -29,11 +29,11 @@ def page(context: Context, name: str, **where: Any) -> str:
 
 
 @register.simple_tag(takes_context=True)
-def thumb_url(context: Context, node: str, face: Any) -> str:
+def thumb_url(context: Context, alias: str, face: Any) -> str:
     """Return the address of a face's thumbnail; the page that shows it tells the log (ConsoleView.page)."""
     context["pictured"].append(face)
     query = urlencode({"ticket": pictures.ticket(context["caller"], face=face)})
-    return f"{page(context, 'face_thumbnail', node=node, face=face.uuid)}?{query}"
+    return f"{page(context, 'face_thumbnail', alias=alias, face=face.uuid)}?{query}"
 
 
 @register.simple_tag(takes_context=True)

@@ -125,7 +125,7 @@ TENANT: list[URLPattern | URLResolver] = [
         ("members/invitations/<int:invitation>/withdraw/", members.WithdrawView, "withdraw"),
         ("settings/", settings.SettingsView, "settings"),
     ),
-    path("collections/<str:node>/", include(_COLLECTION)),
+    path("collections/<str:alias>/", include(_COLLECTION)),
     path("settings/webhooks/", include(_WEBHOOKS)),
 ]
 

@@ -48,14 +48,14 @@ class CollectionPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A collection by its node id, for callers who know it by that and not by its name."""
+class Alias:
+    """A collection by its alias: the id that a dialect or the console hands out, which stays when the name changes."""
 
     id: str
 
 
-def find(caller: Caller, collection: str | Node) -> Collection:
-    """Return the caller's living collection, with its gallery: a text is our id or else its name; a Node its node id.
+def find(caller: Caller, collection: str | Alias) -> Collection:
+    """Return the caller's living collection, with its gallery: a text is our id or else its name; or its alias.
 
     Whoever may rename a collection must not come to stand for another's id.
     Not an operation of its own: each operation says its scope first.
@@ -65,11 +65,11 @@ def find(caller: Caller, collection: str | Node) -> Collection:
         CollectionDeleted: the last one called so is deleted.
     """
     theirs = Collection.objects.of(caller.tenant)
-    name = collection.id if isinstance(collection, Node) else collection
+    name = collection.id if isinstance(collection, Alias) else collection
     if "\0" in name:  # no collection is called so, and PostgreSQL cannot even be asked
         raise CollectionNotFound(name)
-    if isinstance(collection, Node):
-        return _reachable(caller, name, theirs.filter(node=name))
+    if isinstance(collection, Alias):
+        return _reachable(caller, name, theirs.filter(alias=name))
     ours = as_id(identifiers.comparison_key(name))
     if ours is not None and (same := theirs.filter(pk=ours)).exists():
         return _reachable(caller, name, same)
@@ -143,7 +143,7 @@ def collection_names(caller: Caller, *, ids: Iterable[int]) -> dict[int, str]:
     return dict(list_collections(caller).filter(pk__in=set(ids)).values_list("pk", "name"))
 
 
-def get_collection(caller: Caller, *, name: str | Node) -> Collection:
+def get_collection(caller: Caller, *, name: str | Alias) -> Collection:
     """Return a collection with its gallery."""
     caller.require(Scope.READ)
     return find(caller, name)
@@ -165,7 +165,7 @@ def oldest_collection(caller: Caller) -> Collection:
 def update_collection(
     caller: Caller,
     *,
-    collection: str | Node,
+    collection: str | Alias,
     name: str | None = None,
     **policy: Any,  # noqa: ANN401
 ) -> Collection:
@@ -201,7 +201,7 @@ def update_collection(
     return home
 
 
-def delete_collection(caller: Caller, *, name: str | Node) -> Receipt:
+def delete_collection(caller: Caller, *, name: str | Alias) -> Receipt:
     """Delete a collection: unsearchable when this returns, its templates and images erased by the worker soon after."""
     caller.require(Scope.DELETE)
     caller.require(Scope.ADMIN)  # to make a collection and to end one is the administrators' matter

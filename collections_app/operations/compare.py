@@ -10,7 +10,7 @@ from collections_app.examine import Purpose, analyse, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import refuse_probing, tell, withdrawn
-from collections_app.operations.collections import Node, find
+from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
@@ -133,7 +133,7 @@ def verify(
 def verify_person(
     caller: Caller,
     *,
-    collection: str | Node,
+    collection: str | Alias,
     person: int | str,
     image: bytes | ImageUrl,
     threshold: Threshold | None = None,

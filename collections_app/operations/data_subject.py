@@ -11,7 +11,7 @@ from collections_app import erasure, identifiers, storage
 from collections_app.errors import PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt, SearchRecord
 from collections_app.operations.budget import refuse_probing, tell
-from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
 from tenants import audit
@@ -78,20 +78,20 @@ class SubjectRecord:
     searches: tuple[Nearness, ...]
 
 
-def browse_people(caller: Caller, *, collection: str | Node) -> QuerySet[Person]:
+def browse_people(caller: Caller, *, collection: str | Alias) -> QuerySet[Person]:
     """Return a collection's people."""
     caller.require(Scope.READ)
     return find(caller, collection).people.all()
 
 
-def page_people(caller: Caller, *, collection: str | Node, limit: int, after: int = 0) -> PeoplePage:
+def page_people(caller: Caller, *, collection: str | Alias, limit: int, after: int = 0) -> PeoplePage:
     """Return up to `limit` people of a collection by id, from the first one after an id."""
     caller.require(Scope.READ)
     page = tuple(browse_people(caller, collection=collection).filter(pk__gt=after).order_by("pk")[: limit + 1])
     return PeoplePage(page[:limit], more=len(page) > limit)
 
 
-def list_people(caller: Caller, *, collection: str | Node) -> Iterator[PersonRecord]:
+def list_people(caller: Caller, *, collection: str | Alias) -> Iterator[PersonRecord]:
     """List everybody in a collection with their images, oldest first, read as the iteration goes."""
     caller.require(Scope.READ)
     home = find(caller, collection)
@@ -101,7 +101,7 @@ def list_people(caller: Caller, *, collection: str | Node) -> Iterator[PersonRec
     return with_images(home, home.people.order_by("created_at", "pk"))
 
 
-def get_person(caller: Caller, *, collection: str | Node, person: int | str) -> Person:
+def get_person(caller: Caller, *, collection: str | Alias, person: int | str) -> Person:
     """Return somebody by the caller's reference or by our id.
 
     Raises:
@@ -112,7 +112,7 @@ def get_person(caller: Caller, *, collection: str | Node, person: int | str) -> 
 
 
 def list_faces_of(
-    caller: Caller, *, collection: str | Node, person: int | str, limit: int, before: int | None = None
+    caller: Caller, *, collection: str | Alias, person: int | str, limit: int, before: int | None = None
 ) -> FacePage:
     """List somebody's faces, newest first, from before the number of the last face seen.
 
@@ -124,7 +124,7 @@ def list_faces_of(
     return FacePage.of(home, find_person(home, person).faces.all(), limit=limit, before=before)
 
 
-def update_person(caller: Caller, *, collection: str | Node, person: int | str, details: PersonDetails) -> Person:
+def update_person(caller: Caller, *, collection: str | Alias, person: int | str, details: PersonDetails) -> Person:
     """Note what is said of somebody now; what nothing is said of stays, and so does the reference.
 
     Raises:
@@ -139,7 +139,7 @@ def update_person(caller: Caller, *, collection: str | Node, person: int | str, 
     return changed
 
 
-def export_person(caller: Caller, *, collection: str | Node, person: int | str, below: bool = False) -> SubjectRecord:
+def export_person(caller: Caller, *, collection: str | Alias, person: int | str, below: bool = False) -> SubjectRecord:
     """Gather everything about somebody: their details, faces, kept images, and the searches that came near to them.
 
     `below`: those below the floor as well, which takes a scope of its own.
@@ -170,7 +170,7 @@ def export_person(caller: Caller, *, collection: str | Node, person: int | str, 
     return SubjectRecord(home, found, faces, images, searches)
 
 
-def delete_person(caller: Caller, *, collection: str | Node, person: int | str, reason: str = "") -> Receipt:
+def delete_person(caller: Caller, *, collection: str | Alias, person: int | str, reason: str = "") -> Receipt:
     """Erase somebody with every face, template and kept image of theirs; the reason stands in the audit log.
 
     Raises:

@@ -10,7 +10,7 @@ from django.db import transaction
 from collections_app.errors import EnrolmentBarred, PersonNotFound
 from collections_app.identifiers import check, comparison_key
 from collections_app.models import BarredReference, Collection
-from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.collections import Alias, find, lock
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -28,14 +28,14 @@ class BarredPage:
         return int(self.entries[-1].pk)
 
 
-def list_barred(caller: Caller, *, collection: str | Node, limit: int, after: int = 0) -> BarredPage:
+def list_barred(caller: Caller, *, collection: str | Alias, limit: int, after: int = 0) -> BarredPage:
     """Return up to `limit` entries by id, from the first one after an id."""
     caller.require(Scope.READ)
     page = tuple(find(caller, collection).do_not_enrol.filter(pk__gt=after).order_by("pk")[: limit + 1])
     return BarredPage(page[:limit], more=len(page) > limit)
 
 
-def bar(caller: Caller, *, collection: str | Node, reference: str) -> BarredReference:
+def bar(caller: Caller, *, collection: str | Alias, reference: str) -> BarredReference:
     """Put a reference on the list; one that is there already stays. Faces that are enrolled are not erased by it.
 
     Raises:
@@ -53,7 +53,7 @@ def bar(caller: Caller, *, collection: str | Node, reference: str) -> BarredRefe
     return entry
 
 
-def unbar(caller: Caller, *, collection: str | Node, reference: str) -> None:
+def unbar(caller: Caller, *, collection: str | Alias, reference: str) -> None:
     """Take a reference off the list.
 
     Raises:

@@ -17,7 +17,7 @@ from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import refuse_probing, tell
-from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.data_subject import PersonDetails, known_person, save_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
@@ -90,7 +90,7 @@ def enrol_face(
 def enrol_person(
     caller: Caller,
     *,
-    collection: str | Node,
+    collection: str | Alias,
     images: Sequence[bytes],
     person: PersonDetails,
     limits: ImageLimits = DEFAULT_LIMITS,

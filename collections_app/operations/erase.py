@@ -8,13 +8,13 @@ from django.db.models import Q, QuerySet
 from collections_app import erasure
 from collections_app.errors import ReceiptNotFound, UnknownCursor
 from collections_app.models import Receipt
-from collections_app.operations.collections import Node, find, lock
+from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.faces import find_face
 from tenants import audit
 from tenants.access import Caller, Scope
 
 
-def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt:
+def delete_face(caller: Caller, *, collection: str | Alias, face: str) -> Receipt:
     """Erase one face, its template and its kept image; a person goes with their last face.
 
     Raises:
@@ -26,7 +26,7 @@ def delete_face(caller: Caller, *, collection: str | Node, face: str) -> Receipt
 
 
 def delete_faces(
-    caller: Caller, *, collection: str | Node, faces: Sequence[str], reason: str = ""
+    caller: Caller, *, collection: str | Alias, faces: Sequence[str], reason: str = ""
 ) -> tuple[Receipt, ...]:
     """Erase several faces at once, all or none.
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from collections_app.errors import FaceNotFound
 from collections_app.models import Collection, Face
-from collections_app.operations.collections import Node, find
+from collections_app.operations.collections import Alias, find
 from tenants.access import Caller, Scope
 
 
@@ -51,7 +51,7 @@ def find_face(home: Collection, face: str) -> Face:
     return found
 
 
-def get_face(caller: Caller, *, collection: str | Node, face: str) -> Face:
+def get_face(caller: Caller, *, collection: str | Alias, face: str) -> Face:
     """Return a face with its person."""
     caller.require(Scope.READ)
     return find_face(find(caller, collection), face)

@@ -12,7 +12,7 @@ from collections_app import storage
 from collections_app.errors import ImageNotKept
 from collections_app.fetch import PORTS, ImageUrl, load
 from collections_app.models import Face
-from collections_app.operations.collections import Node
+from collections_app.operations.collections import Alias
 from collections_app.operations.faces import get_face
 from recognition.admission import admit
 from recognition.pipeline import decode
@@ -39,7 +39,7 @@ class Picture:
         return MEDIA_TYPES[format_of(self.content)]
 
 
-def face_picture(caller: Caller, *, collection: str | Node, face: str) -> Picture:
+def face_picture(caller: Caller, *, collection: str | Alias, face: str) -> Picture:
     """Return what is kept of the image from which a face was enrolled.
 
     Raises:
@@ -66,7 +66,7 @@ def ticket(caller: Caller, *, face: Face) -> str:
     return _SIGNER.sign_object([caller.id, face.uuid])
 
 
-def face_thumbnail(caller: Caller, *, collection: str | Node, face: str, ticket: str) -> Picture:
+def face_thumbnail(caller: Caller, *, collection: str | Alias, face: str, ticket: str) -> Picture:
     """Return a small square JPEG of a face; without the ticket of a page that told of it, the log tells it here.
 
     Raises:

@@ -12,7 +12,7 @@ from collections_app.examine import Purpose, examine, naming
 from collections_app.fetch import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, refuse_probing, tell, withdrawn
-from collections_app.operations.collections import Node, find
+from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, with_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
@@ -79,7 +79,7 @@ class Query:
 def search_by_image(
     caller: Caller,
     *,
-    collection: str | Node,
+    collection: str | Alias,
     image: bytes | ImageUrl,
     limit: int = _RECORDED,
     threshold: Threshold | None = None,
@@ -135,7 +135,7 @@ def search_by_face(
 
 
 def match_person(
-    caller: Caller, *, collection: str | Node, images: Sequence[bytes], limits: ImageLimits = DEFAULT_LIMITS
+    caller: Caller, *, collection: str | Alias, images: Sequence[bytes], limits: ImageLimits = DEFAULT_LIMITS
 ) -> PersonMatch | None:
     """Tell who the largest face of one or more images is, by the best match of any of them; None: nobody we know.
 
@@ -171,7 +171,7 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     return _record(caller, query, others)
 
 
-def _match_one(caller: Caller, collection: str | Node, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
+def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
     with naming(str(place)):
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 

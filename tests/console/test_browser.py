@@ -138,14 +138,14 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     finish_erasure.run(receipt.pk)
     face, record = crowd.faces.order_by("number").first(), SearchRecord.objects.of(acme.tenant).get()
     assert face
-    node = {"node": crowd.node}
+    alias = {"alias": crowd.alias}
     places: list[tuple[str, dict[str, Any]]] = [
         *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
         *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks")),
-        *((name, node) for name in ("collection", "collection_delete", "faces", "people", "health")),
-        ("face", {**node, "face": face.uuid}),
-        ("person", {**node, "person": face.person_id}),
-        ("person_erase", {**node, "person": face.person_id}),
+        *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health")),
+        ("face", {**alias, "face": face.uuid}),
+        ("person", {**alias, "person": face.person_id}),
+        ("person_erase", {**alias, "person": face.person_id}),
         ("receipt", {"receipt": receipt.uuid}),
         ("webhook", {"webhook": hook.pk}),
         ("search", {"search": record.uuid}),
@@ -239,7 +239,7 @@ def test_a_photo_by_url_is_tried_and_shown(acme: Customer, visit: Visit, setting
 
 
 def test_a_receipt_is_verified_in_place(acme: Customer, crowd: Collection, visit: Visit) -> None:
-    page = visit(member(acme, "operator"), f"/console/acme/collections/{crowd.node}/people/")
+    page = visit(member(acme, "operator"), f"/console/acme/collections/{crowd.alias}/people/")
     page.get_by_role("link", name="Rishi Sunak").click()
     page.get_by_role("link", name="Erase…").click()
     page.get_by_label("Type “Rishi Sunak” to confirm").fill("Rishi Sunak")
@@ -255,7 +255,7 @@ def test_a_receipt_is_verified_in_place(acme: Customer, crowd: Collection, visit
 
 def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collection, visit: Visit) -> None:
     obama = crowd.people.get(reference="Obama")
-    page = visit(member(acme, "operator"), f"/console/acme/collections/{crowd.node}/people/{obama.pk}/")
+    page = visit(member(acme, "operator"), f"/console/acme/collections/{crowd.alias}/people/{obama.pk}/")
     field = page.get_by_label("The other person")
     field.press_sequentially("B. Ob")
     offered = page.locator("#other-people option", has_text="B. Obama")
@@ -269,7 +269,7 @@ def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collec
 
 def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
     """Numbers that the API may store: with more digits than are shown."""
-    page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.node}/")
+    page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.alias}/")
     number = page.get_by_label("Similarity threshold")
     slider = page.get_by_label("Slide the threshold")
     policies: list[dict[str, Any]] = [

@@ -19,14 +19,14 @@ def test_a_new_collection_keeps_no_images_unless_asked_to(acme: Customer) -> Non
 
 def test_a_policy_out_of_bounds_is_shown_by_its_form_and_not_saved(acme: Customer, crowd: Collection) -> None:
     admin = signed_in(member(acme, "admin"))
-    answer = admin.post(page_url("collection", node=crowd.node), {"similarity_threshold": "7"})
+    answer = admin.post(page_url("collection", alias=crowd.alias), {"similarity_threshold": "7"})
     assert answer.status_code == 400
     crowd.refresh_from_db()
     assert crowd.similarity_threshold < 1
 
 
 def test_a_collection_is_renamed_unless_the_name_is_taken(acme: Customer, crowd: Collection) -> None:
-    admin, page = signed_in(member(acme, "admin")), page_url("collection", node=crowd.node)
+    admin, page = signed_in(member(acme, "admin")), page_url("collection", alias=crowd.alias)
     policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
     create_collection(acme.caller, name="taken")
     assert admin.post(page, policy | {"name": "taken"}).status_code == 409
@@ -39,7 +39,7 @@ def test_a_collection_is_renamed_unless_the_name_is_taken(acme: Customer, crowd:
 
 def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: Collection) -> None:
     """The form, the native API and the policy itself agree; more days than there are dates would stop the worker."""
-    admin, page = signed_in(member(acme, "admin")), page_url("collection", node=crowd.node)
+    admin, page = signed_in(member(acme, "admin")), page_url("collection", alias=crowd.alias)
     policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
     key = {"x-api-key": acme.issued.token}
     for days, shown, told in ((36_500, 303, 200), (36_501, 400, 422), (10**9, 400, 422)):
@@ -59,9 +59,9 @@ def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: C
 
 
 def test_a_collection_is_deleted_only_under_its_typed_name(acme: Customer, crowd: Collection) -> None:
-    admin, page = signed_in(member(acme, "admin")), page_url("collection_delete", node=crowd.node)
+    admin, page = signed_in(member(acme, "admin")), page_url("collection_delete", alias=crowd.alias)
     assert admin.post(page, {"typed": "peopel"}).status_code == 400
     assert admin.post(page, {"typed": "people"}).status_code == 303
     crowd.refresh_from_db()
     assert crowd.state == "deleted"
-    assert admin.get(page_url("collection", node=crowd.node)).status_code == 404
+    assert admin.get(page_url("collection", alias=crowd.alias)).status_code == 404

@@ -7,7 +7,7 @@ from tests.console.conftest import member, signed_in
 
 
 def test_the_console_keeps_the_list(acme: Customer) -> None:
-    page = reverse("console:do_not_enrol", kwargs={"tenant": "acme", "node": acme.people.node})
+    page = reverse("console:do_not_enrol", kwargs={"tenant": "acme", "alias": acme.people.alias})
     admin = signed_in(member(acme, "admin"))
     answer = admin.post(page, {"reference": "EMP/1", "change": "add"})
     assert answer.status_code == 303

@@ -31,9 +31,9 @@ def places(acme: Customer, crowd: Collection) -> dict[str, str]:
     sunak.save()
     examine_collection.run(report.pk)
     where: dict[str, dict[str, Any]] = {
-        "face": {"node": crowd.node, "face": sunak.uuid},
-        "person": {"node": crowd.node, "person": macron.pk},
-        "health": {"node": crowd.node},
+        "face": {"alias": crowd.alias, "face": sunak.uuid},
+        "person": {"alias": crowd.alias, "person": macron.pk},
+        "health": {"alias": crowd.alias},
         "search": {"search": record.uuid},
     }
     return {name: reverse(f"console:{name}", kwargs={"tenant": "acme", **each}) for name, each in where.items()}
@@ -95,7 +95,7 @@ def test_the_search_log_s_list_shows_the_best_score_from_the_floor_on(
 def test_the_policy_page_opens_a_lower_end_and_says_what_that_costs(acme: Customer, crowd: Collection) -> None:
     admin, page = (
         signed_in(member(acme, "admin")),
-        reverse("console:collection", kwargs={"tenant": "acme", "node": crowd.node}),
+        reverse("console:collection", kwargs={"tenant": "acme", "alias": crowd.alias}),
     )
     assert b"Some twenty answers from below it rebuild a face." in admin.get(page).content
     form = admin.get(page).context["form"]

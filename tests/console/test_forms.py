@@ -93,12 +93,12 @@ def test_what_is_shown_once_is_shown_to_who_asked_for_it(acme: Customer, globex:
 def test_one_click_on_examine_asks_for_one_report(acme: Customer) -> None:
     """The page that follows is loaded by GET, however often its progress has it loaded again."""
     client = signed_in(member(acme, "owner"))
-    address = reverse("console:health", kwargs={"tenant": "acme", "node": acme.people.node})
+    address = reverse("console:health", kwargs={"tenant": "acme", "alias": acme.people.alias})
     answer = client.post(address)
     assert (answer.status_code, answer["Location"]) == (303, address)
     for state in ("done", "failed"):
         HealthReport.objects.of(acme.tenant).update(state=state)
-        progress = client.get(reverse("console:health_progress", kwargs={"tenant": "acme", "node": acme.people.node}))
+        progress = client.get(reverse("console:health_progress", kwargs={"tenant": "acme", "alias": acme.people.alias}))
         assert progress["HX-Refresh"] == "true"
         client.get(address)
     assert HealthReport.objects.of(acme.tenant).count() == 1

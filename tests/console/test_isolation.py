@@ -65,7 +65,7 @@ IMAGE = portrait("sunak")
 class Places:
     """One id of each kind, as the console writes it."""
 
-    node: str
+    alias: str
     collection: str
     face: str
     person: int
@@ -88,7 +88,7 @@ def _nowhere() -> Places:
     """Return ids of the right shape that nobody has."""
     none = missing()
     inner = (none.face, _large(), _large(), none.search, _large(), _large())
-    return Places(none.node, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery))
+    return Places(none.alias, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery))
 
 
 def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
@@ -102,7 +102,7 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     invite(customer.caller, email=email, role="operator")
     Invitation.objects.of(customer.tenant).filter(email=email).update(id=invited)
     inner = (ids.face, person, other, ids.search, joined, invited)
-    return Places(ids.node, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, int(ids.delivery))
+    return Places(ids.alias, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, int(ids.delivery))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def world(
 
 def _inside(home: Places, ids: Places) -> Places:
     """Return the ids as of one's own collection."""
-    return replace(ids, node=home.node, collection=home.collection)
+    return replace(ids, alias=home.alias, collection=home.collection)
 
 
 def _ask(page: Page, user: User, ids: Places) -> Any:
@@ -171,7 +171,7 @@ def test_a_foreign_id_is_answered_like_a_missing_one(page: Page, world: World) -
     """Check 4: every page x each role x other tenant's ids: as for a missing id, no foreign byte."""
     nobody = _nowhere()
     pairs = [(world.foreign, nobody)]
-    if "node" in page.takes:
+    if "alias" in page.takes:
         pairs += [(_inside(world.own, world.foreign), _inside(world.own, nobody))]
     for role, user in world.team.items():
         for theirs, none in pairs:

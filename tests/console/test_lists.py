@@ -16,9 +16,9 @@ def test_a_list_of_faces_takes_the_same_queries_at_any_length(
 ) -> None:
     client = signed_in(member(acme, "auditor"))
     with django_assert_num_queries(15):
-        client.get(page_url("faces", node=crowd.node))
+        client.get(page_url("faces", alias=crowd.alias))
     with django_assert_num_queries(15):
-        client.get(page_url("faces", node=crowd.node), {"person": "obama", "quality": "none", "before": "5"})
+        client.get(page_url("faces", alias=crowd.alias), {"person": "obama", "quality": "none", "before": "5"})
 
 
 def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: Collection, monkeypatch: Any) -> None:
@@ -26,7 +26,7 @@ def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: 
     client, seen = signed_in(member(acme, "auditor")), []
     query: dict[str, str] = {}
     for _ in range(3):
-        found = client.get(page_url("faces", node=crowd.node), query).context["found"]
+        found = client.get(page_url("faces", alias=crowd.alias), query).context["found"]
         seen += [face.number for face in found.rows]
         query = {"before": found.after}
     assert seen == [5, 4, 3, 2, 1]
@@ -48,7 +48,7 @@ def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collecti
     """A month 13, a time without its zone, one before all years, no key, a key too large: the list is at its start."""
     recognised(acme, "obama")
     auditor = signed_in(member(acme, "auditor"))
-    of_crowd = [page_url(name, node=crowd.node) for name in ("people", "faces")]
+    of_crowd = [page_url(name, alias=crowd.alias) for name in ("people", "faces")]
     for address in (*of_crowd, page_url("searches")):
         shown, first = auditor.get(address, {"before": before}), auditor.get(address)
         assert shown.status_code == 200
@@ -62,7 +62,7 @@ def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: 
     recognised(acme, "obama")
     auditor = signed_in(member(acme, "auditor"))
     ever, never = {"since": "0001-01-01", "until": "9999-12-31"}, {"since": "9999-12-31", "until": "0001-01-01"}
-    for address in (page_url("faces", node=crowd.node), page_url("searches")):
+    for address in (page_url("faces", alias=crowd.alias), page_url("searches")):
         assert auditor.get(address, ever).context["found"].rows == auditor.get(address).context["found"].rows != ()
         assert auditor.get(address, never).context["found"].rows == ()
     assert auditor.get(page_url("audit"), ever).context["found"].entries

@@ -112,7 +112,7 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
     assert shown == {"being made": "being_made", "people": "damaged", "untouched": "sound"}
     for words in ("index being made", "index damaged", "index sound"):
         assert words in page.content.decode()
-    index = page_url("index", node=making.node)
+    index = page_url("index", alias=making.alias)
     assert "being made" in auditor.get(index).content.decode()
     Compaction.objects.of(acme.tenant).update(leased_until=timezone.now())  # its worker was killed
     assert "index being made" not in auditor.get(page_url("overview")).content.decode()
@@ -129,9 +129,9 @@ def test_a_button_s_form_that_is_wrong_is_refused_with_what_is_wrong(acme: Custo
     somebody = crowd.people.get(reference="Obama").pk
     for address, said, sentence in (
         (page_url("member", member=first.pk), {"role": "king"}, "Role: Select a valid choice"),
-        (page_url("faces_delete", node=crowd.node), {}, "Faces: This field is required"),
-        (page_url("faces_move", node=crowd.node), {"person": "x"}, "Person: Enter a whole number"),
-        (page_url("person_merge", node=crowd.node, person=somebody), {}, "The other person: This field is required"),
+        (page_url("faces_delete", alias=crowd.alias), {}, "Faces: This field is required"),
+        (page_url("faces_move", alias=crowd.alias), {"person": "x"}, "Person: Enter a whole number"),
+        (page_url("person_merge", alias=crowd.alias, person=somebody), {}, "The other person: This field is required"),
         (page_url("members"), {"email": f"a@{'b.' * 125}example.com", "role": "auditor"}, "at most 254 characters"),
     ):
         answer = owner.post(address, said)

@@ -17,7 +17,7 @@ from tests.console.conftest import member, page_url, recognised, signed_in
 def test_merging_two_people_is_seen_by_the_next_search(acme: Customer, crowd: Collection) -> None:
     operator = signed_in(member(acme, "operator"))
     obama, twin = crowd.people.get(reference="Obama"), crowd.people.get(reference="twin")
-    address = page_url("person_merge", node=crowd.node, person=twin.pk)
+    address = page_url("person_merge", alias=crowd.alias, person=twin.pk)
     answer = operator.post(address, {"other": obama.pk, "reason": "same man"})
     assert answer.status_code == 303
     assert not Person.objects.of(acme.tenant).filter(pk=obama.pk).exists()
@@ -25,7 +25,7 @@ def test_merging_two_people_is_seen_by_the_next_search(acme: Customer, crowd: Co
     assert recognised(acme, "obama") == "B. Obama"
     face = twin.faces.order_by("number").first()
     assert face
-    assert b"same man" in operator.get(page_url("face", node=crowd.node, face=face.uuid)).content
+    assert b"same man" in operator.get(page_url("face", alias=crowd.alias, face=face.uuid)).content
     assert audit.verify(acme.tenant).sound
 
 
@@ -34,7 +34,7 @@ def test_splitting_a_face_off_makes_a_new_person(acme: Customer, crowd: Collecti
     macron = crowd.people.get(reference="Macron")
     face = macron.faces.order_by("number").last()
     assert face
-    operator.post(page_url("faces_move", node=crowd.node), {"faces": [face.uuid], "name": "Somebody else"})
+    operator.post(page_url("faces_move", alias=crowd.alias), {"faces": [face.uuid], "name": "Somebody else"})
     face.refresh_from_db()
     assert face.person.name == "Somebody else"
     assert macron.faces.count() == 1
@@ -48,7 +48,7 @@ def test_a_face_cannot_be_moved_to_a_person_of_another_tenant(
     assert face
     operator = signed_in(member(acme, "operator"))
     move = {"faces": [face.uuid], "person": theirs.pk}
-    answer = operator.post(page_url("faces_move", node=crowd.node), move)
+    answer = operator.post(page_url("faces_move", alias=crowd.alias), move)
     assert answer.status_code == 404
     assert Face.objects.of(acme.tenant).get(pk=face.pk).person_id == face.person_id
 
@@ -56,9 +56,9 @@ def test_a_face_cannot_be_moved_to_a_person_of_another_tenant(
 def test_erasing_ticked_faces_takes_their_people_and_images(acme: Customer, crowd: Collection) -> None:
     operator = signed_in(member(acme, "operator"))
     chosen = list(crowd.faces.filter(person__reference__in=["Sunak", "twin"]))
-    thumbnail = page_url("face_thumbnail", node=crowd.node, face=chosen[0].uuid)
+    thumbnail = page_url("face_thumbnail", alias=crowd.alias, face=chosen[0].uuid)
     assert operator.get(thumbnail)["Content-Type"] == "image/jpeg"
-    operator.post(page_url("faces_delete", node=crowd.node), {"faces": [face.uuid for face in chosen]})
+    operator.post(page_url("faces_delete", alias=crowd.alias), {"faces": [face.uuid for face in chosen]})
     assert set(crowd.people.values_list("reference", flat=True)) == {"Macron", "Obama"}
     assert operator.get(thumbnail).status_code == 404
     assert recognised(acme, "obama") == "Barack Obama"
@@ -70,7 +70,7 @@ def test_one_unknown_face_among_the_ticked_erases_none(acme: Customer, globex: C
     assert face
     operator = signed_in(member(acme, "operator"))
     chosen = {"faces": [face.uuid, "00000000-0000-4000-8000-000000000000"]}
-    assert operator.post(page_url("faces_delete", node=crowd.node), chosen).status_code == 404
+    assert operator.post(page_url("faces_delete", alias=crowd.alias), chosen).status_code == 404
     assert crowd.faces.filter(pk=face.pk).exists()
 
 
@@ -85,7 +85,7 @@ def test_a_kept_image_carries_its_place_in_the_original(acme: Customer, crowd: C
 def test_health_finds_one_person_twice_and_two_under_one_name(
     acme: Customer, crowd: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    operator, page = signed_in(member(acme, "operator")), page_url("health", node=crowd.node)
+    operator, page = signed_in(member(acme, "operator")), page_url("health", alias=crowd.alias)
     sunak = crowd.faces.get(person__reference="Sunak")
     sunak.person = crowd.people.get(reference="Macron")
     sunak.save()
@@ -118,7 +118,7 @@ def test_a_person_s_page_says_that_it_does_not_show_all_faces(
     acme: Customer, crowd: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     auditor = signed_in(member(acme, "auditor"))
-    page = page_url("person", node=crowd.node, person=crowd.people.get(reference="Macron").pk)
+    page = page_url("person", alias=crowd.alias, person=crowd.people.get(reference="Macron").pk)
     assert "are shown, the newest first" not in auditor.get(page).content.decode()
     monkeypatch.setattr("collections_app.operations.merge_split.MOST_SHOWN", 1)
     assert "1 are shown, the newest first" in auditor.get(page).content.decode()

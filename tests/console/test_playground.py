@@ -108,5 +108,5 @@ def test_a_collection_that_asks_for_consent_gets_it_from_the_playground(acme: Cu
 
     assert b"The collection asks for a reference" in enrol("").content
     enrolled = enrol("form 7").context["result"].faces[0]
-    page = client.get(f"/console/acme/collections/{acme.people.node}/faces/{enrolled.uuid}/")
+    page = client.get(f"/console/acme/collections/{acme.people.alias}/faces/{enrolled.uuid}/")
     assert "form 7" in page.content.decode()

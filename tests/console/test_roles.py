@@ -97,9 +97,9 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     record = SearchRecord.objects.of(acme.tenant).get()
     receipt = delete_face(acme.caller, collection="people", face=crowd.faces.order_by("-number")[0].uuid)
     hook = create_webhook(acme.caller, url="https://example.com/", kinds=["audit.alert"]).webhook
-    node = {"node": crowd.node}
-    one = {**node, "face": face.uuid}
-    person = {**node, "person": face.person_id}
+    alias = {"alias": crowd.alias}
+    one = {**alias, "face": face.uuid}
+    person = {**alias, "person": face.person_id}
     key = {"key": acme.issued.key.pk}
     of_node = (
         "collection",
@@ -113,7 +113,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
         "people_named",
     )
     return {
-        **_each((*of_node, "faces", "faces_delete", "faces_move"), node),
+        **_each((*of_node, "faces", "faces_delete", "faces_move"), alias),
         **_each(("face", "face_image", "face_thumbnail"), one),
         **_each(("person_export", "person", "person_merge", "person_erase"), person),
         **_each(("receipt", "receipt_document"), {"receipt": receipt.uuid}),
@@ -181,7 +181,7 @@ def test_a_face_of_another_tenant_is_not_shown_in_ones_own(acme: Customer, globe
     face = crowd.faces.first()
     assert face
     outsider = signed_in(member(globex, "owner"))
-    for node in (crowd.node, globex.people.node):
+    for alias in (crowd.alias, globex.people.alias):
         for page in ("face", "face_image", "face_thumbnail"):
-            address = reverse(f"console:{page}", kwargs={"tenant": "globex", "node": node, "face": face.uuid})
+            address = reverse(f"console:{page}", kwargs={"tenant": "globex", "alias": alias, "face": face.uuid})
             assert outsider.get(address).status_code == 404

@@ -29,7 +29,7 @@ MOST = {"faces": 10, "people": 10, "health": 12, "overview": 18}
 def _asked(acme: Customer, page: str, query: dict[str, str]) -> list[str]:
     """Return the queries that a page takes."""
     client = signed_in(member(acme, "owner"))
-    where = {"tenant": "acme"} | ({} if page == "overview" else {"node": acme.people.node})
+    where = {"tenant": "acme"} | ({} if page == "overview" else {"alias": acme.people.alias})
     said = {name: stand_for(value, FACES) for name, value in query.items()}
     address = reverse(f"console:{page}", kwargs=where)
     client.get(address)  # whoever signs in for the first time takes queries of their own
@@ -64,7 +64,7 @@ def test_every_filter_finds_what_it_says(acme: Customer) -> None:
     """Against the same question asked of every row."""
     fill(acme.people, FACES)
     client = signed_in(member(acme, "owner"))
-    address = reverse("console:faces", kwargs={"tenant": "acme", "node": acme.people.node})
+    address = reverse("console:faces", kwargs={"tenant": "acme", "alias": acme.people.alias})
     everybody = list(acme.people.faces.select_related("person"))
     day = everybody[FACES // 2].created_at.date()
     right: dict[tuple[tuple[str, str], ...], Any] = {
@@ -90,7 +90,7 @@ def test_every_filter_finds_what_it_says(acme: Customer) -> None:
 def test_people_page_by_page_are_all_of_them_in_order(acme: Customer) -> None:
     fill(acme.people, FACES)
     client = signed_in(member(acme, "owner"))
-    address = reverse("console:people", kwargs={"tenant": "acme", "node": acme.people.node})
+    address = reverse("console:people", kwargs={"tenant": "acme", "alias": acme.people.alias})
     for order in ("", "oldest"):
         seen: list[tuple[Any, int]] = []
         before = ""

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def _erased(acme: Customer, crowd: Collection, client: Any) -> Receipt:
     person = crowd.people.get(reference="Macron")
-    page = page_url("person_erase", node=crowd.node, person=person.pk)
+    page = page_url("person_erase", alias=crowd.alias, person=person.pk)
     assert client.post(page, {"typed": "Macron", "reason": "asked to"}).status_code == 400
     assert crowd.people.filter(pk=person.pk).exists()
     answer = client.post(page, {"typed": "Emmanuel Macron", "reason": "asked to"})
@@ -56,7 +56,7 @@ def test_somebody_whose_reference_is_another_s_id_is_not_erased_in_their_place(
     """The console names people by our ids; only what callers write is looked up among their references first."""
     meant = crowd.people.get(reference="Macron")
     crowd.people.filter(reference="Sunak").update(reference=str(meant.pk))
-    page = page_url("person_erase", node=crowd.node, person=meant.pk)
+    page = page_url("person_erase", alias=crowd.alias, person=meant.pk)
     form = {"typed": meant.name, "reason": ""}
     assert signed_in(member(acme, "operator")).post(page, form).status_code == 303
     assert not crowd.people.filter(pk=meant.pk).exists()
@@ -68,7 +68,7 @@ def test_whoever_looks_at_a_kept_image_is_told_of_in_the_log(acme: Customer, cro
     face = crowd.faces.first()
     assert face
     client = signed_in(member(acme, "operator"))
-    page = client.get(page_url("faces", node=crowd.node)).content.decode()
+    page = client.get(page_url("faces", alias=crowd.alias)).content.decode()
     entries = AuditEntry.objects.of(acme.tenant).filter(actor_name="operator@acme")
     assert [entry.action for entry in entries] == ["face.shown"]
     assert {*entries[0].facts["faces"]} == {*crowd.faces.values_list("uuid", flat=True)}
@@ -76,12 +76,12 @@ def test_whoever_looks_at_a_kept_image_is_told_of_in_the_log(acme: Customer, cro
     assert client.get(of_page).status_code == 200
     assert entries.count() == 1
     others = of_page.replace(face.uuid, crowd.faces.exclude(pk=face.pk)[0].uuid)
-    bare = page_url("face_thumbnail", node=crowd.node, face=face.uuid)
-    for address in (page_url("face_image", node=crowd.node, face=face.uuid), bare, f"{bare}?ticket=x", others):
+    bare = page_url("face_thumbnail", alias=crowd.alias, face=face.uuid)
+    for address in (page_url("face_image", alias=crowd.alias, face=face.uuid), bare, f"{bare}?ticket=x", others):
         assert client.get(address).status_code == 200
     assert [entry.action for entry in entries.order_by("number")[1:]] == ["image.viewed"] * 4
     storage.erase(face.stored_image)
-    assert client.get(page_url("face_image", node=crowd.node, face=face.uuid)).status_code == 404
+    assert client.get(page_url("face_image", alias=crowd.alias, face=face.uuid)).status_code == 404
 
 
 def test_a_receipt_is_verified_and_one_that_was_changed_is_not(acme: Customer, crowd: Collection) -> None:
@@ -124,7 +124,7 @@ def test_receipts_follow_one_another_page_by_page(acme: Customer, monkeypatch: A
 def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd: Collection) -> None:
     admin = signed_in(member(acme, "admin"))
     person = crowd.people.get(reference="Macron")
-    answer = admin.get(page_url("person_export", node=crowd.node, person=person.pk))
+    answer = admin.get(page_url("person_export", alias=crowd.alias, person=person.pk))
     assert answer["Content-Disposition"] == f'attachment; filename="person-{person.pk}.json"'
     record = json.loads(answer.content)
     assert record["person"]["name"] == "Emmanuel Macron"
@@ -132,7 +132,7 @@ def test_everything_about_a_person_is_handed_out_and_noted(acme: Customer, crowd
     assert AuditEntry.objects.of(acme.tenant).filter(action="person.exported").count() == 1
     lost = person.faces.order_by("number")[0]
     default_storage.delete(lost.stored_image)
-    answer = admin.get(page_url("person_export", node=crowd.node, person=person.pk))
+    answer = admin.get(page_url("person_export", alias=crowd.alias, person=person.pk))
     assert json.loads(answer.content)["images"].keys() == record["images"].keys() - {lost.image}
 
 
@@ -216,12 +216,12 @@ def test_a_person_to_merge_with_is_found_by_name(acme: Customer, crowd: Collecti
     """The picker fills in an id: a reference may be anything, another's id too."""
     operator = signed_in(member(acme, "operator"))
     twin = crowd.people.get(reference="twin")
-    shown = operator.get(page_url("people_named", node=crowd.node), {"other": "b. obama"}).content.decode()
+    shown = operator.get(page_url("people_named", alias=crowd.alias), {"other": "b. obama"}).content.decode()
     assert re.findall(r'value="(\d+)"', shown) == [str(twin.pk)]
     assert "B. Obama · twin" in shown
     obama = crowd.people.get(reference="Obama")
-    merged = operator.post(page_url("person_merge", node=crowd.node, person=obama.pk), {"other": twin.pk})
-    assert merged["Location"] == page_url("person", node=crowd.node, person=obama.pk)
+    merged = operator.post(page_url("person_merge", alias=crowd.alias, person=obama.pk), {"other": twin.pk})
+    assert merged["Location"] == page_url("person", alias=crowd.alias, person=obama.pk)
     assert crowd.faces.filter(person=obama).count() == 2
 
 

@@ -64,7 +64,7 @@ others = {
 }
 shut.state = shut.State.SUSPENDED
 shut.save()
-cast = key(acme) | {"collection": "people", "deleted": "gone", "node": gate.node}
+cast = key(acme) | {"collection": "people", "deleted": "gone", "node": gate.alias}
 for name, other in others.items():
     basic = base64.b64encode((other["id"] + ":" + other["secret"]).encode()).decode()
     cast |= {name + "_" + part: value for part, value in (other | {"basic": basic}).items()}

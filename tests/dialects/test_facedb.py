@@ -86,7 +86,7 @@ def test_registering_again_replaces_details_faces_and_images(acme: Customer, fac
     assert Person.everywhere.get().pk == before.pk
     assert facedb("matching-face", details("macron_2025"))["uuId"] == ""
     assert facedb("matching-face", details("obama"))["userName"] == "pear"
-    assert Gallery.everywhere.get(collection__node=facedb.node).size == 1
+    assert Gallery.everywhere.get(collection__alias=facedb.node).size == 1
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_match_is_the_best_of_several_images(facedb: FacedbClient) -> None:
 
 def test_images_that_are_not_kept_are_not_listed(acme: Customer, facedb: FacedbClient, tmp_path: Path) -> None:
     """Decision N8. Acme's collection "people" keeps none."""
-    facedb.node = acme.people.node
+    facedb.node = acme.people.alias
     assert facedb("register-facedb", details("obama"))["code"] == 0
     assert facedb("list-facedb")["faceDBs"] == [details() | {"nodeId": facedb.node}]
     assert not kept(tmp_path)

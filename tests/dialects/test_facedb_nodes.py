@@ -21,7 +21,7 @@ def test_a_node_that_is_not_the_callers_is_not_there(
     delete_collection(acme.caller, name="gone")
     narrow = keys.issue(acme.tenant, name="narrow", scopes=["admin"], collections=[acme.people.pk])
     assert narrow.key.collections == [acme.people.pk]
-    for node in (globex.people.node, gone.node, "53ba9bc997c72840", "people", "x" * 300):
+    for node in (globex.people.alias, gone.alias, "53ba9bc997c72840", "people", "x" * 300):
         facedb.node = node
         answer = facedb(call, details("obama"))
         assert answer == {"code": NO_NODE, "message": "NOT_FOUND_COMPUTING_NODE"}
@@ -31,7 +31,7 @@ def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: Fa
     made = facedb("create-computing-node", {"host": "192.168.0.39", "nodeName": "TEST_SYSTEM_PC", "license": "x"})
     assert list(made) == ["nodeId", "productVersion", "releaseDate", "code"]
     assert re.fullmatch("[0-9a-f]{16}", made["nodeId"])
-    assert Collection.everywhere.get(node=made["nodeId"]).images == Collection.Images.ORIGINAL
+    assert Collection.everywhere.get(alias=made["nodeId"]).images == Collection.Images.ORIGINAL
     again = facedb("create-computing-node", {"host": "h", "nodeName": "TEST_SYSTEM_PC"})
     assert again == {"code": 100, "message": "FAIL_CREATE_COMPUTING_NODE"}
     assert facedb("create-computing-node", {"host": "h"})["code"] == BAD
@@ -39,7 +39,7 @@ def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: Fa
     for spelling, name in (("update", "front"), ("udpate", "back")):
         changed = {"nodeId": made["nodeId"], "nodeName": name}
         assert facedb(f"{spelling}-computing-node", changed) == {"code": 0, "message": ""}
-        assert Collection.everywhere.get(node=made["nodeId"]).name == name
+        assert Collection.everywhere.get(alias=made["nodeId"]).name == name
     assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "people"})["code"] == 100
 
     removed = facedb("remove-computing-node", {"nodeId": made["nodeId"]})
@@ -56,10 +56,10 @@ def test_the_callers_node_is_the_oldest_in_reach(acme: Customer, globex: Custome
         "nodeId", "httpHost", "httpPort", "rpcHost", "rpcPort", "nodeName", "releaseDate", "productVersion",
         "description", "licenseValidity", "licenseExpired", "functions",
     ]  # fmt: skip
-    assert (node["nodeId"], node["nodeName"]) == (acme.people.node, "people")
+    assert (node["nodeId"], node["nodeName"]) == (acme.people.alias, "people")
     assert (node["httpHost"], node["httpPort"], node["functions"]) == ("testserver", 80, [0])
-    gate = Collection.everywhere.get(node=facedb.node)
+    gate = Collection.everywhere.get(alias=facedb.node)
     narrow = keys.issue(acme.tenant, name="narrow", scopes=["read"], collections=[gate.pk])
-    assert FacedbClient(narrow.key.pk, narrow.secret)("get-computing-node")["node"]["nodeId"] == gate.node
+    assert FacedbClient(narrow.key.pk, narrow.secret)("get-computing-node")["node"]["nodeId"] == gate.alias
     nothing = keys.issue(acme.tenant, name="nothing", scopes=["read"], collections=[])
     assert FacedbClient(nothing.key.pk, nothing.secret)("get-computing-node")["code"] == NO_NODE

@@ -147,7 +147,7 @@ def test_the_key_opens_the_door(acme: Customer, facedb: FacedbClient) -> None:
 
 def test_a_missing_model_is_507_or_as_the_vendors_client_counts_509(acme: Customer, facedb: FacedbClient) -> None:
     """Decision N3."""
-    Collection.everywhere.filter(node=facedb.node).update(pack="gone")
+    Collection.everywhere.filter(alias=facedb.node).update(pack="gone")
     assert facedb("matching-face", details("obama")) == {"code": 507, "message": "FACE_DETECTOR_NOT_SET"}
     Tenant.objects.filter(pk=acme.tenant.pk).update(profiles={"facedb": "client"})
     assert facedb("matching-face", details("obama")) == {"code": 509, "message": "FACE_DETECTOR_NOT_SET"}

@@ -42,7 +42,7 @@ def _accuauth(_: Customer, key: IssuedKey, probe: str) -> Any:
 
 
 def _facedb(acme: Customer, key: IssuedKey, probe: str) -> Any:
-    client = FacedbClient(key.key.pk, key.secret, acme.people.node)
+    client = FacedbClient(key.key.pk, key.secret, acme.people.alias)
     return client("matching-face", {"faceImages": [base64_of(portrait(probe))]})
 
 

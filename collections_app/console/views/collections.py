@@ -60,7 +60,7 @@ class NewView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Make it."""
         made = collections.create_collection(self.caller, **form.cleaned_data)
-        return self.done(_("The collection is ready."), "collection", node=made.node)
+        return self.done(_("The collection is ready."), "collection", alias=made.alias)
 
 
 class CollectionView(FormView):
@@ -73,29 +73,32 @@ class CollectionView(FormView):
 
     def blank(self, **where: Any) -> Form:
         """Show the policy as it is."""
-        return PolicyForm(initial=self._policy(where["node"]))
+        return PolicyForm(initial=self._policy(where["alias"]))
 
     def filled(self, **where: Any) -> Form:
         """Hold what was sent against the policy as it is."""
-        return PolicyForm(self.request.POST, initial=self._policy(where["node"]))
+        return PolicyForm(self.request.POST, initial=self._policy(where["alias"]))
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change the policy where the form does: a score is shown with fewer digits than are stored."""
-        node, changes = collections.Node(where["node"]), {name: form.cleaned_data[name] for name in form.changed_data}
-        home = collections.update_collection(self.caller, collection=node, **changes)
-        return self.done(_("The policy is saved; it holds from the next request on."), "collection", node=home.node)
+        alias, changes = (
+            collections.Alias(where["alias"]),
+            {name: form.cleaned_data[name] for name in form.changed_data},
+        )
+        home = collections.update_collection(self.caller, collection=alias, **changes)
+        return self.done(_("The policy is saved; it holds from the next request on."), "collection", alias=home.alias)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Render the policy with what its threshold means now."""
-        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
         meaning = explain_threshold(self.caller, threshold=home.threshold, faces=faces)
         curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.false_match_rate)
         index = index_state(self.caller, collection=home.name)
         return self.page(status, form=form, collection=home, meaning=meaning, curve=curve, index=index, tab="policy")
 
-    def _policy(self, node: str) -> dict[str, Any]:
-        home = collections.get_collection(self.caller, name=collections.Node(node))
+    def _policy(self, alias: str) -> dict[str, Any]:
+        home = collections.get_collection(self.caller, name=collections.Alias(alias))
         scores = {"similarity_threshold": home.threshold, "similarity_floor": home.floor}
         shown = {name: each and round(each.score, _SCORE_DIGITS) for name, each in scores.items()}
         return {name: getattr(home, name) for name in PolicyForm.base_fields} | shown
@@ -106,9 +109,9 @@ class ThresholdView(ConsoleView):
 
     template = "console/_threshold.html"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Explain it."""
-        home = collections.get_collection(self.caller, name=collections.Node(node))
+        home = collections.get_collection(self.caller, name=collections.Alias(alias))
         form = PolicyForm(request.GET)
         form.is_valid()  # the other fields are not sent
         threshold = form.cleaned_data.get("similarity_threshold", home.threshold)
@@ -124,16 +127,16 @@ class IndexView(ConsoleView):
     needs_to_change = Scope.ADMIN
     template = "console/_index.html"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show it."""
-        home = collections.get_collection(self.caller, name=collections.Node(node))
+        home = collections.get_collection(self.caller, name=collections.Alias(alias))
         return self.page(collection=home, index=index_state(self.caller, collection=home.name))
 
-    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+    def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Have it made again."""
-        home = collections.get_collection(self.caller, name=collections.Node(node))
+        home = collections.get_collection(self.caller, name=collections.Alias(alias))
         rebuild(self.caller, collection=home.name)
-        return self.done(_("The index is being made again; searches go on meanwhile."), "collection", node=home.node)
+        return self.done(_("The index is being made again; searches go on meanwhile."), "collection", alias=home.alias)
 
 
 class DoNotEnrolView(FormView):
@@ -147,15 +150,15 @@ class DoNotEnrolView(FormView):
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Put somebody on it, or take somebody off it."""
         change = do_not_enrol.bar if form.cleaned_data["change"] == "add" else do_not_enrol.unbar
-        change(self.caller, collection=collections.Node(where["node"]), reference=form.cleaned_data["reference"])
-        return self.done(_("The do-not-enrol list is changed."), "do_not_enrol", node=where["node"])
+        change(self.caller, collection=collections.Alias(where["alias"]), reference=form.cleaned_data["reference"])
+        return self.done(_("The do-not-enrol list is changed."), "do_not_enrol", alias=where["alias"])
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the list, a page at a time."""
-        node = collections.Node(where["node"])
+        alias = collections.Alias(where["alias"])
         after = as_id(self.request.GET.get("after", "")) or 0
-        listed = do_not_enrol.list_barred(self.caller, collection=node, limit=_LISTED, after=after)
-        home = collections.get_collection(self.caller, name=node)
+        listed = do_not_enrol.list_barred(self.caller, collection=alias, limit=_LISTED, after=after)
+        home = collections.get_collection(self.caller, name=alias)
         return self.page(status, form=form, collection=home, listed=listed, tab="do_not_enrol")
 
 
@@ -168,21 +171,21 @@ class DeleteView(FormView):
 
     def blank(self, **where: Any) -> Form:
         """Ask for the name."""
-        return TypedNameForm(name=collections.get_collection(self.caller, name=collections.Node(where["node"])).name)
+        return TypedNameForm(name=collections.get_collection(self.caller, name=collections.Alias(where["alias"])).name)
 
     def filled(self, **where: Any) -> Form:
         """Compare with the name."""
-        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         return TypedNameForm(self.request.POST, name=home.name)
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Delete it."""
-        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
-        receipt = collections.delete_collection(self.caller, name=collections.Node(home.node))
+        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
+        receipt = collections.delete_collection(self.caller, name=collections.Alias(home.alias))
         said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}
         return self.done(said, "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
-        home = collections.get_collection(self.caller, name=collections.Node(where["node"]))
+        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         return self.page(status, form=form, collection=home)

@@ -9,7 +9,7 @@ from collections_app.console.base import ConsoleView
 from collections_app.console.filters import FaceFilter
 from collections_app.console.forms import ChosenFacesForm
 from collections_app.operations import browse, data_subject, erase, merge_split, pictures
-from collections_app.operations.collections import Node, get_collection
+from collections_app.operations.collections import Alias, get_collection
 from collections_app.operations.faces import get_face
 from collections_app.paging import page_by_number
 from tenants.access import Scope
@@ -23,9 +23,9 @@ class FacesView(ConsoleView):
     template = "console/faces.html"
     section = "collections"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Filter and show."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         faces = browse.browse_faces(self.caller, collection=home.name)
         chosen = FaceFilter(request.GET, faces, people=data_subject.browse_people(self.caller, collection=home.name))
         oldest = request.GET.get("order") == "oldest"
@@ -40,9 +40,9 @@ class FaceView(ConsoleView):
     template = "console/face.html"
     section = "collections"
 
-    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str, face: Any) -> HttpResponse:
         """Show it."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         found = get_face(self.caller, collection=home.name, face=str(face))
         below = "below" in request.GET
         near = merge_split.neighbours(self.caller, collection=home.name, face=found.uuid, below=below)
@@ -53,18 +53,18 @@ class FaceView(ConsoleView):
 class ImageView(ConsoleView):
     """What is kept of a face's image."""
 
-    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str, face: Any) -> HttpResponse:
         """Send it."""
-        return _send(pictures.face_picture(self.caller, collection=Node(node), face=str(face)))
+        return _send(pictures.face_picture(self.caller, collection=Alias(alias), face=str(face)))
 
 
 class ThumbnailView(ConsoleView):
     """A face, small."""
 
-    def get(self, request: HttpRequest, node: str, face: Any) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str, face: Any) -> HttpResponse:
         """Send it."""
         ticket = request.GET.get("ticket", "")
-        return _send(pictures.face_thumbnail(self.caller, collection=Node(node), face=str(face), ticket=ticket))
+        return _send(pictures.face_thumbnail(self.caller, collection=Alias(alias), face=str(face), ticket=ticket))
 
 
 class DeleteFacesView(ConsoleView):
@@ -72,14 +72,14 @@ class DeleteFacesView(ConsoleView):
 
     needs = Scope.DELETE
 
-    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+    def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Erase them."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         said = self.said(ChosenFacesForm(request.POST))
         erase.delete_faces(self.caller, collection=home.name, **said)
         count = len(set(said["faces"]))
         sentence = ngettext("%(count)d face is erased.", "%(count)d faces are erased.", count) % {"count": count}
-        return self.done(sentence, "faces", node=home.node)
+        return self.done(sentence, "faces", alias=home.alias)
 
 
 def _send(picture: pictures.Picture) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.shortcuts import redirect
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView
 from collections_app.operations import health
-from collections_app.operations.collections import Node, get_collection
+from collections_app.operations.collections import Alias, get_collection
 from tenants.access import Scope
 
 
@@ -17,9 +17,9 @@ class HealthView(ConsoleView):
     template = "console/health.html"
     section = "collections"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show what was found."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         found = health.health(self.caller, collection=home.name, below="below" in request.GET)
         histogram = det = None
         if found.below and found.report and found.report.findings:
@@ -29,11 +29,11 @@ class HealthView(ConsoleView):
             histogram, det = charts.histogram(*counts, **scale), charts.det(*counts, **scale)
         return self.page(collection=home, health=found, histogram=histogram, det=det, tab="health")
 
-    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+    def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Ask for a new report."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         health.examine(self.caller, collection=home.name)
-        return redirect(self.link("health", node=home.node))
+        return redirect(self.link("health", alias=home.alias))
 
 
 class ProgressView(ConsoleView):
@@ -41,9 +41,9 @@ class ProgressView(ConsoleView):
 
     template = "console/_progress.html"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show it; once it is done, have the page loaded anew."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         found = health.health(self.caller, collection=home.name)
         response = self.page(collection=home, health=found)
         if found.report and found.report.state in {"done", "failed"}:

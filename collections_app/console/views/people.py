@@ -11,7 +11,7 @@ from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter
 from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
 from collections_app.operations import browse, data_subject, merge_split
-from collections_app.operations.collections import Node, get_collection
+from collections_app.operations.collections import Alias, get_collection
 from collections_app.paging import page_by_time
 from tenants.access import Scope
 
@@ -25,9 +25,9 @@ class PeopleView(ConsoleView):
     template = "console/people.html"
     section = "collections"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Filter and show."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         everybody = data_subject.browse_people(self.caller, collection=home.name).only("collection", "created_at")
         chosen = PersonFilter(request.GET, everybody)
         oldest = request.GET.get("order") == "oldest"
@@ -43,9 +43,9 @@ class NamedView(ConsoleView):
     needs = Scope.ENROL
     template = "console/_people_named.html"
 
-    def get(self, request: HttpRequest, node: str) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show a few, the newest first."""
-        everybody = data_subject.browse_people(self.caller, collection=Node(node))
+        everybody = data_subject.browse_people(self.caller, collection=Alias(alias))
         typed = next(iter(request.GET.values()), "")
         chosen = PersonFilter({"person": typed}, everybody)
         return self.page(found=page_by_time(chosen.qs, "", field="created_at", size=_OFFERED))
@@ -61,18 +61,18 @@ class PersonView(FormView):
 
     def blank(self, **where: Any) -> Form:
         """Show what they are called."""
-        person = data_subject.get_person(self.caller, collection=Node(where["node"]), person=where["person"])
+        person = data_subject.get_person(self.caller, collection=Alias(where["alias"]), person=where["person"])
         return PersonForm(initial={"name": person.name, "note": person.note})
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Rename them."""
         details, whom = data_subject.PersonDetails(**form.cleaned_data), where["person"]
-        data_subject.update_person(self.caller, collection=Node(where["node"]), person=whom, details=details)
+        data_subject.update_person(self.caller, collection=Alias(where["alias"]), person=whom, details=details)
         return self.done(_("Saved."), "person", **where)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show their faces."""
-        home = get_collection(self.caller, name=Node(where["node"]))
+        home = get_collection(self.caller, name=Alias(where["alias"]))
         below = "below" in self.request.GET
         found = merge_split.portrait(self.caller, collection=home.name, person=where["person"], below=below)
         return self.page(status, collection=home, form=form, portrait=found, tab="people")
@@ -95,18 +95,18 @@ class EraseView(FormView):
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Erase them and show the receipt."""
-        home, reason = Node(where["node"]), form.cleaned_data["reason"]
+        home, reason = Alias(where["alias"]), form.cleaned_data["reason"]
         receipt = data_subject.delete_person(self.caller, collection=home, person=where["person"], reason=reason)
         return self.done(_("The person is erased. This is the receipt."), "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
-        home = get_collection(self.caller, name=Node(where["node"]))
+        home = get_collection(self.caller, name=Alias(where["alias"]))
         found = merge_split.portrait(self.caller, collection=home.name, person=where["person"])
         return self.page(status, form=form, collection=home, portrait=found)
 
-    def _person(self, node: str, person: int) -> Any:
-        return data_subject.get_person(self.caller, collection=Node(node), person=person)
+    def _person(self, alias: str, person: int) -> Any:
+        return data_subject.get_person(self.caller, collection=Alias(alias), person=person)
 
 
 class ExportView(ConsoleView):
@@ -114,9 +114,9 @@ class ExportView(ConsoleView):
 
     needs = Scope.ADMIN
 
-    def get(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
+    def get(self, request: HttpRequest, alias: str, person: int) -> HttpResponse:
         """Gather and send it."""
-        record = data_subject.export_person(self.caller, collection=Node(node), person=person)
+        record = data_subject.export_person(self.caller, collection=Alias(alias), person=person)
         return download(previews.subject(record), f"person-{person}.json")
 
 
@@ -125,12 +125,12 @@ class MergeView(ConsoleView):
 
     needs = Scope.ENROL
 
-    def post(self, request: HttpRequest, node: str, person: int) -> HttpResponse:
+    def post(self, request: HttpRequest, alias: str, person: int) -> HttpResponse:
         """Merge the other one into this one."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         said = self.said(MergeForm(request.POST))
         kept = merge_split.merge_people(self.caller, collection=home.name, person=person, **said)
-        return self.done(_("The two are one person now."), "person", node=home.node, person=kept.pk)
+        return self.done(_("The two are one person now."), "person", alias=home.alias, person=kept.pk)
 
 
 class MoveFacesView(ConsoleView):
@@ -138,8 +138,8 @@ class MoveFacesView(ConsoleView):
 
     needs = Scope.ENROL
 
-    def post(self, request: HttpRequest, node: str) -> HttpResponse:
+    def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Move them: to a person of the collection, or to a new one."""
-        home = get_collection(self.caller, name=Node(node))
+        home = get_collection(self.caller, name=Alias(alias))
         target = merge_split.move_faces(self.caller, collection=home.name, **self.said(MoveFacesForm(request.POST)))
-        return self.done(_("The faces are moved."), "person", node=home.node, person=target.pk)
+        return self.done(_("The faces are moved."), "person", alias=home.alias, person=target.pk)

@@ -17,13 +17,13 @@ def _search(result: SearchResult, setting: Setting) -> Exchange:
     node, best = result.collection, next(iter(result.matches), None)
     found: Any = PersonMatch(PersonRecord(node, best.face.person, ()), best.score) if best else {}
     kept = {"faceImages": [_LEFT_OUT]} if best and node.images == "original" else {}
-    return Exchange("matching-face", {"nodeId": node.node, "faceImages": [FACE]}, {**wire.Matched(found).data, **kept})
+    return Exchange("matching-face", {"nodeId": node.alias, "faceImages": [FACE]}, {**wire.Matched(found).data, **kept})
 
 
 def _enrol(result: Enrolment, setting: Setting) -> Exchange:
     person = result.faces[0].person
     known = {"userId": person.name, "userName": person.name, "userAge": 0, "gender": 0, "identifier": 0}
-    body = {"nodeId": result.collection.node, **known, "faceImages": [FACE]}
+    body = {"nodeId": result.collection.alias, **known, "faceImages": [FACE]}
     return Exchange("register-facedb", body, wire.Registered(person).data)
 
 

@@ -15,7 +15,7 @@ from collections_app.dialects.facedb import errors, wire
 from collections_app.dialects.facedb.dialect import DIALECT
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, data_subject, enrol, search
-from collections_app.operations.collections import Node
+from collections_app.operations.collections import Alias
 from recognition.pipeline.decode import ImageLimits
 from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
@@ -73,7 +73,7 @@ class RegisterView(FacedbView):
         given = self.parse(wire.Register)
         person = enrol.enrol_person(
             self.caller,
-            collection=Node(given["nodeId"]),
+            collection=Alias(given["nodeId"]),
             images=given["faceImages"],
             limits=_LIMITS,
             person=wire.details(given),
@@ -88,7 +88,7 @@ class ListView(FacedbView):
     def post(self, request: Request) -> StreamingHttpResponse:
         """List a node's people with their images."""
         given = self.parse(wire.List)
-        everybody = data_subject.list_people(self.caller, collection=Node(given["nodeId"]))
+        everybody = data_subject.list_people(self.caller, collection=Alias(given["nodeId"]))
         return StreamingHttpResponse(wire.listed(everybody), content_type="application/json")
 
 
@@ -99,7 +99,7 @@ class RemoveView(FacedbView):
     def post(self, request: Request) -> Response:
         """Erase a person."""
         given = self.parse(wire.Remove)
-        data_subject.delete_person(self.caller, collection=Node(given["nodeId"]), person=given["uuId"])
+        data_subject.delete_person(self.caller, collection=Alias(given["nodeId"]), person=given["uuId"])
         return Response(wire.Outcome({}).data)
 
 
@@ -110,7 +110,7 @@ class MatchView(FacedbView):
     def post(self, request: Request) -> Response:
         """Tell whose face it is."""
         given = self.parse(wire.Match)
-        node = Node(given["nodeId"])
+        node = Alias(given["nodeId"])
         found = search.match_person(self.caller, collection=node, images=given["faceImages"], limits=_LIMITS)
         return Response(wire.Matched(found or {}).data)
 
@@ -143,7 +143,7 @@ class UpdateNodeView(FacedbView):
     def post(self, request: Request) -> Response:
         """Rename a node."""
         given = self.parse(wire.UpdateNode)
-        collections.update_collection(self.caller, collection=Node(given["nodeId"]), name=given["nodeName"])
+        collections.update_collection(self.caller, collection=Alias(given["nodeId"]), name=given["nodeName"])
         return Response(wire.Outcome({}).data)
 
 
@@ -154,7 +154,7 @@ class RemoveNodeView(FacedbView):
     def post(self, request: Request) -> Response:
         """Delete a node with everybody in it."""
         given = self.parse(wire.RemoveNode)
-        collections.delete_collection(self.caller, name=Node(given["nodeId"]))
+        collections.delete_collection(self.caller, name=Alias(given["nodeId"]))
         return Response(wire.RemovedNode(given).data)
 
 

@@ -113,7 +113,7 @@ class List(serializers.Serializer[Any]):
 class FaceDB(serializers.Serializer[Any]):
     """A person in the list."""
 
-    nodeId = serializers.CharField(source="collection.node")
+    nodeId = serializers.CharField(source="collection.alias")
     uuId = serializers.CharField(source="person.reference")
     userId = serializers.CharField(source="person.external_id")
     userName = serializers.CharField(source="person.name")
@@ -189,7 +189,7 @@ class CreateNode(serializers.Serializer[Any]):
 class CreatedNode(serializers.Serializer[Any]):
     """The answer to create-computing-node."""
 
-    nodeId = serializers.CharField(source="node")
+    nodeId = serializers.CharField(source="alias")
     productVersion = Always(_PRODUCT)
     releaseDate = Always(_RELEASED)
     code = Always(0)
@@ -198,7 +198,7 @@ class CreatedNode(serializers.Serializer[Any]):
 class ComputingNode(serializers.Serializer[Any]):
     """A node. It has no port for metadata, since no video is analysed here."""
 
-    nodeId = serializers.CharField(source="node")
+    nodeId = serializers.CharField(source="alias")
     httpHost = serializers.SerializerMethodField()
     httpPort = serializers.SerializerMethodField()
     rpcHost = Always("")

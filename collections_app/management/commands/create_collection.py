@@ -43,4 +43,4 @@ class Command(BaseCommand):
         except CollectionExists:
             message = f"The tenant has a collection {options['name']!r} already."
             raise CommandError(message) from None
-        self.stdout.write(f"Collection {collection.name} is there (pack {collection.pack}, node {collection.node}).")
+        self.stdout.write(f"Collection {collection.name} is there (pack {collection.pack}, alias {collection.alias}).")
