@@ -135,7 +135,7 @@ def test_the_worker_reaches_for_nothing_that_the_operator_did_not_name(installat
 
 def test_nothing_is_left_in_the_user_s_home_folder(installation: Installation) -> None:
     """With or without the tracer: no cache, no device id, no database of somebody else's."""
-    script = "from recognition import sessions; sessions.preload('light')"
+    script = "from recognition.packs import sessions; sessions.preload('light')"
     manage(installation.env, "shell", "--verbosity", "0", "-c", script)
     assert [str(path.relative_to(installation.home)) for path in installation.home.rglob("*")] == []
 

@@ -120,7 +120,7 @@ def _run(folder: Path, name: str, database: Line, broker: Line) -> Iterator[Inst
     )
     key = prepare(env, acme="people")["acme"]
     with psycopg.connect(f"{SUPERUSER}/{name}") as rows:
-        ((node,),) = rows.execute("SELECT node FROM collections_app_collection").fetchall()
+        ((node,),) = rows.execute("SELECT alias FROM collections_app_collection").fetchall()
     with web_server(env, workers=1) as (url, _):
         yield Installation(url, key, node, database, broker)
 
