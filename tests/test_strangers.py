@@ -307,15 +307,16 @@ def test_a_form_is_taken_where_it_came_from(front: Front) -> None:
 
 def test_a_large_form_is_read_once_its_sender_is_known(front: Front) -> None:
     """What is larger than strangers may send is asked for after the session was found; without one it stays unread."""
-    client = http.client.HTTPConnection(front.host, front.port, timeout=30)
     cookies = {"csrftoken": "a" * 32}
     kind = "application/x-www-form-urlencoded"
 
     def post(path: str, fields: str) -> int:
         sent = {"Cookie": "; ".join(map("=".join, cookies.items())), "Content-Type": kind}
+        client = http.client.HTTPConnection(front.host, front.port, timeout=30)  # nginx closes it after a refusal
         client.request("POST", path, f"csrfmiddlewaretoken={cookies['csrftoken']}&{fields}", sent)
         answer = client.getresponse()
         answer.read()
+        client.close()
         for cookie in answer.headers.get_all("Set-Cookie") or []:
             name, _, value = cookie.partition(";")[0].partition("=")
             cookies[name] = value
@@ -325,7 +326,6 @@ def test_a_large_form_is_read_once_its_sender_is_known(front: Front) -> None:
     assert post("/admin/password_change/", large) == 413
     assert post("/admin/login/?next=/admin/", f"username=operator&password={PASSWORD.replace(' ', '+')}") == 303
     assert post("/admin/password_change/", large) == 200
-    client.close()
 
 
 @needs_nginx
@@ -363,14 +363,26 @@ def test_a_process_that_dies_is_replaced_and_none_outlives_the_first(tmp_path: P
     prepare(env, acme="people")
     with web_server(env, workers=1) as (url, process):
         (child,) = _children(process.pid)
-        time.sleep(3)  # the first process has seen that it serves
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)  # soon after its first beat: it did start, so the server goes on
         _until(lambda: child not in _children(process.pid) and _children(process.pid) != set())
         (child,) = _children(process.pid)
         _until(lambda: _answers(url))
         process.kill()
         process.wait()
         _until(lambda: not Path(f"/proc/{child}").exists())
+
+
+def test_a_process_that_is_still_loading_ends_when_the_server_does(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    prepare(env, acme="people")
+    with web_server(env, workers=2) as (_, process):
+        child = min(_children(process.pid))
+        os.kill(child, signal.SIGKILL)
+        _until(lambda: child not in _children(process.pid) and len(_children(process.pid)) == 2)
+        began = time.monotonic()
+        process.terminate()
+        process.wait()
+    assert time.monotonic() < began + 25  # an ear that is deaf is ended after 35
 
 
 def _children(pid: int) -> set[int]:

@@ -82,9 +82,10 @@ class _Server:
     def __init__(self, listener: socket.socket, size: int) -> None:
         self._listener = listener
         self._size = size
-        self._serving: list[_Process] = []
-        self._coming = self._start()
+        self._serving = self._start()
+        self._coming: list[_Process] = []
         self._leaving: list[_Process] = []
+        self._answers = False  # some process has, since the start
         self._hung_up = False
 
     def _start(self) -> list[_Process]:
@@ -102,18 +103,24 @@ class _Server:
                 logger.warning("New processes start and take the place of the old")
                 self._coming = self._start()
             self._look()
-            if not self._serving and not self._coming:
-                return self._stop(status=1)
+            if not self._answers and any(process.gone() for process in self._serving):
+                return self._stop(status=1)  # the next one would not start either
 
     def _look(self) -> None:
         for process in (*self._serving, *self._coming):
             process.look()
+        if not self._answers and any(process.beat for process in self._serving):
+            self._answers = True
+            _welcome()
         self._coming = self._come(self._coming)
-        for process in [each for each in self._serving if each.gone()]:
-            logger.error("A process ended and is replaced", extra={"status": process.popen.returncode})
-            self._serving[self._serving.index(process)] = _Process(self._listener)
-            process.close()
+        if self._answers:
+            self._serving = [self._replaced(each) if each.gone() else each for each in self._serving]
         self._leaving = _without_gone(self._leaving)
+
+    def _replaced(self, process: _Process) -> _Process:
+        logger.error("A process ended and is replaced", extra={"status": process.popen.returncode})
+        process.close()
+        return _Process(self._listener)
 
     def _come(self, coming: list[_Process]) -> list[_Process]:
         """Let new processes take their places once all of them answer; return those that are still to come."""
@@ -124,8 +131,6 @@ class _Server:
             return []
         if not coming or not all(process.beat for process in coming):
             return coming
-        if not self._serving:
-            _welcome()
         for process in self._serving:
             process.end()
         self._leaving += self._serving

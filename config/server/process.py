@@ -17,6 +17,7 @@ os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "20")  # within a request's 
 # itself it also learns to take ever larger pieces from the pools, up to 32 MB, where bodies and copies of pictures then
 # leave holes of hundreds of MB; from 4 MB on, a piece goes back to the system as soon as nobody holds it.
 _MALLOC = {"M_ARENA_MAX": (-8, 2), "M_MMAP_THRESHOLD": (-3, 4 << 20), "M_TRIM_THRESHOLD": (-1, 16 << 20)}
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _SWEEP_SECONDS = 0.2
 _HEAD_BYTES = 64 * 1024
 
@@ -45,8 +46,11 @@ async def _serve(listener: socket.socket, beats: int) -> None:
     )
     server = uvicorn.Server(config)
 
-    def leave() -> None:
+    def leave(*_: object) -> None:
         server.should_exit = True
+
+    for number in _ENDING:  # uvicorn takes them over, and raises them again when it has stopped
+        signal.signal(number, leave)
 
     async def watch() -> None:
         """Show that the event loop turns, and end connections that wait for too long. Its end is the process's."""
@@ -66,8 +70,8 @@ async def _serve(listener: socket.socket, beats: int) -> None:
 
 def main() -> None:
     """Load everything that a request needs, then answer."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has stopped
-        signal.signal(number, lambda *_: None)
+    for number in _ENDING:  # while nothing is served yet, they end the process at once
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if hasattr(ctypes.CDLL(None), "mallopt"):
         for option, value in _MALLOC.values():

@@ -58,7 +58,8 @@ ASK: dict[str, Ask] = {"argos": _argos, "nhn": _nhn, "accuauth": _accuauth, "fac
 @pytest.fixture
 def faces(acme: Customer, accuauth: AccuAuthClient) -> list[Face]:
     """Two people."""
-    for name, number in (("macron_2025", 7001), ("obama", 7002)):
+    # Numbers that no request_id holds by chance.
+    for name, number in (("macron_2025", 700_100_200_300), ("obama", 700_200_300_400)):
         add(accuauth, name, person_id=number)
     return list(Face.objects.of(acme.tenant).select_related("person"))
 
