@@ -12,8 +12,6 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from recognition.evaluation.index_benchmark import percentile
 from tests.index.conftest import Stage
 from tests.make import base64_of, portrait
