@@ -84,26 +84,26 @@ def stand_for(word: str, faces: int) -> str:
     return {"MIDDLE": str(faces // 2), "FIRST": first, "SECOND": second, "THIRD": third}.get(word, word)
 
 
-def fill(home: "Collection", faces: int) -> None:
+def fill(collection: "Collection", faces: int) -> None:
     """Write faces as they come in three months through two dialects and the console: five of each person."""
     from collections_app.models import Face, Person  # noqa: PLC0415 -- Django is set up only in the child
     from recognition.models import Gallery  # noqa: PLC0415
 
     random = np.random.default_rng(faces)
     people = [
-        Person(tenant=home.tenant, collection=home, reference=f"p{n}", name=_name(n))
+        Person(tenant=collection.tenant, collection=collection, reference=f"p{n}", name=_name(n))
         for n in range(-(-faces // _FACES_A_PERSON))
     ]
-    Person.everywhere.bulk_create(people, batch_size=_BATCH)
+    Person.unscoped.bulk_create(people, batch_size=_BATCH)
     rows = (_face(people[n // _FACES_A_PERSON], n + 1, random) for n in range(faces))
-    Face.everywhere.bulk_create(rows, batch_size=_BATCH)
+    Face.unscoped.bulk_create(rows, batch_size=_BATCH)
     edges = np.linspace(0, faces, _DAYS + 1, dtype=int).tolist()
     for day, (first, last) in enumerate(pairwise(edges)):  # a row is made at its own time: set it back
         at = timezone.now() - timedelta(days=_DAYS - 1 - day)
-        enrolled = home.faces.filter(number__gt=first, number__lte=last)
+        enrolled = collection.faces.filter(number__gt=first, number__lte=last)
         enrolled.update(created_at=at)
-        home.people.filter(pk__in=enrolled.values("person")).update(created_at=at)
-    Gallery.objects.of(home.tenant).filter(pk=home.pk).update(size=faces, head=faces)
+        collection.people.filter(pk__in=enrolled.values("person")).update(created_at=at)
+    Gallery.objects.of(collection.tenant).filter(pk=collection.pk).update(size=faces, head=faces)
 
 
 def _face(person: "Person", number: int, random: np.random.Generator) -> "Face":
@@ -159,15 +159,15 @@ def _measured(faces: int, rounds: int) -> list[dict[str, Any]]:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     tenant = create_tenant("benchmark", "benchmark")
-    home = create_collection(system(tenant, "benchmark"), name="people")
-    fill(home, faces)
+    collection = create_collection(system(tenant, "benchmark"), name="people")
+    fill(collection, faces)
     user = User.objects.create_user("benchmark")
-    Member.everywhere.create(tenant=tenant, user=user, role=Member.Role.OWNER)
+    Member.unscoped.create(tenant=tenant, user=user, role=Member.Role.OWNER)
     client = Client(SERVER_NAME="localhost")
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     measured = []
     for page, ways in LISTS.items():
-        where = {"tenant": tenant.slug} | ({} if page == "overview" else {"alias": home.alias})
+        where = {"tenant": tenant.slug} | ({} if page == "overview" else {"alias": collection.alias})
         address = reverse(f"console:{page}", kwargs=where)
         for way, query in ways.items():
             said = {name: stand_for(value, faces) for name, value in query.items()}

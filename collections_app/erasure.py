@@ -23,7 +23,7 @@ from tenants import audit, events, signing
 from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
 from tenants.models import ApiKey, DataKey, Tenant
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.erasure")
@@ -41,30 +41,34 @@ class Erased:
     probes: tuple[np.ndarray, ...]
 
 
-def erase_each(caller: Caller, home: Collection, faces: Iterable[Face]) -> list[Erased]:
+def erase_each(caller: Caller, collection: Collection, faces: Iterable[Face]) -> list[Erased]:
     """Remove faces in the caller's transaction, each with a receipt of its own.
 
     It may be shown to the person whose face it was, and names nobody else's.
     """
-    return [erase_faces(caller, home, [face], kind=Receipt.Kind.FACE, subject=face.uuid) for face in faces]
+    return [erase_faces(caller, collection, [face], kind=Receipt.Kind.FACE, subject=face.uuid) for face in faces]
 
 
-def erase_faces(caller: Caller, home: Collection, faces: Sequence[Face], *, kind: Receipt.Kind, subject: str) -> Erased:
+def erase_faces(
+    caller: Caller, collection: Collection, faces: Sequence[Face], *, kind: Receipt.Kind, subject: str
+) -> Erased:
     """Remove faces, and the people who have none left, in the caller's transaction.
 
     Their files go on commit; one that does not, since the storage is away, goes before the receipt is signed.
     """
     ids = [face.pk for face in faces]
-    probes = _probes(home, faces[:_SEARCHED])
-    face_index().remove(home.gallery, ids)
-    Face.objects.of(home.tenant).filter(pk__in=ids).delete()
+    probes = _probes(collection, faces[:_SEARCHED])
+    face_index().remove(collection.gallery, ids)
+    Face.objects.of(collection.tenant).filter(pk__in=ids).delete()
     people = {face.person_id for face in faces}
-    Person.objects.of(home.tenant).filter(pk__in=people, faces__isnull=True).delete()
-    events.emit(home.tenant, events.Kind.FACE_DELETED, collection=home.name, faces=[face.uuid for face in faces])
-    receipt = begin(caller, kind=kind, subject=subject, collection=home, face_count=len(faces))
+    Person.objects.of(collection.tenant).filter(pk__in=people, faces__isnull=True).delete()
+    events.emit(
+        collection.tenant, events.Kind.FACE_DELETED, collection=collection.name, faces=[face.uuid for face in faces]
+    )
+    receipt = begin(caller, kind=kind, subject=subject, collection=collection, face_count=len(faces))
     receipt.faces = [str(pk) for pk in ids]
-    receipt.files = sorted(_own_files(home, faces))
-    receipt.segments = sorted(store.holders(home.tenant, ids))
+    receipt.files = sorted(_own_files(collection, faces))
+    receipt.segments = sorted(store.holders(collection.tenant, ids))
     receipt.save(update_fields=["faces", "files", "segments"])
     transaction.on_commit(lambda: stores.KEPT_IMAGES.purge(receipt), robust=True)
     return Erased(receipt, probes)
@@ -75,7 +79,7 @@ def begin(
 ) -> Receipt:
     """Open a receipt, in the caller's transaction."""
     segments = IndexSegment.objects.of(caller.tenant).filter(gallery_id=collection.pk) if collection else ()
-    return Receipt.everywhere.create(
+    return Receipt.unscoped.create(
         tenant=caller.tenant,
         segments=[segment.name for segment in segments] if kind == Receipt.Kind.COLLECTION else [],
         collection=collection,
@@ -87,7 +91,7 @@ def begin(
     )
 
 
-def search_again(home: Collection, erased: Erased) -> None:
+def search_again(collection: Collection, erased: Erased) -> None:
     """Search for what was just erased, after the commit, write down how much of it came back, and have the rest done.
 
     Nothing should. Where no master key opens the templates it is not searched for: the receipt counts searches.
@@ -96,7 +100,7 @@ def search_again(home: Collection, erased: Erased) -> None:
     gone = {int(face) for face in receipt.faces}
     try:
         for probe in erased.probes:
-            near = face_index().search(home.gallery, probe, limit=_NEAREST, floor=-1.0)
+            near = face_index().search(collection.gallery, probe, limit=_NEAREST, floor=-1.0)
             receipt.searches += 1
             receipt.found_again += sum(neighbour.face_id in gone for neighbour in near)
     except MasterKeyUnusable:
@@ -104,7 +108,7 @@ def search_again(home: Collection, erased: Erased) -> None:
     receipt.save(update_fields=["searches", "found_again"])
     if receipt.found_again:
         logger.error("An erased face was found again.", extra={"receipt": receipt.uuid})
-    soon(Task.FINISH_ERASURE, receipt.pk)
+    enqueue(Task.FINISH_ERASURE, receipt.pk)
 
 
 def finish(receipt: Receipt) -> bool:
@@ -178,20 +182,20 @@ def scrub() -> str:
     return "dead rows vacuumed"
 
 
-def _probes(home: Collection, faces: Iterable[Face]) -> tuple[np.ndarray, ...]:
+def _probes(collection: Collection, faces: Iterable[Face]) -> tuple[np.ndarray, ...]:
     """Return the templates to search for once they are erased; what cannot be read is erased all the same."""
     try:
-        return tuple(store.vectors(home.gallery, [face.pk for face in faces]).values())
+        return tuple(store.vectors(collection.gallery, [face.pk for face in faces]).values())
     except MasterKeyUnusable:
-        logger.warning("The templates that are erased could not be read.", extra={"collection": home.pk})
+        logger.warning("The templates that are erased could not be read.", extra={"collection": collection.pk})
         return ()
 
 
-def _own_files(home: Collection, faces: Iterable[Face]) -> set[str]:
+def _own_files(collection: Collection, faces: Iterable[Face]) -> set[str]:
     """Return the kept images that no other face shares."""
     faces = list(faces)
     names = {face.stored_image for face in faces if face.stored_image}
-    showing = Face.objects.of(home.tenant).filter(stored_image__in=names)
+    showing = Face.objects.of(collection.tenant).filter(stored_image__in=names)
     shared = showing.exclude(pk__in=[face.pk for face in faces])
     return names - set(shared.values_list("stored_image", flat=True))
 

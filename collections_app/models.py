@@ -27,9 +27,6 @@ def new_alias() -> str:
     return secrets.token_hex(8)
 
 
-new_node = new_alias  # the first migration's name for it
-
-
 class KeyField(models.CharField):  # type: ignore[type-arg]  # generic to the type checker only
     """What the identifier in another field is compared by, kept beside it (collections_app.identifiers)."""
 

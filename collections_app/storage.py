@@ -23,14 +23,14 @@ from tenants.vault import Vault
 logger = logging.getLogger("faceplane.storage")
 
 
-def keep(home: Collection, image: str, content: bytes) -> str:
+def keep(collection: Collection, image: str, content: bytes) -> str:
     """Seal and store an image's bytes; return the name under which it lies.
 
     Raises:
         Unavailable: the storage does not answer, or its disk is full; nothing of the image is left there then.
     """
-    sealed = Vault.of(home.tenant).seal(content, _context(image))
-    name = f"{_folder(home.tenant_id, home.pk)}/{image[:2]}/{image}"  # which nobody else has
+    sealed = Vault.of(collection.tenant).seal(content, _context(image))
+    name = f"{_folder(collection.tenant_id, collection.pk)}/{image[:2]}/{image}"  # which nobody else has
     with _answering():
         try:
             return default_storage.save(name, ContentFile(sealed))

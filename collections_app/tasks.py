@@ -35,7 +35,7 @@ from recognition.models import Gallery
 from recognition.similarity import LOWEST
 from tenants import access, audit, events
 from tenants.models import Delivery, Event, Tenant, Webhook
-from tenants.queue import alone, apart, soon
+from tenants.queue import enqueue, exclusive, isolate_failure
 from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.tasks")
@@ -59,13 +59,13 @@ def purge_collection(collection_id: int) -> None:
     Works in batches and can be run again at any point. While a worker makes a segment of it, that is waited for: its
     lease is ours then until the gallery goes, so that nobody makes another.
     """
-    deleted = Collection.everywhere.filter(pk=collection_id, state=Collection.State.DELETED)
+    deleted = Collection.unscoped.filter(pk=collection_id, state=Collection.State.DELETED)
     if not deleted.exists():
         return
-    gallery = Gallery.everywhere.select_related("tenant").filter(pk=collection_id).first()
+    gallery = Gallery.unscoped.select_related("tenant").filter(pk=collection_id).first()
     if gallery and not gallery.mirrored and Lease.take(gallery) is None:
         return
-    receipts = Receipt.everywhere.select_related("tenant").filter(collection_id=collection_id)
+    receipts = Receipt.unscoped.select_related("tenant").filter(collection_id=collection_id)
     for receipt in receipts.filter(kind=Receipt.Kind.COLLECTION):
         stores.purge(receipt)
     for receipt in receipts.filter(completed_at=None):
@@ -75,7 +75,7 @@ def purge_collection(collection_id: int) -> None:
 @shared_task
 def finish_erasure(receipt_id: int) -> None:
     """Look whether everything of an erasure is gone, and sign its receipt."""
-    receipt = Receipt.everywhere.select_related("tenant").filter(pk=receipt_id).first()
+    receipt = Receipt.unscoped.select_related("tenant").filter(pk=receipt_id).first()
     if receipt is not None:
         erasure.finish(receipt)
 
@@ -83,17 +83,17 @@ def finish_erasure(receipt_id: int) -> None:
 @shared_task
 def purge_due() -> None:
     """Find what a lost message left behind: deleted collections that still have a gallery, and open receipts."""
-    left = Collection.everywhere.filter(state=Collection.State.DELETED, gallery__isnull=False)
+    left = Collection.unscoped.filter(state=Collection.State.DELETED, gallery__isnull=False)
     for collection_id in left.values_list("pk", flat=True):
-        with apart("purge_collection", collection_id):
+        with isolate_failure("purge_collection", collection_id):
             purge_collection.run(collection_id)
-    for receipt_id in list(Receipt.everywhere.filter(completed_at=None).values_list("pk", flat=True)):
-        with apart("finish_erasure", receipt_id):
+    for receipt_id in list(Receipt.unscoped.filter(completed_at=None).values_list("pk", flat=True)):
+        with isolate_failure("finish_erasure", receipt_id):
             finish_erasure.run(receipt_id)
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
-    KeyedRequest.everywhere.filter(claimed_at__lt=old).delete()
-    Event.everywhere.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
-    NearMatch.everywhere.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()
+    KeyedRequest.unscoped.filter(claimed_at__lt=old).delete()
+    Event.unscoped.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
+    NearMatch.unscoped.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()
 
 
 @shared_task
@@ -103,7 +103,7 @@ def sweep_images() -> None:
     One that was kept within the hour may belong to a face that is not committed yet.
     """
     for tenant in Tenant.objects.order_by("pk"):
-        with apart("sweep_images", tenant):
+        with isolate_failure("sweep_images", tenant):
             _sweep_images(tenant)
 
 
@@ -111,7 +111,7 @@ def _sweep_images(tenant: Tenant) -> None:
     oldest = timezone.now() - _UNNAMED_FOR
     lying = storage.names(tenant.pk)
     while names := set(islice(lying, _BATCH)):
-        kept = Face.everywhere.filter(tenant=tenant, stored_image__in=names)
+        kept = Face.unscoped.filter(tenant=tenant, stored_image__in=names)
         for name in names - set(kept.values_list("stored_image", flat=True)):
             with suppress(FileNotFoundError):
                 if storage.kept_at(name) < oldest:
@@ -122,41 +122,43 @@ def _sweep_images(tenant: Tenant) -> None:
 @shared_task
 def expire_faces() -> None:
     """Erase the faces that are older than their collection's policy keeps them."""
-    bounded = Collection.everywhere.filter(state=Collection.State.ACTIVE, retention_days__isnull=False)
-    for home in bounded.select_related("tenant", "gallery__tenant"):
-        with apart("expire_faces", home.pk):
-            while _expire_batch(home):
+    bounded = Collection.unscoped.filter(state=Collection.State.ACTIVE, retention_days__isnull=False)
+    for collection in bounded.select_related("tenant", "gallery__tenant"):
+        with isolate_failure("expire_faces", collection.pk):
+            while _expire_batch(collection):
                 pass
 
 
 @shared_task
 def verify_templates() -> None:
     """Open every stored template; damaged ones, which no search finds, raise an alert with the first faces' ids."""
-    for home in Collection.everywhere.filter(state=Collection.State.ACTIVE).select_related("tenant", "gallery__tenant"):
-        with apart("verify_templates", home.pk):
-            if damaged := store.damaged(home.gallery):
-                first = home.faces.filter(pk__in=damaged[:_NAMED_IN_ALERT]).values_list("uuid", flat=True)
+    for collection in Collection.unscoped.filter(state=Collection.State.ACTIVE).select_related(
+        "tenant", "gallery__tenant"
+    ):
+        with isolate_failure("verify_templates", collection.pk):
+            if damaged := store.damaged(collection.gallery):
+                first = collection.faces.filter(pk__in=damaged[:_NAMED_IN_ALERT]).values_list("uuid", flat=True)
                 facts = {"damaged": len(damaged), "faces": sorted(first)}
-                caller = access.system(home.tenant, "verify_templates")
+                caller = access.system(collection.tenant, "verify_templates")
                 with transaction.atomic():
-                    audit.alert(caller, "alert.templates_damaged", home, **facts)
+                    audit.alert(caller, "alert.templates_damaged", collection, **facts)
 
 
-def _expire_batch(home: Collection) -> bool:
+def _expire_batch(collection: Collection) -> bool:
     """Erase some of what is due, and tell whether there was any."""
-    caller = access.system(home.tenant, "retention")
-    due = timezone.now() - timedelta(days=home.retention_days or 0)
+    caller = access.system(collection.tenant, "retention")
+    due = timezone.now() - timedelta(days=collection.retention_days or 0)
     with transaction.atomic():
-        if not Gallery.everywhere.select_for_update(no_key=True).filter(pk=home.pk).exists():
+        if not Gallery.unscoped.select_for_update(no_key=True).filter(pk=collection.pk).exists():
             return False
-        faces = list(home.faces.filter(created_at__lt=due).order_by("number")[:_BATCH])
+        faces = list(collection.faces.filter(created_at__lt=due).order_by("number")[:_BATCH])
         if not faces:
             return False
-        kind, subject = Receipt.Kind.RETENTION, str(home.pk)
-        erased = erasure.erase_faces(caller, home, faces, kind=kind, subject=subject)
-        facts = {"days": home.retention_days, "receipt": erased.receipt.uuid}
-        audit.record(caller, "face.expired", home, faces=[face.uuid for face in faces], **facts)
-    erasure.search_again(home, erased)
+        kind, subject = Receipt.Kind.RETENTION, str(collection.pk)
+        erased = erasure.erase_faces(caller, collection, faces, kind=kind, subject=subject)
+        facts = {"days": collection.retention_days, "receipt": erased.receipt.uuid}
+        audit.record(caller, "face.expired", collection, faces=[face.uuid for face in faces], **facts)
+    erasure.search_again(collection, erased)
     return True
 
 
@@ -167,7 +169,7 @@ def deliver_due() -> None:
     One run is at work at a time, for some seconds; then whatever else waits in the queue has its turn.
     """
     under_way: dict[Future[int], Delivery] = {}
-    with alone(deliver_due.name, _RUN_LOST_SECONDS) as ours, ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
+    with exclusive(deliver_due.name, _RUN_LOST_SECONDS) as ours, ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
         ends = time.monotonic() + _RUN_SECONDS
         while ours:
             while len(under_way) < _SENT_AT_ONCE and time.monotonic() < ends and (delivery := _claimed_delivery()):
@@ -177,21 +179,21 @@ def deliver_due() -> None:
             for attempt in wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
                 _settle(under_way.pop(attempt), attempt)
     if ours and time.monotonic() > ends:
-        soon(Task.DELIVER_DUE, expires=events.SCHEDULED_SECONDS)
+        enqueue(Task.DELIVER_DUE, expires=events.SCHEDULED_SECONDS)
 
 
 def _claimed_delivery() -> Delivery | None:
     """Take a due delivery of the webhook that was free first: until the lease is over, or settled, it has no other."""
     now = timezone.now()
-    due = Delivery.everywhere.filter(state=Delivery.State.PENDING, next_at__lte=now)
-    free = Webhook.everywhere.filter(Exists(due.filter(webhook=OuterRef("pk"))), active=True, free_at__lte=now)
+    due = Delivery.unscoped.filter(state=Delivery.State.PENDING, next_at__lte=now)
+    free = Webhook.unscoped.filter(Exists(due.filter(webhook=OuterRef("pk"))), active=True, free_at__lte=now)
     hook = free.order_by("free_at").first()
     delivery = due.filter(webhook=hook).select_related("webhook__tenant", "event__tenant").order_by("next_at").first()
     if hook is None or delivery is None:
         return None
     until = now + events.LEASE
-    mine = Delivery.everywhere.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
-    if not Webhook.everywhere.filter(pk=hook.pk, free_at=hook.free_at).update(free_at=until):
+    mine = Delivery.unscoped.filter(pk=delivery.pk, attempts=delivery.attempts, next_at=delivery.next_at)
+    if not Webhook.unscoped.filter(pk=hook.pk, free_at=hook.free_at).update(free_at=until):
         return None
     if not mine.update(attempts=F("attempts") + 1, next_at=until):
         return None  # it was asked for once more just now, which freed the webhook
@@ -231,7 +233,7 @@ def examine_collection(report_id: int) -> None:
 
     Of a collection with more than _MOST_COMPARED faces a random sample is compared; the report says how many.
     """
-    report = HealthReport.everywhere.select_related("collection__gallery__tenant").filter(pk=report_id).first()
+    report = HealthReport.unscoped.select_related("collection__gallery__tenant").filter(pk=report_id).first()
     if report is None or report.state == HealthReport.State.DONE:
         return
     _tell(report, state=HealthReport.State.RUNNING, progress=0, began_at=timezone.now())
@@ -250,26 +252,26 @@ def examine_due() -> None:
     now = timezone.now()
     lost = Q(state=HealthReport.State.QUEUED, created_at__lt=now - _LOST_AFTER)
     abandoned = Q(state=HealthReport.State.RUNNING, began_at__lt=now - _EXAMINED_FOR)
-    for report_id in HealthReport.everywhere.filter(lost | abandoned).values_list("pk", flat=True):
-        with apart("examine_collection", report_id):
+    for report_id in HealthReport.unscoped.filter(lost | abandoned).values_list("pk", flat=True):
+        with isolate_failure("examine_collection", report_id):
             examine_collection.run(report_id)
 
 
 def _examine(report: HealthReport) -> Findings:
-    home = report.collection
-    order = "?" if home.gallery.size > _MOST_COMPARED else "pk"
-    chosen = dict(home.faces.order_by(order).values_list("pk", "person_id")[:_MOST_COMPARED])
+    collection = report.collection
+    order = "?" if collection.gallery.size > _MOST_COMPARED else "pk"
+    chosen = dict(collection.faces.order_by(order).values_list("pk", "person_id")[:_MOST_COMPARED])
     vectors: dict[int, np.ndarray] = {}
     wanted = list(chosen)
     for start in range(0, len(wanted), _BATCH):
-        vectors |= store.vectors(home.gallery, wanted[start : start + _BATCH])
+        vectors |= store.vectors(collection.gallery, wanted[start : start + _BATCH])
     faces = np.array(list(vectors), dtype=np.int64)
-    scale = packs.get(home.pack).similarity
+    scale = packs.get(collection.pack).similarity
     return separate(
         faces,
         np.array([chosen[face] for face in vectors], dtype=np.int64),
-        np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), packs.get(home.pack).dimension),
-        duplicate_from=home.similarity_threshold,
+        np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), packs.get(collection.pack).dimension),
+        duplicate_from=collection.similarity_threshold,
         mixed_below=LOWEST.on(scale),  # faces of one person that are no more alike than many strangers
         progress=lambda share: _tell(report, progress=int(100 * share)),
     )
@@ -296,5 +298,5 @@ def purge_searches() -> None:
         return
     old = timezone.now() - timedelta(days=settings.SEARCH_LOG_DAYS)
     for tenant in Tenant.objects.all():
-        with apart("purge_searches", tenant):
+        with isolate_failure("purge_searches", tenant):
             stores.remove_rows(SearchRecord.objects.of(tenant).filter(at__lt=old))

@@ -10,10 +10,10 @@ application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402 -- Django is set up only now
 
-from tenants import wall  # noqa: E402
+from tenants import rls  # noqa: E402
 from tenants.startup import require_master_key, require_schema  # noqa: E402
 
 require_schema()
 require_master_key()
-wall.shut()
+rls.deny_by_default()
 import_module(settings.ROOT_URLCONF)  # and with it every view: else the first request waits for them

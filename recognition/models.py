@@ -58,12 +58,12 @@ class Embedding(TenantOwned):
 class Tombstone(TenantOwned):
     """Word of a template that left a gallery, for whoever still holds it. No biometrics in it.
 
-    `came` is the sequence number that the template had: it says which segment holds it.
+    `added_seq` is the sequence number that the template had: it says which segment holds it.
     """
 
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="tombstones", db_index=False)
     sequence = models.PositiveBigIntegerField()
-    came = models.PositiveBigIntegerField()
+    added_seq = models.PositiveBigIntegerField()
     face_id = models.BigIntegerField()
     at = models.DateTimeField(auto_now_add=True)
 

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from recognition.index import compaction, files, lease, pgvector
 from recognition.models import Compaction, Gallery, IndexSegment, Tombstone
-from tenants.queue import apart
+from tenants.queue import isolate_failure
 
 logger = logging.getLogger("faceplane.index")
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("faceplane.index")
 @shared_task
 def compact_gallery(gallery_id: int) -> None:
     """Make the segments of a gallery that are due; a gallery that is gone or in other hands is left alone."""
-    gallery = Gallery.everywhere.select_related("tenant").filter(pk=gallery_id).first()
+    gallery = Gallery.unscoped.select_related("tenant").filter(pk=gallery_id).first()
     if gallery is None or settings.FACE_INDEX == "exact":
         return
     try:
@@ -31,7 +31,7 @@ def compact_gallery(gallery_id: int) -> None:
 @shared_task
 def rebuild_index(gallery_id: int) -> None:
     """Make every segment of a gallery anew from the stored templates."""
-    for gallery in Gallery.everywhere.select_related("tenant").filter(pk=gallery_id):
+    for gallery in Gallery.unscoped.select_related("tenant").filter(pk=gallery_id):
         compaction.outdate(gallery)
     compact_gallery.run(gallery_id)
 
@@ -40,21 +40,21 @@ def rebuild_index(gallery_id: int) -> None:
 def compact_due() -> None:
     """Find the galleries with work to do, and do it; this is what repairs an index after any loss, unasked."""
     for gallery_id in due():
-        with apart("compact_gallery", gallery_id):
+        with isolate_failure("compact_gallery", gallery_id):
             compact_gallery.run(gallery_id)
 
 
 @shared_task
 def sweep_index() -> None:
     """Remove the files that no published segment refers to and no living build makes."""
-    marks = lease.marks(Compaction.everywhere.all())  # before the names: what is published in between is among these
-    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), marks=marks)
+    marks = lease.marks(Compaction.unscoped.all())  # before the names: what is published in between is among these
+    files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), marks=marks)
 
 
 def due() -> set[int]:
     """Return the ids of the galleries that `compact_gallery` finds work with."""
     if settings.FACE_INDEX == "exact":
         return set()
-    galleries = Gallery.everywhere.all()
-    segments, graves = IndexSegment.everywhere.all(), Tombstone.everywhere.all()
-    return compaction.due(galleries, segments, graves) | pgvector.due(galleries)
+    galleries = Gallery.unscoped.all()
+    segments, tombstones = IndexSegment.unscoped.all(), Tombstone.unscoped.all()
+    return compaction.due(galleries, segments, tombstones) | pgvector.due(galleries)

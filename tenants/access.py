@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
-from tenants import keys, wall
+from tenants import keys, rls
 from tenants.errors import (
     AddressRefused,
     ExpiredKey,
@@ -117,7 +117,7 @@ class Caller:
         return self.collections is None or collection_id in self.collections
 
 
-@wall.everybody()
+@rls.all_tenants()
 def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", request_id: str = "") -> Caller:
     """Find the key and check its secret; unknown and wrong cannot be told apart, not even by the clock.
 
@@ -126,7 +126,7 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
     """
     if "\0" in key_id:  # PostgreSQL cannot even be asked for it
         raise UnknownKey
-    key = ApiKey.everywhere.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key_id).first()
+    key = ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key_id).first()
     now = timezone.now()
     if not keys.opens(key, secret, now) or key is None:
         raise UnknownKey
@@ -171,15 +171,13 @@ def _mark_used(key: ApiKey, now: datetime) -> None:
     stale = now - _FRESH
     if key.last_used_at is None or key.last_used_at < stale:
         unmarked = Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale)
-        ApiKey.everywhere.filter(unmarked, pk=key.pk).update(last_used_at=now)
+        ApiKey.unscoped.filter(unmarked, pk=key.pk).update(last_used_at=now)
 
 
-@wall.everybody()
+@rls.all_tenants()
 def caller_for_member(user: "User", slug: str, *, address: str = "", request_id: str = "") -> Caller | None:
     """Return the member's Caller in the tenant of that slug, or None: no such tenant and no membership look alike."""
-    member = (
-        Member.everywhere.select_related("tenant").filter(user=user, tenant__slug=slug, user__is_active=True).first()
-    )
+    member = Member.unscoped.select_related("tenant").filter(user=user, tenant__slug=slug, user__is_active=True).first()
     if member is None or member.tenant.state != Tenant.State.ACTIVE:
         return None
     return Caller(
@@ -194,10 +192,10 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
     )
 
 
-@wall.everybody()
+@rls.all_tenants()
 def memberships(user: "User") -> list[Member]:
     """Return a person's places in the tenants that answer, by the tenant's name."""
-    mine = Member.everywhere.filter(user=user, tenant__state=Tenant.State.ACTIVE)
+    mine = Member.unscoped.filter(user=user, tenant__state=Tenant.State.ACTIVE)
     return list(mine.select_related("tenant").order_by("tenant__name"))
 
 
@@ -209,7 +207,7 @@ def waiting() -> Q:
     return given & Q(accepted_at=None, expires_at__gt=timezone.now())
 
 
-@wall.everybody()
+@rls.all_tenants()
 def invitation_for(secret: str) -> Invitation:
     """Find the invitation of a link.
 
@@ -217,7 +215,7 @@ def invitation_for(secret: str) -> Invitation:
         InvitationUnusable: there is none that can still be taken.
     """
     theirs = {"secret_hash": keys.secret_hash(secret), "tenant__state": Tenant.State.ACTIVE}
-    found = Invitation.everywhere.select_related("tenant").filter(waiting(), **theirs).first()
+    found = Invitation.unscoped.select_related("tenant").filter(waiting(), **theirs).first()
     if found is None:
         raise InvitationUnusable
     return found

@@ -23,7 +23,7 @@ def the_schema_is_known(databases: Sequence[str] | None = None, **options: objec
 
 
 @checks.register(checks.Tags.database)
-def the_wall_stands(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
+def check_rls(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
     """Warn of a role whom row-level security does not hold; `migrate` runs this."""
     if not databases or connection.vendor != "postgresql":
         return []

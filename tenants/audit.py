@@ -106,7 +106,7 @@ class Verification:
 def start(tenant: Tenant) -> None:
     """Begin the tenant's chain."""
     key = os.urandom(vault.KEY_BYTES)
-    AuditHead.everywhere.create(tenant=tenant, end=_end(key, 0, ""), wrapped_key=vault.wrap(key, _context(tenant)))
+    AuditHead.unscoped.create(tenant=tenant, end=_end(key, 0, ""), wrapped_key=vault.wrap(key, _context(tenant)))
 
 
 def record(caller: Caller, action: Action, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenants.models import Delivery, Event, Tenant, Webhook
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.task_names import Task
 from tenants.vault import Vault
 
@@ -46,9 +46,9 @@ def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     if not hooks:
         return
     now = timezone.now()
-    event = Event.everywhere.create(tenant=tenant, kind=kind, at=now, data=data)
-    Delivery.everywhere.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
-    transaction.on_commit(lambda: soon(Task.DELIVER_DUE, expires=SCHEDULED_SECONDS))
+    event = Event.unscoped.create(tenant=tenant, kind=kind, at=now, data=data)
+    Delivery.unscoped.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
+    transaction.on_commit(lambda: enqueue(Task.DELIVER_DUE, expires=SCHEDULED_SECONDS))
 
 
 def new_secret() -> str:

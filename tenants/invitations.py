@@ -20,7 +20,7 @@ def issue(
 ) -> tuple[Invitation, str]:
     """Make an invitation, from a member or from the platform; its secret is in the answer and nowhere else."""
     secret = secrets.token_urlsafe(32)
-    invitation = Invitation.everywhere.create(
+    invitation = Invitation.unscoped.create(
         tenant=tenant,
         inviter=inviter,
         email=email,
@@ -44,4 +44,4 @@ def accept(invitation: Invitation, user: User) -> Member:
         if not offered.update(accepted_at=timezone.now()):
             raise InvitationUnusable
         member = Member.objects.of(invitation.tenant).filter(user=user).first()
-        return member or Member.everywhere.create(tenant=invitation.tenant, user=user, role=invitation.role)
+        return member or Member.unscoped.create(tenant=invitation.tenant, user=user, role=invitation.role)

@@ -21,7 +21,7 @@ from django.db import transaction
 
 from tenants.access import Caller, Limit
 from tenants.errors import QuotaExceeded, TooManyRequests
-from tenants.models import Allowance
+from tenants.models import RateWindow
 
 logger = logging.getLogger("faceplane.limits")
 _PART = 32  # a lease is this part of what is left
@@ -68,7 +68,7 @@ def passes(limit: Limit) -> bool:
 
 def forget() -> None:
     """Drop what was counted in windows that are over."""
-    Allowance.objects.filter(start__lt=time.time() - Limit.DAY).delete()
+    RateWindow.objects.filter(start__lt=time.time() - Limit.DAY).delete()
 
 
 @dataclass(slots=True)
@@ -117,11 +117,11 @@ class DatabaseLedger:
     def lease(self, limit: Limit, start: int) -> int:
         """See Ledger."""
         name = {"subject": limit.subject, "seconds": limit.seconds}
-        rows = Allowance.objects.filter(**name)
+        rows = RateWindow.objects.filter(**name)
         with transaction.atomic():
             row = rows.select_for_update(no_key=True).first()
             if row is None:
-                Allowance.objects.bulk_create([Allowance(**name)], ignore_conflicts=True)
+                RateWindow.objects.bulk_create([RateWindow(**name)], ignore_conflicts=True)
                 row = rows.select_for_update(no_key=True).get()
             if row.start < start:
                 row.start, row.taken = start, 0

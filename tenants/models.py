@@ -153,7 +153,7 @@ class ApiKey(TenantOwned):
             key = key.parent
 
 
-class Allowance(models.Model):
+class RateWindow(models.Model):
     """How much of a limit was leased to processes in its present window (tenants.limits)."""
 
     subject = models.CharField(max_length=64, help_text="What is limited: a key, a tenant, letters to an account.")
@@ -164,7 +164,7 @@ class Allowance(models.Model):
     class Meta:
         """One row a limit."""
 
-        constraints: ClassVar = [models.UniqueConstraint(fields=["subject", "seconds"], name="allowance_of_subject")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["subject", "seconds"], name="rate_window_of_subject")]
 
     def __str__(self) -> str:
         """Name what it is for."""
@@ -268,7 +268,7 @@ class AuditEntry(TenantOwned):
         return f"{self.number} {self.action}"
 
 
-class Turn(models.Model):
+class TaskLock(models.Model):
     """A task that one worker at a time is at: whoever moved `until` has it until then (tenants.queue)."""
 
     task = models.CharField(primary_key=True, max_length=100)

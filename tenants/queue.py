@@ -1,4 +1,4 @@
-"""The queue, as work asks for it: soon, or when the schedule finds it due; and how tasks leave each other alone."""
+"""Queueing a task, locking one that must run alone, and keeping the failure of one piece from the others."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ from celery import current_app
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from tenants.models import Turn
+from tenants.models import TaskLock
 from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.queue")
@@ -18,7 +18,7 @@ _PAUSE_SECONDS = 5.0
 _down_until = 0.0
 
 
-def soon(task: Task, *ids: int, expires: float | None = None) -> None:
+def enqueue(task: Task, *ids: int, expires: float | None = None) -> None:
     """Queue a task by its name; when the queue is down, leave it to the scheduled sweep that finds what is due.
 
     The change that asks for the work is committed already, so its caller must not be told that it failed, nor wait for
@@ -36,21 +36,21 @@ def soon(task: Task, *ids: int, expires: float | None = None) -> None:
 
 
 @contextmanager
-def alone(task: str, seconds: float) -> Iterator[bool]:
-    """Tell whether nobody else is at the task, and keep others from it; for so many seconds also if we die at it."""
+def exclusive(task: str, seconds: float) -> Iterator[bool]:
+    """Yield whether the lock on the task is ours; it ends with the block, and after `seconds` if this process dies."""
     now = timezone.now()
-    turn, _ = Turn.objects.get_or_create(task=task, defaults={"until": now})
+    lock, _ = TaskLock.objects.get_or_create(task=task, defaults={"until": now})
     until = now + timedelta(seconds=seconds)
-    ours = Turn.objects.filter(pk=turn.pk, until__lte=now).update(until=until)
+    ours = TaskLock.objects.filter(pk=lock.pk, until__lte=now).update(until=until)
     try:
         yield bool(ours)
     finally:
-        Turn.objects.filter(pk=turn.pk, until=until).update(until=timezone.now())
+        TaskLock.objects.filter(pk=lock.pk, until=until).update(until=timezone.now())
 
 
 @contextmanager
-def apart(work: str, which: object) -> Iterator[None]:
-    """Let one of many pieces of a task fail by itself: it is logged, and the others are done."""
+def isolate_failure(work: str, which: object) -> Iterator[None]:
+    """Log the failure of one of many pieces of a task and go on, so that the others are still done."""
     try:
         yield
     except Exception:

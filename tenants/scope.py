@@ -1,7 +1,7 @@
 """Tenant scoping by construction: the one module that owns it.
 
 Every row of a tenant names its tenant. `Model.objects` refuses to build a query until the tenant is said: a forgotten
-filter is an error on the first run and never an answer with somebody else's rows in it. `Model.everywhere` is plain; it
+filter is an error on the first run and never an answer with somebody else's rows in it. `Model.unscoped` is plain; it
 serves Django's own machinery, the operator's admin, tasks, commands and migrations (a test holds the list).
 """
 
@@ -57,12 +57,12 @@ class TenantManager(models.Manager[M], Generic[M]):
 class TenantOwned(models.Model):
     """A row that belongs to one tenant.
 
-    `everywhere` stands first, so that Django takes it for relations, cascades and the admin.
+    `unscoped` stands first, so that Django takes it for relations, cascades and the admin.
     """
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
 
-    everywhere: ClassVar[models.Manager[Self]] = models.Manager()
+    unscoped: ClassVar[models.Manager[Self]] = models.Manager()
     objects: ClassVar[TenantManager[Any]] = TenantManager()
 
     class Meta:

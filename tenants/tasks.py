@@ -9,7 +9,7 @@ from django.utils import timezone
 from tenants import audit, heartbeat, limits
 from tenants.access import system
 from tenants.models import Invitation, Tenant
-from tenants.queue import apart
+from tenants.queue import isolate_failure
 from tenants.sessions import SessionStore
 
 logger = logging.getLogger("faceplane.tasks")
@@ -20,7 +20,7 @@ def verify_audits() -> None:
     """Verify what is new in every tenant's audit chain, and a part of the old; a broken one raises an alert."""
     today = timezone.now().toordinal()
     for tenant in Tenant.objects.order_by("pk"):
-        with apart("verify_audits", tenant):
+        with isolate_failure("verify_audits", tenant):
             _tell(tenant, audit.verify_recent(tenant, day=today))
 
 
@@ -43,7 +43,7 @@ def _tell(tenant: Tenant, found: audit.Verification) -> None:
 @shared_task
 def forget() -> None:
     """Delete invitations that are past their time, taken or not, sessions that are, and counts of windows that are."""
-    Invitation.everywhere.filter(expires_at__lte=timezone.now()).delete()
+    Invitation.unscoped.filter(expires_at__lte=timezone.now()).delete()
     SessionStore.clear_expired()
     limits.forget()
     heartbeat.forget()

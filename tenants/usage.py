@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tenants import wall
+from tenants import rls
 from tenants.models import Tenant, UsageDay
 
 logger = logging.getLogger("faceplane.usage")
@@ -42,7 +42,7 @@ def count(tenant: Tenant, operation: str) -> None:
         _counts[_Row(tenant.pk, timezone.now().date(), operation)] += 1
 
 
-@wall.everybody()
+@rls.all_tenants()
 def flush() -> None:
     """Write down what was counted; what cannot be written now is kept for the next time."""
     with _lock:
@@ -54,7 +54,7 @@ def flush() -> None:
         with transaction.atomic():
             there = set(Tenant.objects.filter(pk__in={row.tenant_id for row in taken}).values_list("pk", flat=True))
             taken = Counter({row: calls for row, calls in taken.items() if row.tenant_id in there})
-            UsageDay.everywhere.bulk_create([row.new() for row in sorted(taken)], ignore_conflicts=True)
+            UsageDay.unscoped.bulk_create([row.new() for row in sorted(taken)], ignore_conflicts=True)
             for row, calls in sorted(taken.items()):
                 days = UsageDay.objects.of(Tenant(pk=row.tenant_id))
                 days.filter(day=row.day, operation=row.operation).update(calls=F("calls") + calls)

@@ -94,7 +94,7 @@ def add_data_key(tenant: Tenant) -> DataKey:
     newest = DataKey.objects.of(tenant).order_by("-version").first()
     version = newest.version + 1 if newest else 1
     wrapped = wrap(os.urandom(KEY_BYTES), _key_context(tenant.pk, version))
-    return DataKey.everywhere.create(tenant=tenant, version=version, wrapped=wrapped)
+    return DataKey.unscoped.create(tenant=tenant, version=version, wrapped=wrapped)
 
 
 class Vault:

@@ -205,9 +205,9 @@ def world(
 def roles(acme: Customer, own: Ids) -> dict[str, IssuedKey]:
     """Return a key for each thing a key may do, one for all of them, and one that reaches a single collection."""
     issued = {scope.value: keys.issue(acme.tenant, name=scope, scopes=[scope]) for scope in Scope}
-    home = Collection.objects.of(acme.tenant).get(name=own.collection)
+    collection = Collection.objects.of(acme.tenant).get(name=own.collection)
     issued["everything"] = acme.issued
-    issued["one collection"] = keys.issue(acme.tenant, name="one", scopes=list(Scope), collections=[home.pk])
+    issued["one collection"] = keys.issue(acme.tenant, name="one", scopes=list(Scope), collections=[collection.pk])
     return issued
 
 
@@ -224,8 +224,8 @@ def test_a_foreign_id_is_answered_like_a_missing_one(endpoint: Endpoint, world: 
     """Check 4: every operation x each role x other tenant's ids: 403 or 404, as for a missing id, no foreign byte."""
     nobody = missing()
     # The ids inside: a collection of one's own, and in it somebody else's person or face.
-    home = {"collection": world.own.collection, "alias": world.own.alias}
-    inside, outside = replace(world.foreign, **home), replace(nobody, **home)
+    collection = {"collection": world.own.collection, "alias": world.own.alias}
+    inside, outside = replace(world.foreign, **collection), replace(nobody, **collection)
     for role, issued in world.roles.items():
         theirs = ask(endpoint, issued, world.foreign)
         assert GLOBEX.encode() not in theirs.said, role

@@ -16,7 +16,7 @@ _MEMBER = """
 from django.contrib.auth.models import User
 from tenants.models import Member, Tenant
 user = User.objects.create_user("ada", "ada@example.com", "correct horse battery")
-Member.everywhere.create(tenant=Tenant.objects.get(), user=user, role="owner")
+Member.unscoped.create(tenant=Tenant.objects.get(), user=user, role="owner")
 """
 _LINK = re.compile(r'(?:href|src|action|hx-get|hx-post|data-from-url)="([^"]*)"')
 _POSTED = re.compile(r"/(?:logout|language)/")

@@ -286,5 +286,5 @@ def test_sigterm_lets_requests_under_way_finish(tmp_path: Path) -> None:
         given = [each.result()[0] for each in running]
         assert process.wait(30) == 0
     assert given == [200] * 8
-    count = "from collections_app.models import Face; print('faces', Face.everywhere.count())"
+    count = "from collections_app.models import Face; print('faces', Face.unscoped.count())"
     assert "faces 8" in manage(env, "shell", "-c", count)

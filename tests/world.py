@@ -38,7 +38,7 @@ def two_tenants(blocker: DjangoDbBlocker, folder: Path) -> Iterator[tuple[Custom
         yield make_customer("acme"), make_customer("globex")
         for model in apps.get_models():
             if issubclass(model, TenantOwned):
-                model.everywhere.all().delete()
+                model.unscoped.all().delete()
         Tenant.objects.all().delete()
         User.objects.all().delete()
 
@@ -63,12 +63,12 @@ class Ids:
 
 def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     """Fill a new collection, and return an id of each kind."""
-    home = create_collection(caller, name=name, images="original")
+    collection = create_collection(caller, name=name, images="original")
     gone = enrol_face(caller, collection=name, image=portrait("sunak"), person=PersonDetails()).faces[0]
     receipt = delete_face(caller, collection=name, face=gone.uuid)
     person = PersonDetails(reference=f"p-{name}", name=marker, note=marker)
     face = enrol_face(caller, collection=name, image=portrait("obama"), person=person).faces[0]
-    key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[home.pk])
+    key = keys.issue(caller.tenant, name=marker, scopes=["read"], collections=[collection.pk])
     other = PersonDetails(reference=f"q-{name}")
     hook = create_webhook(caller, url="https://example.com/hook", kinds=["face.enrolled"]).webhook
     enrol_face(caller, collection=name, image=portrait("macron_2014"), person=other)
@@ -77,7 +77,7 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     bar(caller, collection=name, reference=f"r-{name}")
     erased = (receipt.uuid, f"erasure-{receipt.uuid}")
     told = (str(hook.pk), str(delivery.pk), search.uuid)
-    return Ids(name, home.alias, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk, f"r-{name}")
+    return Ids(name, collection.alias, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk, f"r-{name}")
 
 
 def missing() -> Ids:

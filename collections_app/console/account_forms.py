@@ -21,7 +21,7 @@ _LETTERS = 5  # an hour, to one account
 POST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="post")
 
 
-def dressed(form: F) -> F:
+def styled(form: F) -> F:
     """Put one of Django's own forms in the console's clothes."""
     form.label_suffix = ""
     for field in form.fields.values():

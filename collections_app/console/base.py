@@ -21,7 +21,7 @@ from django.views import View
 from collections_app.console.errors import FAMILIES, explain
 from collections_app.operations import pictures, shown_once
 from collections_app.reasons import reason
-from tenants import access, wall
+from tenants import access, rls
 from tenants.access import Caller, Scope
 
 _SHOWN_ONCE = "shown_once"
@@ -50,7 +50,7 @@ class ConsoleView(View):
         try:
             safe = request.method in SAFE
             caller.require(self.needs if safe else self.needs_to_change or self.needs)
-            with wall.only(caller.tenant):
+            with rls.one_tenant(caller.tenant):
                 return super().dispatch(request, *args, **kwargs)
         except FAMILIES as error:
             return self.refused(error)

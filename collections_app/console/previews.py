@@ -13,7 +13,7 @@ from rest_framework.renderers import JSONRenderer
 
 from collections_app.dialects import DIALECTS
 from collections_app.dialects.descriptor import FACE, KEY_ID, OTHER, Credentials, Part, Setting
-from collections_app.dialects.native.wire.subjects import Subject
+from collections_app.dialects.native.wire.data_subjects import Subject
 from collections_app.operations.data_subject import SubjectRecord
 from tenants.access import Caller
 

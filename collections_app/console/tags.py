@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from collections_app.console.account_forms import dressed
+from collections_app.console.account_forms import styled
 from collections_app.console.errors import REASONS
 from collections_app.console.forms import ERASURES, ROLES, STORES
 from collections_app.operations import pictures
@@ -88,7 +88,7 @@ def bar(score: float, threshold: float) -> dict[str, str]:
 @register.simple_tag
 def dress(form: BaseForm) -> str:
     """Put one of Django's own forms in the console's clothes; nothing is written."""
-    dressed(form)
+    styled(form)
     return ""
 
 

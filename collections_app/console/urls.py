@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth import views as auth
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
@@ -12,17 +12,17 @@ from collections_app.console.entrances import limited
 from collections_app.console.views import (
     account,
     audit,
+    auth,
     collections,
-    entry,
     faces,
     health,
     keys,
-    log,
     members,
     overview,
     people,
     playground,
     receipts,
+    searches,
     settings,
     webhooks,
 )
@@ -43,19 +43,19 @@ def _entrances(*pages: tuple[str, type[Any], str]) -> list[URLPattern | URLResol
 _ACCOUNT = [
     *_pages(
         ("", account.AccountView, "account"),
-        ("logout/", auth.LogoutView, "logout"),
+        ("logout/", LogoutView, "logout"),
         ("authenticator/", account.AuthenticatorView, "authenticator"),
-        ("forgotten/sent/", entry.ForgottenSent, "forgotten_sent"),
+        ("forgotten/sent/", auth.ForgottenSent, "forgotten_sent"),
     ),
     *_entrances(
-        ("login/", entry.Login, "login"),
-        ("code/", entry.CodeView, "code"),
+        ("login/", auth.Login, "login"),
+        ("code/", auth.CodeView, "code"),
         ("authenticator/remove/", account.RemoveAuthenticatorView, "authenticator_remove"),
-        ("invitation/", entry.InvitationView, "invitation"),
-        ("invitation/<str:secret>/", entry.InvitationLinkView, "invitation_link"),
-        ("password/", entry.Password, "password"),
-        ("forgotten/", entry.Forgotten, "forgotten"),
-        ("forgotten/<uidb64>/<token>/", entry.Renew, "renew"),
+        ("invitation/", auth.InvitationView, "invitation"),
+        ("invitation/<str:secret>/", auth.InvitationLinkView, "invitation_link"),
+        ("password/", auth.Password, "password"),
+        ("forgotten/", auth.Forgotten, "forgotten"),
+        ("forgotten/<uidb64>/<token>/", auth.Renew, "renew"),
     ),
 ]
 
@@ -108,8 +108,8 @@ TENANT: list[URLPattern | URLResolver] = [
         ("playground/picture/", playground.PictureView, "playground_picture"),
         ("playground/verdict/", playground.VerdictView, "verdict"),
         ("playground/<str:action>/", playground.TryView, "playground_try"),
-        ("searches/", log.SearchesView, "searches"),
-        ("searches/<uuid:search>/", log.SearchView, "search"),
+        ("searches/", searches.SearchesView, "searches"),
+        ("searches/<uuid:search>/", searches.SearchView, "search"),
         ("audit/", audit.AuditView, "audit"),
         ("audit/verify/", audit.VerifyView, "audit_verify"),
         ("audit/export/<str:form>/", audit.ExportView, "audit_export"),
@@ -132,7 +132,7 @@ TENANT: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:home")),
     path("console", RedirectView.as_view(pattern_name="console:home")),
-    path("console/", entry.HomeView.as_view(), name="home"),
+    path("console/", auth.HomeView.as_view(), name="home"),
     path("account/language/", set_language, name="language"),
     path("account/", include(_ACCOUNT)),
     path("console/<slug:tenant>/", include(TENANT)),

@@ -27,7 +27,7 @@ from collections_app import reasons
 from collections_app.dialects.descriptor import Dialect
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
-from tenants import access, limits, usage, wall
+from tenants import access, limits, rls, usage
 from tenants.access import CALLER, CROWDED, Caller
 from tenants.database import at_fault
 from tenants.errors import TooManyRequests
@@ -162,7 +162,7 @@ class DialectView(APIView):
         _refuse_large_body(request)
         known: Caller | None = request.META.get(CALLER)  # config.server asks again when a large body has come
         self.caller = known or self._admitted(request)
-        wall.narrow(self.caller.tenant)
+        rls.set_tenant(self.caller.tenant)
         request.META[CALLER] = self.caller
 
     def _admitted(self, request: Request) -> Caller:
@@ -173,7 +173,7 @@ class DialectView(APIView):
             address=request.META.get("REMOTE_ADDR", ""),
             request_id=request.META.get("faceplane.request_id", ""),
         )
-        wall.narrow(caller.tenant)
+        rls.set_tenant(caller.tenant)
         limits.admit(caller)
         usage.count(caller.tenant, f"{self.dialect.name} {self.dialect.operation(request)}")
         return caller

@@ -22,7 +22,7 @@ from collections_app.errors import InvalidRequest
 from tenants import audit, signing
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry, AuditHead
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.task_names import Task
 
 MOST_AT_ONCE = 20_000  # entries that are recomputed within a request: some two seconds
@@ -116,7 +116,7 @@ def verify_chain(caller: Caller) -> Checked:
     with transaction.atomic():
         head, ours = audit.ask_check(caller.tenant)
         if ours:
-            transaction.on_commit(partial(soon, Task.VERIFY_AUDIT, caller.tenant.pk))
+            transaction.on_commit(partial(enqueue, Task.VERIFY_AUDIT, caller.tenant.pk))
     sound = head.check_broken_at is None if head.check_ended_at else None
     return Checked(sound, head.check_done, head.check_broken_at, f"audit-{head.pk}")
 

@@ -110,13 +110,13 @@ def explain_search(caller: Caller, *, search: str, below: bool = False) -> Expla
     record = browse_searches(caller).filter(uuid=search).first()
     if record is None:
         raise SearchNotFound
-    home = record.collection
-    terms = below_floor(caller, home) if below else disclosure(caller, home)
+    collection = record.collection
+    terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     near = {uuid: cosine for uuid, cosine in record.candidates if terms.score(cosine) is not None}
     with transaction.atomic():
         candidates = _candidates_told(caller, record, near, terms)
         if below:
-            log_look(caller, home, "searches", near)
+            log_look(caller, collection, "searches", near)
     return Explained(record, candidates, below)
 
 

@@ -113,7 +113,7 @@ def withdrawn(caller: Caller) -> frozenset[int]:
 
 def tell(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     probe: Face | Literal["picture"] | None = None,
@@ -129,19 +129,19 @@ def tell(
     most = settings.MATCHES_PER_FACE * WHOLE
     found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < most]
     if probe == "picture":
-        _forget_met(caller, home, found, terms, spent)
-    answers = [_Answer(face, cosine, _cost(home, terms, cosine)) for face, cosine in found]
+        _forget_met(caller, collection, found, terms, spent)
+    answers = [_Answer(face, cosine, _cost(collection, terms, cosine)) for face, cosine in found]
     if answers and answers[0].cost == 0 and any(answer.cost for answer in answers):
         answers = _beside(caller, answers)
     enrolled = probe if isinstance(probe, Face) else None
     if enrolled is not None:
         answers += [replace(answer, face=enrolled) for answer in answers]
-    return _as_told(home, found, terms, _count(caller, answers), enrolled)
+    return _as_told(collection, found, terms, _count(caller, answers), enrolled)
 
 
 def tell_pairs(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     pairs: Sequence[tuple[Face, Face, float]],
     terms: Disclosure,
     most: int = WHOLE,
@@ -151,7 +151,7 @@ def tell_pairs(
     `most` is what one pair may cost each of its faces.
     """
     answers = [
-        _Answer(face, cosine, min(_cost(home, terms, cosine), most))
+        _Answer(face, cosine, min(_cost(collection, terms, cosine), most))
         for first, second, cosine in pairs
         if terms.score(cosine) is not None
         for face in (first, second)
@@ -159,7 +159,7 @@ def tell_pairs(
     after = _count(caller, answers)
     scores: list[float | None] = []
     for first, second, cosine in pairs:
-        told = _as_told(home, [(second, cosine)], terms, after, first)
+        told = _as_told(collection, [(second, cosine)], terms, after, first)
         scores.append(told[0].score if told else None)
     return scores
 
@@ -202,26 +202,26 @@ def _count(caller: Caller, answers: Sequence[_Answer]) -> dict[int, int]:
         if after[pk] - answer.cost <= most / 2 < after[pk]:
             facts = {"face": answer.face.uuid, "matches": after[pk] / WHOLE, "days": NearMatch.KEPT.days}
             audit.alert(caller, "alert.face_probed", answer.face, **facts)
-    NearMatch.everywhere.bulk_create(rows)
+    NearMatch.unscoped.bulk_create(rows)
     return after
 
 
 def _forget_met(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     spent: Mapping[int, _Spent],
 ) -> None:
     """Forget what the caller was told of faces before it met their owners."""
     known = float(terms.scale.cosine(_KNOWN))
-    met = [face.pk for face, cosine in found if cosine >= known and _cost(home, terms, cosine) == 0]
+    met = [face.pk for face, cosine in found if cosine >= known and _cost(collection, terms, cosine) == 0]
     if owing := [pk for pk in met if spent.get(pk, _Spent()).own]:
         _window(caller).filter(actor_id=caller.id, face__in=owing).update(cost=0, spent=0)
 
 
 def _as_told(
-    home: Collection,
+    collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     after: Mapping[int, int],
@@ -232,8 +232,8 @@ def _as_told(
     A probe that is beyond its own budget is told of as the faces are that are beyond theirs.
     """
     most = settings.MATCHES_PER_FACE * WHOLE
-    bar = max(terms.threshold, home.similarity_threshold)
-    lowest = terms.scale.threshold(bar).score
+    threshold = max(terms.threshold, collection.similarity_threshold)
+    lowest = terms.scale.threshold(threshold).score
     of_probe = after.get(probe.pk, 0) if probe else 0
     told = [max(after.get(face.pk, 0), of_probe) for face, _ in found]
     highest = max(_ANCHORED, lowest) if any(cost >= most / 5 for cost in told) else 100.0
@@ -245,21 +245,21 @@ def _as_told(
             continue
         if cost <= most / 2:
             within.append(Match(face, min(score, highest), cosine))
-        elif cosine >= bar:
+        elif cosine >= threshold:
             beyond.append(Match(face, lowest, cosine))
     within.sort(key=lambda one: (-one.score, -one.cosine))
     # Which of two owners a probe is nearer to is not told; that somebody looks like themselves beside a double is.
-    beyond.sort(key=lambda one: (_cost(home, terms, one.cosine) != 0, one.face.number))
+    beyond.sort(key=lambda one: (_cost(collection, terms, one.cosine) != 0, one.face.number))
     return (*within, *beyond)
 
 
-def _cost(home: Collection, terms: Disclosure, cosine: float) -> int:
+def _cost(collection: Collection, terms: Disclosure, cosine: float) -> int:
     """Return what it costs to tell of a face at a cosine, in tenths."""
-    bar = float(terms.scale.score(max(terms.threshold, home.similarity_threshold)))
+    threshold = float(terms.scale.score(max(terms.threshold, collection.similarity_threshold)))
     score = float(terms.scale.score(cosine))
-    if score < min(bar + _STRANGERS, _ANCHORED):
+    if score < min(threshold + _STRANGERS, _ANCHORED):
         return WHOLE
-    return PART if score < max(bar, _ANCHORED) + _OWNERS else 0
+    return PART if score < max(threshold, _ANCHORED) + _OWNERS else 0
 
 
 def _new(caller: Caller, answers: Sequence[_Answer]) -> list[_Answer]:

@@ -17,7 +17,7 @@ from recognition.similarity import DEFAULT, Threshold
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.scope import as_id
 from tenants.task_names import Task
 
@@ -76,16 +76,18 @@ def find(caller: Caller, collection: str | Alias) -> Collection:
     return _reachable(caller, name, theirs.filter(name_key__in=identifiers.keys(name)))
 
 
-def lock(home: Collection) -> Gallery:
+def lock(collection: Collection) -> Gallery:
     """Take the collection's lock until the caller's transaction ends: who holds it is alone in changing faces.
 
     Raises:
         CollectionDeleted: the collection was deleted meanwhile.
     """
-    gallery: Gallery | None = Gallery.objects.of(home.tenant).select_for_update(no_key=True).filter(pk=home.pk).first()
-    state = Collection.objects.of(home.tenant).values_list("state", flat=True).get(pk=home.pk)
+    gallery: Gallery | None = (
+        Gallery.objects.of(collection.tenant).select_for_update(no_key=True).filter(pk=collection.pk).first()
+    )
+    state = Collection.objects.of(collection.tenant).values_list("state", flat=True).get(pk=collection.pk)
     if gallery is None or state == Collection.State.DELETED:
-        raise CollectionDeleted(home.name)
+        raise CollectionDeleted(collection.name)
     return gallery
 
 
@@ -116,7 +118,7 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
                 if living.count() >= quota:
                     raise QuotaExceeded("collections", quota)
             collection.save(force_insert=True)
-            Gallery.everywhere.create(tenant=caller.tenant, collection=collection, pack=pack)
+            Gallery.unscoped.create(tenant=caller.tenant, collection=collection, pack=pack)
             audit.record(caller, "collection.created", collection, name=name, pack=pack)
     except IntegrityError as error:
         raise CollectionExists(name) from error
@@ -178,27 +180,29 @@ def update_collection(
         django.core.exceptions.ValidationError: a value is out of its bounds.
     """
     caller.require(Scope.ADMIN)
-    home = find(caller, collection)
-    wanted = _known(policy, home.pack) | ({} if name is None else {"name": name})
-    after = {field: value for field, value in wanted.items() if value != getattr(home, field)}
+    collection = find(caller, collection)
+    wanted = _known(policy, collection.pack) | ({} if name is None else {"name": name})
+    after = {field: value for field, value in wanted.items() if value != getattr(collection, field)}
     if "name" in after:
         caller.require_whole_tenant()
-    before = {field: getattr(home, field) for field in after}
+    before = {field: getattr(collection, field) for field in after}
     if "name" in after:
         identifiers.check("name", after["name"])
     for field, value in after.items():
-        setattr(home, field, value)
-    home.full_clean(validate_unique=False, validate_constraints=False)
+        setattr(collection, field, value)
+    collection.full_clean(validate_unique=False, validate_constraints=False)
     try:
         with transaction.atomic():
-            home.save(update_fields=[*after, "name_key"])
+            collection.save(update_fields=[*after, "name_key"])
             if "name" in after:
-                audit.record(caller, "collection.renamed", home, before=before.pop("name"), after=after.pop("name"))
+                audit.record(
+                    caller, "collection.renamed", collection, before=before.pop("name"), after=after.pop("name")
+                )
             if after:
-                audit.record(caller, "collection.policy_changed", home, before=before, after=after)
+                audit.record(caller, "collection.policy_changed", collection, before=before, after=after)
     except IntegrityError as error:
-        raise CollectionExists(home.name) from error
-    return home
+        raise CollectionExists(collection.name) from error
+    return collection
 
 
 def delete_collection(caller: Caller, *, name: str | Alias) -> Receipt:
@@ -214,7 +218,7 @@ def delete_collection(caller: Caller, *, name: str | Alias) -> Receipt:
         receipt = erasure.begin(caller, kind=kind, subject=str(collection.pk), collection=collection, face_count=faces)
         facts = {"name": collection.name, "faces": faces, "receipt": receipt.uuid}
         audit.record(caller, "collection.deleted", collection, **facts)
-        transaction.on_commit(lambda: soon(Task.PURGE_COLLECTION, collection.pk))
+        transaction.on_commit(lambda: enqueue(Task.PURGE_COLLECTION, collection.pk))
     return receipt
 
 

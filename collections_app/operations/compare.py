@@ -122,12 +122,12 @@ def verify(
     """
     caller.require(Scope.SEARCH)
     withdrawn(caller)
-    home = find(caller, collection)
-    enrolled = find_face(home, face)
-    examined = examine(caller, home, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
-    terms = disclosure(caller, home, threshold)
-    score, match = verify_template(caller, home, enrolled, examined.face.template, terms)
-    return Verification(home, enrolled, examined.analysis, score, match, terms.applied)
+    collection = find(caller, collection)
+    enrolled = find_face(collection, face)
+    examined = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
+    terms = disclosure(caller, collection, threshold)
+    score, match = verify_template(caller, collection, enrolled, examined.face.template, terms)
+    return Verification(collection, enrolled, examined.analysis, score, match, terms.applied)
 
 
 def verify_person(
@@ -148,35 +148,35 @@ def verify_person(
     """
     caller.require(Scope.SEARCH)
     refuse_probing(caller)
-    home = find(caller, collection)
-    faces = {face.pk: face for face in find_person(home, person).faces.select_related("person")}
-    probe = examine(caller, home, image, purpose=Purpose.VERIFY, largest=True, limits=limits).face.template
-    cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(home.gallery, list(faces)).items()}
+    collection = find(caller, collection)
+    faces = {face.pk: face for face in find_person(collection, person).faces.select_related("person")}
+    probe = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits).face.template
+    cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(collection.gallery, list(faces)).items()}
     best = max(cosines, key=cosines.__getitem__, default=None)
     if best is None:
         raise PersonNotFound(str(person))  # their last face went just now
-    terms = disclosure(caller, home, threshold)
+    terms = disclosure(caller, collection, threshold)
     with transaction.atomic():
-        told = tell(caller, home, [(faces[best], cosines[best])], terms, probe="picture")
+        told = tell(caller, collection, [(faces[best], cosines[best])], terms, probe="picture")
         # Which of them is nearest is an order, so without a score it is any.
         shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
         if terms.below:
-            log_look(caller, home, "verify", [shown.uuid])
+            log_look(caller, collection, "verify", [shown.uuid])
         watch_verifications(caller, faces[best])
-    return PersonVerification(home, shown, score, terms.matches(cosines[best]), terms.applied)
+    return PersonVerification(collection, shown, score, terms.matches(cosines[best]), terms.applied)
 
 
 def verify_template(
-    caller: Caller, home: Collection, enrolled: Face, template: np.ndarray, terms: Disclosure
+    caller: Caller, collection: Collection, enrolled: Face, template: np.ndarray, terms: Disclosure
 ) -> tuple[float | None, bool]:
     """Hold a template against an enrolled face; return the score that is told, if any, and whether it is a match.
 
     Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
     """
-    cosine = float(template @ face_index().vector(home.gallery, enrolled.pk))
+    cosine = float(template @ face_index().vector(collection.gallery, enrolled.pk))
     with transaction.atomic():
-        told = tell(caller, home, [(enrolled, cosine)], terms, probe="picture")
+        told = tell(caller, collection, [(enrolled, cosine)], terms, probe="picture")
         if terms.below:
-            log_look(caller, home, "verify", [enrolled.uuid])
+            log_look(caller, collection, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
     return (told[0].score if told else None), bool(told) and terms.matches(cosine)

@@ -94,11 +94,11 @@ def page_people(caller: Caller, *, collection: str | Alias, limit: int, after: i
 def list_people(caller: Caller, *, collection: str | Alias) -> Iterator[PersonRecord]:
     """List everybody in a collection with their images, oldest first, read as the iteration goes."""
     caller.require(Scope.READ)
-    home = find(caller, collection)
-    if home.images == Collection.Images.ORIGINAL:
+    collection = find(caller, collection)
+    if collection.images == Collection.Images.ORIGINAL:
         with transaction.atomic():
-            audit.record(caller, "image.listed", home, people=home.people.count())
-    return with_images(home, home.people.order_by("created_at", "pk"))
+            audit.record(caller, "image.listed", collection, people=collection.people.count())
+    return with_images(collection, collection.people.order_by("created_at", "pk"))
 
 
 def get_person(caller: Caller, *, collection: str | Alias, person: int | str) -> Person:
@@ -120,8 +120,8 @@ def list_faces_of(
         PersonNotFound: the collection holds no such person.
     """
     caller.require(Scope.READ)
-    home = find(caller, collection)
-    return FacePage.of(home, find_person(home, person).faces.all(), limit=limit, before=before)
+    collection = find(caller, collection)
+    return FacePage.of(collection, find_person(collection, person).faces.all(), limit=limit, before=before)
 
 
 def update_person(caller: Caller, *, collection: str | Alias, person: int | str, details: PersonDetails) -> Person:
@@ -131,11 +131,11 @@ def update_person(caller: Caller, *, collection: str | Alias, person: int | str,
         PersonNotFound: the collection holds no such person.
     """
     caller.require(Scope.ENROL)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     with transaction.atomic():
-        lock(home)
-        changed = save_person(home, details, find_person(home, person))
-        audit.record(caller, "person.changed", changed, collection=str(home.pk), fields=sorted(details.said))
+        lock(collection)
+        changed = save_person(collection, details, find_person(collection, person))
+        audit.record(caller, "person.changed", changed, collection=str(collection.pk), fields=sorted(details.said))
     return changed
 
 
@@ -150,24 +150,24 @@ def export_person(caller: Caller, *, collection: str | Alias, person: int | str,
     """
     caller.require(Scope.ADMIN)
     refuse_probing(caller)
-    home = find(caller, collection)
-    found = find_person(home, person)
+    collection = find(caller, collection)
+    found = find_person(collection, person)
     faces = tuple(found.faces.select_related("person").order_by("number"))
     read = storage.reader(caller.tenant)
     kept = {face.image: _read_kept(read, face.image, face.stored_image) for face in faces if face.stored_image}
     images = {image: content for image, content in kept.items() if content is not None}
     by_uuid = {face.uuid: face for face in faces}
-    terms = below_floor(caller, home) if below else disclosure(caller, home)
+    terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     with transaction.atomic():
         searches = tuple(
             Nearness(record, score, best[1] >= record.threshold)
-            for record in home.searches.order_by("at").iterator(chunk_size=500)
-            if (best := _nearest(record, by_uuid)) and (score := _told(caller, home, best, terms)) is not None
+            for record in collection.searches.order_by("at").iterator(chunk_size=500)
+            if (best := _nearest(record, by_uuid)) and (score := _told(caller, collection, best, terms)) is not None
         )
         if below:
-            log_look(caller, home, "export", by_uuid)
-        audit.record(caller, "person.exported", found, collection=str(home.pk), faces=sorted(by_uuid))
-    return SubjectRecord(home, found, faces, images, searches)
+            log_look(caller, collection, "export", by_uuid)
+        audit.record(caller, "person.exported", found, collection=str(collection.pk), faces=sorted(by_uuid))
+    return SubjectRecord(collection, found, faces, images, searches)
 
 
 def delete_person(caller: Caller, *, collection: str | Alias, person: int | str, reason: str = "") -> Receipt:
@@ -177,46 +177,48 @@ def delete_person(caller: Caller, *, collection: str | Alias, person: int | str,
         PersonNotFound: the collection holds no such person.
     """
     caller.require(Scope.DELETE)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     with transaction.atomic():
-        lock(home)  # before the faces are read: one that came afterwards would lose its person and keep its template
-        found = find_person(home, person)
+        lock(
+            collection
+        )  # before the faces are read: one that came afterwards would lose its person and keep its template
+        found = find_person(collection, person)
         pk, faces = str(found.pk), list(found.faces.all())
-        erased = erasure.erase_faces(caller, home, faces, kind=Receipt.Kind.PERSON, subject=pk)
-        home.people.filter(pk=found.pk).delete()
+        erased = erasure.erase_faces(caller, collection, faces, kind=Receipt.Kind.PERSON, subject=pk)
+        collection.people.filter(pk=found.pk).delete()
         facts = {"faces": [face.uuid for face in faces], "receipt": erased.receipt.uuid, "reason": reason}
-        audit.record(caller, "person.deleted", found, collection=str(home.pk), **facts)
-    erasure.search_again(home, erased)
+        audit.record(caller, "person.deleted", found, collection=str(collection.pk), **facts)
+    erasure.search_again(collection, erased)
     return erased.receipt
 
 
-def find_person(home: Collection, person: int | str) -> Person:
+def find_person(collection: Collection, person: int | str) -> Person:
     """Return a person: a number is our id, a text the caller's reference or else our id.
 
     Raises:
         PersonNotFound: the collection holds no such person.
     """
-    found = known_person(home, person) if isinstance(person, str) else home.people.filter(pk=person).first()
+    found = known_person(collection, person) if isinstance(person, str) else collection.people.filter(pk=person).first()
     if found is None:
         raise PersonNotFound(str(person))
     return found
 
 
-def known_person(home: Collection, reference: str) -> Person | None:
+def known_person(collection: Collection, reference: str) -> Person | None:
     """Return the person whom the caller, or else the platform, knows by this id.
 
     A person without an id of the caller's is told to callers by ours, so that is what may come back.
     """
     if not reference or "\0" in reference:
         return None
-    named = list(home.people.filter(reference_key__in=identifiers.keys(reference)))
+    named = list(collection.people.filter(reference_key__in=identifiers.keys(reference)))
     found = min(named, key=lambda person: person.reference != reference, default=None)  # of two: who is spelt so
     if found is None and (ours := as_id(identifiers.comparison_key(reference))) is not None:
-        found = home.people.filter(pk=ours).first()
+        found = collection.people.filter(pk=ours).first()
     return found
 
 
-def save_person(home: Collection, details: PersonDetails, known: Person | None = None) -> Person:
+def save_person(collection: Collection, details: PersonDetails, known: Person | None = None) -> Person:
     """Make a person, or note of a known one what is said of them now; what nothing is said of stays.
 
     Raises:
@@ -230,25 +232,27 @@ def save_person(home: Collection, details: PersonDetails, known: Person | None =
         if details.reference:
             identifiers.check("reference", details.reference)
         reference = details.reference or str(pk)
-        return Person.everywhere.create(id=pk, tenant=home.tenant, collection=home, reference=reference, **said)
+        return Person.unscoped.create(
+            id=pk, tenant=collection.tenant, collection=collection, reference=reference, **said
+        )
     for name, value in said.items():
         setattr(known, name, value)
     known.save(update_fields=list(said))
     return known
 
 
-def with_images(home: Collection, people: QuerySet[Person]) -> Iterator[PersonRecord]:
+def with_images(collection: Collection, people: QuerySet[Person]) -> Iterator[PersonRecord]:
     """Read people in batches: two queries a batch, and one for the keys."""
-    if home.images != Collection.Images.ORIGINAL:
+    if collection.images != Collection.Images.ORIGINAL:
         for person in people.iterator(chunk_size=_BATCH):
-            yield PersonRecord(home, person, ())
+            yield PersonRecord(collection, person, ())
         return
-    read = storage.reader(home.tenant)
-    kept = Face.objects.of(home.tenant).filter(collection=home).exclude(stored_image="").order_by("number")
+    read = storage.reader(collection.tenant)
+    kept = Face.objects.of(collection.tenant).filter(collection=collection).exclude(stored_image="").order_by("number")
     for person in people.prefetch_related(Prefetch("faces", kept)).iterator(chunk_size=_BATCH):
         names = {face.stored_image: face.image for face in person.faces.all()}
         images = (_read_kept(read, image, name) for name, image in names.items())
-        yield PersonRecord(home, person, tuple(image for image in images if image is not None))
+        yield PersonRecord(collection, person, tuple(image for image in images if image is not None))
 
 
 def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> bytes | None:
@@ -260,9 +264,9 @@ def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> byte
         return None
 
 
-def _told(caller: Caller, home: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
+def _told(caller: Caller, collection: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
     """Return the score that is told of a face that a search came near to, which is counted."""
-    told = tell(caller, home, [near], terms)
+    told = tell(caller, collection, [near], terms)
     return told[0].score if told else None
 
 

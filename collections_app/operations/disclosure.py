@@ -47,28 +47,28 @@ class Disclosure:
         return max(told, self.applied.score) if self.matches(cosine) else told
 
 
-def disclosure(caller: Caller, home: Collection, asked: Threshold | None = None) -> Disclosure:
+def disclosure(caller: Caller, collection: Collection, asked: Threshold | None = None) -> Disclosure:
     """Return what holds for a call that asks for a threshold, None: for the collection's own.
 
     What is asked for is rounded up to whole points, and raised to the floor unless the caller may look below it.
     """
-    scale, floor = packs.get(home.pack).similarity, floor_of(home)
+    scale, floor = packs.get(collection.pack).similarity, floor_of(collection)
     if asked is None:
-        return Disclosure(scale, _own(home), floor)
+        return Disclosure(scale, _own(collection), floor)
     wanted = asked.rounded_up().on(scale)
     if wanted >= floor or Scope.SCORES not in caller.scopes:
         return Disclosure(scale, max(wanted, floor), floor)
     return Disclosure(scale, wanted, wanted, below=True)
 
 
-def below_floor(caller: Caller, home: Collection) -> Disclosure:
+def below_floor(caller: Caller, collection: Collection) -> Disclosure:
     """Return what holds for looking at everything, with the collection's own threshold.
 
     Raises:
         ScopeMissing: the caller may not look below the floor.
     """
     caller.require(Scope.SCORES)
-    return Disclosure(packs.get(home.pack).similarity, _own(home), EVERYTHING, below=True)
+    return Disclosure(packs.get(collection.pack).similarity, _own(collection), EVERYTHING, below=True)
 
 
 def of_images(pack: str, asked: Threshold | None = None) -> Disclosure:
@@ -77,21 +77,21 @@ def of_images(pack: str, asked: Threshold | None = None) -> Disclosure:
     return Disclosure(scale, (asked or DEFAULT).rounded_up().on(scale), EVERYTHING)
 
 
-def floor_of(home: Collection) -> float:
+def floor_of(collection: Collection) -> float:
     """Return the cosine below which nothing is said: the threshold, or the lower end that the policy opens."""
-    own = _own(home)
-    if home.similarity_floor is None:
+    own = _own(collection)
+    if collection.similarity_floor is None:
         return own
-    return min(own, max(home.similarity_floor, LOWEST.on(packs.get(home.pack).similarity)))
+    return min(own, max(collection.similarity_floor, LOWEST.on(packs.get(collection.pack).similarity)))
 
 
-def log_look(caller: Caller, home: Collection, what: str, faces: Iterable[str]) -> None:
+def log_look(caller: Caller, collection: Collection, what: str, faces: Iterable[str]) -> None:
     """Log that somebody was told of these faces, by UUID, whatever their scores; in the caller's transaction."""
-    audit.record(caller, "collection.looked_below_floor", home, what=what, faces=sorted(faces))
+    audit.record(caller, "collection.looked_below_floor", collection, what=what, faces=sorted(faces))
     usage.count(caller.tenant, f"{caller.via} scores below the floor")
 
 
-def _own(home: Collection) -> float:
+def _own(collection: Collection) -> float:
     """Return the collection's threshold as a cosine, within the scale as it is today."""
-    scale = packs.get(home.pack).similarity
-    return min(max(home.similarity_threshold, LOWEST.on(scale)), float(scale.cosine(100)))
+    scale = packs.get(collection.pack).similarity
+    return min(max(collection.similarity_threshold, LOWEST.on(scale)), float(scale.cosine(100)))

@@ -42,14 +42,16 @@ def bar(caller: Caller, *, collection: str | Alias, reference: str) -> BarredRef
         InvalidRequest: nobody can be called so.
     """
     caller.require(Scope.ADMIN)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     check("reference", reference)
     with transaction.atomic():
-        lock(home)
-        entry: BarredReference | None = home.do_not_enrol.filter(reference_key=comparison_key(reference)).first()
+        lock(collection)
+        entry: BarredReference | None = collection.do_not_enrol.filter(reference_key=comparison_key(reference)).first()
         if entry is None:
-            entry = BarredReference.everywhere.create(tenant=home.tenant, collection=home, reference=reference)
-            audit.record(caller, "do_not_enrol.added", home, entry=str(entry.pk))
+            entry = BarredReference.unscoped.create(
+                tenant=collection.tenant, collection=collection, reference=reference
+            )
+            audit.record(caller, "do_not_enrol.added", collection, entry=str(entry.pk))
     return entry
 
 
@@ -60,20 +62,20 @@ def unbar(caller: Caller, *, collection: str | Alias, reference: str) -> None:
         PersonNotFound: it is not on it.
     """
     caller.require(Scope.ADMIN)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     with transaction.atomic():
-        entry = home.do_not_enrol.filter(reference_key=comparison_key(reference)).first()
+        entry = collection.do_not_enrol.filter(reference_key=comparison_key(reference)).first()
         if entry is None:
             raise PersonNotFound(reference)
-        audit.record(caller, "do_not_enrol.removed", home, entry=str(entry.pk))
+        audit.record(caller, "do_not_enrol.removed", collection, entry=str(entry.pk))
         entry.delete()
 
 
-def refuse_barred(home: Collection, reference: str) -> None:
+def refuse_barred(collection: Collection, reference: str) -> None:
     """Refuse to enrol somebody on the list. Not an operation of its own: each operation says its scope first.
 
     Raises:
         EnrolmentBarred: the reference is on it.
     """
-    if reference and home.do_not_enrol.filter(reference_key=comparison_key(reference)).exists():
+    if reference and collection.do_not_enrol.filter(reference_key=comparison_key(reference)).exists():
         raise EnrolmentBarred

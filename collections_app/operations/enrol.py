@@ -80,11 +80,11 @@ def enrol_face(
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
-    home = find(caller, collection)
-    _check_asked(caller, home, consent)
-    refuse_barred(home, person.reference)
-    examined = examine(caller, home, image, purpose=Purpose.ENROL, largest=largest, limits=limits)
-    return _store(caller, home, [examined], person=person, consent=consent, settle=settle)[0]
+    collection = find(caller, collection)
+    _check_asked(caller, collection, consent)
+    refuse_barred(collection, person.reference)
+    examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest, limits=limits)
+    return _store(caller, collection, [examined], person=person, consent=consent, settle=settle)[0]
 
 
 def enrol_person(
@@ -106,14 +106,14 @@ def enrol_person(
         CollectionFull, QuotaExceeded: there is no room.
     """
     caller.require(Scope.ENROL)
-    home = find(caller, collection)
-    _check_asked(caller, home, "")
-    refuse_barred(home, person.reference)
+    collection = find(caller, collection)
+    _check_asked(caller, collection, "")
+    refuse_barred(collection, person.reference)
     examined = []
     for place, image in enumerate(images):
         with naming(str(place)):
-            examined.append(examine(caller, home, image, purpose=Purpose.ENROL, largest=True, limits=limits))
-    return _store(caller, home, examined, person=person, replace=True)[0].faces[0].person
+            examined.append(examine(caller, collection, image, purpose=Purpose.ENROL, largest=True, limits=limits))
+    return _store(caller, collection, examined, person=person, replace=True)[0].faces[0].person
 
 
 def enrol_faces(
@@ -132,23 +132,23 @@ def enrol_faces(
         CollectionFull, QuotaExceeded: there is no room for them.
     """
     caller.require(Scope.ENROL)
-    home = find(caller, collection)
-    _check_asked(caller, home, "")
-    examined = examine(caller, home, image, purpose=Purpose.ENROL, at_most=limit, limits=limits)
-    return _store(caller, home, [examined], label=label)[0]
+    collection = find(caller, collection)
+    _check_asked(caller, collection, "")
+    examined = examine(caller, collection, image, purpose=Purpose.ENROL, at_most=limit, limits=limits)
+    return _store(caller, collection, [examined], label=label)[0]
 
 
-def _check_asked(caller: Caller, home: Collection, consent: str) -> None:
+def _check_asked(caller: Caller, collection: Collection, consent: str) -> None:
     """Refuse before anything of the image is looked at."""
-    if home.consent_required and not consent:
+    if collection.consent_required and not consent:
         raise ConsentRequired
-    if home.duplicates == Collection.Duplicates.REFUSE:  # which tells that a face is there
+    if collection.duplicates == Collection.Duplicates.REFUSE:  # which tells that a face is there
         refuse_probing(caller)
 
 
 def _store(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     images: Sequence[Examined],
     *,
     person: PersonDetails | None = None,
@@ -165,7 +165,7 @@ def _store(
     try:
         return _write(
             caller,
-            home,
+            collection,
             images,
             person=person,
             label=label,
@@ -175,13 +175,15 @@ def _store(
         )
     except DuplicateFace as error:
         with transaction.atomic():
-            tell(caller, home, [(find_face(home, error.face), error.cosine)], disclosure(caller, home))
+            tell(
+                caller, collection, [(find_face(collection, error.face), error.cosine)], disclosure(caller, collection)
+            )
         raise
 
 
 def _write(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     images: Sequence[Examined],
     *,
     person: PersonDetails | None,
@@ -192,40 +194,40 @@ def _write(
 ) -> list[Enrolment]:
     """Write everything, in one transaction."""
     chosen = [face for image in images for face in image.faces]
-    with _kept(home, images) as stored, transaction.atomic():
-        gallery = lock(home)
-        known = known_person(home, person.reference) if person else None
-        refuse_barred(home, known.reference if known else person.reference if person else "")
+    with _kept(collection, images) as stored, transaction.atomic():
+        gallery = lock(collection)
+        known = known_person(collection, person.reference) if person else None
+        refuse_barred(collection, known.reference if known else person.reference if person else "")
         replaced = list(known.faces.all()) if known and replace else []
-        _check_room(home, gallery, len(chosen) - len(replaced))
-        _check_duplicates(caller, home, chosen, known)
+        _check_room(collection, gallery, len(chosen) - len(replaced))
+        _check_duplicates(caller, collection, chosen, known)
         ids = [random_id() for _ in chosen]
-        first = face_index().add(home.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
-        one = save_person(home, person, known) if person else None
+        first = face_index().add(collection.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
+        one = save_person(collection, person, known) if person else None
         numbered = iter(enumerate(ids, start=first))
         done = [
-            _enrolment(caller, home, image, numbered, label=label, stored=kept)
+            _enrolment(caller, collection, image, numbered, label=label, stored=kept)
             for image, kept in zip(images, stored, strict=True)
         ]
         faces = [face for enrolment in done for face in enrolment.faces]
         for face in faces:
-            face.person, face.consent = one or save_person(home, PersonDetails()), consent
-        Face.everywhere.bulk_create(faces)
-        erased = erasure.erase_each(caller, home, replaced)
-        _tell(home, faces)
+            face.person, face.consent = one or save_person(collection, PersonDetails()), consent
+        Face.unscoped.bulk_create(faces)
+        erased = erasure.erase_each(caller, collection, replaced)
+        _tell(collection, faces)
         if settle:
             settle(done[0])
         facts = {"images": [image.id for image in images], "replaced": [face.uuid for face in replaced]}
         facts |= {"receipts": [gone.receipt.uuid for gone in erased]} if erased else {}
-        audit.record(caller, "face.enrolled", home, faces=[face.uuid for face in faces], **facts)
+        audit.record(caller, "face.enrolled", collection, faces=[face.uuid for face in faces], **facts)
     for gone in erased:
-        erasure.search_again(home, gone)
+        erasure.search_again(collection, gone)
     return done
 
 
 def _enrolment(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     image: Examined,
     numbered: Iterator[tuple[int, int]],
     *,
@@ -233,43 +235,45 @@ def _enrolment(
     stored: _Stored,
 ) -> Enrolment:
     """Make the rows of an image's chosen faces, still without their people."""
-    faces = [_face(caller, home, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
-    return Enrolment(home, image.id, tuple(faces), image.faces, image.analysis.faces[len(image.faces) :])
+    faces = [_face(caller, collection, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
+    return Enrolment(collection, image.id, tuple(faces), image.faces, image.analysis.faces[len(image.faces) :])
 
 
-def _tell(home: Collection, faces: Sequence[Face]) -> None:
+def _tell(collection: Collection, faces: Sequence[Face]) -> None:
     for face in faces:
         facts = {"face": face.uuid, "person": str(face.person_id)}
-        events.emit(home.tenant, events.Kind.FACE_ENROLLED, collection=home.name, **facts)
+        events.emit(collection.tenant, events.Kind.FACE_ENROLLED, collection=collection.name, **facts)
 
 
-def _check_room(home: Collection, gallery: Gallery, more: int) -> None:
-    if gallery.size + more > home.face_limit:
-        raise CollectionFull(home.face_limit)
-    quota = home.tenant.face_quota
+def _check_room(collection: Collection, gallery: Gallery, more: int) -> None:
+    if gallery.size + more > collection.face_limit:
+        raise CollectionFull(collection.face_limit)
+    quota = collection.tenant.face_quota
     if quota is not None:
-        home.tenant.lock()
-        total = Gallery.objects.of(home.tenant).aggregate(total=Sum("size"))["total"] or 0
+        collection.tenant.lock()
+        total = Gallery.objects.of(collection.tenant).aggregate(total=Sum("size"))["total"] or 0
         if total + more > quota:
             raise QuotaExceeded("faces", quota)
 
 
-def _check_duplicates(caller: Caller, home: Collection, faces: Sequence[DetectedFace], person: Person | None) -> None:
+def _check_duplicates(
+    caller: Caller, collection: Collection, faces: Sequence[DetectedFace], person: Person | None
+) -> None:
     """Refuse a face that is in the collection under somebody else; `person` may be shown again."""
-    if home.duplicates != Collection.Duplicates.REFUSE:
+    if collection.duplicates != Collection.Duplicates.REFUSE:
         return
     own = set(person.faces.values_list("pk", flat=True)) if person else set()
-    terms = disclosure(caller, home)
+    terms = disclosure(caller, collection)
     for face in faces:
-        near = face_index().search(home.gallery, face.template, limit=len(own) + 1, floor=terms.threshold)
+        near = face_index().search(collection.gallery, face.template, limit=len(own) + 1, floor=terms.threshold)
         other = next((neighbour for neighbour in near if neighbour.face_id not in own), None)
         if other:
-            raise DuplicateFace(home.faces.values_list("uuid", flat=True).get(pk=other.face_id), other.cosine)
+            raise DuplicateFace(collection.faces.values_list("uuid", flat=True).get(pk=other.face_id), other.cosine)
 
 
 def _face(
     caller: Caller,
-    home: Collection,
+    collection: Collection,
     image: Examined,
     detected: DetectedFace,
     numbered: tuple[int, int],
@@ -280,8 +284,8 @@ def _face(
     number, pk = numbered
     return Face(
         id=pk,
-        tenant=home.tenant,
-        collection=home,
+        tenant=collection.tenant,
+        collection=collection,
         number=number,
         image=image.id,
         label=label,
@@ -309,11 +313,13 @@ def _face(
 
 
 @contextmanager
-def _kept(home: Collection, images: Sequence[Examined]) -> Iterator[list[_Stored]]:
+def _kept(collection: Collection, images: Sequence[Examined]) -> Iterator[list[_Stored]]:
     """Store what the policy keeps of each image, and say where; remove all of it again if what follows fails."""
     stored: list[_Stored] = []
     try:
-        stored.extend(_keep_image(home, image) for image in images)  # a generator: it holds what was stored so far
+        stored.extend(
+            _keep_image(collection, image) for image in images
+        )  # a generator: it holds what was stored so far
         yield stored
     except BaseException:
         for one in stored:
@@ -322,15 +328,15 @@ def _kept(home: Collection, images: Sequence[Examined]) -> Iterator[list[_Stored
         raise
 
 
-def _keep_image(home: Collection, image: Examined) -> _Stored:
+def _keep_image(collection: Collection, image: Examined) -> _Stored:
     """Store what the policy keeps of the image."""
-    if home.images == Collection.Images.NONE or not image.faces:
+    if collection.images == Collection.Images.NONE or not image.faces:
         return _NOTHING
-    if home.images == Collection.Images.ORIGINAL:
+    if collection.images == Collection.Images.ORIGINAL:
         whole = (0, 0, image.analysis.width, image.analysis.height)
-        return _Stored(storage.keep(home, image.id, image.content), whole)
+        return _Stored(storage.keep(collection, image.id, image.content), whole)
     content, part = _crop(image)
-    return _Stored(storage.keep(home, image.id, content), part)
+    return _Stored(storage.keep(collection, image.id, content), part)
 
 
 def _crop(image: Examined) -> tuple[bytes, tuple[int, ...]]:

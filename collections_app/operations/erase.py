@@ -36,16 +36,16 @@ def delete_faces(
         FaceNotFound: one of them is not in the collection.
     """
     caller.require(Scope.DELETE)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     facts = {"reason": reason} if reason else {}
     with transaction.atomic():
-        lock(home)
-        found = [find_face(home, face) for face in dict.fromkeys(faces)]
-        erased = erasure.erase_each(caller, home, found)
+        lock(collection)
+        found = [find_face(collection, face) for face in dict.fromkeys(faces)]
+        erased = erasure.erase_each(caller, collection, found)
         for face, one in zip(found, erased, strict=True):
-            audit.record(caller, "face.deleted", home, faces=[face.uuid], receipt=one.receipt.uuid, **facts)
+            audit.record(caller, "face.deleted", collection, faces=[face.uuid], receipt=one.receipt.uuid, **facts)
     for one in erased:
-        erasure.search_again(home, one)
+        erasure.search_again(collection, one)
     return tuple(one.receipt for one in erased)
 
 

@@ -23,17 +23,17 @@ class FacePage:
 
     @classmethod
     def of(
-        cls, home: Collection, faces: QuerySet[Face], *, limit: int, offset: int = 0, before: int | None = None
+        cls, collection: Collection, faces: QuerySet[Face], *, limit: int, offset: int = 0, before: int | None = None
     ) -> Self:
         """Return a page of some of a collection's faces, newest first."""
         total = faces.count()
         if before is not None:
             faces = faces.filter(number__lt=before)
         page = tuple(faces.select_related("person").order_by("-number")[offset : offset + limit + 1])
-        return cls(page[:limit], total, home, more=len(page) > limit)
+        return cls(page[:limit], total, collection, more=len(page) > limit)
 
 
-def find_face(home: Collection, face: str) -> Face:
+def find_face(collection: Collection, face: str) -> Face:
     """Return the face of that UUID in the collection, with its person.
 
     Not an operation of its own: each operation says its scope first.
@@ -45,7 +45,7 @@ def find_face(home: Collection, face: str) -> Face:
         wanted = str(uuid.UUID(face))
     except ValueError:
         raise FaceNotFound(face) from None
-    found = home.faces.filter(uuid=wanted).select_related("person").first()
+    found = collection.faces.filter(uuid=wanted).select_related("person").first()
     if found is None:
         raise FaceNotFound(face)
     return found
@@ -62,8 +62,8 @@ def list_faces(
 ) -> FacePage:
     """List faces, newest first, by offset or by the number of the last face seen; `term` is a part of the UUID."""
     caller.require(Scope.READ)
-    home = find(caller, collection)
-    faces: QuerySet[Face] = home.faces.all()
+    collection = find(caller, collection)
+    faces: QuerySet[Face] = collection.faces.all()
     if term:
         faces = faces.filter(uuid__contains=term)
-    return FacePage.of(home, faces, limit=limit, offset=offset, before=before)
+    return FacePage.of(collection, faces, limit=limit, offset=offset, before=before)

@@ -11,7 +11,7 @@ from collections_app.operations.collections import find
 from collections_app.operations.disclosure import EVERYTHING, Disclosure, below_floor, disclosure, log_look
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.task_names import Task
 
 _SHOWN = 24
@@ -47,15 +47,15 @@ class Health:
 def examine(caller: Caller, *, collection: str) -> HealthReport:
     """Queue a new look at the collection; one that is under way already is as good."""
     caller.require(Scope.SEARCH)
-    home = find(caller, collection)
-    under_way = home.health_reports.filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
+    collection = find(caller, collection)
+    under_way = collection.health_reports.filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
     with transaction.atomic():
         report = under_way.first()
         if report is None:
-            report = HealthReport.everywhere.create(tenant=caller.tenant, collection=home)
+            report = HealthReport.unscoped.create(tenant=caller.tenant, collection=collection)
             pk = report.pk
-            audit.record(caller, "collection.examined", home)
-            transaction.on_commit(lambda: soon(Task.EXAMINE_COLLECTION, pk))
+            audit.record(caller, "collection.examined", collection)
+            transaction.on_commit(lambda: enqueue(Task.EXAMINE_COLLECTION, pk))
     return report
 
 
@@ -69,24 +69,24 @@ def health(caller: Caller, *, collection: str, below: bool = False) -> Health:
     """
     caller.require(Scope.READ)
     refuse_probing(caller)
-    home = find(caller, collection)
-    terms = below_floor(caller, home) if below else disclosure(caller, home)
-    report = home.health_reports.order_by("-created_at").first()
+    collection = find(caller, collection)
+    terms = below_floor(caller, collection) if below else disclosure(caller, collection)
+    report = collection.health_reports.order_by("-created_at").first()
     findings = report.findings if report else {}
-    poor = home.faces.exclude(quality_reasons=[])
+    poor = collection.faces.exclude(quality_reasons=[])
     newest = list(poor.order_by("-number").values_list("number", flat=True)[:_SHOWN])
     with transaction.atomic():
-        alike = _pairs(caller, home, findings.get("duplicates", ()), terms)
-        unlike = _pairs(caller, home, findings.get("mixed", ()), replace(terms, floor=EVERYTHING))
+        alike = _pairs(caller, collection, findings.get("duplicates", ()), terms)
+        unlike = _pairs(caller, collection, findings.get("mixed", ()), replace(terms, floor=EVERYTHING))
         duplicates = tuple(pair for pair in alike if pair.score is not None and not _of_one(pair))
         mixed = [pair for pair in unlike if pair.score is not None and _of_one(pair)]
         if below and report:
-            log_look(caller, home, "health", {face.uuid for pair in mixed for face in (pair.first, pair.second)})
+            log_look(caller, collection, "health", {face.uuid for pair in mixed for face in (pair.first, pair.second)})
     return Health(
         report,
         duplicates,
         tuple(mixed) if below else _unscored(mixed),
-        tuple(home.faces.filter(number__in=newest).select_related("person").order_by("-number")),
+        tuple(collection.faces.filter(number__in=newest).select_related("person").order_by("-number")),
         poor.count(),
         below,
     )
@@ -103,15 +103,15 @@ def _of_one(pair: FacePair) -> bool:
 
 
 def _pairs(
-    caller: Caller, home: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure
+    caller: Caller, collection: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure
 ) -> list[FacePair]:
     """Look the faces up, with the scores that are told; a pair whose face was erased meanwhile is settled."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
-    faces = {face.pk: face for face in Face.objects.of(home.tenant).filter(pk__in=ids).select_related("person")}
+    faces = {face.pk: face for face in Face.objects.of(collection.tenant).filter(pk__in=ids).select_related("person")}
     there = [
         (faces[int(first)], faces[int(second)], cosine)
         for first, second, cosine in found
         if int(first) in faces and int(second) in faces
     ]
-    scores = tell_pairs(caller, home, there, terms)
+    scores = tell_pairs(caller, collection, there, terms)
     return [FacePair(first, second, score) for (first, second, _), score in zip(there, scores, strict=True)]

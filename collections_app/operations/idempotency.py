@@ -81,7 +81,7 @@ def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:
     while True:
         try:
             with transaction.atomic():
-                return KeyedRequest.everywhere.create(tenant=caller.tenant, key=key, fingerprint=fingerprint)
+                return KeyedRequest.unscoped.create(tenant=caller.tenant, key=key, fingerprint=fingerprint)
         except IntegrityError:
             row: KeyedRequest | None = KeyedRequest.objects.of(caller.tenant).filter(key=key).first()
         if row is None:

@@ -13,7 +13,7 @@ from recognition.index import compaction, lease
 from recognition.models import Compaction, Gallery, IndexSegment
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.task_names import Task
 
 
@@ -49,41 +49,41 @@ class IndexCondition(StrEnum):
 def index_state(caller: Caller, *, collection: str) -> IndexState:
     """Say how a collection's index is."""
     caller.require(Scope.READ)
-    home = find(caller, collection)
-    gallery: Gallery = home.gallery
+    collection = find(caller, collection)
+    gallery: Gallery = collection.gallery
     segments = IndexSegment.objects.of(caller.tenant).filter(gallery=gallery).order_by("low")
     return IndexState(
-        collection=home,
+        collection=collection,
         engine="pgvector" if gallery.mirrored else settings.FACE_INDEX,
         faces=gallery.size,
         waiting=gallery.head - gallery.base,
         segments=tuple(segments),
         buried=gallery.tombstones.count(),
-        job=index_job(home),
+        job=index_job(collection),
     )
 
 
 def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
     """Say of each collection within reach, by its id, whether its index can be used or is being made: three queries."""
     caller.require(Scope.READ)
-    homes = list_collections(caller).values_list("pk", flat=True)
+    collections = list_collections(caller).values_list("pk", flat=True)
     held = lease.held(Compaction.objects.of(caller.tenant))
     unsound = IndexSegment.objects.of(caller.tenant).exclude(condition=IndexSegment.Condition.SOUND)
-    conditions = dict.fromkeys(homes, IndexCondition.SOUND)
+    conditions = dict.fromkeys(collections, IndexCondition.SOUND)
     for condition, those in (
         (IndexCondition.DAMAGED, unsound.values_list("gallery_id", flat=True)),
         (IndexCondition.BEING_MADE, held.values_list("gallery_id", flat=True)),
     ):
-        conditions |= {home: condition for home in those if home in conditions}
+        conditions |= {collection: condition for collection in those if collection in conditions}
     return conditions
 
 
 def rebuild(caller: Caller, *, collection: str) -> Job:
     """Have every segment made again from the stored templates; searches go on with the old ones meanwhile."""
     caller.require(Scope.ADMIN)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     with transaction.atomic():
-        compaction.outdate(home.gallery)
-        audit.record(caller, "index.rebuild_asked", home)
-        transaction.on_commit(lambda: soon(Task.COMPACT_GALLERY, home.pk))
-    return index_job(home)
+        compaction.outdate(collection.gallery)
+        audit.record(caller, "index.rebuild_asked", collection)
+        transaction.on_commit(lambda: enqueue(Task.COMPACT_GALLERY, collection.pk))
+    return index_job(collection)

@@ -100,16 +100,16 @@ def get_job(caller: Caller, *, job: str) -> Job:
     if kind == Kind.AUDIT and (head := _checks(caller).filter(pk=number).first()):
         return audit_job(head)
     living = list_collections(caller).select_related("tenant")
-    if kind == Kind.INDEX and (home := living.filter(pk=number).first()):
-        return index_job(home)
+    if kind == Kind.INDEX and (collection := living.filter(pk=number).first()):
+        return index_job(collection)
     raise JobNotFound
 
 
-def index_job(home: Collection) -> Job:
+def index_job(collection: Collection) -> Job:
     """Tell how far the work on a collection's index is."""
-    work = _compactions(home.tenant).filter(gallery_id=home.pk).first()
-    place = (home.created_at, home.pk)
-    return _index_job(work) if work else Job(f"{Kind.INDEX}-{home.pk}", Kind.INDEX, home, State.DONE, place)
+    work = _compactions(collection.tenant).filter(gallery_id=collection.pk).first()
+    place = (collection.created_at, collection.pk)
+    return _index_job(work) if work else Job(f"{Kind.INDEX}-{collection.pk}", Kind.INDEX, collection, State.DONE, place)
 
 
 def health_job(report: HealthReport) -> Job:
@@ -172,17 +172,17 @@ def seconds_left(began_at: datetime | None, done: int, total: int) -> float | No
 
 def _index_job(work: Compaction) -> Job:
     now = timezone.now()
-    home: Collection = work.gallery.collection
+    collection: Collection = work.gallery.collection
     held = work.leased_until is not None and work.leased_until > now and not work.fault
     unfinished = work.unsound or work.stage or work.fault  # type: ignore[attr-defined]  # _compactions() annotates it
     state = State.RUNNING if held else State.WAITING if unfinished else State.DONE
     running = state == State.RUNNING and work.stage
     return Job(
-        id=f"{Kind.INDEX}-{home.pk}",
+        id=f"{Kind.INDEX}-{collection.pk}",
         kind=Kind.INDEX,
-        collection=home,
+        collection=collection,
         state=state,
-        place=(work.began_at or home.created_at, home.pk),
+        place=(work.began_at or collection.created_at, collection.pk),
         started_at=None if state == State.WAITING else work.began_at,
         finished_at=work.finished_at if state == State.DONE else None,
         stage=work.stage if running else "",

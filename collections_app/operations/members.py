@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from tenants import access, audit, invitations, wall
+from tenants import access, audit, invitations, rls
 from tenants.access import Caller, Scope
 from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
 from tenants.models import Invitation, Member
@@ -109,7 +109,7 @@ def accept_invitation(secret: str, user: User) -> Member:
         InvitationUnusable: there is no such invitation that still waits.
     """
     invitation = access.invitation_for(secret)
-    with wall.only(invitation.tenant), transaction.atomic():
+    with rls.one_tenant(invitation.tenant), transaction.atomic():
         member = invitations.accept(invitation, user)
         joined = access.caller_for_member(user, invitation.tenant.slug)
         if joined is None:

@@ -79,17 +79,17 @@ def portrait(caller: Caller, *, collection: str, person: int, below: bool = Fals
     """
     caller.require(Scope.READ)
     refuse_probing(caller)
-    home = find(caller, collection)
-    found = find_person(home, person)
+    collection = find(caller, collection)
+    found = find_person(collection, person)
     faces = list(found.faces.select_related("person").order_by("-number")[:MOST_SHOWN])
-    vectors = store.vectors(home.gallery, [face.pk for face in faces])
+    vectors = store.vectors(collection.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
-    terms = below_floor(caller, home) if below else disclosure(caller, home)
+    terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     cosines = _mutual([vectors[face.pk] for face in faces])
     with transaction.atomic():
-        mutual = _table(caller, home, faces, cosines, terms)
+        mutual = _table(caller, collection, faces, cosines, terms)
         if below:
-            log_look(caller, home, "person", [face.uuid for face in faces])
+            log_look(caller, collection, "person", [face.uuid for face in faces])
     reached = cosines >= terms.threshold
     others = len(faces) - 1
     counts = (int(row.sum()) - 1 for row in reached)  # each face reaches itself
@@ -109,16 +109,18 @@ def neighbours(
     """
     caller.require(Scope.READ)
     refuse_probing(caller)
-    home = find(caller, collection)
-    probe = find_face(home, face)
-    terms = below_floor(caller, home) if below else disclosure(caller, home)
-    near = face_index().search(home.gallery, store.vector(home.gallery, probe.pk), limit=limit + 1, floor=terms.floor)
-    found = Face.objects.of(home.tenant).select_related("person").in_bulk([one.face_id for one in near])
+    collection = find(caller, collection)
+    probe = find_face(collection, face)
+    terms = below_floor(caller, collection) if below else disclosure(caller, collection)
+    near = face_index().search(
+        collection.gallery, store.vector(collection.gallery, probe.pk), limit=limit + 1, floor=terms.floor
+    )
+    found = Face.objects.of(collection.tenant).select_related("person").in_bulk([one.face_id for one in near])
     others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
     with transaction.atomic():
-        told = tell(caller, home, others[:limit], terms, probe=probe)
+        told = tell(caller, collection, others[:limit], terms, probe=probe)
         if below:
-            log_look(caller, home, "neighbours", [match.face.uuid for match in told])
+            log_look(caller, collection, "neighbours", [match.face.uuid for match in told])
     return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in told)
 
 
@@ -131,7 +133,7 @@ def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _table(
-    caller: Caller, home: Collection, faces: Sequence[Face], cosines: np.ndarray, terms: Disclosure
+    caller: Caller, collection: Collection, faces: Sequence[Face], cosines: np.ndarray, terms: Disclosure
 ) -> tuple[tuple[Resemblance, ...], ...]:
     """Return how alike the first faces are to one another; what is told of all of them is counted, as of doubles.
 
@@ -139,7 +141,7 @@ def _table(
     """
     places = list(combinations(range(len(faces)), 2))
     pairs = [(faces[one], faces[other], float(cosines[one, other])) for one, other in places]
-    told = dict(zip(places, tell_pairs(caller, home, pairs, terms, most=PART), strict=True))
+    told = dict(zip(places, tell_pairs(caller, collection, pairs, terms, most=PART), strict=True))
     few = range(min(len(faces), MOST_COMPARED))
     told |= {(one, one): 100.0 for one in few}
     return tuple(
@@ -167,16 +169,18 @@ def move_faces(
         PersonNotFound: there is no such person.
     """
     caller.require(Scope.ENROL)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     with transaction.atomic():
-        lock(home)
-        named = Face.objects.of(home.tenant).filter(uuid__in=faces).select_related("person")
-        moved = [face for face in named if face.collection_id == home.pk]
+        lock(collection)
+        named = Face.objects.of(collection.tenant).filter(uuid__in=faces).select_related("person")
+        moved = [face for face in named if face.collection_id == collection.pk]
         missing = set(faces) - {face.uuid for face in moved}
         if missing or not moved:
             raise FaceNotFound(next(iter(missing), ""))
-        target = save_person(home, PersonDetails(name=name)) if person is None else find_person(home, person)
-        _give(caller, home, moved, target, reason)
+        target = (
+            save_person(collection, PersonDetails(name=name)) if person is None else find_person(collection, person)
+        )
+        _give(caller, collection, moved, target, reason)
     return target
 
 
@@ -187,20 +191,20 @@ def merge_people(caller: Caller, *, collection: str, person: int | str, other: i
         PersonNotFound: one of them is not in the collection, or they are the same.
     """
     caller.require(Scope.ENROL)
-    home = find(caller, collection)
+    collection = find(caller, collection)
     with transaction.atomic():
-        lock(home)
-        kept, gone = find_person(home, person), find_person(home, other)
+        lock(collection)
+        kept, gone = find_person(collection, person), find_person(collection, other)
         if kept == gone:
             raise PersonNotFound(str(other))
-        _give(caller, home, list(gone.faces.select_related("person")), kept, reason)
+        _give(caller, collection, list(gone.faces.select_related("person")), kept, reason)
     return kept
 
 
-def _give(caller: Caller, home: Collection, faces: list[Face], target: Person, reason: str) -> None:
+def _give(caller: Caller, collection: Collection, faces: list[Face], target: Person, reason: str) -> None:
     before = {face.person_id for face in faces} - {target.pk}
-    Face.objects.of(home.tenant).filter(pk__in=[face.pk for face in faces]).update(person=target)
+    Face.objects.of(collection.tenant).filter(pk__in=[face.pk for face in faces]).update(person=target)
     for face in faces:
         was = str(face.person_id)
         audit.record(caller, "face.moved", face, face=face.uuid, before=was, after=str(target.pk), reason=reason)
-    Person.objects.of(home.tenant).filter(pk__in=before, faces__isnull=True).delete()
+    Person.objects.of(collection.tenant).filter(pk__in=before, faces__isnull=True).delete()

@@ -101,19 +101,25 @@ def search_by_image(
     caller.require(Scope.SEARCH)
     hidden = withdrawn(caller)
     started = time.perf_counter()
-    home = find(caller, collection)
+    collection = find(caller, collection)
     query = Query(
-        home, disclosure(caller, home, threshold), limit, started, since=since, request_name=request_name, hidden=hidden
+        collection,
+        disclosure(caller, collection, threshold),
+        limit,
+        started,
+        since=since,
+        request_name=request_name,
+        hidden=hidden,
     )
     try:
-        examined = examine(caller, home, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
+        examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
     except SpoofSuspected as error:
         _record(caller, replace(query, liveness=error.score), [], spoof=True)
         raise
     source, seen = examined.face, examined.analysis
     query = replace(query, liveness=source.liveness.score if source.liveness else None)
     record, matches = search_by_template(caller, query, source.template)
-    return SearchResult(home, record, matches, source, seen.width, seen.height)
+    return SearchResult(collection, record, matches, source, seen.width, seen.height)
 
 
 def search_by_face(
@@ -127,11 +133,13 @@ def search_by_face(
     caller.require(Scope.SEARCH)
     refuse_probing(caller)
     started = time.perf_counter()
-    home = find(caller, collection)
-    probe = find_face(home, face)
-    query = Query(home, disclosure(caller, home, threshold), limit, started, request_name=probe.uuid, probe=probe)
-    record, matches = search_by_template(caller, query, face_index().vector(home.gallery, probe.pk))
-    return SearchResult(home, record, matches)
+    collection = find(caller, collection)
+    probe = find_face(collection, face)
+    query = Query(
+        collection, disclosure(caller, collection, threshold), limit, started, request_name=probe.uuid, probe=probe
+    )
+    record, matches = search_by_template(caller, query, face_index().vector(collection.gallery, probe.pk))
+    return SearchResult(collection, record, matches)
 
 
 def match_person(
@@ -149,13 +157,15 @@ def match_person(
     )
     if best is None:
         return None
-    match, home = best.matches[0], best.collection
+    match, collection = best.matches[0], best.collection
     if Scope.READ not in caller.scopes:  # to be told who it is takes less than to be shown their pictures
-        return PersonMatch(PersonRecord(home, match.face.person, ()), match.score)
-    record = next(with_images(home, home.people.filter(pk=match.face.person_id)), None)
+        return PersonMatch(PersonRecord(collection, match.face.person, ()), match.score)
+    record = next(with_images(collection, collection.people.filter(pk=match.face.person_id)), None)
     if record and record.images:
         with transaction.atomic():
-            audit.record(caller, "image.viewed", record.person, collection=str(home.pk), images=len(record.images))
+            audit.record(
+                caller, "image.viewed", record.person, collection=str(collection.pk), images=len(record.images)
+            )
     return PersonMatch(record, match.score) if record else None
 
 
@@ -177,27 +187,29 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
 
 
 def _candidates(
-    home: Collection, probe: np.ndarray, limit: int, bar: float, since: datetime | None = None
+    collection: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None = None
 ) -> list[_Candidate]:
     """Return the best `limit` faces, or those to be recorded; of many, only those who reach the bar are read."""
     recorded = _RECORDED + 1  # the probe itself may be among them
     if limit > _MANY:
-        found = _nearest(home, probe, limit, bar, since)
+        found = _nearest(collection, probe, limit, floor, since)
         if len(found) >= recorded:
             return found
         limit = recorded
-    return _nearest(home, probe, max(limit, recorded), _ALL, since)
+    return _nearest(collection, probe, max(limit, recorded), _ALL, since)
 
 
-def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None) -> list[_Candidate]:
+def _nearest(
+    collection: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None
+) -> list[_Candidate]:
     """Return the best `limit` faces, enrolled at or after `since`, that the database, asked last, still has here.
 
     Whoever left while we searched may have been replaced just then, so we look again.
     """
     wanted, again = limit, _TRIES
     while True:
-        near = face_index().search(home.gallery, probe, limit=wanted, floor=floor)
-        candidates, gone = _confirmed(home, near, limit, since)
+        near = face_index().search(collection.gallery, probe, limit=wanted, floor=floor)
+        candidates, gone = _confirmed(collection, near, limit, since)
         if gone and again:
             again -= 1
         elif len(candidates) == limit or len(near) < wanted:
@@ -207,10 +219,12 @@ def _nearest(home: Collection, probe: np.ndarray, limit: int, floor: float, sinc
 
 
 def _confirmed(
-    home: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
+    collection: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
 ) -> tuple[list[_Candidate], bool]:
     """Return up to `limit` faces among the neighbours, and whether any of those looked at is gone."""
-    rows = Face.objects.of(home.tenant)  # and no more than that, or SQLite reads the whole collection for five ids
+    rows = Face.objects.of(
+        collection.tenant
+    )  # and no more than that, or SQLite reads the whole collection for five ids
     wanted = rows.select_related("person")
     if since is not None:
         wanted = wanted.filter(created_at__gte=since)
@@ -223,7 +237,7 @@ def _confirmed(
         there = len(faces) if since is None else rows.filter(pk__in=ids).count()
         gone = gone or there < len(page)
         found = [_Candidate(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
-        candidates += [one for one in found if one.face.collection_id == home.pk]
+        candidates += [one for one in found if one.face.collection_id == collection.pk]
         if len(candidates) >= limit:
             break
     return candidates[:limit], gone
@@ -233,23 +247,23 @@ def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     """Decide what is told, and write down what was asked, answered and spent, in one transaction."""
-    home, terms = query.collection, query.terms
+    collection, terms = query.collection, query.terms
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
-        matches = tell(caller, home, found, terms, probe=query.probe or "picture")
+        matches = tell(caller, collection, found, terms, probe=query.probe or "picture")
         about = matches[0].face if matches else query.probe  # whoever is nearest and does not match is told to nobody
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
-        record = SearchRecord.everywhere.create(
-            tenant=home.tenant,
-            collection=home,
+        record = SearchRecord.unscoped.create(
+            tenant=collection.tenant,
+            collection=collection,
             request_name=query.request_name,
             threshold=terms.threshold,
             outcome=SearchRecord.Outcome.SPOOF if spoof else outcome,
             best=about.uuid if about else "",
             candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
             liveness=query.liveness,
-            pack=home.pack,
-            gallery_size=home.gallery.size,
+            pack=collection.pack,
+            gallery_size=collection.gallery.size,
             milliseconds=round((time.perf_counter() - query.started) * 1000, 1),
             actor_kind=caller.kind,
             actor_id=caller.id,
@@ -260,9 +274,9 @@ def _record(
         if matches:
             best = matches[0].face
             facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
-            events.emit(home.tenant, events.Kind.SEARCH_MATCHED, collection=home.name, **facts)
-        audit.record(caller, "collection.searched", record, collection=str(home.pk), outcome=record.outcome)
+            events.emit(collection.tenant, events.Kind.SEARCH_MATCHED, collection=collection.name, **facts)
+        audit.record(caller, "collection.searched", record, collection=str(collection.pk), outcome=record.outcome)
         if terms.below:
-            log_look(caller, home, "search", [match.face.uuid for match in matches])
+            log_look(caller, collection, "search", [match.face.uuid for match in matches])
         watch_searches(caller, record)
     return record, matches

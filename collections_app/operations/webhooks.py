@@ -17,7 +17,7 @@ from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.models import Delivery, Webhook
-from tenants.queue import soon
+from tenants.queue import enqueue
 from tenants.scope import as_id, random_id
 from tenants.task_names import Task
 
@@ -88,7 +88,7 @@ def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
         hook.active, hook.free_at = active, timezone.now()
         hook.save(update_fields=["active", "free_at"])
         audit.record(caller, "webhook.switched", hook, active=active)
-        transaction.on_commit(lambda: soon(Task.DELIVER_DUE))
+        transaction.on_commit(lambda: enqueue(Task.DELIVER_DUE))
     return hook
 
 
@@ -136,7 +136,7 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
         hook.free_at = timezone.now()
         hook.save(update_fields=["free_at"])
         audit.record(caller, "webhook.redelivered", hook, event=str(found.event_id))
-        transaction.on_commit(lambda: soon(Task.DELIVER_DUE))
+        transaction.on_commit(lambda: enqueue(Task.DELIVER_DUE))
     return found
 
 

@@ -28,7 +28,7 @@ from tenants.vault import Vault
 logger = logging.getLogger("faceplane.index")
 DEAD_SHARE = 0.2
 _GROWTH = 2  # a segment joins the next merge while it is at most so many times what follows it
-GRAVES_AT_LEAST = 1000
+TOMBSTONES_AT_LEAST = 1000
 _FLOAT = 4
 _KINDS = (IndexSegment.Kind.GRAPH, IndexSegment.Kind.SCAN, IndexSegment.Kind.FLAT)
 
@@ -75,10 +75,10 @@ def outdate(gallery: Gallery) -> None:
     segments_.update(condition=IndexSegment.Condition.OUTDATED)
 
 
-def due(galleries: QuerySet[Gallery], segments: QuerySet[IndexSegment], graves: QuerySet[Tombstone]) -> set[int]:
+def due(galleries: QuerySet[Gallery], segments: QuerySet[IndexSegment], tombstones: QuerySet[Tombstone]) -> set[int]:
     """Return the ids of the galleries that `compact` has something to build for."""
-    worn = _worn(segments, graves).values_list("gallery_id", flat=True)
-    return {*_grown(galleries).values_list("pk", flat=True), *worn}
+    stale = _stale(segments, tombstones).values_list("gallery_id", flat=True)
+    return {*_delta_due(galleries).values_list("pk", flat=True), *stale}
 
 
 def _plan(gallery: Gallery) -> tuple[store.State, Span] | None:
@@ -89,16 +89,18 @@ def _plan(gallery: Gallery) -> tuple[store.State, Span] | None:
     """
     state, published = store.layout(gallery)
     mine = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
-    if worn := _worn(mine, Tombstone.objects.of(gallery.tenant)).order_by("low").first():
-        return state, Span(worn.low, worn.high)
-    if _grown(Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)).exists():
+    if stale := _stale(mine, Tombstone.objects.of(gallery.tenant)).order_by("low").first():
+        return state, Span(stale.low, stale.high)
+    if _delta_due(Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk)).exists():
         return state, _tail(gallery, state, published)
     return None
 
 
-def _worn(segments: QuerySet[IndexSegment], graves: QuerySet[Tombstone]) -> QuerySet[IndexSegment]:
+def _stale(segments: QuerySet[IndexSegment], tombstones: QuerySet[Tombstone]) -> QuerySet[IndexSegment]:
     """Narrow to those to be made anew: unsound, with too many dead, or with dead that are past the erasure's time."""
-    mine = graves.filter(gallery=OuterRef("gallery"), came__gt=OuterRef("low"), came__lte=OuterRef("high"))
+    mine = tombstones.filter(
+        gallery=OuterRef("gallery"), added_seq__gt=OuterRef("low"), added_seq__lte=OuterRef("high")
+    )
     late = mine.filter(at__lt=timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS))
     dead = mine.values("gallery").annotate(dead=Count("pk")).values("dead")
     unsound = ~Q(condition=IndexSegment.Condition.SOUND)
@@ -107,12 +109,12 @@ def _worn(segments: QuerySet[IndexSegment], graves: QuerySet[Tombstone]) -> Quer
     )
 
 
-def _grown(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
+def _delta_due(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
     """Narrow to those with many changes behind their segments, or many who came and left there."""
     counted = galleries.filter(mirrored=False).annotate(
-        graves=Count("tombstones", filter=Q(tombstones__came__gt=F("base")))
+        removed=Count("tombstones", filter=Q(tombstones__added_seq__gt=F("base")))
     )
-    many = Q(graves__gt=GRAVES_AT_LEAST) & Q(graves__gt=F("size") * DEAD_SHARE)
+    many = Q(removed__gt=TOMBSTONES_AT_LEAST) & Q(removed__gt=F("size") * DEAD_SHARE)
     return counted.filter(Q(head__gt=F("base") + settings.INDEX_DELTA_ROWS) | many)
 
 
@@ -233,8 +235,12 @@ def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSeg
         mine.filter(low__gte=span.low, high__lte=span.high).delete()
         if segment:
             segment.save(force_insert=True)
-        graves = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, came__gt=span.low, came__lte=span.high)
-        (graves.filter(sequence__lte=state.head) if segment else graves).delete()  # who left later may be in the file
+        tombstones = Tombstone.objects.of(gallery.tenant).filter(
+            gallery=gallery, added_seq__gt=span.low, added_seq__lte=span.high
+        )
+        (
+            tombstones.filter(sequence__lte=state.head) if segment else tombstones
+        ).delete()  # who left later may be in the file
         locked.version += 1
         locked.base = max(locked.base, span.high)
         locked.save(update_fields=["version", "base"])

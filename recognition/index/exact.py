@@ -55,17 +55,17 @@ class Matrix:
 
     def append(self, rows: store.Rows) -> None:
         """Add rows behind the others."""
-        count, came = self._count, len(rows.ids)
-        if count + came > len(self._ids):
-            spare = max(came, count // 2, _ROWS_AT_FIRST)
+        count, new = self._count, len(rows.ids)
+        if count + new > len(self._ids):
+            spare = max(new, count // 2, _ROWS_AT_FIRST)
             self._ids = np.concatenate([self._ids[:count], np.zeros(spare, dtype=np.int64)])
             self._sequences = np.concatenate([self._sequences[:count], np.zeros(spare, dtype=np.int64)])
             empty = np.zeros((spare, self._vectors.shape[1]), dtype=np.float32)
             self._vectors = np.concatenate([self._vectors[:count], empty])
-        self._vectors[count : count + came] = rows.vectors
-        self._sequences[count : count + came] = rows.sequences
-        self._ids[count : count + came] = rows.ids
-        self._count += came
+        self._vectors[count : count + new] = rows.vectors
+        self._sequences[count : count + new] = rows.sequences
+        self._ids[count : count + new] = rows.ids
+        self._count += new
 
     def remove(self, ids: np.ndarray) -> None:
         """Remove the rows of these faces."""

@@ -36,7 +36,7 @@ class Lease:
         mine = Compaction.objects.of(gallery.tenant).filter(gallery=gallery)
         if not mine.exists():
             fresh = Compaction(tenant_id=gallery.tenant_id, gallery=gallery)
-            Compaction.everywhere.bulk_create([fresh], ignore_conflicts=True)
+            Compaction.unscoped.bulk_create([fresh], ignore_conflicts=True)
         now = timezone.now()
         free = mine.filter(Q(leased_until=None) | Q(leased_until__lt=now))
         until = now + timedelta(seconds=SECONDS)

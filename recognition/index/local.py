@@ -76,10 +76,10 @@ class _Held:
                 if state.version != self._version or self._is_time_to_retry():
                     state = self._adopt(gallery)
                 batches = list(store.rows(gallery, self._seen, state.head))
-                graves = store.graves(gallery, self._seen, state.head)
+                tombstones = store.tombstones(gallery, self._seen, state.head)
                 now = store.state(gallery)
                 if now.version == state.version:
-                    self._bury(graves)
+                    self._bury(tombstones)
                     for rows in batches:
                         self._matrix.append(rows)
                     self._seen = state.head
@@ -102,8 +102,8 @@ class _Held:
             files.sweep_opened()
             if not state.base:  # the segments went without successors (pgvector's tidy), and word of who left with them
                 self._matrix, self._seen = Matrix(self._dimension), 0
-            graves = store.graves(gallery, 0, state.head, base=state.base)
-            self._parts = tuple((part, part.places(graves.ids, graves.came)) for part in opened)
+            tombstones = store.tombstones(gallery, 0, state.head, base=state.base)
+            self._parts = tuple((part, part.places(tombstones.ids, tombstones.added_seq)) for part in opened)
             self._matrix.cut(state.base)
             self._seen, self._whole = max(self._seen, state.base), state.base == 0
         elif state.version != self._version or not self._whole:
@@ -125,12 +125,12 @@ class _Held:
         self._retry_at = time.monotonic() + _RETRY_SECONDS
         return None
 
-    def _bury(self, graves: store.Graves) -> None:
-        if not len(graves.ids):
+    def _bury(self, tombstones: store.Graves) -> None:
+        if not len(tombstones.ids):
             return
-        self._matrix.remove(graves.ids)
+        self._matrix.remove(tombstones.ids)
         self._parts = tuple(
-            (part, np.union1d(dead, part.places(graves.ids, graves.came))) for part, dead in self._parts
+            (part, np.union1d(dead, part.places(tombstones.ids, tombstones.added_seq))) for part, dead in self._parts
         )
 
 

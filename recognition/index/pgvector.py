@@ -26,7 +26,7 @@ from recognition.index.local import LocalIndex
 from recognition.index.protocol import Neighbour
 from recognition.index.scores import scored
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
-from tenants import wall
+from tenants import rls
 
 logger = logging.getLogger("faceplane.index")
 GRAPH_ROWS = 100_000
@@ -237,8 +237,8 @@ def tidy(gallery: Gallery) -> None:
 
 
 def _untidy(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
-    counted = galleries.filter(mirrored=True).annotate(graves=Count("tombstones", distinct=True))
-    return counted.filter(Q(segments__isnull=False) | Q(graves__gt=compaction.GRAVES_AT_LEAST))
+    counted = galleries.filter(mirrored=True).annotate(removed=Count("tombstones", distinct=True))
+    return counted.filter(Q(segments__isnull=False) | Q(removed__gt=compaction.TOMBSTONES_AT_LEAST))
 
 
 def nearest_query(gallery: Gallery) -> str:
@@ -307,7 +307,7 @@ def _nearest(gallery: Gallery, probe: np.ndarray, wanted: int, *, width: int | N
 @contextmanager
 def _as_tenant(gallery: Gallery) -> Iterator[CursorWrapper]:
     """Yield a cursor that the row-level security lets see this tenant's rows, in workers and commands as well."""
-    with wall.only(gallery.tenant), connection.cursor() as cursor:
+    with rls.one_tenant(gallery.tenant), connection.cursor() as cursor:
         yield cursor
 
 

@@ -71,10 +71,10 @@ class Flat:
         unit = scale * self._scale
         slack = self._lost * float(np.linalg.norm(probe)) + _ROUND
         slack += float(np.linalg.norm(probe - query / scale)) * (1 + _ROUND + self._lost)
-        bar = (floor - slack) * unit
+        cutoff = (floor - slack) * unit
         if limit < len(products):
-            bar = max(bar, float(np.partition(products, -limit)[-limit]) - 2 * slack * unit)
-        near = np.flatnonzero(products >= max(bar, _NOWHERE + 1))
+            cutoff = max(cutoff, float(np.partition(products, -limit)[-limit]) - 2 * slack * unit)
+        near = np.flatnonzero(products >= max(cutoff, _NOWHERE + 1))
         if len(near) > _FEW * len(products):
             cosines = self.rows @ probe
             cosines[dead] = exact.NEVER
@@ -130,9 +130,9 @@ def _highest(products: np.ndarray, about: int, least: int) -> np.ndarray:
     """Return the positions of about so many of the highest, by a bar taken from a sample; at least `least` living."""
     sample = products[:: -(-len(products) // _SAMPLE)]
     share = min(len(sample), 1 + len(sample) * about // len(products))
-    bar = int(np.partition(sample, -share)[-share])
-    near = np.flatnonzero(products >= max(bar, _NOWHERE + 1))
-    if len(near) >= least or bar == _NOWHERE:
+    cutoff = int(np.partition(sample, -share)[-share])
+    near = np.flatnonzero(products >= max(cutoff, _NOWHERE + 1))
+    if len(near) >= least or cutoff == _NOWHERE:
         return near
     return exact.best(products, least, _NOWHERE + 1)
 

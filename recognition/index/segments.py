@@ -116,9 +116,9 @@ class OpenSegment:
         except ValueError as error:
             raise files.SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED) from error
 
-    def places(self, ids: np.ndarray, came: np.ndarray) -> np.ndarray:
+    def places(self, ids: np.ndarray, added_seq: np.ndarray) -> np.ndarray:
         """Return the rows, if any, of faces that left with these sequence numbers."""
-        mine = ids[(came > self.segment.low) & (came <= self.segment.high)]
+        mine = ids[(added_seq > self.segment.low) & (added_seq <= self.segment.high)]
         if not len(mine) or not len(self._ids):
             return _NO_ROWS
         at = np.searchsorted(self._ids, mine, sorter=self._order)

@@ -49,7 +49,7 @@ class Graves:
     """Templates that left: their face ids, and the sequence numbers they had, both (n,) int64."""
 
     ids: np.ndarray
-    came: np.ndarray
+    added_seq: np.ndarray
 
 
 def dimension(gallery: Gallery) -> int:
@@ -67,8 +67,8 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
         if vector.shape != (dimension(gallery),) or not abs(float(np.linalg.norm(vector)) - 1) < _NORM_SLACK:
             raise ValueError(vector.shape)
     vault = Vault.of(gallery.tenant)
-    first = _advance(gallery, len(vectors), grown=len(vectors), mirrored=mirrored) + 1
-    Embedding.everywhere.bulk_create(
+    first = _advance(gallery, len(vectors), delta_due=len(vectors), mirrored=mirrored) + 1
+    Embedding.unscoped.bulk_create(
         Embedding(
             tenant_id=gallery.tenant_id,
             face_id=face_id,
@@ -85,11 +85,11 @@ def remove(gallery: Gallery, face_ids: Collection[int], *, mirrored: bool = Fals
     """Delete templates under the gallery's lock and leave tombstones; return how many there were."""
     before = _advance(gallery, len(face_ids), mirrored=mirrored)
     found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sequence")
-    present = [(face_id, came) for home, face_id, came in found if home == gallery.pk]
+    present = [(face_id, added_seq) for gallery_id, face_id, added_seq in found if gallery_id == gallery.pk]
     _of_faces(gallery, [face_id for face_id, _ in present]).delete()
-    Tombstone.everywhere.bulk_create(
-        Tombstone(tenant_id=gallery.tenant_id, gallery=gallery, sequence=sequence, face_id=face_id, came=came)
-        for sequence, (face_id, came) in enumerate(present, start=before + 1)
+    Tombstone.unscoped.bulk_create(
+        Tombstone(tenant_id=gallery.tenant_id, gallery=gallery, sequence=sequence, face_id=face_id, added_seq=added_seq)
+        for sequence, (face_id, added_seq) in enumerate(present, start=before + 1)
     )
     gallery.size -= len(present)
     gallery.save(update_fields=["size"])
@@ -143,12 +143,12 @@ def damaged(gallery: Gallery) -> list[int]:
     return [face_id for face_id, _, sealed in everything if _opened(gallery, vault, face_id, sealed) is None]
 
 
-def graves(gallery: Gallery, after: int, upto: int, *, base: int | None = None) -> Graves:
+def tombstones(gallery: Gallery, after: int, upto: int, *, base: int | None = None) -> Graves:
     """Read who left in (after, upto]; with `base`, only those whose templates were numbered up to it."""
     gone = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=after, sequence__lte=upto)
     if base is not None:
-        gone = gone.filter(came__lte=base)
-    found = np.array(list(gone.values_list("face_id", "came")), dtype=np.int64).reshape(-1, 2)
+        gone = gone.filter(added_seq__lte=base)
+    found = np.array(list(gone.values_list("face_id", "added_seq")), dtype=np.int64).reshape(-1, 2)
     return Graves(found[:, 0], found[:, 1])
 
 
@@ -158,17 +158,17 @@ def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray
     found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
     return {
         face_id: np.frombuffer(plain, dtype="<f4")
-        for home, face_id, sealed in found
-        if home == gallery.pk and (plain := _opened(gallery, vault, face_id, sealed)) is not None
+        for gallery_id, face_id, sealed in found
+        if gallery_id == gallery.pk and (plain := _opened(gallery, vault, face_id, sealed)) is not None
     }
 
 
 def holders(tenant: Tenant, face_ids: Collection[int]) -> set[str]:
     """Return the names of the published files that may still hold templates of these faces, which left."""
     names: set[str] = set()
-    graves = Tombstone.objects.of(tenant).filter(face_id__in=list(face_ids)).values_list("gallery_id", "came")
-    for gallery_id, came in graves:
-        around = IndexSegment.objects.of(tenant).filter(gallery_id=gallery_id, low__lt=came, high__gte=came)
+    tombstones = Tombstone.objects.of(tenant).filter(face_id__in=list(face_ids)).values_list("gallery_id", "added_seq")
+    for gallery_id, added_seq in tombstones:
+        around = IndexSegment.objects.of(tenant).filter(gallery_id=gallery_id, low__lt=added_seq, high__gte=added_seq)
         names.update(around.values_list("name", flat=True))
     return names
 
@@ -215,14 +215,14 @@ def _of_faces(gallery: Gallery, face_ids: Collection[int]) -> QuerySet[Embedding
     return Embedding.objects.of(gallery.tenant).filter(face_id__in=list(face_ids))
 
 
-def _advance(gallery: Gallery, numbers: int, *, grown: int = 0, mirrored: bool) -> int:
+def _advance(gallery: Gallery, numbers: int, *, delta_due: int = 0, mirrored: bool) -> int:
     """Lock the gallery's row and take sequence numbers; return the number before the first of them.
 
     A change by an engine that does not write pgvector's table leaves that table behind: it is a mirror no more.
     """
     locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
     before: int = locked.head
-    gallery.head, gallery.size = before + numbers, locked.size + grown
+    gallery.head, gallery.size = before + numbers, locked.size + delta_due
     gallery.mirrored = locked.mirrored and mirrored
     gallery.save(update_fields=["head", "size", "mirrored"])
     return before

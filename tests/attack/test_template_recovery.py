@@ -46,12 +46,12 @@ class Enrolled:
     def __init__(self, customer: Customer, count: int, seed: int = 1) -> None:
         """Enrol them by their templates."""
         self.people = Population(seed)
-        self.customer, self.home = customer, customer.people
+        self.customer, self.collection = customer, customer.people
         self.templates = self.people.strangers(count)
         ids = [random_id() for _ in self.templates]
-        first = face_index().add(self.home.gallery, dict(zip(ids, self.templates, strict=True)))
-        self.faces = [_face(self.home, pk, number) for number, pk in enumerate(ids, start=first)]
-        Face.everywhere.bulk_create(self.faces)
+        first = face_index().add(self.collection.gallery, dict(zip(ids, self.templates, strict=True)))
+        self.faces = [_face(self.collection, pk, number) for number, pk in enumerate(ids, start=first)]
+        Face.unscoped.bulk_create(self.faces)
         self.owners = {face.uuid: template for face, template in zip(self.faces, self.templates, strict=True)}
 
     def key(self) -> Caller:
@@ -61,14 +61,14 @@ class Enrolled:
 
     def search(self, caller: Caller, limit: int = 10) -> Ask:
         """Return the search, as the operation answers a picture of that template."""
-        terms = disclosure(caller, self.home)
+        terms = disclosure(caller, self.collection)
 
         def ask(probe: np.ndarray) -> dict[str, float] | None:
             try:
                 hidden = withdrawn(caller)
             except ProbingRefused:
                 return None
-            query = Query(self.home, terms, limit, time.perf_counter(), hidden=hidden)
+            query = Query(self.collection, terms, limit, time.perf_counter(), hidden=hidden)
             _, matches = search_by_template(caller, query, probe)
             return {match.face.uuid: match.score for match in matches}
 
@@ -76,14 +76,14 @@ class Enrolled:
 
     def verify(self, caller: Caller, face: Face) -> Ask:
         """Return the verification of one face."""
-        terms = disclosure(caller, self.home)
+        terms = disclosure(caller, self.collection)
 
         def ask(probe: np.ndarray) -> dict[str, float] | None:
             try:
                 withdrawn(caller)
             except ProbingRefused:
                 return None
-            score, match = verify_template(caller, self.home, face, probe, terms)
+            score, match = verify_template(caller, self.collection, face, probe, terms)
             return {face.uuid: score or 0.0} if match else {}
 
         return ask
@@ -107,12 +107,12 @@ class Enrolled:
         return list(AuditEntry.objects.of(self.customer.tenant).filter(action="alert.face_probed"))
 
 
-def _face(home: Collection, pk: int, number: int) -> Face:
-    person = Person.everywhere.create(tenant=home.tenant, collection=home, reference=str(pk))
+def _face(collection: Collection, pk: int, number: int) -> Face:
+    person = Person.unscoped.create(tenant=collection.tenant, collection=collection, reference=str(pk))
     return Face(
         id=pk,
-        tenant=home.tenant,
-        collection=home,
+        tenant=collection.tenant,
+        collection=collection,
         person=person,
         number=number,
         image_width=1,
@@ -241,4 +241,4 @@ def test_somebody_badly_enrolled_hinders_nobody_else(acme: Customer) -> None:
 
 
 def _a_day_later() -> None:
-    NearMatch.everywhere.update(at=F("at") - timedelta(days=1))
+    NearMatch.unscoped.update(at=F("at") - timedelta(days=1))

@@ -60,8 +60,8 @@ class Door:
     def search(self, caller: Caller, probe: np.ndarray, score: float | None = None, limit: int = 10) -> list[Match]:
         """Search with a template as the operation does."""
         hidden = withdrawn(caller)
-        terms = disclosure(caller, self.world.home, None if score is None else Threshold(score))
-        query = Query(self.world.home, terms, limit, time.perf_counter(), hidden=hidden)
+        terms = disclosure(caller, self.world.collection, None if score is None else Threshold(score))
+        query = Query(self.world.collection, terms, limit, time.perf_counter(), hidden=hidden)
         return list(search_by_template(caller, query, probe)[1])
 
     def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
@@ -137,10 +137,10 @@ def test_thirty_days_later_it_begins_anew(door: Door) -> None:
     prober = door.world.key()
     for _ in range(10):
         door.told(prober, (door.first, STRANGER))
-    NearMatch.everywhere.update(at=F("at") - timedelta(days=30))
+    NearMatch.unscoped.update(at=F("at") - timedelta(days=30))
     assert door.told(prober, (door.first, STRANGER)) == [(door.first.uuid, 86)]
     purge_due.run()
-    assert NearMatch.everywhere.count() == 1
+    assert NearMatch.unscoped.count() == 1
 
 
 def test_what_was_told_before_costs_nothing(door: Door) -> None:
@@ -148,20 +148,22 @@ def test_what_was_told_before_costs_nothing(door: Door) -> None:
     caller, probe = door.world.key(), door.probe((door.first, STRANGER))
     for _ in range(30):
         assert [match.score for match in door.search(caller, probe)] == [86]
-    assert NearMatch.everywhere.get().spent == 10
+    assert NearMatch.unscoped.get().spent == 10
 
 
 def test_verifications_count_as_searches_do(acme: Customer, door: Door) -> None:
-    caller, home = door.world.key(), door.world.home
-    terms = disclosure(caller, home)
-    told = [verify_template(caller, home, door.first, door.probe((door.first, STRANGER)), terms) for _ in range(10)]
+    caller, collection = door.world.key(), door.world.collection
+    terms = disclosure(caller, collection)
+    told = [
+        verify_template(caller, collection, door.first, door.probe((door.first, STRANGER)), terms) for _ in range(10)
+    ]
     assert told == [(86, True)] * 5 + [(85, True)] * 5
     with pytest.raises(ProbingRefused):
         refuse_probing(caller)
     away = door.probe((door.first, 0.2))
-    assert verify_template(caller, home, door.first, away, terms) == (None, False)
+    assert verify_template(caller, collection, door.first, away, terms) == (None, False)
     assert len(alerts(acme)) == 1
-    assert NearMatch.everywhere.count() == 10
+    assert NearMatch.unscoped.count() == 10
 
 
 def test_a_raised_threshold_is_a_question_about_the_score(door: Door) -> None:
@@ -170,10 +172,10 @@ def test_a_raised_threshold_is_a_question_about_the_score(door: Door) -> None:
     cosine = float(SCALE.cosine(98.2))
     for _ in range(20):
         door.search(caller, door.probe((door.first, cosine)))
-    assert NearMatch.everywhere.count() == 0
+    assert NearMatch.unscoped.count() == 0
     for _ in range(2):
         door.search(caller, door.probe((door.first, cosine)), score=98)
-    assert list(NearMatch.everywhere.values_list("cost", flat=True)) == [1, 1]
+    assert list(NearMatch.unscoped.values_list("cost", flat=True)) == [1, 1]
 
 
 def test_a_double_at_the_door_costs_a_tenth_but_for_the_first_time(door: Door) -> None:
@@ -182,15 +184,15 @@ def test_a_double_at_the_door_costs_a_tenth_but_for_the_first_time(door: Door) -
     for _ in range(20):
         told = door.told(caller, (door.first, OWNER - 0.1), (door.second, STRANGER))
         assert [face for face, _ in told] == [door.first.uuid, door.second.uuid]
-    costs = list(NearMatch.everywhere.filter(face=door.second).order_by("pk").values_list("cost", flat=True))
-    assert costs == [10, *[1] * (NearMatch.everywhere.count() - 1)]
+    costs = list(NearMatch.unscoped.filter(face=door.second).order_by("pk").values_list("cost", flat=True))
+    assert costs == [10, *[1] * (NearMatch.unscoped.count() - 1)]
 
 
 def test_a_picture_that_is_enrolled_is_no_cheaper_to_search_with(door: Door) -> None:
     """Else whoever may enrol makes each picture look like its owner, and the face that is asked about like a double."""
     prober = door.world.key()
     for face in _enrol_near(door, 10):
-        picture = face_index().vector(door.world.home.gallery, face.pk)
+        picture = face_index().vector(door.world.collection.gallery, face.pk)
         assert {match.face.uuid for match in door.search(prober, picture)} >= {face.uuid, door.first.uuid}
     assert _spent(door.first) == 100
     with pytest.raises(ProbingRefused):
@@ -217,11 +219,13 @@ def test_who_is_met_again_and_again_owes_nothing(acme: Customer, door: Door) -> 
         door.told(caller, (door.first, STRANGER))
         assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 95)]
     assert alerts(acme) == []
-    assert NearMatch.everywhere.aggregate(spent=Sum("cost"))["spent"] == 40
-    query = Query(door.world.home, disclosure(caller, door.world.home), 10, time.perf_counter(), probe=door.second)
+    assert NearMatch.unscoped.aggregate(spent=Sum("cost"))["spent"] == 40
+    query = Query(
+        door.world.collection, disclosure(caller, door.world.collection), 10, time.perf_counter(), probe=door.second
+    )
     door.told(caller, (door.first, STRANGER))
     search_by_template(caller, query, door.probe((door.first, OWNER)))
-    assert NearMatch.everywhere.aggregate(spent=Sum("cost"))["spent"] == 50
+    assert NearMatch.unscoped.aggregate(spent=Sum("cost"))["spent"] == 50
 
 
 def test_a_badly_enrolled_face_is_withdrawn_and_the_key_goes_on(acme: Customer, door: Door) -> None:
@@ -232,9 +236,9 @@ def test_a_badly_enrolled_face_is_withdrawn_and_the_key_goes_on(acme: Customer, 
     assert len(alerts(acme)) == 1
     for cosine in (STRANGER, OWNER):
         assert door.told(caller, (door.first, cosine)) == []
-        terms = disclosure(caller, door.world.home)
+        terms = disclosure(caller, door.world.collection)
         probe = door.probe((door.first, cosine))
-        assert verify_template(caller, door.world.home, door.first, probe, terms) == (None, False)
+        assert verify_template(caller, door.world.collection, door.first, probe, terms) == (None, False)
     both = door.probe((door.first, OWNER - 0.1), (door.second, STRANGER))
     assert [match.face for match in door.search(caller, both, limit=1)] == [door.second]
     assert door.told(other, (door.first, OWNER)) == [(door.first.uuid, 85)]
@@ -260,40 +264,38 @@ def test_a_refused_duplicate_is_an_answer(acme: Customer) -> None:
     exact = search_by_image(acme.caller, collection="people", image=portrait("macron_2025")).matches[0].cosine
     just_below = Threshold(float(SCALE.score(exact)) - 0.2)
     update_collection(acme.caller, collection="people", duplicates="refuse", similarity_threshold=just_below)
-    NearMatch.everywhere.all().delete()
+    NearMatch.unscoped.all().delete()
     with pytest.raises(DuplicateFace):
         enrol_face(caller, collection="people", image=portrait("macron_2025"), person=PersonDetails())
-    row = NearMatch.everywhere.get()
+    row = NearMatch.unscoped.get()
     assert (row.face_id, row.actor_id) == (face.pk, caller.id)
-    NearMatch.everywhere.update(spent=100)
+    NearMatch.unscoped.update(spent=100)
     with pytest.raises(ProbingRefused):
         enrol_face(caller, collection="people", image=portrait("obama"), person=PersonDetails())
 
 
 def test_pairs_of_a_look_at_health_count_once_for_both(acme: Customer, door: Door) -> None:
     """That two faces of one person are unlike is told without a score, and is an answer."""
-    Face.everywhere.filter(pk=door.second.pk).update(person=door.first.person)
+    Face.unscoped.filter(pk=door.second.pk).update(person=door.first.person)
     pair = [str(door.first.pk), str(door.second.pk), 0.1]
-    HealthReport.everywhere.create(tenant=acme.tenant, collection=acme.people, findings={"mixed": [pair]})
+    HealthReport.unscoped.create(tenant=acme.tenant, collection=acme.people, findings={"mixed": [pair]})
     issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
     reader = caller_for_key(*keys.split(issued.token), via="tests")
     for _ in range(2):
         assert [found.score for found in health(reader, collection="people").mixed] == [None]
-    assert sorted(NearMatch.everywhere.values_list("face", "cost")) == sorted(
-        [(door.first.pk, 10), (door.second.pk, 10)]
-    )
+    assert sorted(NearMatch.unscoped.values_list("face", "cost")) == sorted([(door.first.pk, 10), (door.second.pk, 10)])
 
 
 def test_what_was_counted_goes_with_the_face(door: Door) -> None:
     for face in (door.first, door.second):
         door.told(door.world.key(), (face, STRANGER))
     delete_face(door.world.customer.caller, collection="people", face=door.first.uuid)
-    assert NearMatch.everywhere.get().face_id == door.second.pk
+    assert NearMatch.unscoped.get().face_id == door.second.pk
 
 
 def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient) -> None:
     """Argos documents no 429: its code is the one for what it does not name."""
-    NearMatch.everywhere.create(
+    NearMatch.unscoped.create(
         tenant=acme.tenant, face=door.first, actor_id=acme.issued.key.pk, cosine=0.43, cost=10, spent=100
     )
     body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait("obama"))}
@@ -306,17 +308,17 @@ def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient)
 
 def _enrol_near(door: Door, count: int) -> list[Face]:
     """Enrol pictures that were made to reach the first face, as whoever may enrol can."""
-    home = door.world.home
+    collection = door.world.collection
     ids = [random_id() for _ in range(count)]
     templates = {pk: door.probe((door.first, STRANGER)) for pk in ids}
-    number = face_index().add(home.gallery, templates)
-    faces = [enrolled_face(home, pk, place) for place, pk in enumerate(ids, start=number)]
-    Face.everywhere.bulk_create(faces)
+    number = face_index().add(collection.gallery, templates)
+    faces = [enrolled_face(collection, pk, place) for place, pk in enumerate(ids, start=number)]
+    Face.unscoped.bulk_create(faces)
     return faces
 
 
 def _spent(face: Face) -> int:
-    return sum(NearMatch.everywhere.filter(face=face).values_list("cost", flat=True))
+    return sum(NearMatch.unscoped.filter(face=face).values_list("cost", flat=True))
 
 
 def test_a_face_that_is_searched_by_is_told_of_by_every_answer(door: Door) -> None:
@@ -344,13 +346,13 @@ def test_the_neighbours_of_a_face_tell_of_it_as_well(acme: Customer, door: Door)
 def test_a_picture_enrolled_as_somebody_tells_of_them_as_a_double_does(acme: Customer, door: Door) -> None:
     """A portrait says how alike a person's faces are, which they are by the word of whoever enrolled them."""
     mine = _enrol_near(door, 7)
-    Face.everywhere.filter(pk__in=[face.pk for face in mine]).update(person=door.first.person)
+    Face.unscoped.filter(pk__in=[face.pk for face in mine]).update(person=door.first.person)
     shown = portrait_of(acme.caller, collection="people", person=door.first.person_id)
     asked = next(place for place, one in enumerate(shown.faces) if one.face == door.first)
     assert shown.faces[asked].matched == 7
-    assert sorted(set(NearMatch.everywhere.filter(face=door.first).values_list("cost", flat=True))) == [1]
+    assert sorted(set(NearMatch.unscoped.filter(face=door.first).values_list("cost", flat=True))) == [1]
     assert _spent(door.first) == 7
-    NearMatch.everywhere.filter(face=door.first).update(cost=10)
+    NearMatch.unscoped.filter(face=door.first).update(cost=10)
     again = portrait_of(acme.caller, collection="people", person=door.first.person_id)
     assert {one.score for place, one in enumerate(again.mutual[asked]) if place != asked} == {85}
 

@@ -169,7 +169,7 @@ def test_whatever_refers_to_a_face_or_a_person_is_a_store() -> None:
 
 def test_receipts_of_one_moment_are_all_listed(acme: Customer) -> None:
     for n in range(5):
-        Receipt.everywhere.create(tenant=acme.tenant, kind="face", subject=str(n), requested_by="x")
+        Receipt.unscoped.create(tenant=acme.tenant, kind="face", subject=str(n), requested_by="x")
     Receipt.objects.of(acme.tenant).update(requested_at=timezone.now())
     seen: list[Receipt] = []
     while page := list(list_receipts(acme.caller, before=seen[-1].pk if seen else None, limit=2)):
@@ -183,7 +183,7 @@ def test_a_receipt_is_not_signed_while_anything_is_left(acme: Customer, stored: 
     template = Embedding.objects.of(acme.tenant).get()
     receipt = delete_face(acme.caller, collection="people", face=face.uuid)
     # As if a row had survived: brought back behind the product's back.
-    person = Person.everywhere.create(tenant=acme.tenant, collection=acme.people, reference="x")
+    person = Person.unscoped.create(tenant=acme.tenant, collection=acme.people, reference="x")
     face.person = person
     face.save(force_insert=True)
     template.save(force_insert=True)
@@ -266,7 +266,9 @@ def test_an_image_that_no_face_names_is_swept_after_an_hour(acme: Customer, stor
     """Check 23: a face's image stays however old it is, and so does one that is being enrolled, of any tenant."""
     globex = make_customer("globex")
     named = Path(_enrol(acme, "obama", "bo").stored_image)
-    fresh, *old = (Path(storage.keep(home, new_uuid(), b"x")) for home in [acme.people, acme.people, globex.people])
+    fresh, *old = (
+        Path(storage.keep(collection, new_uuid(), b"x")) for collection in [acme.people, acme.people, globex.people]
+    )
     for name in [named, *old]:
         os.utime(stored / name, (0, 0))
     tasks.sweep_images()
@@ -337,20 +339,22 @@ def test_one_collection_s_failure_ends_no_other_s_retention(
     acme: Customer, stored: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Check 23: nor one receipt's another's, nor the removal of old keyed requests and events."""
-    homes = [create_collection(acme.caller, name=name, retention_days=30).pk for name in ("first", "second", "third")]
+    collections = [
+        create_collection(acme.caller, name=name, retention_days=30).pk for name in ("first", "second", "third")
+    ]
     begun: list[int] = []
 
-    def failing(home: Collection) -> bool:
-        begun.append(home.pk)
+    def failing(collection: Collection) -> bool:
+        begun.append(collection.pk)
         raise OSError
 
     monkeypatch.setattr(tasks, "_expire_batch", failing)
     tasks.expire_faces()
-    assert sorted(begun) == sorted(homes)
+    assert sorted(begun) == sorted(collections)
     for name in ("first", "second"):
         delete_collection(acme.caller, name=name)
     late = timezone.now() - timedelta(days=31)
-    KeyedRequest.everywhere.create(tenant=acme.tenant, key="k", fingerprint="f")
+    KeyedRequest.unscoped.create(tenant=acme.tenant, key="k", fingerprint="f")
     KeyedRequest.objects.of(acme.tenant).update(claimed_at=late)
     purge, finish = MagicMock(side_effect=OSError), MagicMock(side_effect=OSError)
     monkeypatch.setattr(tasks.purge_collection, "run", purge)

@@ -10,8 +10,8 @@ from pathlib import Path
 from django.conf import settings
 from collections_app.models import KeyedRequest
 from recognition.models import Embedding
-print(*(bytes(row.sealed).hex() for row in Embedding.everywhere.all()))
-print(*(bytes(row.answer).hex() for row in KeyedRequest.everywhere.all()))
+print(*(bytes(row.sealed).hex() for row in Embedding.unscoped.all()))
+print(*(bytes(row.answer).hex() for row in KeyedRequest.unscoped.all()))
 print(*(file.read_bytes()[100:400].hex() for file in Path(settings.DATA_DIR, "files").rglob("*") if file.is_file()))
 """
 _PURGE = "from collections_app.tasks import purge_due; purge_due()"

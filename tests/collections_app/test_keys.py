@@ -59,7 +59,7 @@ def test_a_key_is_issued_with_what_was_asked_for_and_nothing_more(acme: Customer
         {"scopes": ["fly"]},
         {"scopes": []},
         {"networks": ["192.0.2.1/24"]},
-        {"networks": ["everywhere"]},
+        {"networks": ["unscoped"]},
         {"name": "  "},
         {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)},
         {"requests_per_minute": 0},

@@ -89,15 +89,15 @@ def test_images_lie_sealed_on_s3_and_go_when_they_are_erased(
 
 def test_what_no_face_names_is_swept_on_s3(acme: Customer, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check 23: S3 has no folders, and the same look finds everything in them."""
-    home = create_collection(acme.caller, name="album", images="original")
+    collection = create_collection(acme.caller, name="album", images="original")
     done = enrol_face(acme.caller, collection="album", image=portrait("obama"), person=PersonDetails())
-    storage.keep(home, new_uuid(), b"orphan")
+    storage.keep(collection, new_uuid(), b"orphan")
     tasks.sweep_images()
     assert len(s3.objects()) == 2  # it may belong to a face that is not committed yet
     monkeypatch.setattr(tasks, "_UNNAMED_FOR", timedelta(hours=-1))
     tasks.sweep_images()
     assert list(s3.objects()) == [f"kept/{done.faces[0].stored_image}"]
-    assert list(storage.names(acme.tenant.pk, home.pk)) == [done.faces[0].stored_image]
+    assert list(storage.names(acme.tenant.pk, collection.pk)) == [done.faces[0].stored_image]
 
 
 def test_an_s3_that_is_away_is_told_soon_and_nothing_is_half_stored(acme: Customer, s3: S3) -> None:

@@ -122,7 +122,7 @@ def test_a_full_disk_takes_enrolment_away_and_no_search(small_disk: Path, tmp_pa
 
 
 def test_migrations_that_wait_are_told(server: Server) -> None:
-    manage(server.env, "migrate", "tenants", "0002", "--verbosity", "0")
+    manage(server.env, "migrate", "recognition", "zero", "--verbosity", "0")
     status, verdict, _, failed = server.ready()
     assert (status, verdict) == (503, "unavailable")
-    assert failed["schema"] == "2 migrations wait. Run manage.py migrate first."
+    assert failed["schema"] == "1 migrations wait. Run manage.py migrate first."

@@ -55,7 +55,7 @@ def _files(settings: Any, tmp_path: Path) -> None:
 def member(customer: Customer, role: str) -> User:
     """Make a user with that role in the customer's tenant."""
     user = User.objects.create_user(f"{role}@{customer.tenant.slug}", f"{role}@example.com", PASSWORD)
-    Member.everywhere.create(tenant=customer.tenant, user=user, role=role)
+    Member.unscoped.create(tenant=customer.tenant, user=user, role=role)
     return user
 
 

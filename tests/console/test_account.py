@@ -12,7 +12,7 @@ from django_otp.oath import totp
 from pytest_django import Settings
 
 from collections_app.console.account_forms import POST
-from tenants.models import Allowance, Authenticator
+from tenants.models import Authenticator, RateWindow
 from tenants.tasks import forget
 from tests.conftest import Customer
 from tests.console.conftest import PASSWORD, member, page_url, path_of, signed_in
@@ -183,9 +183,9 @@ def test_few_letters_an_hour_are_sent_for_one_place(acme: Customer, places: list
     assert _letters() == []
     _forgets("owner@example.com", another)
     assert len(_letters()) == 1
-    assert Allowance.objects.exists()
+    assert RateWindow.objects.exists()
     forget()
-    assert Allowance.objects.exists()
-    Allowance.objects.update(start=1_800_000_000 - 86_400)
+    assert RateWindow.objects.exists()
+    RateWindow.objects.update(start=1_800_000_000 - 86_400)
     forget()
-    assert not Allowance.objects.exists()
+    assert not RateWindow.objects.exists()

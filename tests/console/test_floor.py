@@ -25,7 +25,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, str]:
     """The pages that tell how alike enrolled faces are."""
     search_by_image(acme.caller, collection="people", image=portrait("ardern_2018"))
     record = SearchRecord.objects.of(acme.tenant).get()
-    report = HealthReport.everywhere.create(tenant=acme.tenant, collection=crowd)
+    report = HealthReport.unscoped.create(tenant=acme.tenant, collection=crowd)
     sunak, macron = crowd.faces.get(person__reference="Sunak"), crowd.people.get(reference="Macron")
     sunak.person = macron
     sunak.save()

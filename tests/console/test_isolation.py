@@ -97,7 +97,7 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     people = Person.objects.of(customer.tenant)
     person, other = (people.get(reference=reference).pk for reference in (ids.person, ids.other))
     user = User.objects.create_user(f"{marker}@{name}")
-    joined = Member.everywhere.create(id=_large(), tenant=customer.tenant, user=user, role="operator").pk
+    joined = Member.unscoped.create(id=_large(), tenant=customer.tenant, user=user, role="operator").pk
     email, invited = f"{marker}@example.com", _large()
     invite(customer.caller, email=email, role="operator")
     Invitation.objects.of(customer.tenant).filter(email=email).update(id=invited)

@@ -27,8 +27,8 @@ def fill(acme: Customer, count: int = MANY) -> list[str]:
         )
         for number in range(count)
     ]
-    Collection.everywhere.bulk_create(made)
-    Gallery.everywhere.bulk_create([Gallery(collection_id=one.pk, tenant=acme.tenant) for one in made])
+    Collection.unscoped.bulk_create(made)
+    Gallery.unscoped.bulk_create([Gallery(collection_id=one.pk, tenant=acme.tenant) for one in made])
     return [one.name for one in made]
 
 

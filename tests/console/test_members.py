@@ -85,7 +85,7 @@ def test_an_invitation_is_worth_what_whoever_gave_it_may_give(acme: Customer) ->
     """Demoted, shut out or removed: the link opens nothing, and is not shown; one of somebody else's still does."""
     boss, leaver = member(acme, "admin"), User.objects.create_user("leaver")
     member(acme, "owner")  # one has to stay
-    place = Member.everywhere.create(tenant=acme.tenant, user=leaver, role="owner")
+    place = Member.unscoped.create(tenant=acme.tenant, user=leaver, role="owner")
     owner, other = signed_in(leaver), signed_in(boss)
     as_owner, as_admin, theirs = _invited(owner, "owner"), _invited(owner, "admin"), _invited(other, "admin")
     for role, shut, opening in (
@@ -94,7 +94,7 @@ def test_an_invitation_is_worth_what_whoever_gave_it_may_give(acme: Customer) ->
         ("operator", False, set()),
         ("owner", True, set()),
     ):
-        Member.everywhere.filter(pk=place.pk).update(role=role)
+        Member.unscoped.filter(pk=place.pk).update(role=role)
         User.objects.filter(pk=leaver.pk).update(is_active=not shut)
         assert {link for link in (as_owner, as_admin, theirs) if _opens(link)} == {*opening, theirs}
         shown = other.get(page_url("members")).context["team"].invitations

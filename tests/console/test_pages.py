@@ -74,7 +74,7 @@ def test_p95_is_the_nearest_rank(acme: Customer, count: int) -> None:
     """On the overview, as in the benchmarks: the shortest time within which 95 of 100 were answered."""
     times = [float(number) for number in range(1, count + 1)]
     for milliseconds in times:
-        SearchRecord.everywhere.create(
+        SearchRecord.unscoped.create(
             tenant=acme.tenant,
             collection=acme.people,
             threshold=0.4,
@@ -89,11 +89,11 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
     """Of one's own collections, and of nobody else's."""
     making = create_collection(acme.caller, name="being made")
     create_collection(acme.caller, name="untouched")
-    for home in (acme.people, globex.people):
-        IndexSegment.everywhere.create(
-            tenant=home.tenant,
-            gallery_id=home.pk,
-            name=f"of {home.pk}"[:32],
+    for collection in (acme.people, globex.people):
+        IndexSegment.unscoped.create(
+            tenant=collection.tenant,
+            gallery_id=collection.pk,
+            name=f"of {collection.pk}"[:32],
             kind="flat",
             pack="light",
             low=0,
@@ -104,11 +104,11 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
             recall=1,
             condition="damaged",
         )
-    soon = timezone.now() + timedelta(seconds=60)
-    Compaction.everywhere.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading", leased_until=soon)
+    enqueue = timezone.now() + timedelta(seconds=60)
+    Compaction.unscoped.create(tenant=acme.tenant, gallery_id=making.pk, stage="reading", leased_until=enqueue)
     auditor = signed_in(member(acme, "auditor"))
     page = auditor.get(page_url("overview"))
-    shown = {home.name: str(condition) for home, condition in page.context["collections"]}
+    shown = {collection.name: str(condition) for collection, condition in page.context["collections"]}
     assert shown == {"being made": "being_made", "people": "damaged", "untouched": "sound"}
     for words in ("index being made", "index damaged", "index sound"):
         assert words in page.content.decode()

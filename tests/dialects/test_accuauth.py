@@ -25,7 +25,7 @@ def test_a_set_is_created_filled_and_searched(accuauth: AccuAuthClient, kind: st
     created = accuauth("create", {"name": "staff", "desc": "everybody"}, kind)
     assert created.status_code == 200
     assert list(created.json()) == ["request_id", "status"]
-    assert Collection.everywhere.get(name="staff").description == "everybody"
+    assert Collection.unscoped.get(name="staff").description == "everybody"
 
     enrolled = {"name": "staff", "image_base64": base64_of(portrait("macron_2025")), "person_id": SAMPLE_PERSON}
     added = accuauth("add_face", enrolled, kind)
@@ -33,7 +33,7 @@ def test_a_set_is_created_filled_and_searched(accuauth: AccuAuthClient, kind: st
     assert list(body) == ["status", "result", "request_id"]
     assert list(body["result"]) == ["face_id", "person_id", "create_time"]
     assert body["status"] == "OK"
-    face = Face.everywhere.get()
+    face = Face.unscoped.get()
     assert body["result"] == {
         "face_id": face.pk,
         "person_id": SAMPLE_PERSON,
@@ -63,7 +63,7 @@ def test_a_person_without_a_number_gets_one_and_may_be_shown_again_under_it(accu
     assert first != other
     for form in (first, str(first)):
         assert add(accuauth, "macron_2014", person_id=form).json()["result"]["person_id"] == first
-    assert Person.everywhere.count() == 2
+    assert Person.unscoped.count() == 2
 
 
 def test_somebody_of_another_dialect_has_our_number_and_keeps_their_details(
@@ -119,7 +119,7 @@ def test_the_largest_of_several_faces_counts(accuauth: AccuAuthClient) -> None:
     together = side_by_side("obama", "ardern_2022")
     added = add(accuauth, together, person_id=1)
     assert added.status_code == 200
-    face = Face.everywhere.get()
+    face = Face.unscoped.get()
     left = face.box_x + face.box_width / 2 < face.image_width / 2
     whose, other = ("obama", "ardern_2022") if left else ("ardern_2022", "obama")
     assert [match["person_id"] for match in search(accuauth, whose).json()["result"]] == [1]
@@ -156,7 +156,7 @@ def test_faces_from_before_the_window_neither_match_nor_hide_others(accuauth: Ac
     for _ in range(12):
         assert add(accuauth, "ardern_2022").status_code == 200
     now = timezone.now()
-    Face.everywhere.update(created_at=now - timedelta(days=200))
+    Face.unscoped.update(created_at=now - timedelta(days=200))
     recent = add(accuauth, "ardern_2018").json()["result"]["face_id"]
     assert [match["face_id"] for match in search(accuauth, "ardern_2022").json()["result"]] == [recent]
     everything = search(accuauth, "ardern_2022", topN=10, start_time=0).json()["result"]
@@ -164,7 +164,7 @@ def test_faces_from_before_the_window_neither_match_nor_hide_others(accuauth: Ac
     assert recent not in [match["face_id"] for match in everything]
     future = int(now.timestamp()) + 3600
     assert search(accuauth, "ardern_2022", start_time=future).json()["result"] == []
-    Face.everywhere.update(created_at=now - timedelta(days=180))
+    Face.unscoped.update(created_at=now - timedelta(days=180))
     assert len(search(accuauth, "ardern_2022", topN=10).json()["result"]) == 10
 
 

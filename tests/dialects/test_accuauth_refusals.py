@@ -24,7 +24,7 @@ from tests.make import base64_of, blank, encoded, portrait
 def test_a_person_is_an_integer(accuauth: AccuAuthClient, number: object) -> None:
     body = {"name": "people", "image_base64": base64_of(portrait("obama")), "person_id": number}
     assert refused(accuauth("add_face", body, JSON), 400, "INVALID_ARGUMENT").startswith("person_id: ")
-    assert not Person.everywhere.exists()
+    assert not Person.unscoped.exists()
 
 
 def test_a_duplicate_set_is_refused_in_the_documents_words(accuauth: AccuAuthClient) -> None:
@@ -75,7 +75,7 @@ def test_quotas(acme: Customer, accuauth: AccuAuthClient) -> None:
     Tenant.objects.filter(pk=acme.tenant.pk).update(face_quota=None)
     update_collection(acme.caller, collection="people", face_limit=1)
     assert "full" in refused(add(accuauth, "obama"), 403, "OUT_OF_QUOTA")
-    assert Face.everywhere.count() == 1
+    assert Face.unscoped.count() == 1
 
 
 @pytest.mark.parametrize("call", ["add_face", "search_face"])
@@ -96,7 +96,7 @@ def test_quotas(acme: Customer, accuauth: AccuAuthClient) -> None:
 def test_an_image_that_cannot_be_used_isrefused(accuauth: AccuAuthClient, call: str, image: bytes, reason: str) -> None:
     answer = accuauth(call, {"name": "people", "file": upload(image)})
     assert refused(answer, 400, "INVALID_ARGUMENT").startswith(reason)
-    assert not Person.everywhere.exists()
+    assert not Person.unscoped.exists()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_a_person_is_registered_listed_matched_and_removed(facedb: FacedbClient,
     registered = facedb("register-facedb", sent)
     assert registered == {"code": 0, "message": "", "uuId": "12345"}
     assert list(registered) == ["code", "message", "uuId"]
-    assert Face.everywhere.count() == 2
+    assert Face.unscoped.count() == 2
 
     listed = facedb("list-facedb")
     assert list(listed) == ["code", "message", "faceDBs"]
@@ -52,7 +52,7 @@ def test_a_person_is_registered_listed_matched_and_removed(facedb: FacedbClient,
     assert facedb("remove-facedb", {"uuId": "12345"})["code"] == BAD
     assert facedb("matching-face", details("macron_2014"))["uuId"] == ""
     left = (Person, Face, Embedding)
-    assert [model.everywhere.count() for model in left] == [0, 0, 0]
+    assert [model.unscoped.count() for model in left] == [0, 0, 0]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -79,14 +79,14 @@ def test_a_person_without_an_id_gets_one(facedb: FacedbClient, given: object) ->
 def test_registering_again_replaces_details_faces_and_images(acme: Customer, facedb: FacedbClient) -> None:
     """Decision N7. Nothing of the first registration is left."""
     facedb("register-facedb", details("macron_2025", "macron_2014"))
-    before = Person.everywhere.get()
+    before = Person.unscoped.get()
     second = details("obama", userId="u-2", userName="pear", userAge=0, gender=2, identifier=2, memo=...)
     assert facedb("register-facedb", second)["uuId"] == "12345"
     assert facedb("list-facedb")["faceDBs"] == [second | {"nodeId": facedb.node, "memo": ""}]
-    assert Person.everywhere.get().pk == before.pk
+    assert Person.unscoped.get().pk == before.pk
     assert facedb("matching-face", details("macron_2025"))["uuId"] == ""
     assert facedb("matching-face", details("obama"))["userName"] == "pear"
-    assert Gallery.everywhere.get(collection__alias=facedb.node).size == 1
+    assert Gallery.unscoped.get(collection__alias=facedb.node).size == 1
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_whoever_is_handed_images_is_told_of_in_the_log(acme: Customer, facedb: 
 
 def test_a_lost_image_does_not_lose_the_list(facedb: FacedbClient, caplog: pytest.LogCaptureFixture) -> None:
     facedb("register-facedb", details("obama", "obama"))
-    default_storage.delete(Face.everywhere.order_by("number")[0].stored_image)
+    default_storage.delete(Face.unscoped.order_by("number")[0].stored_image)
     [person] = facedb("list-facedb")["faceDBs"]
     assert person["faceImages"] == [base64_of(portrait("obama"))]
     assert "A kept image is gone" in caplog.text

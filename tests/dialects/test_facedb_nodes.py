@@ -31,7 +31,7 @@ def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: Fa
     made = facedb("create-computing-node", {"host": "192.168.0.39", "nodeName": "TEST_SYSTEM_PC", "license": "x"})
     assert list(made) == ["nodeId", "productVersion", "releaseDate", "code"]
     assert re.fullmatch("[0-9a-f]{16}", made["nodeId"])
-    assert Collection.everywhere.get(alias=made["nodeId"]).images == Collection.Images.ORIGINAL
+    assert Collection.unscoped.get(alias=made["nodeId"]).images == Collection.Images.ORIGINAL
     again = facedb("create-computing-node", {"host": "h", "nodeName": "TEST_SYSTEM_PC"})
     assert again == {"code": 100, "message": "FAIL_CREATE_COMPUTING_NODE"}
     assert facedb("create-computing-node", {"host": "h"})["code"] == BAD
@@ -39,7 +39,7 @@ def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: Fa
     for spelling, name in (("update", "front"), ("udpate", "back")):
         changed = {"nodeId": made["nodeId"], "nodeName": name}
         assert facedb(f"{spelling}-computing-node", changed) == {"code": 0, "message": ""}
-        assert Collection.everywhere.get(alias=made["nodeId"]).name == name
+        assert Collection.unscoped.get(alias=made["nodeId"]).name == name
     assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "people"})["code"] == 100
 
     removed = facedb("remove-computing-node", {"nodeId": made["nodeId"]})
@@ -58,7 +58,7 @@ def test_the_callers_node_is_the_oldest_in_reach(acme: Customer, globex: Custome
     ]  # fmt: skip
     assert (node["nodeId"], node["nodeName"]) == (acme.people.alias, "people")
     assert (node["httpHost"], node["httpPort"], node["functions"]) == ("testserver", 80, [0])
-    gate = Collection.everywhere.get(alias=facedb.node)
+    gate = Collection.unscoped.get(alias=facedb.node)
     narrow = keys.issue(acme.tenant, name="narrow", scopes=["read"], collections=[gate.pk])
     assert FacedbClient(narrow.key.pk, narrow.secret)("get-computing-node")["node"]["nodeId"] == gate.alias
     nothing = keys.issue(acme.tenant, name="nothing", scopes=["read"], collections=[])

@@ -84,14 +84,14 @@ def test_a_wrong_field_is_code_11_and_named(facedb: FacedbClient, field: str, va
         assert answer.status_code == 200
         assert answer.json()["code"] == BAD, value
         assert answer.json()["message"].startswith(f"API_REQUEST_DATA_FORMAT_ERROR: {field}"), value
-    assert not Person.everywhere.exists()
+    assert not Person.unscoped.exists()
 
 
 @pytest.mark.parametrize("uuid", [..., None, "", [], True, "nobody", "9" * 19, "9" * 200, "9" * 5000, "a\0b"])
 def test_nobody_is_removed_by_a_wrong_id(facedb: FacedbClient, uuid: object) -> None:
     facedb("register-facedb", details("obama"))
     assert facedb("remove-facedb", {} if uuid is ... else {"uuId": uuid})["code"] == BAD
-    assert Person.everywhere.count() == 1
+    assert Person.unscoped.count() == 1
 
 
 def test_a_person_has_one_to_four_images(facedb: FacedbClient) -> None:
@@ -147,7 +147,7 @@ def test_the_key_opens_the_door(acme: Customer, facedb: FacedbClient) -> None:
 
 def test_a_missing_model_is_507_or_as_the_vendors_client_counts_509(acme: Customer, facedb: FacedbClient) -> None:
     """Decision N3."""
-    Collection.everywhere.filter(alias=facedb.node).update(pack="gone")
+    Collection.unscoped.filter(alias=facedb.node).update(pack="gone")
     assert facedb("matching-face", details("obama")) == {"code": 507, "message": "FACE_DETECTOR_NOT_SET"}
     Tenant.objects.filter(pk=acme.tenant.pk).update(profiles={"facedb": "client"})
     assert facedb("matching-face", details("obama")) == {"code": 509, "message": "FACE_DETECTOR_NOT_SET"}

@@ -161,7 +161,7 @@ def test_detection_and_registration_without_a_face_succeed_empty(nhn: NhnClient)
         "notAddedFaceCount": 0,
         "notAddedFaces": [],
     }
-    assert not Face.everywhere.exists()
+    assert not Face.unscoped.exists()
 
 
 def test_a_face_is_registered_listed_found_and_deleted(nhn: NhnClient) -> None:
@@ -232,14 +232,14 @@ def test_several_faces_are_registered_as_one_image(nhn: NhnClient) -> None:
     [left_out] = data["notAddedFaces"]
     assert list(left_out) == ["bbox", "landmarks", "orientation", "confidence"]
     assert left_out["bbox"] not in [face["bbox"] for face in data["addedFaces"]]
-    assert Face.everywhere.values_list("stored_image", flat=True).distinct().get() == ""  # vectors only
+    assert Face.unscoped.values_list("stored_image", flat=True).distinct().get() == ""  # vectors only
 
 
 def test_all_faces_of_an_image_are_registered_or_none(nhn: NhnClient, acme: Customer) -> None:
     update_collection(acme.caller, collection="people", face_limit=2)
     crowd = {"image": image(side_by_side("obama", "sunak", "macron_2025")), "limit": 3}
     assert nhn.refused("POST", "groups/people", crowd) == INVALID
-    assert not Face.everywhere.exists()
+    assert not Face.unscoped.exists()
 
 
 def test_compare_parts_the_targets_faces_at_the_threshold(nhn: NhnClient) -> None:
@@ -384,7 +384,7 @@ def test_another_tenants_groups_and_faces_are_not_there(nhn: NhnClient, globex: 
         assert nhn.refused("GET", path, limit=1, threshold=1) == NO_FACE
         assert nhn.refused("DELETE", path) == NO_FACE
         assert nhn.refused("POST", f"verify/{path}", {"compareImage": image("obama")}) == NO_FACE
-    assert Face.everywhere.filter(uuid=face).exists()
+    assert Face.unscoped.filter(uuid=face).exists()
 
 
 def test_a_collection_of_another_pack_says_so(nhn: NhnClient, acme: Customer) -> None:
@@ -400,7 +400,7 @@ def test_whoever_has_no_good_key_is_refused(acme: Customer, spoil: str) -> None:
     if spoil == "suspended":
         Tenant.objects.filter(pk=acme.tenant.pk).update(state=Tenant.State.SUSPENDED)
     if spoil in {"revoked", "expired"}:
-        ApiKey.everywhere.filter(pk=key).update(**{f"{spoil}_at" if spoil == "revoked" else "expires_at": ago})
+        ApiKey.unscoped.filter(pk=key).update(**{f"{spoil}_at" if spoil == "revoked" else "expires_at": ago})
     key = {"unknown": "fp_none", "nul": "%00"}.get(spoil, key)
     secret = {"wrong": "x" * 43, "missing": "", "bearer": f"Bearer {secret}"}.get(spoil, secret)
     nhn = NhnClient(key, secret)

@@ -35,8 +35,8 @@ OBAMA = base64_of(portrait("obama"))
 def _nothing_is_stored(db: None) -> Iterator[None]:
     """Whatever was refused left nothing half-stored."""
     yield
-    assert not Face.everywhere.exists()
-    assert Collection.everywhere.count() <= 1
+    assert not Face.unscoped.exists()
+    assert Collection.unscoped.count() <= 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_edges_of_numbers(nhn: NhnClient) -> None:  # noqa: F811
     assert nhn.refused("POST", "groups/people/search", search) == INVALID
     assert nhn("GET", "groups/people/faces", limit=200)["header"] == OK
     assert nhn("POST", "groups/people/search", search, limit=4096, threshold=100)["header"] == OK
-    assert SearchRecord.everywhere.count() == 1
+    assert SearchRecord.unscoped.count() == 1
 
 
 @pytest.mark.parametrize("threshold", [None, 0, 101, 1.0, "80", True])
@@ -226,7 +226,7 @@ def test_an_unknown_method(nhn: NhnClient, method: str, path: str) -> None:  # n
 
 
 def test_what_nobody_foresaw_is_an_internal_error(nhn: NhnClient, acme: Customer) -> None:  # noqa: F811
-    Gallery.everywhere.filter(pk=acme.people.pk).delete()  # as a damaged database
+    Gallery.unscoped.filter(pk=acme.people.pk).delete()  # as a damaged database
     search = {"image": {"bytes": OBAMA}}
     internal = (-50000, "InternalServerError")
     assert nhn.refused("POST", "groups/people/search", search, limit=1, threshold=1) == internal

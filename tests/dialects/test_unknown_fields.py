@@ -102,14 +102,14 @@ def test_a_misspelt_policy_is_not_said_to_be_applied(
         422,
         {field: [f"Unknown field. Did you mean {meant}?"]},
     )
-    assert not Collection.everywhere.get(name="people").consent_required
+    assert not Collection.unscoped.get(name="people").consent_required
 
 
 def test_what_cannot_be_changed_or_narrowed_is_said_to_be_so(native: NativeClient) -> None:
     native.enrol("obama", person={"reference": "bo"})
     answer = native("PATCH", "/collections/people/people/bo", {"reference": "44", "name": "Barack"})
     assert (answer.status_code, list(answer.json()["errors"])) == (422, ["reference"])
-    assert Person.everywhere.get().name == ""
+    assert Person.unscoped.get().name == ""
     for query in ("subject=Bob", "since=2026-01-01", "Limit=5"):
         answer = native("GET", f"/searches?{query}")
         assert (answer.status_code, list(answer.json()["errors"])) == (422, [query.partition("=")[0]])

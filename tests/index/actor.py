@@ -35,9 +35,9 @@ from tenants.models import Tenant  # noqa: E402
 from tests.index import gallery  # noqa: E402
 
 
-def home(name: str) -> Collection:
+def collection(name: str) -> Collection:
     """Return the collection of that name."""
-    return Collection.everywhere.select_related("gallery__tenant", "tenant").get(name=name)
+    return Collection.unscoped.select_related("gallery__tenant", "tenant").get(name=name)
 
 
 def vector(seed: int) -> np.ndarray:
@@ -47,17 +47,17 @@ def vector(seed: int) -> np.ndarray:
 
 def enrol(name: str, seeds: list[int]) -> list[int]:
     """Enrol the faces of the seeds."""
-    return gallery.enrol(face_index(), home(name), [vector(seed) for seed in seeds])
+    return gallery.enrol(face_index(), collection(name), [vector(seed) for seed in seeds])
 
 
 def erase(name: str, ids: list[int]) -> None:
     """Erase faces."""
-    gallery.erase(face_index(), home(name), ids)
+    gallery.erase(face_index(), collection(name), ids)
 
 
 def search(name: str, seed: int, limit: int = 3) -> list[tuple[int, float]]:
     """Search with the face of the seed."""
-    return _found(home(name), seed, limit)
+    return _found(collection(name), seed, limit)
 
 
 def search_there(tenant: str, name: str, seed: int) -> list[tuple[int, float]]:
@@ -93,17 +93,17 @@ def delete(what: str, tenant: str, name: str, face: int) -> None:
 
 def compact(name: str) -> int:
     """Compact until nothing is due."""
-    return compaction.compact(home(name).gallery)
+    return compaction.compact(collection(name).gallery)
 
 
 def rebuild(name: str) -> None:
     """Build every segment again."""
-    tasks.rebuild_index.run(home(name).pk)
+    tasks.rebuild_index.run(collection(name).pk)
 
 
 def sweep() -> None:
     """Sweep at once."""
-    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), grace=-1)
+    files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), grace=-1)
 
 
 def due() -> None:

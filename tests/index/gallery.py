@@ -24,24 +24,24 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def enrol(index: FaceIndex, home: Collection, vectors: Sequence[np.ndarray] | np.ndarray) -> list[int]:
+def enrol(index: FaceIndex, collection: Collection, vectors: Sequence[np.ndarray] | np.ndarray) -> list[int]:
     """Write a face for each vector, in one transaction; return the faces' ids."""
     with transaction.atomic():
         ids = [random_id() for _ in vectors]
-        first = index.add(home.gallery, dict(zip(ids, vectors, strict=True)))
-        person = Person.everywhere.create(tenant=home.tenant, collection=home, reference=str(ids[0]))
-        Face.everywhere.bulk_create(face_row(home, person, face, first + place) for place, face in enumerate(ids))
+        first = index.add(collection.gallery, dict(zip(ids, vectors, strict=True)))
+        person = Person.unscoped.create(tenant=collection.tenant, collection=collection, reference=str(ids[0]))
+        Face.unscoped.bulk_create(face_row(collection, person, face, first + place) for place, face in enumerate(ids))
     return ids
 
 
-def erase(index: FaceIndex, home: Collection, ids: Sequence[int]) -> None:
+def erase(index: FaceIndex, collection: Collection, ids: Sequence[int]) -> None:
     """Remove faces, in one transaction."""
     with transaction.atomic():
-        index.remove(home.gallery, ids)
-        home.faces.filter(pk__in=ids).delete()
+        index.remove(collection.gallery, ids)
+        collection.faces.filter(pk__in=ids).delete()
 
 
-def face_row(home: Collection, person: Person, face: int, number: int) -> Face:
+def face_row(collection: Collection, person: Person, face: int, number: int) -> Face:
     """Return a face's row, not yet written."""
     zeros: Mapping[str, float] = dict.fromkeys(
         ("box_x", "box_y", "box_width", "box_height", "confidence", "yaw", "pitch", "roll", "sharpness", "brightness"),
@@ -49,8 +49,8 @@ def face_row(home: Collection, person: Person, face: int, number: int) -> Face:
     )
     return Face(
         id=face,
-        tenant=home.tenant,
-        collection=home,
+        tenant=collection.tenant,
+        collection=collection,
         person=person,
         number=number,
         image=str(face),
@@ -64,6 +64,6 @@ def face_row(home: Collection, person: Person, face: int, number: int) -> Face:
     )
 
 
-def tenant_of(home: Collection) -> Tenant:
+def tenant_of(collection: Collection) -> Tenant:
     """Return the collection's tenant."""
-    return home.tenant
+    return collection.tenant

@@ -20,7 +20,7 @@ from recognition.index import compaction, pgvector, store
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
-from tenants import wall
+from tenants import rls
 from tests.conftest import Customer
 from tests.index.gallery import enrol, erase, people
 
@@ -45,7 +45,7 @@ def committed(transactional_db: None) -> Iterator[PgvectorIndex]:
 
 def visible(tenant_id: int | None) -> int:
     """Count the vectors that a session sees which says this tenant, or none, and no WHERE."""
-    with wall.saying(str(tenant_id or "")), connection.cursor() as cursor:
+    with rls.reach(str(tenant_id or "")), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM recognition_vector")
         return int(cursor.fetchone()[0])
 
@@ -62,7 +62,7 @@ def test_the_database_is_a_second_wall(index: PgvectorIndex, acme: Customer, glo
 
 def give_away(giver: Customer, taker: Customer) -> None:
     """Try to write one tenant's rows into another's."""
-    with wall.only(giver.tenant), transaction.atomic(), connection.cursor() as cursor:
+    with rls.one_tenant(giver.tenant), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE recognition_vector SET tenant_id = %s", [taker.tenant.pk])
 
 
@@ -104,11 +104,11 @@ def test_a_gallery_moves_while_it_is_in_use(
 
     def purge() -> None:
         with transaction.atomic():
-            Embedding.everywhere.filter(face_id__in=ids[88:90]).delete()
+            Embedding.unscoped.filter(face_id__in=ids[88:90]).delete()
             over.wait(30)
 
     def purge_at_once() -> None:
-        Embedding.everywhere.filter(face_id__in=ids[86:88]).delete()
+        Embedding.unscoped.filter(face_id__in=ids[86:88]).delete()
 
     meanwhile = iter(
         [
@@ -157,7 +157,7 @@ def test_a_gallery_that_is_erased_meanwhile_is_passed_over(
     move = pgvector.move_in
 
     def moved(gallery: Gallery) -> int:
-        Gallery.everywhere.filter(pk=first.pk).delete()
+        Gallery.unscoped.filter(pk=first.pk).delete()
         return move(gallery)
 
     monkeypatch.setattr(pgvector, "move_in", moved)

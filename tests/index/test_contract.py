@@ -88,19 +88,19 @@ def test_a_vector_that_no_search_could_find_is_refused(index: FaceIndex, acme: C
 
 def test_the_promises_hold_across_a_compaction(index: FaceIndex, acme: Customer) -> None:
     """A process that searched before, one that never did, and one that comes later give the same answer."""
-    home, vectors = acme.people, faces(200)
-    ids = enrol(index, home, vectors)
-    index.search(home.gallery, vectors[0], limit=1, floor=ALL)
-    erase(index, home, ids[:20])
-    compaction.compact(home.gallery)
+    collection, vectors = acme.people, faces(200)
+    ids = enrol(index, collection, vectors)
+    index.search(collection.gallery, vectors[0], limit=1, floor=ALL)
+    erase(index, collection, ids[:20])
+    compaction.compact(collection.gallery)
     late = faces(230)[200:]
-    ids += enrol(index, home, late)
-    erase(index, home, ids[20:25] + ids[200:205])
+    ids += enrol(index, collection, late)
+    erase(index, collection, ids[20:25] + ids[200:205])
     everything = np.concatenate([vectors, late])
     left = set(ids[25:200] + ids[205:])
     for engine in (index, LocalIndex(segmented=True), LocalIndex(segmented=False)):
         for row in range(0, 230, 7):
-            near = engine.search(home.gallery, everything[row], limit=300, floor=ALL)
+            near = engine.search(collection.gallery, everything[row], limit=300, floor=ALL)
             assert {one.face_id for one in near} == left
             assert near[0].face_id == ids[row] or ids[row] not in left
 
@@ -134,11 +134,11 @@ def test_a_damaged_template_is_told_of_and_hides_no_other(
 
 
 def test_compaction_takes_in_the_tombstones(segments: LocalIndex, acme: Customer) -> None:
-    home = acme.people
-    ids = enrol(segments, home, faces(100))
-    compaction.compact(home.gallery)
-    erase(segments, home, ids[:30])
-    assert home.gallery.tombstones.count() == 30
-    compaction.compact(home.gallery)
-    assert home.gallery.tombstones.count() == 0
+    collection = acme.people
+    ids = enrol(segments, collection, faces(100))
+    compaction.compact(collection.gallery)
+    erase(segments, collection, ids[:30])
+    assert collection.gallery.tombstones.count() == 30
+    compaction.compact(collection.gallery)
+    assert collection.gallery.tombstones.count() == 0
     assert IndexSegment.objects.of(acme.tenant).get().rows == 70

@@ -60,9 +60,9 @@ def test_a_rebuild_makes_every_segment_again(acme: Customer) -> None:
 
 
 def test_another_tenants_index_is_not_there(acme: Customer, globex: Customer) -> None:
-    home = globex.people
-    home.name = "theirs"
-    home.save()
+    collection = globex.people
+    collection.name = "theirs"
+    collection.save()
     for operation in (index_state, rebuild):
         with pytest.raises(CollectionNotFound):
             operation(acme.caller, collection="theirs")

@@ -47,17 +47,17 @@ def prefer(settings: Settings, kind: str) -> None:
 def test_fifty_tenants_with_the_same_faces_never_meet(segments: LocalIndex, db: None) -> None:
     """Check 5: 1,500 (soak 100,000) searches over 50 tenants that hold the same faces: foreign ids 0."""
     dice, vectors = random.Random(3), people(np.random.default_rng(3), 70, 1)  # noqa: S311
-    homes = []
+    collections = []
     for number in range(50):
         tenant = create_tenant(f"tenant-{number}", "")
-        home = create_collection(system(tenant, "tests"), name="people")
-        homes.append((home, set(enrol(segments, home, vectors))))
+        collection = create_collection(system(tenant, "tests"), name="people")
+        collections.append((collection, set(enrol(segments, collection, vectors))))
         if number % 2:
-            compaction.compact(home.gallery)
+            compaction.compact(collection.gallery)
     foreign = 0
     for _ in range(SEARCHES):
-        home, ours = dice.choice(homes)
-        near = segments.search(home.gallery, vectors[dice.randrange(70)], limit=70, floor=ALL)
+        collection, ours = dice.choice(collections)
+        near = segments.search(collection.gallery, vectors[dice.randrange(70)], limit=70, floor=ALL)
         foreign += len({one.face_id for one in near} - ours)
         assert near[0].cosine == pytest.approx(1, abs=1e-6)
     assert foreign == 0
@@ -142,7 +142,7 @@ def damages(segment: IndexSegment, foreign: Path, dice: random.Random) -> list[t
         opened.unlink(missing_ok=True)
 
     def other_model() -> None:
-        IndexSegment.everywhere.filter(pk=segment.pk).update(pack="accurate")
+        IndexSegment.unscoped.filter(pk=segment.pk).update(pack="accurate")
 
     return [("flip", flip), ("cut", cut), ("lose", lose), ("swap", swap), ("other model", other_model)]
 
@@ -237,7 +237,7 @@ def test_erased_templates_leave_the_files_in_time(acme: Customer, segments: Loca
     before = IndexSegment.objects.of(acme.tenant).get()
     tasks.compact_due.run()
     assert IndexSegment.objects.of(acme.tenant).get().rows == 99
-    files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), grace=-1)
+    files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), grace=-1)
     assert not files.sealed_path(before.tenant_id, before.name).exists()
     assert not files.open_path(before.tenant_id, before.name).exists()
 

@@ -40,7 +40,7 @@ def filled(acme: Customer, segments: LocalIndex) -> list[int]:
 
 
 def _published() -> set[str]:
-    return set(IndexSegment.everywhere.values_list("name", flat=True))
+    return set(IndexSegment.unscoped.values_list("name", flat=True))
 
 
 def test_a_face_s_receipt_waits_until_no_file_holds_it(acme: Customer, filled: list[int], settings: Settings) -> None:
@@ -126,8 +126,8 @@ def test_another_host_s_opened_copies_go_when_it_reads_the_next_version(
     enrol(segments, gone, vectors)
     compaction.compact(gone.gallery)
 
-    def search(home: Collection) -> None:
-        other_host.search(home.gallery, vectors[0], limit=1, floor=-1.0)
+    def search(collection: Collection) -> None:
+        other_host.search(collection.gallery, vectors[0], limit=1, floor=-1.0)
 
     here, there = settings.INDEX_OPEN_DIR, tmp_path / "other-host"
     other_host, settings.INDEX_OPEN_DIR = LocalIndex(segmented=True), there

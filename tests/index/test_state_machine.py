@@ -48,7 +48,7 @@ def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:  # noqa: C901 --
 
         @initialize()
         def begin(self) -> None:
-            self.home = create_collection(acme.caller, name=str(random_id()))
+            self.collection = create_collection(acme.caller, name=str(random_id()))
             self.model: dict[int, int] = {}
             self.processes = [LocalIndex(segmented=True) for _ in range(PROCESSES)]
             self.seed = 0
@@ -56,14 +56,14 @@ def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:  # noqa: C901 --
         @rule(target=faces, count=st.integers(1, 40), process=st.integers(0, PROCESSES - 1))
         def enrol(self, count: int, process: int) -> tuple[int, ...]:
             seeds = range(self.seed, self.seed + count)
-            ids = enrol(self.processes[process], self.home, [vector(seed) for seed in seeds])
+            ids = enrol(self.processes[process], self.collection, [vector(seed) for seed in seeds])
             self.model |= dict(zip(ids, seeds, strict=True))
             self.seed += count
             return tuple(ids)
 
         @rule(group=consumes(faces), process=st.integers(0, PROCESSES - 1))
         def erase(self, group: tuple[int, ...], process: int) -> None:
-            erase(self.processes[process], self.home, group)
+            erase(self.processes[process], self.collection, group)
             for face in group:
                 del self.model[face]
 
@@ -73,35 +73,35 @@ def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:  # noqa: C901 --
 
         @rule()
         def compact(self) -> None:
-            due = self.home.pk in tasks.due()
-            assert (compaction.compact(self.home.gallery) > 0) == due
-            assert self.home.pk not in tasks.due()
+            due = self.collection.pk in tasks.due()
+            assert (compaction.compact(self.collection.gallery) > 0) == due
+            assert self.collection.pk not in tasks.due()
 
         @rule()
         def rebuild(self) -> None:
-            tasks.rebuild_index.run(self.home.pk)
+            tasks.rebuild_index.run(self.collection.pk)
 
         @rule()
         def sweep(self) -> None:
-            files.sweep(set(IndexSegment.everywhere.values_list("name", flat=True)), grace=-1)
+            files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), grace=-1)
 
         @rule()
         def lose_the_files(self) -> None:
-            for segment in IndexSegment.objects.of(acme.tenant).filter(gallery=self.home.gallery):
+            for segment in IndexSegment.objects.of(acme.tenant).filter(gallery=self.collection.gallery):
                 files.remove(segment)
 
         @rule(process=st.integers(0, PROCESSES - 1), place=st.integers(0, 1_000_000))
         def search(self, process: int, place: int) -> None:
             seed = place % max(self.seed, 1)
-            near = self.processes[process].search(self.home.gallery, vector(seed), limit=2000, floor=-2)
+            near = self.processes[process].search(self.collection.gallery, vector(seed), limit=2000, floor=-2)
             assert {one.face_id for one in near} == set(self.model)
             best = {face: known for face, known in self.model.items() if known == seed}
             assert not best or {near[0].face_id} == set(best)
 
         @invariant()
         def the_gallery_counts_right(self) -> None:
-            self.home.gallery.refresh_from_db()
-            assert self.home.gallery.size == len(self.model)
+            self.collection.gallery.refresh_from_db()
+            assert self.collection.gallery.size == len(self.model)
 
     return Machine
 

@@ -56,18 +56,18 @@ from recognition.index import face_index
 from tenants import access, events, usage
 from tests.index import gallery
 
-home = Collection.everywhere.select_related("tenant", "gallery__tenant").get(name="a")
-caller = access.system(home.tenant, "tests")
+collection = Collection.unscoped.select_related("tenant", "gallery__tenant").get(name="a")
+caller = access.system(collection.tenant, "tests")
 create_webhook(caller, url=sys.stdin.read(), kinds=list(events.Kind))
-ids = gallery.enrol(face_index(), home, gallery.people(np.random.default_rng(1), 80, 1))
+ids = gallery.enrol(face_index(), collection, gallery.people(np.random.default_rng(1), 80, 1))
 gone = create_collection(caller, name="gone")
 gallery.enrol(face_index(), gone, gallery.people(np.random.default_rng(2), 30, 1))
 delete_collection(caller, name="gone")
-receipt = delete_face(caller, collection="a", face=str(home.faces.get(pk=ids[0]).uuid))
+receipt = delete_face(caller, collection="a", face=str(collection.faces.get(pk=ids[0]).uuid))
 for _ in range(7):
-    usage.count(home.tenant, "tests")
+    usage.count(collection.tenant, "tests")
 usage.flush()
-print(json.dumps({"home": home.pk, "gone": gone.pk, "receipt": receipt.pk}))
+print(json.dumps({"collection": collection.pk, "gone": gone.pk, "receipt": receipt.pk}))
 """
 
 
@@ -162,7 +162,7 @@ def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, re
     ids = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", WORK, given=receiver))
     for turn in range(REDELIVERIES // 10):
         del turn  # the tasks take turns, so that unlike ones run beside each other too
-        queue.send("recognition.tasks.compact_gallery", ids["home"], again=10)
+        queue.send("recognition.tasks.compact_gallery", ids["collection"], again=10)
         queue.send("collections_app.tasks.purge_collection", ids["gone"], again=10)
         queue.send("collections_app.tasks.finish_erasure", ids["receipt"], again=10)
         queue.send("collections_app.tasks.deliver_due", again=10)
@@ -198,14 +198,14 @@ from tenants import access, events
 from tests.index import gallery
 import numpy as np
 
-home = Collection.everywhere.select_related("tenant", "gallery__tenant").get(name="a")
-caller = access.system(home.tenant, "tests")
+collection = Collection.unscoped.select_related("tenant", "gallery__tenant").get(name="a")
+caller = access.system(collection.tenant, "tests")
 create_webhook(caller, url=sys.stdin.read(), kinds=["face.enrolled"])
 with transaction.atomic():
     for _ in range(40):
-        events.emit(home.tenant, events.Kind.FACE_ENROLLED)
-ids = gallery.enrol(face_index(), home, gallery.people(np.random.default_rng(1), 1, 1))
-print(delete_face(caller, collection="a", face=str(home.faces.get(pk=ids[0]).uuid)).pk)
+        events.emit(collection.tenant, events.Kind.FACE_ENROLLED)
+ids = gallery.enrol(face_index(), collection, gallery.people(np.random.default_rng(1), 1, 1))
+print(delete_face(caller, collection="a", face=str(collection.faces.get(pk=ids[0]).uuid)).pk)
 """
 
 
@@ -234,7 +234,7 @@ def test_killed_workers_lose_nothing_and_the_next_one_does_their_work(stage: Sta
     actor = stage.actor()
     actor("enrol", name="a", seeds=list(range(120)))
     key = {"x-api-key": stage.keys["a"]}
-    home = stage.rows("SELECT id FROM collections_app_collection WHERE name = 'a'")[0][0]
+    collection = stage.rows("SELECT id FROM collections_app_collection WHERE name = 'a'")[0][0]
     kept: set[str] = set()
     gone: set[str] = set()
     refused: list[Any] = []
@@ -254,7 +254,7 @@ def test_killed_workers_lose_nothing_and_the_next_one_does_their_work(stage: Sta
         with repeated(come_and_go):
             for _ in range(KILLS):
                 workers.append(queue.worker())
-                queue.send("recognition.tasks.rebuild_index", home, again=3)
+                queue.send("recognition.tasks.rebuild_index", collection, again=3)
                 queue.until(lambda: queue.waiting() == 0)
                 time.sleep(dice.random())
                 victim = workers.pop(0)
@@ -263,7 +263,7 @@ def test_killed_workers_lose_nothing_and_the_next_one_does_their_work(stage: Sta
                 stage.expire_leases()
     assert refused == []
     with queue.workers(1):
-        queue.send("recognition.tasks.rebuild_index", home)
+        queue.send("recognition.tasks.rebuild_index", collection)
 
         def tidied() -> bool:
             if not stage.rows(UNSOUND) == stage.rows(AT_WORK) == NO_ROWS:

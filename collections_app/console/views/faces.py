@@ -25,13 +25,15 @@ class FacesView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Filter and show."""
-        home = get_collection(self.caller, name=Alias(alias))
-        faces = browse.browse_faces(self.caller, collection=home.name)
-        chosen = FaceFilter(request.GET, faces, people=data_subject.browse_people(self.caller, collection=home.name))
+        collection = get_collection(self.caller, name=Alias(alias))
+        faces = browse.browse_faces(self.caller, collection=collection.name)
+        chosen = FaceFilter(
+            request.GET, faces, people=data_subject.browse_people(self.caller, collection=collection.name)
+        )
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, collection=home, filter=chosen, found=found, tab="faces")
+        return self.page(template=template, collection=collection, filter=chosen, found=found, tab="faces")
 
 
 class FaceView(ConsoleView):
@@ -42,12 +44,12 @@ class FaceView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str, face: Any) -> HttpResponse:
         """Show it."""
-        home = get_collection(self.caller, name=Alias(alias))
-        found = get_face(self.caller, collection=home.name, face=str(face))
+        collection = get_collection(self.caller, name=Alias(alias))
+        found = get_face(self.caller, collection=collection.name, face=str(face))
         below = "below" in request.GET
-        near = merge_split.neighbours(self.caller, collection=home.name, face=found.uuid, below=below)
+        near = merge_split.neighbours(self.caller, collection=collection.name, face=found.uuid, below=below)
         history = browse.face_history(self.caller, face=found)
-        return self.page(collection=home, face=found, neighbours=near, below=below, history=history, tab="faces")
+        return self.page(collection=collection, face=found, neighbours=near, below=below, history=history, tab="faces")
 
 
 class ImageView(ConsoleView):
@@ -74,12 +76,12 @@ class DeleteFacesView(ConsoleView):
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Erase them."""
-        home = get_collection(self.caller, name=Alias(alias))
+        collection = get_collection(self.caller, name=Alias(alias))
         said = self.said(ChosenFacesForm(request.POST))
-        erase.delete_faces(self.caller, collection=home.name, **said)
+        erase.delete_faces(self.caller, collection=collection.name, **said)
         count = len(set(said["faces"]))
         sentence = ngettext("%(count)d face is erased.", "%(count)d faces are erased.", count) % {"count": count}
-        return self.done(sentence, "faces", alias=home.alias)
+        return self.done(sentence, "faces", alias=collection.alias)
 
 
 def _send(picture: pictures.Picture) -> HttpResponse:

@@ -19,21 +19,21 @@ class HealthView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show what was found."""
-        home = get_collection(self.caller, name=Alias(alias))
-        found = health.health(self.caller, collection=home.name, below="below" in request.GET)
+        collection = get_collection(self.caller, name=Alias(alias))
+        found = health.health(self.caller, collection=collection.name, below="below" in request.GET)
         histogram = det = None
         if found.below and found.report and found.report.findings:
             counts = (found.report.findings["genuine"], found.report.findings["impostor"])
             ends = {name: found.report.findings[name] for name in ("low", "high")}
-            scale = {**ends, "threshold": home.similarity_threshold}
+            scale = {**ends, "threshold": collection.similarity_threshold}
             histogram, det = charts.histogram(*counts, **scale), charts.det(*counts, **scale)
-        return self.page(collection=home, health=found, histogram=histogram, det=det, tab="health")
+        return self.page(collection=collection, health=found, histogram=histogram, det=det, tab="health")
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Ask for a new report."""
-        home = get_collection(self.caller, name=Alias(alias))
-        health.examine(self.caller, collection=home.name)
-        return redirect(self.link("health", alias=home.alias))
+        collection = get_collection(self.caller, name=Alias(alias))
+        health.examine(self.caller, collection=collection.name)
+        return redirect(self.link("health", alias=collection.alias))
 
 
 class ProgressView(ConsoleView):
@@ -43,9 +43,9 @@ class ProgressView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Show it; once it is done, have the page loaded anew."""
-        home = get_collection(self.caller, name=Alias(alias))
-        found = health.health(self.caller, collection=home.name)
-        response = self.page(collection=home, health=found)
+        collection = get_collection(self.caller, name=Alias(alias))
+        found = health.health(self.caller, collection=collection.name)
+        response = self.page(collection=collection, health=found)
         if found.report and found.report.state in {"done", "failed"}:
             response["HX-Refresh"] = "true"
         return response

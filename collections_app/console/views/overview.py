@@ -27,7 +27,9 @@ class OverviewView(ConsoleView):
         return self.page(
             overview=found,
             activity=charts.activity(found),
-            collections=[(home, conditions[home.pk]) for home in list_collections(self.caller)[:_SHOWN]],
+            collections=[
+                (collection, conditions[collection.pk]) for collection in list_collections(self.caller)[:_SHOWN]
+            ],
             steps=steps,
             steps_done=sum(steps.values()),
         )

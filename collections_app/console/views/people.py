@@ -27,14 +27,16 @@ class PeopleView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Filter and show."""
-        home = get_collection(self.caller, name=Alias(alias))
-        everybody = data_subject.browse_people(self.caller, collection=home.name).only("collection", "created_at")
+        collection = get_collection(self.caller, name=Alias(alias))
+        everybody = data_subject.browse_people(self.caller, collection=collection.name).only("collection", "created_at")
         chosen = PersonFilter(request.GET, everybody)
         oldest = request.GET.get("order") == "oldest"
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE, oldest=oldest)
         template = "console/_people.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         summed = browse.sum_up(self.caller, people=[person.pk for person in found.rows])
-        return self.page(template=template, collection=home, filter=chosen, found=found, people=summed, tab="people")
+        return self.page(
+            template=template, collection=collection, filter=chosen, found=found, people=summed, tab="people"
+        )
 
 
 class NamedView(ConsoleView):
@@ -72,10 +74,10 @@ class PersonView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show their faces."""
-        home = get_collection(self.caller, name=Alias(where["alias"]))
+        collection = get_collection(self.caller, name=Alias(where["alias"]))
         below = "below" in self.request.GET
-        found = merge_split.portrait(self.caller, collection=home.name, person=where["person"], below=below)
-        return self.page(status, collection=home, form=form, portrait=found, tab="people")
+        found = merge_split.portrait(self.caller, collection=collection.name, person=where["person"], below=below)
+        return self.page(status, collection=collection, form=form, portrait=found, tab="people")
 
 
 class EraseView(FormView):
@@ -95,15 +97,15 @@ class EraseView(FormView):
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Erase them and show the receipt."""
-        home, reason = Alias(where["alias"]), form.cleaned_data["reason"]
-        receipt = data_subject.delete_person(self.caller, collection=home, person=where["person"], reason=reason)
+        collection, reason = Alias(where["alias"]), form.cleaned_data["reason"]
+        receipt = data_subject.delete_person(self.caller, collection=collection, person=where["person"], reason=reason)
         return self.done(_("The person is erased. This is the receipt."), "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what will be gone."""
-        home = get_collection(self.caller, name=Alias(where["alias"]))
-        found = merge_split.portrait(self.caller, collection=home.name, person=where["person"])
-        return self.page(status, form=form, collection=home, portrait=found)
+        collection = get_collection(self.caller, name=Alias(where["alias"]))
+        found = merge_split.portrait(self.caller, collection=collection.name, person=where["person"])
+        return self.page(status, form=form, collection=collection, portrait=found)
 
     def _person(self, alias: str, person: int) -> Any:
         return data_subject.get_person(self.caller, collection=Alias(alias), person=person)
@@ -127,10 +129,10 @@ class MergeView(ConsoleView):
 
     def post(self, request: HttpRequest, alias: str, person: int) -> HttpResponse:
         """Merge the other one into this one."""
-        home = get_collection(self.caller, name=Alias(alias))
+        collection = get_collection(self.caller, name=Alias(alias))
         said = self.said(MergeForm(request.POST))
-        kept = merge_split.merge_people(self.caller, collection=home.name, person=person, **said)
-        return self.done(_("The two are one person now."), "person", alias=home.alias, person=kept.pk)
+        kept = merge_split.merge_people(self.caller, collection=collection.name, person=person, **said)
+        return self.done(_("The two are one person now."), "person", alias=collection.alias, person=kept.pk)
 
 
 class MoveFacesView(ConsoleView):
@@ -140,6 +142,8 @@ class MoveFacesView(ConsoleView):
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Move them: to a person of the collection, or to a new one."""
-        home = get_collection(self.caller, name=Alias(alias))
-        target = merge_split.move_faces(self.caller, collection=home.name, **self.said(MoveFacesForm(request.POST)))
-        return self.done(_("The faces are moved."), "person", alias=home.alias, person=target.pk)
+        collection = get_collection(self.caller, name=Alias(alias))
+        target = merge_split.move_faces(
+            self.caller, collection=collection.name, **self.said(MoveFacesForm(request.POST))
+        )
+        return self.done(_("The faces are moved."), "person", alias=collection.alias, person=target.pk)

@@ -7,6 +7,7 @@ from collections_app.dialects.native.views import (
     about,
     audit,
     collections,
+    data_subjects,
     do_not_enrol,
     faces,
     health,
@@ -17,7 +18,6 @@ from collections_app.dialects.native.views import (
     receipts,
     search,
     searches,
-    subjects,
     webhooks,
 )
 
@@ -54,7 +54,7 @@ urlpatterns = [
     path(f"{_HOME}/people", people.PeopleView.as_view()),
     path(f"{_HOME}/people/<name:person>", people.PersonView.as_view()),
     path(f"{_HOME}/people/<name:person>/faces", people.PersonFacesView.as_view()),
-    path(f"{_HOME}/people/<name:person>/export", subjects.PersonExportView.as_view()),
+    path(f"{_HOME}/people/<name:person>/export", data_subjects.PersonExportView.as_view()),
     path(f"{_HOME}/people/<name:person>/merge", people.PersonMergeView.as_view()),
     path(f"{_HOME}/do-not-enrol", do_not_enrol.DoNotEnrolView.as_view()),
     path(f"{_HOME}/do-not-enrol/<name:reference>", do_not_enrol.BarredReferenceView.as_view()),

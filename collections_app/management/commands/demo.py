@@ -74,7 +74,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Enrolled {name}.")
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser("operator", password=password)
-        Member.everywhere.create(tenant=tenant, user=user, role=Member.Role.OWNER)
+        Member.unscoped.create(tenant=tenant, user=user, role=Member.Role.OWNER)
         key = keys.issue(tenant, name="demo", scopes=USUAL_SCOPES).token
         probe = (SAMPLES / "macron_2014.jpg").relative_to(settings.BASE_DIR)
         text = WELCOME.format(user=user, password=password, key=key, collection=COLLECTION, probe=probe)

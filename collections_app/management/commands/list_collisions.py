@@ -30,14 +30,14 @@ class Command(BaseCommand):
 
 
 def _collisions(model: type[Collection | Person], text: str, within: str) -> Iterator[str]:
-    for row in model.everywhere.filter(**{f"{text}_key__startswith": "\x1f"}).select_related("tenant").order_by("pk"):
+    for row in model.unscoped.filter(**{f"{text}_key__startswith": "\x1f"}).select_related("tenant").order_by("pk"):
         plain = comparison_key(getattr(row, text))
         setattr(row, f"{text}_key", plain)
         try:
             with transaction.atomic():
                 row.save(update_fields=[f"{text}_key"])
         except IntegrityError:
-            other = model.everywhere.exclude(pk=row.pk).get(
+            other = model.unscoped.exclude(pk=row.pk).get(
                 **{within: getattr(row, within), f"{text}_key": plain},
                 **({"state": Collection.State.ACTIVE} if model is Collection else {}),
             )

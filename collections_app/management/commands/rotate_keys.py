@@ -108,12 +108,12 @@ class Command(BaseCommand):
         opened = Vault.of(tenant)
         for path, context in SEALED.items():
             model, field = _column(path)
-            rows = model.everywhere.filter(tenant=tenant).exclude(**{field: None})  # type: ignore[attr-defined]
+            rows = model.unscoped.filter(tenant=tenant).exclude(**{field: None})  # type: ignore[attr-defined]
             with _progress(f"{tenant.slug} {model._meta.verbose_name}", rows.count()) as bar:
                 for batch in _batches(rows):
                     done += self._reseal_batch(opened, batch, field, context, newest)
                     bar.update(len(batch))
-        kept = Face.everywhere.filter(tenant=tenant).exclude(stored_image="")
+        kept = Face.unscoped.filter(tenant=tenant).exclude(stored_image="")
         images = kept.values_list("image", "stored_image").distinct().order_by("stored_image")
         with _progress(f"{tenant.slug} image", images.count()) as bar:
             for image, stored in images.iterator(chunk_size=BATCH):
@@ -127,7 +127,7 @@ class Command(BaseCommand):
         while self._reseal(tenant, newest):
             pass
         with transaction.atomic():
-            removed, _ = DataKey.everywhere.filter(tenant=tenant, version__lt=newest).delete()
+            removed, _ = DataKey.unscoped.filter(tenant=tenant, version__lt=newest).delete()
             audit.record(system(tenant, "rotate_keys"), "data_key.removed", tenant, newest=newest, removed=removed)
         self.stdout.write(
             f"{tenant.slug}: data key {newest} seals everything; {removed} old removed, {late} came late."
@@ -144,7 +144,7 @@ class Command(BaseCommand):
                 anew = self._sealed_anew(opened, sealed, context.format(row))
                 if anew is None:
                     continue
-                done += type(row).everywhere.filter(**{"pk": row.pk, field: sealed}).update(**{field: anew})
+                done += type(row).unscoped.filter(**{"pk": row.pk, field: sealed}).update(**{field: anew})
         return done
 
     def _reseal_image(self, opened: Vault, image: str, stored: str, newest: int) -> int:
@@ -162,10 +162,10 @@ class Command(BaseCommand):
         name = f"{stored.partition('.v')[0]}.v{newest}"
         default_storage.delete(name)  # what a run that was stopped here left behind; nobody points to it
         name = default_storage.save(name, ContentFile(anew))
-        faces = Face.everywhere.filter(image=image, stored_image=stored)
+        faces = Face.unscoped.filter(image=image, stored_image=stored)
         with transaction.atomic():
             # Whoever erases these faces holds the lock and has read the old name: wait, and find them gone.
-            Gallery.everywhere.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
+            Gallery.unscoped.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
             moved = faces.update(stored_image=name)
         default_storage.delete(stored if moved else name)
         return 1
@@ -180,7 +180,7 @@ class Command(BaseCommand):
 
     def _rewrap(self, path: str, context: str) -> int:
         model, field = _column(path)
-        rows: models.Manager[Any] = getattr(model, "everywhere", None) or model.objects  # type: ignore[attr-defined]
+        rows: models.Manager[Any] = getattr(model, "unscoped", None) or model.objects  # type: ignore[attr-defined]
         done = 0
         for batch in _batches(rows.all()):
             for row in batch:
@@ -221,6 +221,6 @@ def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[Any]]:
 def _rebuild_segments(tenant: Tenant, newest: int) -> None:
     """Make the index files that are older than the newest key anew; searches go to the database meanwhile."""
     since = DataKey.objects.of(tenant).get(version=newest).created_at
-    older = IndexSegment.everywhere.filter(tenant=tenant, made_at__lt=since)
+    older = IndexSegment.unscoped.filter(tenant=tenant, made_at__lt=since)
     for gallery in set(older.values_list("gallery_id", flat=True)):
         rebuild_index.run(gallery)

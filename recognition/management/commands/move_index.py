@@ -27,7 +27,7 @@ class Command(BaseCommand):
         if connection.vendor != "postgresql":
             raise CommandError("pgvector needs PostgreSQL; DATABASE_URL names another database.")
         pgvector.prepare()
-        galleries = Gallery.everywhere.select_related("tenant").order_by("pk")
+        galleries = Gallery.unscoped.select_related("tenant").order_by("pk")
         if options["tenant"]:
             galleries = galleries.filter(tenant__slug=options["tenant"])
         for gallery in galleries:

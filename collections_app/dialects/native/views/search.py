@@ -9,7 +9,7 @@ from collections_app.dialects.base import Form, Json
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
-from collections_app.dialects.native.wire.base import WithImage, bar, either_form
+from collections_app.dialects.native.wire.base import WithImage, either_form, threshold_of
 from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound, ProbingRefused
 from collections_app.operations import compare, search
 
@@ -34,7 +34,7 @@ class SearchView(ImageView):
     def post(self, request: Request, collection: str) -> Response:
         """Find whose face it is."""
         given = self.parse(wire.Search)
-        threshold, limit = bar(given), given["limit"]
+        threshold, limit = threshold_of(given), given["limit"]
         if "face" in given:
             found = search.search_by_face(
                 self.caller, collection=collection, face=given["face"], limit=limit, threshold=threshold
@@ -66,7 +66,7 @@ class VerifyView(ImageView):
     def post(self, request: Request, collection: str) -> Response:
         """Compare an image with an enrolled face or person."""
         given = self.parse(wire.Verify)
-        asked = {"collection": collection, "image": given["image"], "threshold": bar(given)}
+        asked = {"collection": collection, "image": given["image"], "threshold": threshold_of(given)}
         if "person" in given:
             verified: Any = compare.verify_person(self.caller, person=given["person"], **asked)
         else:
@@ -90,5 +90,7 @@ class CompareView(ImageView):
     def post(self, request: Request) -> Response:
         """Compare the largest face of one image with every face of another."""
         given = self.parse(wire.Compare)
-        done = compare.compare(self.caller, source=given["source"], target=given["target"], threshold=bar(given))
+        done = compare.compare(
+            self.caller, source=given["source"], target=given["target"], threshold=threshold_of(given)
+        )
         return Response(wire.Compared(done).data)

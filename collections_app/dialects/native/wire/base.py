@@ -206,7 +206,7 @@ def either_form(body: Body) -> Mapping[str, Body]:
     return {"application/json": body, "multipart/form-data": form}
 
 
-def bar(given: Mapping[str, Any]) -> Threshold | None:
+def threshold_of(given: Mapping[str, Any]) -> Threshold | None:
     """Return what a match must reach; None: nothing was asked for."""
     if "threshold" in given:
         return Threshold(given["threshold"])

@@ -4,7 +4,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.native.views.base import NativeView, described
-from collections_app.dialects.native.wire import subjects as wire
+from collections_app.dialects.native.wire import data_subjects as wire
 from collections_app.dialects.native.wire.base import BelowFloor
 from collections_app.operations import data_subject
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views import View
 from django_otp import login as otp_login
 
-from collections_app.console.account_forms import CodeForm, ForgottenForm, dressed
+from collections_app.console.account_forms import CodeForm, ForgottenForm, styled
 from collections_app.console.base import Refusing
 from collections_app.operations.members import accept_invitation
 from tenants import access, authenticators, limits
@@ -138,7 +138,7 @@ class InvitationView(View):
         """Take it."""
         if request.user.is_authenticated:
             return self._take(request, request.user)
-        form: BaseUserCreationForm[User] = dressed(BaseUserCreationForm(request.POST))
+        form: BaseUserCreationForm[User] = styled(BaseUserCreationForm(request.POST))
         if not form.is_valid():
             return self._show(request, form, status=400)
         try:
@@ -166,7 +166,7 @@ class InvitationView(View):
             invitation = access.invitation_for(_invitation(request))
         except InvitationUnusable:
             return render(request, "console/account/invitation_gone.html", status=404)
-        form = form or dressed(BaseUserCreationForm(initial={"username": invitation.email.split("@")[0]}))
+        form = form or styled(BaseUserCreationForm(initial={"username": invitation.email.split("@")[0]}))
         return render(
             request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status
         )

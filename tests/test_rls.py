@@ -1,4 +1,4 @@
-"""Check 5, on PostgreSQL: the second wall between tenants stands where the first has a gap (tenants.wall).
+"""Check 5, on PostgreSQL: the second wall between tenants stands where the first has a gap (tenants.rls).
 
 The tests of one process run as the role that owns the tables, which `make test-services` makes; the last one runs the
 web server as a role that owns nothing.
@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from collections_app.models import Collection, Face
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
-from tenants import wall
+from tenants import rls
 from tenants.models import AuditEntry, DataKey
 from tenants.scope import TenantManager, TenantOwned
 from tests.conftest import ArgosClient, Customer
@@ -29,7 +29,7 @@ from tests.processes import call, environment, manage, prepare, web_server
 from tests.services import POSTGRES_PORT, SUPERUSER, database, needs_postgres
 
 OWNED = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
-walled = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no row-level security")
+needs_rls = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no row-level security")
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def said() -> str:
 
 def owners(model: type[TenantOwned]) -> set[int]:
     """Return whose rows a query without a WHERE sees."""
-    return set(model.everywhere.order_by().values_list("tenant_id", flat=True))
+    return set(model.unscoped.order_by().values_list("tenant_id", flat=True))
 
 
-@walled
+@needs_rls
 @pytest.mark.django_db
 def test_every_tenant_owned_table_has_the_policy_and_this_role_is_held_by_it() -> None:
     with connection.cursor() as cursor:
@@ -65,25 +65,25 @@ def test_every_tenant_owned_table_has_the_policy_and_this_role_is_held_by_it() -
     assert {model._meta.db_table for model in OWNED} <= forced & policed
 
 
-@walled
+@needs_rls
 def test_a_query_without_a_where_sees_one_tenants_rows_or_none(both: tuple[Customer, Customer]) -> None:
     """Nobody said: 0 rows of every table. One said: its rows alone. Everybody: what workers and commands see."""
     ids = {customer.tenant.pk for customer in both}
     seen = 0
     for model in OWNED:
         seen += owners(model) == ids
-        with wall.saying(wall.NOBODY):  # as a web server's process is outside of requests
+        with rls.reach(rls.NOBODY):  # as a web server's process is outside of requests
             assert owners(model) == set()
         for customer in both:
-            with wall.only(customer.tenant):
+            with rls.one_tenant(customer.tenant):
                 assert owners(model) <= {customer.tenant.pk}
-                with wall.everybody():
+                with rls.all_tenants():
                     assert owners(model) >= (ids if model is Face else set())
                 assert said() == str(customer.tenant.pk)
     assert seen >= 8  # templates, faces, people, collections, galleries, keys, data keys, audit: there was what to see
 
 
-@walled
+@needs_rls
 @pytest.mark.parametrize("reach", ["nobody", "other"])
 def test_a_row_cannot_be_written_into_another_tenant(both: tuple[Customer, Customer], reach: str) -> None:
     acme, globex = both
@@ -95,17 +95,17 @@ def test_a_row_cannot_be_written_into_another_tenant(both: tuple[Customer, Custo
         DataKey(tenant=globex.tenant, version=9, wrapped=b"x"),
     ]
     for row in rows:
-        with wall.only(acme.tenant) if reach == "other" else wall.saying(wall.NOBODY):  # noqa: SIM117
+        with rls.one_tenant(acme.tenant) if reach == "other" else rls.reach(rls.NOBODY):  # noqa: SIM117
             with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
                 row.save(force_insert=True)
-    with wall.only(acme.tenant):
+    with rls.one_tenant(acme.tenant):
         with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
-            Face.everywhere.update(tenant=globex.tenant)
-        assert Face.everywhere.filter(tenant=globex.tenant).delete()[0] == 0
+            Face.unscoped.update(tenant=globex.tenant)
+        assert Face.unscoped.filter(tenant=globex.tenant).delete()[0] == 0
     assert Face.objects.of(globex.tenant).count() == Face.objects.of(acme.tenant).count() == 1
 
 
-@walled
+@needs_rls
 @pytest.mark.django_db
 def test_a_line_that_dies_while_it_is_told_leaves_nothing_said(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a worker would go on as one tenant's alone, on every later connection."""
@@ -114,16 +114,16 @@ def test_a_line_that_dies_while_it_is_told_leaves_nothing_said(acme: Customer, m
         raise OperationalError
 
     with monkeypatch.context() as broken, pytest.raises(OperationalError):  # noqa: PT012
-        broken.setattr(wall, "_tell", dead)
-        with wall.only(acme.tenant):
+        broken.setattr(rls, "_send", dead)
+        with rls.one_tenant(acme.tenant):
             pass
-    assert said() == wall.EVERYBODY
-    assert Face.everywhere.count() == 0
-    with wall.only(acme.tenant):
+    assert said() == rls.EVERYBODY
+    assert Face.unscoped.count() == 0
+    with rls.one_tenant(acme.tenant):
         assert said() == str(acme.tenant.pk)
 
 
-@walled
+@needs_rls
 def test_a_request_whose_code_forgot_every_where_answers_with_its_own_rows(
     both: tuple[Customer, Customer], argos: ArgosClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,25 +132,25 @@ def test_a_request_whose_code_forgot_every_where_answers_with_its_own_rows(
     monkeypatch.setattr(TenantManager, "of", lambda self, _: models.QuerySet(self.model))
     for customer in (acme, globex):
         listed = ArgosClient(customer.issued.token)("GET", "/faces", collectionId="people", page="1").json()
-        with wall.only(customer.tenant):
-            assert [face["face_id"] for face in listed["result"]] == [Face.everywhere.get().uuid]
+        with rls.one_tenant(customer.tenant):
+            assert [face["face_id"] for face in listed["result"]] == [Face.unscoped.get().uuid]
     assert argos("GET", "/faces", collectionId="people", page="1").json()["totalCount"] == 1
 
 
-@walled
+@needs_rls
 def test_what_a_request_said_ends_with_it(acme: Customer, argos: ArgosClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an answer, a refusal and an error the session says what it said before: in a web server, nobody."""
     heard: list[str] = []
-    real = wall.narrow
+    real = rls.set_tenant
 
-    def narrow(tenant: Any) -> None:
+    def set_tenant(tenant: Any) -> None:
         real(tenant)
         heard.append(said())
 
-    monkeypatch.setattr(wall, "narrow", narrow)
-    for outside in (wall.EVERYBODY, wall.NOBODY):
-        monkeypatch.setattr(wall, "_outside", outside)
-        with wall.saying(outside):  # a process says it when it starts
+    monkeypatch.setattr(rls, "narrow", set_tenant)
+    for outside in (rls.EVERYBODY, rls.NOBODY):
+        monkeypatch.setattr(rls, "_default", outside)
+        with rls.reach(outside):  # a process says it when it starts
             assert argos("GET", "/faces", collectionId="people", page="1").status_code == 200
             assert said() == outside
             assert argos("GET", "/faces", collectionId="nowhere", page="1").status_code == 400
@@ -160,25 +160,25 @@ def test_what_a_request_said_ends_with_it(acme: Customer, argos: ArgosClient, mo
     assert heard == [str(acme.tenant.pk)] * 4
 
 
-@walled
+@needs_rls
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_made_in_the_middle_of_a_request_says_the_same(transactional_db: None) -> None:
     tenant = 7
-    with wall.saying(str(tenant)):
+    with rls.reach(str(tenant)):
         assert said() == "7"
         connection.close()
         assert said() == "7"
-        with transaction.atomic(), wall.everybody():
+        with transaction.atomic(), rls.all_tenants():
             assert said() == "0"
             transaction.set_rollback(True)
         assert said() == "7"
-        with pytest.raises(ProgrammingError), transaction.atomic(), wall.everybody(), connection.cursor() as cursor:
+        with pytest.raises(ProgrammingError), transaction.atomic(), rls.all_tenants(), connection.cursor() as cursor:
             cursor.execute("SELECT nonsense")
         assert said() == "7"
     assert said() == "0"
 
 
-@walled
+@needs_rls
 def test_an_answer_that_is_streamed_keeps_its_reach_to_its_end(
     acme: Customer, settings: Settings, tmp_path: Path
 ) -> None:
@@ -188,12 +188,12 @@ def test_an_answer_that_is_streamed_keeps_its_reach_to_its_end(
     facedb = FacedbClient(acme.issued.key.pk, acme.issued.secret, acme.people.alias)
     assert facedb("register-facedb", details("obama"))["code"] == 0
     answer = facedb.raw("POST", "/v2/va/list-facedb", json.dumps({"nodeId": facedb.node}).encode())
-    with wall.saying(wall.NOBODY):
+    with rls.reach(rls.NOBODY):
         assert b"apple" in b"".join(answer.streaming_content)
-        assert said() == wall.NOBODY
+        assert said() == rls.NOBODY
 
 
-@walled
+@needs_rls
 def test_the_operator_sees_everybody_in_the_admin(both: tuple[Customer, Customer]) -> None:
     operator = User.objects.create_superuser("operator")
     client = Client()
@@ -236,7 +236,7 @@ def _erase_for_good(env: dict[str, str], url: str) -> None:
     """Who owns nothing cannot vacuum, and does not say that it did."""
     purge = "from collections_app.tasks import purge_due; purge_due.run()"
     count = (
-        "from collections_app.models import Receipt as R; print('open', R.everywhere.filter(completed_at=None).count())"
+        "from collections_app.models import Receipt as R; print('open', R.unscoped.filter(completed_at=None).count())"
     )
     manage(env | {"DATABASE_URL": url}, "shell", "-c", purge)
     assert "open 1" in manage(env, "shell", "-c", count)
