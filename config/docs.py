@@ -15,7 +15,7 @@ def _pages(dialect: Dialect) -> list[URLPattern]:
     document = {
         "TITLE": title,
         "DESCRIPTION": dialect.description or vendors,
-        "VERSION": "1.0",
+        "VERSION": settings.VERSION,
         "SERVERS": [{"url": f"{settings.URL_PREFIX}/{dialect.prefix.rstrip('/')}"}],
         "APPEND_COMPONENTS": {"securitySchemes": schemes},
         "SECURITY": [{kind: [] for kind in way} for way in dialect.ways],  # one of these, and all that it names

@@ -6,6 +6,7 @@ No variable is needed to start: the defaults are SQLite, files on disk and a que
 import hashlib
 import logging
 import os
+import tomllib
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -44,6 +45,9 @@ MASTER_KEYS = (
 DEBUG = env.flag("DEBUG", default=False)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+
+with (BASE_DIR / "pyproject.toml").open("rb") as _project:
+    VERSION: str = tomllib.load(_project)["project"]["version"]
 
 INSTALLED_APPS = [
     "unfold",  # stands before the admin whose templates it replaces

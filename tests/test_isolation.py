@@ -61,6 +61,7 @@ ENDPOINTS = list(_endpoints(get_resolver().url_patterns))
 # What takes no id: it tells of the caller's own, or makes something new.
 WITHOUT_ID = {
     "GET api/v1/me",
+    "GET api/v1/version",
     "GET api/v1/usage",
     "GET api/v1/problems",
     "GET api/v1/collections",

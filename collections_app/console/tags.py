@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.forms import BaseForm
 from django.template.context import Context
 from django.urls import reverse
@@ -26,6 +27,12 @@ _CERTAIN = 0.5
 def page(context: Context, name: str, **where: Any) -> str:
     """Return the address of a page of the tenant that is shown."""
     return reverse(f"console:{name}", kwargs={"tenant": context["tenant"].slug, **where})
+
+
+@register.simple_tag
+def version() -> str:
+    """Return the release that answers."""
+    return str(settings.VERSION)
 
 
 @register.simple_tag(takes_context=True)

@@ -197,7 +197,7 @@ def test_a_planted_deviation_is_caught(answer: object, where: str) -> None:
 
 
 def test_matchers_tell_forms_apart() -> None:
-    for form, good, bad in (
+    forms: list[tuple[str, Any, Any]] = [
         ("<uuid>", "87db50d4-f2c6-b8ea-05ed-9f201309fd92", "87db50d4"),
         ("<integer>", 3, True),
         ("<number>", 3.5, "3.5"),
@@ -210,6 +210,7 @@ def test_matchers_tell_forms_apart() -> None:
         ("<list>", [], {}),
         ("<local-time>", "2020-09-29T14:34:12", "2020-09-29T14:34:12Z"),
         ("<begins ERROR>", "ERROR: why", "no ERROR"),
-    ):
+    ]
+    for form, good, bad in forms:
         assert list(conformance.compare(form, good, "x")) == []
         assert list(conformance.compare(form, bad, "x")) == [("x", form, bad)]

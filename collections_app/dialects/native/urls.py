@@ -47,6 +47,7 @@ _HOME = "collections/<name:collection>"
 
 urlpatterns = [
     path("me", about.MeView.as_view()),
+    path("version", about.VersionView.as_view()),
     path("usage", about.UsageView.as_view()),
     path("problems", about.ProblemsView.as_view()),
     path("collections", collections.CollectionsView.as_view()),

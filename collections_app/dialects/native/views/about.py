@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +21,15 @@ class MeView(NativeView):
     def get(self, request: Request) -> Response:
         """Say who is asking."""
         return Response(wire.Me(self.caller).data)
+
+
+class VersionView(NativeView):
+    """/version."""
+
+    @described("getVersion", answer=wire.Version)
+    def get(self, request: Request) -> Response:
+        """Tell which release answers."""
+        return Response(wire.Version({"version": settings.VERSION}).data)
 
 
 class UsageView(NativeView):

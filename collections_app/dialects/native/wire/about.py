@@ -41,6 +41,12 @@ class Me(serializers.Serializer[Caller]):
         return caller.collections is not None
 
 
+class Version(serializers.Serializer[Any]):
+    """The answer to GET /version."""
+
+    version = serializers.CharField(help_text="Of this server's release, such as 0.2.0.")
+
+
 class Days(serializers.Serializer[Any]):
     """The query of GET /usage."""
 
