@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, prepare, web_server
+from tests.processes import environment, prepare, web_server
 
 OF_KEY = 64  # under way for a key, in a process
 BEYOND = 6
@@ -57,6 +57,19 @@ def _code(line: socket.socket) -> tuple[int, object]:
     return answer.status, next(code for code in known if code is not None)
 
 
+def _search_from_elsewhere(url: str, key: str) -> int:
+    """Search from another address: until the key's first request is verified, its 70 are counted for their own."""
+    where = urlsplit(url)
+    client = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60, source_address=("127.0.0.2", 0))
+    try:
+        headers = {"x-api-key": key, "Content-Type": "application/json"}
+        body = json.dumps({"image": base64_of(portrait("obama"))})
+        client.request("POST", "/api/v1/collections/people/search", body, headers)
+        return client.getresponse().status
+    finally:
+        client.close()
+
+
 @pytest.mark.parametrize("path", REFUSALS)
 def test_a_key_has_so_many_bodies_under_way_and_hears_so_beyond_while_others_are_served(
     server: tuple[str, dict[str, str]], path: str
@@ -72,9 +85,7 @@ def test_a_key_has_so_many_bodies_under_way_and_hears_so_beyond_while_others_are
             for line in _readable(list(waiting)):
                 refused[_code(line)] += 1
                 del waiting[line]
-        image = {"image": base64_of(portrait("obama"))}
-        search = f"{url}/api/v1/collections/people/search"
-        assert [call(search, "POST", image, **{"x-api-key": keys["globex"]})[0] for _ in range(4)] == [200] * 4
+        assert [_search_from_elsewhere(url, keys["globex"]) for _ in range(4)] == [200] * 4
         assert refused == {REFUSALS[path]: BEYOND}
         assert [_code(line) for line in _readable(list(waiting), 0)] == []
         assert len(waiting) == OF_KEY

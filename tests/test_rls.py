@@ -147,7 +147,7 @@ def test_what_a_request_said_ends_with_it(acme: Customer, argos: ArgosClient, mo
         real(tenant)
         heard.append(said())
 
-    monkeypatch.setattr(rls, "narrow", set_tenant)
+    monkeypatch.setattr(rls, "set_tenant", set_tenant)
     for outside in (rls.EVERYBODY, rls.NOBODY):
         monkeypatch.setattr(rls, "_default", outside)
         with rls.reach(outside):  # a process says it when it starts

@@ -161,8 +161,9 @@ class DialectView(APIView):
             raise TooManyRequests(_MOMENT)
         _refuse_large_body(request)
         known: Caller | None = request.META.get(CALLER)  # config.server asks again when a large body has come
+        if known:
+            rls.set_tenant(known.tenant)
         self.caller = known or self._admitted(request)
-        rls.set_tenant(self.caller.tenant)
         request.META[CALLER] = self.caller
 
     def _admitted(self, request: Request) -> Caller:

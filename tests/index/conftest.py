@@ -79,7 +79,7 @@ class Stage:
         """Make it, or copy one that nobody uses."""
         small = {name: str(value) for name, value in SMALL.items()}
         self.folder = folder
-        small |= {"INDEX_OPEN_DIR": str(folder / "open"), "LOG_LEVEL": "CRITICAL"}
+        small |= {"INDEX_OPEN_DIR": str(folder / "open"), "LOG_LEVEL": "WARNING", "COMPUTE_WAIT_SECONDS": "60"}
         self.env: dict[str, str]
         self.keys: dict[str, str]
         if like:
