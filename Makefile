@@ -33,7 +33,7 @@ test: .venv/.dev setup programs check
 # On PostgreSQL and Redis at their standard ports; where they do not answer, nothing is run. The role owns its database
 # and is no superuser, so that the whole suite runs behind row-level security.
 test-services: .venv/.dev setup programs
-	@$(BIN)/python -m tests.services || exit 0; \
+	@$(BIN)/python -m tests.services || exit 0; TEST_SERVICES=1 \
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
 	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(TOGETHER)

@@ -1,4 +1,4 @@
-"""The services of this machine, where they answer at their standard ports."""
+"""The services of this machine: `make test-services` asks for the tests that need them, and `make test` for none."""
 
 import fcntl
 import os
@@ -20,8 +20,12 @@ REDIS_PORT, RABBITMQ_PORT = 6379, 5672
 SUPERUSER = f"postgresql://postgres@127.0.0.1:{POSTGRES_PORT}"
 
 
-def answers(port: int) -> bool:
-    """Tell whether somebody listens."""
+def wanted(port: int) -> bool:
+    """Tell whether the tests of the service at a port are asked for, and it answers."""
+    return bool(os.environ.get("TEST_SERVICES")) and _answers(port)
+
+
+def _answers(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -68,9 +72,9 @@ def make_role() -> None:
         admin.execute("CREATE ROLE faceplane LOGIN CREATEDB")
 
 
-needs_postgres = pytest.mark.skipif(not answers(POSTGRES_PORT), reason="no PostgreSQL here")
+needs_postgres = pytest.mark.skipif(not wanted(POSTGRES_PORT), reason="make test-services, with PostgreSQL")
 
 if __name__ == "__main__":
-    if not (answers(POSTGRES_PORT) and answers(REDIS_PORT)):
+    if not (_answers(POSTGRES_PORT) and _answers(REDIS_PORT)):
         sys.exit("Nothing was run: PostgreSQL and Redis do not answer at 127.0.0.1, ports 5432 and 6379.")
     make_role()

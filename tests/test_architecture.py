@@ -35,7 +35,7 @@ def test_the_unscoped_manager_is_read_only_where_it_may_be(file: Path) -> None:
             assert node.attr in writes, f"{place}:{node.lineno} reads .unscoped"
 
 
-LOGIN = {"account.py", "entry.py"}  # the console's own users and their second factors, which are no tenant's rows
+LOGIN = {"account.py", "auth.py"}  # the console's own users and their second factors, which are no tenant's rows
 SPOKEN = [
     file for file in OURS if {"dialects", "console"} & set(file.relative_to(ROOT).parts) and file.name not in LOGIN
 ]

@@ -31,6 +31,7 @@ def written() -> set[str]:
 # What a reader would put where the documents have a word in capitals, or would not wait for.
 SMALL = {
     "benchmark index --sizes 10k,100k,1m": "benchmark index --sizes 1k --faces 2",
+    "benchmark index": "benchmark index --sizes 10k --faces 2",
     "benchmark console": "benchmark console --faces 200 --rounds 1",
     "benchmark pipeline": "benchmark pipeline --rounds 1 --images FEW",
     "benchmark pipeline --pack accurate": "benchmark pipeline --rounds 1 --images FEW --pack accurate",

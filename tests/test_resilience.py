@@ -22,7 +22,7 @@ from django.conf import settings
 from tests.faults import Line, line_to
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, sqlite, web_server
-from tests.services import POSTGRES_PORT, REDIS_PORT, SUPERUSER, answers, database
+from tests.services import POSTGRES_PORT, REDIS_PORT, SUPERUSER, database, wanted
 
 DEADLINE = 5
 RECOVERY = 10
@@ -30,7 +30,7 @@ DIALECTS = settings.BASE_DIR / "collections_app" / "dialects"
 
 
 needs_services = pytest.mark.skipif(
-    not (answers(POSTGRES_PORT) and answers(REDIS_PORT)), reason="no PostgreSQL and Redis here"
+    not (wanted(POSTGRES_PORT) and wanted(REDIS_PORT)), reason="make test-services, with PostgreSQL and Redis"
 )
 
 
@@ -260,7 +260,7 @@ for number in range(6):
         audit.alert(caller, "alert.probing", number=number)
     print("took", time.monotonic() - began)
 """
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never wanted
         env = environment(tmp_path, CELERY_BROKER_URL=f"{kind}://127.0.0.1:{silent.getsockname()[1]}/0")
         manage(env, "migrate", "--verbosity", "0")
         shown = manage(env, "shell", "--verbosity", "0", "-c", script).split()

@@ -126,7 +126,7 @@ def test_a_long_log_is_recomputed_by_a_job(
     """Beyond what a request recomputes, it asks a worker once, tells how far that is, and then what was found."""
     sent: list[tuple[str, int]] = []
     monkeypatch.setattr(operations, "MOST_AT_ONCE", 3)
-    monkeypatch.setattr(operations, "soon", lambda task, *ids: sent.append((task, *ids)))
+    monkeypatch.setattr(operations, "enqueue", lambda task, *ids: sent.append((task, *ids)))
     monkeypatch.setattr(audit, "_PART", 5)
     for number in range(12):
         audit.record(acme.caller, "face.enrolled", acme.people, faces=[str(number)])

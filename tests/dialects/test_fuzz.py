@@ -1,6 +1,6 @@
 """Check 17: schemathesis over each OpenAPI document: right and wrong requests to every operation.
 
-50 of each; with SOAK=1 in the environment 200, drawn anew at each run.
+25 of each; with SOAK=1 in the environment 200, drawn anew at each run.
 No answer is the server's failure; each has a status that the document names and the shape that it gives it; and whoever
 comes without a good key is refused, whatever else is right or wrong about the request.
 """
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SOAK = bool(os.environ.get("SOAK"))
-EXAMPLES = 200 if SOAK else 50  # an operation
+EXAMPLES = 200 if SOAK else 25  # an operation
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 HANDLER = get_wsgi_application()
 

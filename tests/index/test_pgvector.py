@@ -25,6 +25,7 @@ def servers() -> Iterator[Servers]:
     mine.end()
 
 
+@pytest.mark.skipif(not os.environ.get("TEST_SERVICES"), reason="make test-services: with the other databases")
 def test_pgvector_keeps_the_contract(servers: Servers, tmp_path: Path) -> None:
     """Check 15 without standbys: the contract over every engine, on PostgreSQL, and what pgvector adds to it."""
     env = os.environ | {"DATABASE_URL": servers.primary(), "FACE_INDEX": "pgvector", "DATA_DIR": str(tmp_path)}

@@ -24,7 +24,7 @@ from tests.index.conftest import Stage
 from tests.index.test_server import repeated
 from tests.make import base64_of, portrait
 from tests.processes import call, manage, web_server
-from tests.services import RABBITMQ_PORT, REDIS_PORT, answers, redis_database
+from tests.services import RABBITMQ_PORT, REDIS_PORT, redis_database, wanted
 
 SOAK = bool(os.environ.get("SOAK"))
 REDELIVERIES = 100
@@ -36,7 +36,7 @@ BROKERS: dict[str, Callable[[], str]] = {"files": lambda: FILES} | {
         ("redis", REDIS_PORT, redis_database),
         ("rabbitmq", RABBITMQ_PORT, lambda: f"amqp://guest:guest@127.0.0.1:{RABBITMQ_PORT}//"),
     )
-    if answers(port)
+    if wanted(port)
 }
 NO_ROWS = [(0,)]
 OPEN = "SELECT count(*) FROM collections_app_receipt WHERE completed_at IS NULL"

@@ -19,7 +19,7 @@ from tenants.errors import QuotaExceeded, TooManyRequests
 from tenants.models import Tenant
 from tests.conftest import ArgosClient, Customer
 from tests.processes import environment, manage
-from tests.services import REDIS_PORT, answers, redis_database
+from tests.services import REDIS_PORT, redis_database, wanted
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _middle_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def redis_ledger(settings: Settings) -> Iterator[None]:
     """Let the ledger be Redis, where one runs."""
-    if not answers(REDIS_PORT):
+    if not wanted(REDIS_PORT):
         pytest.skip("no Redis at its port")
     settings.LIMITS_URL = redis_database()
     yield
