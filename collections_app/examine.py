@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
-from collections_app.fetch import ImageUrl, load
+from collections_app.image_url import ImageUrl, load
 from collections_app.models import Collection, new_uuid
 from recognition import packs, pipeline
 from recognition.admission import admit
@@ -23,7 +23,7 @@ from recognition.errors import (
     SpoofSuspected,
     UnknownPack,
 )
-from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
+from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from tenants.access import Caller
 

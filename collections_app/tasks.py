@@ -16,8 +16,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from collections_app import erasure, fetch, storage, stores
-from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
+from collections_app import erasure, safe_http, storage, stores
 from collections_app.models import (
     Collection,
     Face,
@@ -211,14 +210,16 @@ def _attempt(pool: Executor, delivery: Delivery) -> "Future[int]":
         failed: Future[int] = Future()
         failed.set_exception(error)
         return failed
-    return pool.submit(fetch.post, hook.url, content, headers=headers, ports=fetch.PORTS)
+    return pool.submit(safe_http.post, hook.url, content, headers=headers, ports=safe_http.PORTS)
 
 
 def _settle(delivery: Delivery, attempt: "Future[int]") -> None:
     try:
         status = attempt.result()
-    except (ImageUrlRefused, ImageUrlTimeout) as error:
-        events.settle(delivery, status=None, problem=str(error) or "took too long")
+    except safe_http.UrlRefused as error:
+        events.settle(delivery, status=None, problem=error.reason)
+    except safe_http.UrlTimeout:
+        events.settle(delivery, status=None, problem="took too long")
     except Exception as error:
         logger.exception("A delivery could not be made.", extra={"delivery": delivery.pk})
         events.settle(delivery, status=None, problem=type(error).__name__)

@@ -6,8 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.forms import ConsoleForm, offer
-from recognition.pipeline.decode import DEFAULT_LIMITS
-from recognition.pipeline.decoding.formats import MEDIA_TYPES
+from recognition.images import DEFAULT_LIMITS, MEDIA_TYPES
 
 _LONGEST = 255
 

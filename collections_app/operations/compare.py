@@ -7,7 +7,7 @@ from django.db import transaction
 
 from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, examine, naming
-from collections_app.fetch import ImageUrl
+from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import refuse_probing, tell, withdrawn
 from collections_app.operations.collections import Alias, find
@@ -17,8 +17,8 @@ from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from recognition import packs
 from recognition.errors import NoFace
+from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index, store
-from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
 from recognition.similarity import Threshold
 from tenants.access import Caller, Scope

@@ -14,7 +14,7 @@ from django.db.models import Sum
 from collections_app import erasure, storage
 from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
 from collections_app.examine import Examined, Purpose, examine, naming
-from collections_app.fetch import ImageUrl
+from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import refuse_probing, tell
 from collections_app.operations.collections import Alias, find, lock
@@ -22,9 +22,9 @@ from collections_app.operations.data_subject import PersonDetails, known_person,
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
+from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
-from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import DetectedFace
 from tenants import audit, events
 from tenants.access import Caller, Scope

@@ -10,13 +10,15 @@ from django.db import transaction
 
 from collections_app import storage
 from collections_app.errors import ImageNotKept
-from collections_app.fetch import PORTS, ImageUrl, load
+from collections_app.image_url import ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import Alias
 from collections_app.operations.faces import get_face
+from collections_app.safe_http import PORTS
 from recognition.admission import admit
-from recognition.pipeline import decode
-from recognition.pipeline.decoding.formats import MEDIA_TYPES, format_of
+from recognition.images import DEFAULT_LIMITS, MEDIA_TYPES
+from recognition.pipeline.decode import decode
+from recognition.pipeline.decoding.formats import format_of
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -78,7 +80,7 @@ def face_thumbnail(caller: Caller, *, collection: str | Alias, face: str, ticket
     content = _kept(caller, found)
     if not _is_told(caller, found, ticket):
         _tell(caller, found)
-    pixels = decode.decode(content, decode.DEFAULT_LIMITS)
+    pixels = decode(content, DEFAULT_LIMITS)
     left, top, width, height = found.stored_frame
     scale_x, scale_y = pixels.shape[1] / width, pixels.shape[0] / height
     side = max(found.box_width * scale_x, found.box_height * scale_y) * (1 + 2 * _MARGIN)
@@ -99,9 +101,9 @@ def picture_at(caller: Caller, *, url: str) -> Picture:
         RecognitionError: there is something at it, and it is no image that could be used.
     """
     caller.require(Scope.SEARCH)
-    content = load(ImageUrl(url, PORTS), lane=caller.tenant.pk, max_bytes=decode.DEFAULT_LIMITS.max_bytes)
+    content = load(ImageUrl(url, PORTS), lane=caller.tenant.pk, max_bytes=DEFAULT_LIMITS.max_bytes)
     with admit(caller.tenant.pk):
-        decode.decode(content, decode.DEFAULT_LIMITS)
+        decode(content, DEFAULT_LIMITS)
     return Picture(content)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from django.db import transaction
 
 from collections_app.examine import Purpose, examine, naming
-from collections_app.fetch import ImageUrl
+from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, refuse_probing, tell, withdrawn
 from collections_app.operations.collections import Alias, find
@@ -18,8 +18,8 @@ from collections_app.operations.disclosure import Disclosure, disclosure, log_lo
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
 from recognition.errors import SpoofSuspected
+from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import Neighbour, face_index
-from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 from tenants import audit, events

@@ -10,9 +10,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from collections_app import fetch
-from collections_app.errors import ImageUrlRefused, InvalidRequest, WebhookNotFound
-from collections_app.fetch import PORTS
+from collections_app import safe_http
+from collections_app.errors import InvalidRequest, WebhookNotFound
 from tenants import audit, events
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
@@ -42,8 +41,8 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
     try:
-        fetch.check(url, PORTS)
-    except ImageUrlRefused as error:
+        safe_http.check(url, safe_http.PORTS)
+    except safe_http.UrlRefused as error:
         raise InvalidRequest("url", f"cannot be sent to: {error.reason}") from error
     secret = events.new_secret()
     hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))

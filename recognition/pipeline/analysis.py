@@ -3,8 +3,9 @@
 import cv2
 
 from recognition import packs
+from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.pipeline.align import SIDE, align
-from recognition.pipeline.decode import DEFAULT_LIMITS, ImageLimits, decode
+from recognition.pipeline.decode import decode
 from recognition.pipeline.detect import detect, turn
 from recognition.pipeline.embed import embed as embed_faces
 from recognition.pipeline.embed import sides

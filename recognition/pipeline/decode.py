@@ -4,36 +4,17 @@ A walk over the container refuses what is too large, of too many parts or cut of
 reads the rest, within the memory that decoding may take on this host.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from recognition.errors import ImageTooLarge, ImageTooSmall
+from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.pipeline.decoding import formats, memory
 from recognition.pipeline.decoding.container import Container, bound
 from recognition.pipeline.decoding.pool import MEMORY, PROCESS, pool
 from recognition.results import Pixels
 
 _REDUCTIONS = (1, 2, 4, 8)  # divisors of a JPEG's sides that cost nothing while it is decoded
-
-
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """What an image may be. Sides and pixels are read from its header, before it is decoded.
-
-    `shrink_to` is the longer side, in pixels, to which a larger image is scaled down; None keeps every size.
-    """
-
-    max_bytes: int = 10_000_000
-    max_pixels: int = 50_000_000  # the largest photographs that current phones take
-    min_side: int = 1
-    max_side: int | None = None
-    shrink_to: int | None = None
-    formats: tuple[str, ...] = formats.READ
-
-
-DEFAULT_LIMITS = ImageLimits()
 
 
 def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:

@@ -17,7 +17,7 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone
 
-from collections_app import fetch, tasks
+from collections_app import safe_http, tasks
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
@@ -202,7 +202,7 @@ def test_a_delivery_fails_in_the_end(acme: Customer, receiver: str) -> None:
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Take connections and never say a word; a second of it is enough."""
-    monkeypatch.setattr(fetch, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(safe_http, "SILENT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/hook"
 
@@ -218,7 +218,7 @@ def test_a_silent_webhook_holds_up_nobody(acme: Customer, receiver: str, monkeyp
 
     Somebody else's webhook is told while that attempt goes on, although its event came last: it goes on until then.
     """
-    monkeypatch.setattr(fetch, "SILENT_SECONDS", 30.0)
+    monkeypatch.setattr(safe_http, "SILENT_SECONDS", 30.0)
     globex = make_customer("globex")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/hook"

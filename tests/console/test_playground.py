@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from collections_app.models import Collection, Face
-from recognition.pipeline.decode import DEFAULT_LIMITS
+from recognition.images import DEFAULT_LIMITS
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.make import portrait

@@ -18,7 +18,7 @@ from collections_app.operations.webhooks import create_webhook, delete_webhook
 from tenants import audit
 from tenants.events import Kind
 from tenants.models import AuditEntry, Delivery, Webhook
-from tests.collections_app.test_fetch import content, served
+from tests.collections_app.test_safe_http import content, served
 from tests.collections_app.test_webhooks import Receiver, receiver  # noqa: F401 -- a fixture
 from tests.conftest import Customer
 from tests.console.conftest import member, page_url, signed_in

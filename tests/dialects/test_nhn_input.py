@@ -303,7 +303,7 @@ def test_a_url_that_is_none(nhn: NhnClient, url: str) -> None:  # noqa: F811
 
 def test_a_server_that_takes_too_long(nhn: NhnClient, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     settings.ALLOW_PRIVATE_URLS = True
-    monkeypatch.setattr("collections_app.fetch.TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr("collections_app.safe_http.TOTAL_SECONDS", 0.3)
     with HTTPServer(("127.0.0.1", 0), _Pictures, bind_and_activate=False) as server:
         for port in range(11_000, 11_500):
             server.server_address = ("127.0.0.1", port)

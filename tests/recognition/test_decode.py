@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
 from recognition.errors import ImageTooLarge, ImageTooSmall, UndecodableImage, UnsupportedFormat
-from recognition.pipeline.decode import ImageLimits, decode
+from recognition.images import ImageLimits
+from recognition.pipeline.decode import decode
 from tests.recognition.conftest import Encode
 
 pillow_heif.register_heif_opener()  # for the tests, which write HEIC

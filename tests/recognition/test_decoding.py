@@ -20,8 +20,9 @@ import pytest
 from django.conf import settings
 
 from recognition.errors import Busy, ImageTooLarge, UndecodableImage
+from recognition.images import ImageLimits
 from recognition.pipeline import decode as decoding
-from recognition.pipeline.decode import ImageLimits, decode
+from recognition.pipeline.decode import decode
 from recognition.pipeline.decoding import memory
 from recognition.pipeline.decoding import pool as processes
 from recognition.pipeline.decoding.decoder import ANSWER

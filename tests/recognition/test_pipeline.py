@@ -11,8 +11,9 @@ from PIL import Image, ImageFilter, ImageOps
 from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.errors import UndecodableImage, UnknownPack
+from recognition.images import ImageLimits
 from recognition.pipeline import analyse
-from recognition.pipeline.decode import ImageLimits, decode
+from recognition.pipeline.decode import decode
 from recognition.pipeline.embed import embed
 from recognition.results import Box, DetectedFace, QualityReason
 from recognition.similarity import DEFAULT

@@ -15,7 +15,7 @@ from collections_app.dialects.base import Answer, DialectView, Form, Json
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, enrol, search
 from collections_app.operations.data_subject import PersonDetails
-from recognition.pipeline.decode import ImageLimits
+from recognition.images import ImageLimits
 from tenants.errors import MissingKey
 
 _LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000, formats=("JPEG", "PNG"))  # F14

@@ -16,7 +16,7 @@ from collections_app.dialects.facedb.dialect import DIALECT
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import collections, data_subject, enrol, search
 from collections_app.operations.collections import Alias
-from recognition.pipeline.decode import ImageLimits
+from recognition.images import ImageLimits
 from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
 

@@ -13,9 +13,6 @@ _WALKS: Mapping[str, Callable[[bytes, int], Container]] = {
     "AVIF": heif.walk,
     "HEIC": heif.walk,
 }
-READ = tuple(_WALKS)
-"""Every format that can be decoded."""
-MEDIA_TYPES: Mapping[str, str] = {name: f"image/{name.lower()}" for name in READ}
 
 # (offset, bytes, format): enough to tell a caller which known format it sent.
 _SIGNATURES = (

@@ -14,7 +14,7 @@ from collections_app.dialects.native.wire.base import Page, either_form, from_cu
 from collections_app.dialects.native.wire.receipts import Receipt
 from collections_app.errors import ImageNotKept, InvalidRequest
 from collections_app.operations import enrol, erase, faces, idempotency, pictures
-from recognition.pipeline.decoding.formats import MEDIA_TYPES
+from recognition.images import MEDIA_TYPES
 
 _LONGEST_KEY = 200
 _HEADERS = [

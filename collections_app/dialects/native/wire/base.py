@@ -21,7 +21,8 @@ from rest_framework import serializers
 from collections_app.dialects.base import image_bytes
 from collections_app.dialects.openapi import BASE64, EMPTY_IMAGE, Body, example
 from collections_app.errors import UnknownCursor
-from collections_app.fetch import PORTS, ImageUrl
+from collections_app.image_url import ImageUrl
+from collections_app.safe_http import PORTS
 from recognition.similarity import Threshold
 
 SCORE_DIGITS, _RATE_DIGITS = 3, 3

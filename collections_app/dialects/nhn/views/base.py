@@ -13,7 +13,7 @@ from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.nhn import errors, wire
 from collections_app.dialects.nhn.dialect import DIALECT
 from collections_app.dialects.openapi import Body, possible
-from recognition.pipeline.decode import ImageLimits
+from recognition.images import ImageLimits
 from tenants.errors import MissingKey
 
 _SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scaled, not refused (decision H19)

@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from collections_app.dialects.base import Answer
 from collections_app.dialects.openapi import Always, Base64Image, Body, example, example_of
-from collections_app.fetch import ImageUrl
+from collections_app.image_url import ImageUrl
 from recognition import packs
 from tenants.models import Tenant
 

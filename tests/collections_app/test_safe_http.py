@@ -25,9 +25,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from urllib3.connection import HTTPConnection
 
-from collections_app import fetch
+from collections_app import image_url, safe_http
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout, InvalidRequest
-from collections_app.fetch import ImageUrl, load
+from collections_app.image_url import ImageUrl, load
 from collections_app.operations.webhooks import create_webhook
 from config import env
 from recognition.errors import Busy, ImageTooLarge
@@ -275,7 +275,7 @@ def test_a_redirect_to_a_hostile_url_opens_no_further_socket(
     connections: list[Any], settings: Any, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     """The first hop alone may be local: it stands for the attacker's public server."""
-    monkeypatch.setattr(fetch, "_LOCAL", (ipaddress.ip_network("127.77.0.0/16"),))
+    monkeypatch.setattr(safe_http, "_LOCAL", (ipaddress.ip_network("127.77.0.0/16"),))
     settings.ALLOW_PRIVATE_URLS = True
     location = url.encode("utf-8").decode("latin-1").replace("\r\n", "%0d%0a").replace("\x00", "%00")
     with served(content(b"", 302, Location=location)) as port:
@@ -285,7 +285,7 @@ def test_a_redirect_to_a_hostile_url_opens_no_further_socket(
         def reach(host: str, number: int, **how: Any) -> Any:
             return real("127.0.0.1" if host == "127.77.0.1" else host, number, **how)
 
-        monkeypatch.setattr(fetch, "HTTPConnection", reach)
+        monkeypatch.setattr(safe_http, "HTTPConnection", reach)
         with pytest.raises(ImageUrlRefused):
             get(f"http://attacker.example:{port}/")
     assert {address[1] for address in connections} == {port}
@@ -299,7 +299,7 @@ def test_the_watch_sees_a_connection(connections: list[Any], local: None) -> Non
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700::1111"])
 def test_public_addresses_are_public(address: str) -> None:
-    assert fetch.is_public(ipaddress.ip_address(address))
+    assert safe_http.is_public(ipaddress.ip_address(address))
 
 
 def test_local_addresses_do_not_open_beside_https(local: None, settings: Any, connections: list[Any]) -> None:
@@ -425,7 +425,7 @@ def _silence(handler: Any) -> None:
 def test_a_slow_server_is_ended_by_the_clock(
     local: None, monkeypatch: pytest.MonkeyPatch, slow: Callable[[Any], None]
 ) -> None:
-    monkeypatch.setattr(fetch, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr(safe_http, "TOTAL_SECONDS", 0.5)
     started = time.monotonic()
     with served(slow) as port:
         with pytest.raises(ImageUrlTimeout):
@@ -434,7 +434,7 @@ def test_a_slow_server_is_ended_by_the_clock(
 
 
 def test_a_slow_resolver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "TOTAL_SECONDS", 0.2)
+    monkeypatch.setattr(safe_http, "TOTAL_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1))
     with pytest.raises(ImageUrlTimeout):
         get("http://slow.example/")
@@ -486,16 +486,16 @@ def test_slow_servers_hold_few_threads_and_one_tenant_s_not_another_s(local: Non
 
 def test_who_comes_to_a_full_house_is_told_to_come_again(acme: Customer, settings: Any) -> None:
     """Check 21: in the dialect's own words."""
-    fetch._fetching.cache_clear()  # noqa: SLF001 -- it has a size of its own here
+    image_url._fetching.cache_clear()  # noqa: SLF001 -- it has a size of its own here
     settings.FETCH_SLOTS = 1
     client, headers = Client(), {"x-api-key": acme.issued.token}
     try:
-        with fetch._fetching().admit(acme.tenant.pk):  # noqa: SLF001
+        with image_url._fetching().admit(acme.tenant.pk):  # noqa: SLF001
             body = {"image_url": "http://93.184.215.14/face.jpg"}
             path = "/api/v1/collections/people/search"
             answer = client.post(path, body, content_type="application/json", headers=headers)
     finally:
-        fetch._fetching.cache_clear()  # noqa: SLF001
+        image_url._fetching.cache_clear()  # noqa: SLF001
     assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "busy", "1")
 
 
@@ -517,11 +517,11 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl
     plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*plain))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    fetch._tls.cache_clear()  # noqa: SLF001 -- the context is read once a process
+    safe_http._tls.cache_clear()  # noqa: SLF001 -- the context is read once a process
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     yield context
-    fetch._tls.cache_clear()  # noqa: SLF001
+    safe_http._tls.cache_clear()  # noqa: SLF001
 
 
 def test_a_certificate_is_checked_against_the_name_not_the_address(
@@ -561,10 +561,10 @@ def test_what_the_operator_named_opens_beside_https_and_nothing_else(
 def test_a_named_port_opens_in_its_network_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ALLOWED_NETWORKS = _networks(monkeypatch, "10.0.0.0/8:22,10.1.0.0/16,[fd00::/8]:8443")
     for url in ("http://10.9.9.9:22/", "http://10.1.9.9:10500/", "https://[fd00::1]:8443/"):
-        fetch.check(url, PORTS)
+        safe_http.check(url, PORTS)
     for url in ("http://8.8.8.8:22/", "http://10.9.9.9:10500/", "http://10.1.9.9:21/", "https://[fd00::1]:8444/"):
-        with pytest.raises(ImageUrlRefused, match="not allowed"):
-            fetch.check(url, PORTS)
+        with pytest.raises(safe_http.UrlRefused, match="not allowed"):
+            safe_http.check(url, PORTS)
 
 
 @pytest.mark.parametrize(
