@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from collections_app import stores
 from collections_app.models import BarredReference, Collection, Face, KeyedRequest, NearMatch, Person, Receipt
-from recognition.index import face_index, lease, pgvector, store
+from recognition.index import face_index, lease, pgvector_table, store
 from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
 from tenants.access import Caller
@@ -172,7 +172,7 @@ def scrub() -> str:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             busy, *_ = cursor.fetchone()
             return "" if busy else "deleted rows overwritten, write-ahead log truncated"
-        tables = [connection.ops.quote_name(model._meta.db_table) for model in _TABLES] + pgvector.tables()
+        tables = [connection.ops.quote_name(model._meta.db_table) for model in _TABLES] + pgvector_table.tables()
         cursor.execute(_OURS, [tables])
         if cursor.fetchone() != (True,):
             logger.error("The role of DATABASE_URL must own the tables, or nothing can be erased for good.")

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from collections_app import storage
 from collections_app.models import BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
-from recognition.index import files, pgvector
+from recognition.index import files, pgvector_graph
 from recognition.models import Embedding, Gallery, IndexSegment
 from tenants.models import AuditEntry, AuditHead, DataKey
 from tenants.scope import TenantOwned
@@ -87,9 +87,9 @@ class Graphs:
         """Drop the graphs of a collection or a tenant; faces leave theirs through the index."""
         galleries = Gallery.objects.of(receipt.tenant)
         if receipt.kind == Receipt.Kind.TENANT:
-            pgvector.drop_graphs(galleries.values_list("pk", flat=True))
+            pgvector_graph.drop(galleries.values_list("pk", flat=True))
         elif receipt.kind == Receipt.Kind.COLLECTION:
-            pgvector.drop_graphs(galleries.filter(pk=receipt.collection_id).values_list("pk", flat=True))
+            pgvector_graph.drop(galleries.filter(pk=receipt.collection_id).values_list("pk", flat=True))
 
     def left(self, receipt: Receipt) -> int | None:
         """Count nothing: a graph holds no row that the templates' table does not."""
@@ -155,11 +155,11 @@ class IndexFiles:
 
     def left(self, receipt: Receipt) -> int | None:
         """Count the files that hold an erased template, or may: whatever lies there and is not published."""
-        lying = files.of_tenant(receipt.tenant_id)
+        names = files.names_of(receipt.tenant_id)
         if receipt.kind != Receipt.Kind.TENANT:
             published = IndexSegment.objects.of(receipt.tenant).values_list("name", flat=True)
-            lying = lying.difference(published) | set(receipt.segments)
-        return files.lying(receipt.tenant_id, lying)
+            names = names.difference(published) | set(receipt.segments)
+        return files.count_existing(receipt.tenant_id, names)
 
 
 KEPT_IMAGES = KeptImages()

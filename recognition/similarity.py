@@ -1,9 +1,9 @@
-"""The scale of similarity: cosine, a score of 0 to 100, and the false match rate behind both.
+"""The similarity scale: cosine, a score from 0 to 100, and the false match rate that both stand for.
 
-Inside the platform similarity is cosine, and decisions use it exactly. A score is for reading: it is anchored on the
-false match rates of a pack, so that 80 means the same with every pack: one in a thousand comparisons between strangers
-reaches it. What callers are told is whole points: scores are linear in the cosine, and from some dozens of exact ones a
-template can be computed.
+Inside the platform similarity is a cosine, and decisions use it exactly. Callers see a score, which is anchored on the
+pack's false match rates, so that it means the same with every pack: one in a thousand comparisons between strangers
+reaches 80. Callers see whole points only: between two anchors a score is linear in the cosine, and a template can be
+computed from some dozens of exact scores.
 """
 
 import math
@@ -18,65 +18,65 @@ Value = float | npt.NDArray[np.floating]
 FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SCORES = (40.0, 70.0, 80.0, 85.0, 90.0, 95.0)
 _MOST = 100.0
-_ROUNDING = 1e-6  # a face compared with itself comes to a cosine a little under 1, and must reach a threshold of 100
-_NOISE = 1e-9  # of arithmetic on scores: 0.55 * 100 is a little more than 55
+_ROUNDING = 1e-6  # a face compared with itself has a cosine slightly below 1, and must reach a threshold of 100
+_NOISE = 1e-9  # of arithmetic on scores: 0.55 * 100 is slightly more than 55
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarityScale:
-    """A pack's cosines at FALSE_MATCH_RATES; piecewise linear between them (rates: in their logarithm), monotone."""
+    """A pack's cosines at FALSE_MATCH_RATES; scores are piecewise linear between them, rates log-linear."""
 
     cosines: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse anchors that would make the scale run backwards."""
+        """Refuse anchors that are not ascending."""
         if len(self.cosines) != len(SCORES) or not (np.diff((-1.0, *self.cosines, 1.0)) > 0).all():
             message = f"a similarity scale takes {len(SCORES)} ascending cosines between -1 and 1, not {self.cosines}"
             raise ValueError(message)
 
     def score(self, cosine: Value) -> npt.NDArray[np.float64]:
-        """Return the exact score, 0 to 100, of a cosine or of each of an array."""
+        """Return the exact score, 0 to 100, of a cosine or of an array of them."""
         return np.asarray(np.interp(cosine, (-1.0, *self.cosines, 1.0), (0.0, *SCORES, _MOST)))
 
     def cosine(self, score: Value) -> npt.NDArray[np.float64]:
-        """Return the cosine that reaches a score, 0 to 100, or each of an array; whatever rounds to 1 reaches 100."""
+        """Return the cosine at a score, 0 to 100, or at an array of them; a cosine that rounds to 1 reaches 100."""
         cosine = np.interp(score, (0.0, *SCORES, _MOST), (-1.0, *self.cosines, 1.0))
         return np.asarray(np.minimum(cosine, 1 - _ROUNDING))
 
     def whole(self, cosine: float) -> float:
-        """Return the score of a cosine as it may be told: whole points, rounded down."""
+        """Return the score of a cosine as callers may see it: whole points, rounded down."""
         return _MOST if cosine >= 1 - _ROUNDING else float(math.floor(float(self.score(cosine)) + _NOISE))
 
     def threshold(self, cosine: float) -> "Threshold":
-        """Return the threshold that a cosine is on this scale."""
+        """Return the threshold at a cosine of this scale."""
         return Threshold(float(self.score(cosine)))
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """What two faces have to reach to count as one person: a score of 0 to 100, the same with every pack.
+    """The score, 0 to 100, that two faces have to reach to count as one person; it means the same with every pack.
 
-    The one place that converts: contracts have other scales, packs have cosines.
+    The only place that converts between the scales of the contracts and the cosines of the packs.
     """
 
     score: float
 
     @classmethod
     def of_share(cls, share: float) -> Self:
-        """Take a score on a scale of 0 to 1."""
+        """Convert from a scale of 0 to 1."""
         return cls(100 * share)
 
     @classmethod
     def of_rate(cls, false_match_rate: float) -> Self:
-        """Take the score that this share of comparisons between strangers reaches.
+        """Convert from a false match rate: the score that this share of comparisons between strangers reaches.
 
         Raises:
-            ValueError: the rate is outside of what was measured, so that no honest threshold exists.
+            ValueError: no rate so small was measured, or it is above 1.
         """
         if not FALSE_MATCH_RATES[-1] <= false_match_rate <= 1:
             message = f"a false match rate is between {FALSE_MATCH_RATES[-1]} and 1, not {false_match_rate}"
             raise ValueError(message)
-        # np.interp wants its abscissae ascending: from the rarest false match to the commonest.
+        # np.interp needs ascending abscissae: from the smallest rate to the largest.
         exponents = np.log10((*FALSE_MATCH_RATES[::-1], 1.0))
         return cls(float(np.interp(np.log10(false_match_rate), exponents, (*SCORES[::-1], 0.0))))
 
@@ -84,13 +84,13 @@ class Threshold:
     def false_match_rate(self) -> float:
         """The share of comparisons between strangers that reach it.
 
-        Below the first anchor it rises towards 1 at a score of 0; above the last one it stays: no smaller rate was
+        Below the first anchor it rises to 1 at a score of 0. Above the last anchor it is constant: no smaller rate was
         measured.
         """
         return float(10.0 ** np.interp(self.score, (0.0, *SCORES), np.log10((1.0, *FALSE_MATCH_RATES))))
 
     def rounded_up(self) -> "Threshold":
-        """Return the next whole point: a finer one, moved a little each time, would find the exact score out."""
+        """Return the next whole point: with finer thresholds a caller could find the exact score by bisection."""
         return Threshold(min(_MOST, float(math.ceil(self.score - _NOISE))))
 
     def on(self, scale: SimilarityScale) -> float:
@@ -98,5 +98,5 @@ class Threshold:
         return float(scale.cosine(self.score))
 
 
-DEFAULT = Threshold.of_rate(1e-4)  # of a collection that names none, and of a comparison of two images
-LOWEST = Threshold.of_rate(1e-2)  # below which no collection's threshold may be set
+DEFAULT = Threshold.of_rate(1e-4)  # for collections that set none, and for comparisons of two images
+LOWEST = Threshold.of_rate(1e-2)  # the lowest threshold that a collection may have

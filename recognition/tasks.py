@@ -5,7 +5,7 @@ import logging
 from celery import shared_task
 from django.conf import settings
 
-from recognition.index import compaction, files, lease, pgvector
+from recognition.index import compaction, files, lease, pgvector, pgvector_graph
 from recognition.models import Compaction, Gallery, IndexSegment, Tombstone
 from tenants.queue import isolate_failure
 
@@ -21,7 +21,7 @@ def compact_gallery(gallery_id: int) -> None:
     try:
         if gallery.mirrored:
             pgvector.tidy(gallery)
-            pgvector.index_if_large(gallery)
+            pgvector_graph.index_if_large(gallery)
             return
         compaction.compact(gallery)
     except files.NoRoom:
@@ -47,8 +47,8 @@ def compact_due() -> None:
 @shared_task
 def sweep_index() -> None:
     """Remove the files that no published segment refers to and no living build makes."""
-    marks = lease.marks(Compaction.unscoped.all())  # before the names: what is published in between is among these
-    files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), marks=marks)
+    prefixes = lease.prefixes(Compaction.unscoped.all())  # before the names: a segment published in between has one
+    files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), prefixes=prefixes)
 
 
 def due() -> set[int]:

@@ -1,6 +1,6 @@
-"""How well a gallery's people are told apart: every template against every other, in blocks.
+"""How well a gallery's people are separated: every template is compared with every other, in blocks.
 
-Arrays in, values out. Knows no Django, no tenant and no names.
+Takes arrays and returns values; knows neither Django nor tenants nor names.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the comparison found.
+    """The result of the comparison.
 
-    `genuine` and `impostor` count the pairs of the same person and of two people in BINS equal bins from LOW to HIGH
-    (cosines beyond are in the outermost). `duplicates` are the likest faces of two people, one pair for two people,
-    likest first; `mixed` the unlikest faces of one person, one pair a person, unlikest first. `duplicates_found` and
-    `mixed_found` say how many such pairs there are, those that these lists have no room for included.
+    `genuine` and `impostor` count the pairs of one person and of two people in BINS equal bins from LOW to HIGH; the
+    outermost count what lies outside. `duplicates` are the most similar faces of two people, one pair for each
+    two people, most similar first. `mixed` are the least similar faces of one person, one pair for each person, least
+    similar first. `duplicates_found` and `mixed_found` count all such pairs, also those that the lists leave out.
     """
 
     faces: int
@@ -47,7 +47,7 @@ class Findings:
 
 
 class _Best:
-    """The most telling pair for each key, of those on the wrong side of a bar."""
+    """The most extreme pair for each key."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -75,10 +75,10 @@ def separate(
     most: int = 50,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Findings:
-    """Compare all pairs of faces; `faces` (n,) and `people` (n,) name the rows of `vectors` (n, dimension).
+    """Compare all pairs of faces; `faces` (n,) and `people` (n,) are the ids of the rows of `vectors` (n, dimension).
 
-    Faces of two people from `duplicate_from` on are likely one person; faces of one person below `mixed_below` are
-    likely two.
+    Faces of two people at a cosine of `duplicate_from` and above are probably one person; faces of one person below
+    `mixed_below` are probably two.
     """
     edges = np.linspace(LOW, HIGH, BINS + 1)
     genuine, impostor = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
@@ -86,7 +86,7 @@ def separate(
     for start in range(0, len(faces), _BLOCK):
         rows = slice(start, start + _BLOCK)
         cosines = vectors[rows] @ vectors[start:].T
-        # Each pair once: above the diagonal.
+        # Above the diagonal: each pair once.
         once = np.triu(np.ones(cosines.shape, dtype=bool), k=1)
         same = people[rows, None] == people[None, start:]
         clipped = np.clip(cosines, LOW, HIGH)

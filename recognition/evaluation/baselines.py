@@ -1,8 +1,8 @@
-"""What the index is measured against: NumPy, and Faiss and hnswlib where they are installed (neither is needed).
+"""Baselines for the index benchmark: NumPy, and Faiss and hnswlib where they are installed (both are optional).
 
-Each way takes the templates (n, d), float32 unit vectors, and returns a search for the ids of the nearest ten, one
-core, ids counted from 1. The graphs are those of INDEX_GRAPH_ROWS: 16 links, 128 candidates while building, 256 while
-searching.
+Each baseline takes the templates (n, d), float32 unit vectors, and returns a search for the ids of the nearest ten on
+one core, ids counted from 1. The graphs have 16 links, 128 candidates while building and 256 while searching, as above
+INDEX_GRAPH_ROWS.
 """
 
 import importlib
@@ -19,7 +19,7 @@ _GRAPH_ROWS = 200_000  # a graph of a million takes ten minutes to build
 
 
 def numpy_(vectors: np.ndarray) -> Search:
-    """Search in the plainest way that is quick."""
+    """Search with one matrix product."""
 
     def search(probe: np.ndarray) -> Sequence[int]:
         cosines = vectors @ probe
@@ -31,7 +31,7 @@ def numpy_(vectors: np.ndarray) -> Search:
 
 
 def installed(size: int) -> dict[str, Callable[[np.ndarray], Search]]:
-    """Return the other ways that are installed and bearable at this size, by name."""
+    """Return the other baselines that are installed and fast enough at this size, by name."""
     found: dict[str, Callable[[np.ndarray], Search]] = {}
     if importlib.util.find_spec("faiss"):
         found |= {"Faiss flat": _faiss_flat, "Faiss bytes": _faiss_bytes}

@@ -1,8 +1,8 @@
-"""How fast and how right the index is, on clustered synthetic unit vectors, in a product of its own.
+"""Speed and recall of the index on clustered synthetic unit vectors, in a temporary installation.
 
-Owns the measuring: each row of the table is a database and an index in a temporary folder, filled in one process and
-searched in another that is pinned to one core, so that memory and opening times are those of a newcomer. Probes are
-unseen faces of enrolled people. Knows nothing of how the command prints.
+For each row of the table a database and an index are made in a temporary folder, filled in one process and searched in
+another that is pinned to one core, so that memory and opening times are those of a process that starts. Probes are
+unseen faces of enrolled people. Printing is the command's part.
 """
 
 import json
@@ -21,7 +21,7 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from recognition.evaluation import baselines as rivals
+from recognition.evaluation import baselines
 
 FACES = (5, 2)
 _COSINE = 0.6
@@ -39,7 +39,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 
 def number(word: str) -> int:
-    """Read a size as people write it: 500, 10k, 1m."""
+    """Read a size such as 500, 10k or 1m."""
     scale = {"k": 1_000, "m": 1_000_000}.get(word[-1:].lower(), 1)
     return int(float(word.rstrip("kKmM")) * scale)
 
@@ -47,11 +47,11 @@ def number(word: str) -> int:
 def measure(size: int, dimension: int, faces: int, kind: str, *, server: str = "") -> dict[str, Any]:
     """Fill and search an index of `size` faces, `faces` of each person; return the figures.
 
-    The kind "pgvector" makes a database of its own on the PostgreSQL server of that URL, as its superuser.
+    The kind "pgvector" creates a temporary database on the PostgreSQL server of that URL, as its superuser.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="faceplane-benchmark-"))
-        stack.callback(shutil.rmtree, _open_folder(folder), ignore_errors=True)  # opened segments lie decrypted there
+        stack.callback(shutil.rmtree, _open_folder(folder), ignore_errors=True)  # opened segments are decrypted there
         settings = dict(KINDS[kind])
         if kind == "pgvector":
             settings["DATABASE_URL"] = stack.enter_context(_database(server))
@@ -63,7 +63,7 @@ def measure(size: int, dimension: int, faces: int, kind: str, *, server: str = "
 
 @contextmanager
 def _database(server: str) -> Iterator[str]:
-    """Yield the URL of a database of our own, which is gone afterwards."""
+    """Yield the URL of a temporary database."""
     name = f"faceplane_benchmark_{os.getpid()}"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -75,11 +75,11 @@ def _database(server: str) -> Iterator[str]:
 
 def plotted(measured: list[dict[str, Any]]) -> bytes:
     """Draw p95 (ms) against the number of faces, both logarithmic, a line for each way; SVG."""
-    import pygal  # noqa: PLC0415 -- only who asks for a picture needs it
+    import pygal  # noqa: PLC0415 -- only needed for a plot
 
     lines: dict[str, list[tuple[int, float]]] = {}
     for row in measured:
-        for name, figures in ((row["asked"], row), *row["rivals"].items()):
+        for name, figures in ((row["asked"], row), *row["baselines"].items()):
             lines.setdefault(f"{name}, {row['faces_a_person']} a person", []).append((row["faces"], figures["p95_ms"]))
     chart = pygal.XY(title="p95 of a search, ms", x_title="faces", logarithmic=True)
     for name, points in lines.items():
@@ -90,7 +90,7 @@ def plotted(measured: list[dict[str, Any]]) -> bytes:
 
 
 def run_in(folder: str, module: str, *arguments: object, **settings: str) -> Any:  # noqa: ANN401 -- what the child prints, JSON
-    """Run a module in a process of its own, on a product that lies in the folder; return what it answered."""
+    """Run a module in a separate process, with all data in the folder; return its answer."""
     own = {
         "DATA_DIR": folder,
         "SECRETS_DIR": f"{folder}/secrets",
@@ -128,7 +128,7 @@ def probes(size: int, dimension: int, faces: int) -> np.ndarray:
 
 
 def _centres(dimension: int, start: int, rows: int, faces: int) -> np.ndarray:
-    """Return the centre of the person of each row; a person is known by their number alone."""
+    """Return the centre of each row's person; it depends on the person's number alone."""
     first, last = start // faces, (start + rows - 1) // faces
     blocks = [
         _unit(np.random.default_rng([7, block]).standard_normal((_BATCH, dimension), dtype=np.float32))
@@ -153,12 +153,12 @@ def _open_folder(folder: str) -> str:
 
 
 def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
-    """Make the database, enrol everybody and build the index. The rows have no faces: nobody will ask for them."""
+    """Make the database, enrol everybody and build the index. The templates have no faces: nothing reads them."""
     from django.core.management import call_command  # noqa: PLC0415 -- Django is set up only in the child
     from django.db import connection, transaction  # noqa: PLC0415
 
     from recognition import packs, tasks  # noqa: PLC0415
-    from recognition.index import face_index, pgvector  # noqa: PLC0415
+    from recognition.index import face_index, pgvector_graph, pgvector_table  # noqa: PLC0415
     from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
     from tenants.lifecycle import create_tenant  # noqa: PLC0415
 
@@ -167,7 +167,7 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica" if postgres else "PRAGMA foreign_keys=OFF")
     if postgres:
-        pgvector.prepare()
+        pgvector_table.prepare()
     tenant = create_tenant("benchmark", "benchmark")
     pack = next(name for name in packs.names() if packs.get(name).dimension == dimension)
     gallery = Gallery.unscoped.create(tenant=tenant, collection_id=1, pack=pack)
@@ -182,7 +182,7 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
     segments = list(IndexSegment.objects.of(tenant))
     kinds = [f"{one.kind} ef={one.expansion}" if one.expansion else str(one.kind) for one in segments]
     if postgres:
-        kinds = [f"pgvector ef={pgvector.width(gallery)}"]
+        kinds = [f"pgvector ef={pgvector_graph.width(gallery)}"]
     return {
         "enrol_s": round(enrolled - began, 1),
         "build_s": round(built - enrolled, 1),
@@ -193,7 +193,7 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
 
 
 def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
-    """Open the index as a newcomer and search it; then the same rows with the yardsticks that are installed."""
+    """Open the index in a fresh process and search it; then search the same rows with the installed baselines."""
     from django.conf import settings  # noqa: PLC0415 -- Django is set up only in the child
 
     from recognition.index import FaceIndex, files  # noqa: PLC0415
@@ -202,7 +202,7 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     from recognition.models import Gallery, IndexSegment  # noqa: PLC0415
     from tenants.models import Tenant  # noqa: PLC0415
 
-    def newcomer() -> FaceIndex:
+    def fresh_index() -> FaceIndex:
         local = LocalIndex(segmented=True)
         return PgvectorIndex(local) if settings.FACE_INDEX == "pgvector" else local
 
@@ -212,37 +212,37 @@ def _search(size: int, dimension: int, faces: int) -> dict[str, Any]:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     tenant = Tenant.objects.get()
     gallery = Gallery.objects.of(tenant).select_related("tenant").get()
-    asked = probes(size, dimension, faces)
+    queries = probes(size, dimension, faces)
     for segment in IndexSegment.objects.of(tenant):
         files.discard(segment)
-    index = newcomer()
-    first = _seconds(lambda: search(asked[0]))
-    private, index = anonymous_bytes(), newcomer()
-    second = _seconds(lambda: search(asked[0]))
+    index = fresh_index()
+    first = _seconds(lambda: search(queries[0]))
+    private, index = anonymous_bytes(), fresh_index()
+    second = _seconds(lambda: search(queries[0]))
     grown = anonymous_bytes() - private
-    times, found = _timed(search, asked)
+    times, found = _timed(search, queries)
     everybody = np.concatenate(list(people(size, dimension, faces)))
-    plain, right = _timed(rivals.numpy_(everybody), asked)
+    plain, right = _timed(baselines.numpy_(everybody), queries)
     figures = {
         **_quality(times, found, right),
         "open_first_s": round(first, 3),
         "open_next_s": round(second, 3),
         "private_bytes_a_face": round(max(grown, 0) / size, 1),
-        "rivals": {"NumPy": _quality(plain, right, right)},
+        "baselines": {"NumPy": _quality(plain, right, right)},
     }
-    for name, make in rivals.installed(size).items():
+    for name, make in baselines.installed(size).items():
         began = time.perf_counter()
-        rival = make(everybody)
+        search_baseline = make(everybody)
         built = time.perf_counter() - began
-        figures["rivals"][name] = {**_quality(*_timed(rival, asked), right), "build_s": round(built, 1)}
+        figures["baselines"][name] = {**_quality(*_timed(search_baseline, queries), right), "build_s": round(built, 1)}
     return figures
 
 
-def _timed(search: rivals.Search, asked: np.ndarray) -> tuple[list[float], list[Sequence[int]]]:
+def _timed(search: baselines.Search, queries: np.ndarray) -> tuple[list[float], list[Sequence[int]]]:
     """Return how long each probe took, after one that is not counted, and the ids found."""
-    search(asked[0])
+    search(queries[0])
     times, found = [], []
-    for probe in asked:
+    for probe in queries:
         began = time.perf_counter()
         ids = search(probe)
         times.append(time.perf_counter() - began)
@@ -267,12 +267,12 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def percentile(values: Sequence[float], share: int) -> float:
-    """Return the nearest rank: the smallest of the values that so many of 100 do not exceed."""
+    """Return the percentile by nearest rank: the smallest value that `share` % of the values do not exceed."""
     return float(np.percentile(values, share, method="inverted_cdf"))
 
 
 def anonymous_bytes() -> int:
-    """Return the memory that is this process's alone: not the mapped files, which every process shares."""
+    """Return this process's private memory, without the mapped files, which all processes share."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
 

@@ -18,9 +18,9 @@ _BLOCK = 500
 
 @dataclass(frozen=True, slots=True)
 class Comparisons:
-    """Cosines of all comparisons between photographs: of one person, and of two; and of the protocol's pairs.
+    """Cosines of all comparisons between photographs, genuine and impostor, and of the protocol's pairs.
 
-    `pairs` is (folds, 2, pairs a fold): of one person first, of two second. `missed` photographs showed no face.
+    `pairs` is (folds, 2, pairs per fold): genuine pairs first. `missed` photographs showed no face.
     """
 
     genuine: Scores
@@ -33,7 +33,7 @@ class Comparisons:
 def compare_all(folder: Path, pack: str) -> Comparisons:
     """Compare every photograph of a folder in the layout of Labeled Faces in the Wild with every other.
 
-    The folder holds `pairs.txt` and `images/NAME/NAME_0001.jpg`; the person is the face nearest to the middle.
+    The folder holds `pairs.txt` and `images/NAME/NAME_0001.jpg`; the face nearest to the middle is the person's.
     """
     files = sorted((folder / "images").glob("*/*.jpg"))
     found = each(files, lambda file: _central(pipeline.analyse(file.read_bytes(), pack=pack)))
@@ -46,7 +46,7 @@ def compare_all(folder: Path, pack: str) -> Comparisons:
 
 
 def accuracy(pairs: Scores) -> tuple[float, float]:
-    """Return mean and deviation, over the folds, of the accuracy at the threshold that suits the other folds best."""
+    """Return mean and deviation, over the folds, of the accuracy at the threshold that is best on the other folds."""
     correct = []
     for fold in range(len(pairs)):
         rest = np.delete(pairs, fold, axis=0)
@@ -69,7 +69,7 @@ def _central(image: Analysis) -> DetectedFace | None:
 
 
 def _cosines(templates: Floats, people: npt.NDArray[np.intp]) -> tuple[Scores, Scores]:
-    """Compare each with each once; return the cosines of one person and of two."""
+    """Compare all pairs once; return the genuine and the impostor cosines."""
     genuine, impostor = [], []
     for start in range(0, len(templates), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -96,7 +96,7 @@ def _pair(words: Sequence[str], templates: dict[str, Floats]) -> float:
 
 
 def _photographs(words: Sequence[str]) -> Iterator[str]:
-    """Name the two photographs of a line: one person and two numbers, or twice a person and a number."""
+    """Return the two photographs of a line: a person and two numbers, or two persons with a number each."""
     people = words[0::2] if len(words) == 4 else (words[0], words[0])  # noqa: PLR2004 -- the protocol's own format
     numbers = words[1::2] if len(words) == 4 else words[1:]  # noqa: PLR2004
     return (f"{person}_{int(number):04}" for person, number in zip(people, numbers, strict=True))

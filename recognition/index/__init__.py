@@ -1,4 +1,9 @@
-"""Nearest neighbours among the templates of one gallery."""
+"""Nearest neighbours among the templates of a gallery.
+
+The parts: `protocol` is what an engine does; `store` the templates in the database; `local` the engine for one host,
+with `segments`, `scan` and `exact` as its kinds of search; `pgvector` the engine for several hosts; `compaction` makes
+segments under a `lease`, in `files`, and publishes those that pass the `selftest`.
+"""
 
 from functools import cache
 

@@ -1,8 +1,14 @@
-"""Making segments: plan, read, build, seal, open again, test against exact search, publish.
+"""Compaction: turn templates into segments, in the background.
 
-Owns when a gallery is due, which templates go into which segment, and what may be published. A publication is one
-transaction under the gallery's row lock that checks the lease's token and the version it started from; until then
-nothing refers to the new file, and after it nothing needs the old ones.
+Every change of a gallery gets the next sequence number; `Gallery.head` is the latest. Segments hold the templates
+numbered up to `Gallery.base`. The templates after `base` are the delta, which searches read from the database. Removing
+a template leaves a tombstone, because a segment may still hold it. A gallery is due when its delta has grown, when a
+segment has many tombstones or one whose time for erasure is over, or when a segment cannot be used.
+
+The steps: plan a span of sequence numbers, read its templates, build the file, seal it, open it again, test it against
+exact search, publish. To publish is one transaction under the gallery's row lock. It checks the lease's token and the
+version that the plan was made for, replaces the span's segments, deletes the tombstones that the new file has taken in,
+and advances `base`. Before it nothing refers to the new file; after it nothing needs the old ones.
 """
 
 import logging
@@ -27,29 +33,29 @@ from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.index")
 DEAD_SHARE = 0.2
-_GROWTH = 2  # a segment joins the next merge while it is at most so many times what follows it
+_GROWTH = 2  # a segment is merged with what follows it if it is at most this many times as large
 TOMBSTONES_AT_LEAST = 1000
 _FLOAT = 4
 _KINDS = (IndexSegment.Kind.GRAPH, IndexSegment.Kind.SCAN, IndexSegment.Kind.FLAT)
 
 
-class NoneGood(Exception):
-    """No kind of segment answers as exact search does."""
+class AllKindsFailed(Exception):
+    """No kind of segment passed its test."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Templates numbered `low` < sequence <= `high`, which become one segment, or none if nobody is left."""
+    """Templates numbered `low` < sequence <= `high`, which become one segment, or none if all were removed."""
 
     low: int
     high: int
 
 
 def compact(gallery: Gallery) -> int:
-    """Make every segment that is due; return how many were published. Whoever else is at it keeps the work.
+    """Make every segment that is due; return how many were published. Do nothing if another worker has the lease.
 
     Raises:
-        NoRoom: there is no place to build.
+        NoRoom: the folder for building is full.
     """
     lease = Lease.take(gallery)
     if lease is None:
@@ -60,7 +66,7 @@ def compact(gallery: Gallery) -> int:
             _publish_span(gallery, *plan, lease)
             published += 1
     except (LeaseLost, Gallery.DoesNotExist):
-        logger.info("Somebody else took the work over.", extra={"gallery": gallery.pk})
+        logger.info("Another worker took the work over.", extra={"gallery": gallery.pk})
         return published
     except Exception as error:
         lease.release(fault=type(error).__name__)
@@ -70,19 +76,19 @@ def compact(gallery: Gallery) -> int:
 
 
 def outdate(gallery: Gallery) -> None:
-    """Mark every segment for rebuilding; they answer until they are replaced."""
+    """Mark every segment for rebuilding; they are searched until they are replaced."""
     segments_ = IndexSegment.objects.of(gallery.tenant).filter(gallery=gallery)
     segments_.update(condition=IndexSegment.Condition.OUTDATED)
 
 
 def due(galleries: QuerySet[Gallery], segments: QuerySet[IndexSegment], tombstones: QuerySet[Tombstone]) -> set[int]:
-    """Return the ids of the galleries that `compact` has something to build for."""
+    """Return the ids of the galleries for which `compact` has work to do."""
     stale = _stale(segments, tombstones).values_list("gallery_id", flat=True)
     return {*_delta_due(galleries).values_list("pk", flat=True), *stale}
 
 
 def _plan(gallery: Gallery) -> tuple[store.State, Span] | None:
-    """Say what to build next, and in which state of the gallery that was seen; None: nothing is due.
+    """Return what to build next and the gallery's state that this was planned for; None: nothing is due.
 
     Raises:
         Gallery.DoesNotExist: the gallery was erased.
@@ -97,7 +103,7 @@ def _plan(gallery: Gallery) -> tuple[store.State, Span] | None:
 
 
 def _stale(segments: QuerySet[IndexSegment], tombstones: QuerySet[Tombstone]) -> QuerySet[IndexSegment]:
-    """Narrow to those to be made anew: unsound, with too many dead, or with dead that are past the erasure's time."""
+    """Narrow to those to be rebuilt: not sound, with many tombstones, or with one whose time for erasure is over."""
     mine = tombstones.filter(
         gallery=OuterRef("gallery"), added_seq__gt=OuterRef("low"), added_seq__lte=OuterRef("high")
     )
@@ -110,7 +116,7 @@ def _stale(segments: QuerySet[IndexSegment], tombstones: QuerySet[Tombstone]) ->
 
 
 def _delta_due(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
-    """Narrow to those with many changes behind their segments, or many who came and left there."""
+    """Narrow to those with many changes after `base`, or many templates that were added and removed there."""
     counted = galleries.filter(mirrored=False).annotate(
         removed=Count("tombstones", filter=Q(tombstones__added_seq__gt=F("base")))
     )
@@ -119,7 +125,7 @@ def _delta_due(galleries: QuerySet[Gallery]) -> QuerySet[Gallery]:
 
 
 def _tail(gallery: Gallery, state: store.State, published: Sequence[IndexSegment]) -> Span:
-    """Return the newest templates, with the segments before them that are not much larger, up to a segment's most."""
+    """Return the delta, with the segments before it that are not much larger, up to a segment's maximum of rows."""
     fresh = Embedding.objects.of(gallery.tenant).filter(
         gallery=gallery, sequence__gt=state.base, sequence__lte=state.head
     )
@@ -148,16 +154,16 @@ def _publish_span(gallery: Gallery, state: store.State, span: Span, lease: Lease
 
 
 def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
-    """Make the span's file in the best kind that passes the gate; None: no template is left in the span.
+    """Make the span's file in the best kind that passes its test; None: no template is left in the span.
 
     Raises:
-        NoneGood: not even the exact kind passed, so something is broken; what is published stays.
+        AllKindsFailed: not even the exact kind passed, so something is broken; what is published stays.
     """
     mine = Embedding.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=span.low, sequence__lte=span.high)
     total, width = mine.count(), store.dimension(gallery)
     if not total:
         return None
-    with files.draft(lease.mark, total * width * _FLOAT) as raw:
+    with files.draft(lease.prefix, total * width * _FLOAT) as raw:
         ids = np.zeros(total, dtype=np.int64)
         vectors = np.memmap(raw, "<f4", "w+", shape=(total, width))
         filled = 0
@@ -172,27 +178,27 @@ def _build(gallery: Gallery, span: Span, lease: Lease) -> IndexSegment | None:
             segment = IndexSegment(
                 tenant_id=gallery.tenant_id,
                 gallery=gallery,
-                name=lease.mark + secrets.token_hex(4),
+                name=lease.prefix + secrets.token_hex(4),
                 kind=kind,
                 pack=gallery.pack,
                 low=span.low,
                 high=span.high,
                 rows=filled,
             )
-            if _made(segment, ids[:filled], vectors[:filled], lease):
+            if _build_file(segment, ids[:filled], vectors[:filled], lease):
                 return segment
-    raise NoneGood(gallery.pk)
+    raise AllKindsFailed(gallery.pk)
 
 
 def _kinds(gallery: Gallery, size: int) -> tuple[str, ...]:
-    """Return the kinds to try, best first. Flat answers exactly, so the last one always passes."""
+    """Return the kinds to try, best first. The last is flat, which is exact and so always passes."""
     if size <= settings.INDEX_EXACT_BYTES:
         return _KINDS[2:]
     return _KINDS if gallery.size >= settings.INDEX_GRAPH_ROWS else _KINDS[1:]
 
 
-def _made(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Lease) -> bool:
-    """Write and seal the segment's file, open what was sealed, and hold it against exact search."""
+def _build_file(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Lease) -> bool:
+    """Write and seal the segment's file, open it again, and test it; say whether it passed."""
     gallery, rows, size = segment.gallery, len(ids), 2 * vectors.nbytes
     with files.draft(segment.name, size) as target, files.draft(segment.name, 0) as scratch:
         segments.write(
@@ -225,7 +231,10 @@ def _made(segment: IndexSegment, ids: np.ndarray, vectors: np.ndarray, lease: Le
 
 
 def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSegment | None, lease: Lease) -> None:
-    """Replace the segments of the span and drop the tombstones it has taken in, at once or not at all."""
+    """Replace the segments of the span and delete the tombstones it has taken in, in one transaction.
+
+    A template that was removed after the plan may be in the new file, so its tombstone stays.
+    """
     with transaction.atomic():
         locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
         lease.hold()
@@ -238,9 +247,7 @@ def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSeg
         tombstones = Tombstone.objects.of(gallery.tenant).filter(
             gallery=gallery, added_seq__gt=span.low, added_seq__lte=span.high
         )
-        (
-            tombstones.filter(sequence__lte=state.head) if segment else tombstones
-        ).delete()  # who left later may be in the file
+        (tombstones.filter(sequence__lte=state.head) if segment else tombstones).delete()
         locked.version += 1
         locked.base = max(locked.base, span.high)
         locked.save(update_fields=["version", "base"])

@@ -1,4 +1,4 @@
-"""Exact search over templates in memory: a matrix that grows, and its nearest rows."""
+"""Exact search in memory: the matrix of a gallery's delta, or of a whole gallery without segments."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from recognition.index import store
 
-_DEAD = 0  # no face has this id
-_DEAD_SHARE = 0.2
-NEVER = -3.0  # under every cosine and every floor
+_REMOVED = 0  # no face has this id
+_REMOVED_SHARE = 0.2  # above which removed rows are cut out
+NEVER = -3.0  # below every cosine and every floor
 _ROWS_AT_FIRST = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Candidates: face ids and cosines, and the templates where they are at hand (None: the store has to be asked)."""
+    """Candidates: face ids, cosines, and templates (None: they are not in memory and have to be read)."""
 
     ids: np.ndarray
     cosines: np.ndarray
@@ -22,7 +22,7 @@ class Found:
 
 
 def best(cosines: np.ndarray, limit: int, floor: float) -> np.ndarray:
-    """Return the positions of the highest `limit` cosines of at least `floor`, in no order."""
+    """Return the positions of the highest `limit` cosines of at least `floor`, unordered."""
     if len(cosines) > limit:
         nearest = np.argpartition(cosines, -limit)[-limit:]
         return nearest[cosines[nearest] >= floor]
@@ -32,14 +32,14 @@ def best(cosines: np.ndarray, limit: int, floor: float) -> np.ndarray:
 class Matrix:
     """Templates of one gallery in memory.
 
-    Rows are only appended, and a removed row only loses its id, so a search may go on with the arrays it took while
-    another thread changes the matrix.
+    Rows are only appended, and removing a row only clears its id. So a search can go on with the arrays of `snapshot`
+    while another thread changes the matrix.
     """
 
     def __init__(self, dimension: int) -> None:
         """Begin empty."""
         self._count = 0
-        self._dead = 0
+        self._removed = 0
         self._ids = np.zeros(0, dtype=np.int64)
         self._sequences = np.zeros(0, dtype=np.int64)
         self._vectors = np.zeros((0, dimension), dtype=np.float32)
@@ -49,12 +49,12 @@ class Matrix:
         """The memory it takes."""
         return self._vectors.nbytes + self._ids.nbytes + self._sequences.nbytes
 
-    def taken(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids and vectors as they are now."""
+    def snapshot(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the current ids and vectors."""
         return self._ids[: self._count], self._vectors[: self._count]
 
     def append(self, rows: store.Rows) -> None:
-        """Add rows behind the others."""
+        """Add rows after the others."""
         count, new = self._count, len(rows.ids)
         if count + new > len(self._ids):
             spare = max(new, count // 2, _ROWS_AT_FIRST)
@@ -70,26 +70,26 @@ class Matrix:
     def remove(self, ids: np.ndarray) -> None:
         """Remove the rows of these faces."""
         gone = np.isin(self._ids[: self._count], ids)
-        self._ids[: self._count][gone] = _DEAD
-        self._dead += int(gone.sum())
-        if self._dead > _DEAD_SHARE * self._count:
-            self._keep(self._ids[: self._count] != _DEAD)
+        self._ids[: self._count][gone] = _REMOVED
+        self._removed += int(gone.sum())
+        if self._removed > _REMOVED_SHARE * self._count:
+            self._keep(self._ids[: self._count] != _REMOVED)
 
     def cut(self, base: int) -> None:
-        """Let go of every row numbered up to `base`."""
-        self._keep((self._sequences[: self._count] > base) & (self._ids[: self._count] != _DEAD))
+        """Drop every row numbered up to `base`: the segments hold it now."""
+        self._keep((self._sequences[: self._count] > base) & (self._ids[: self._count] != _REMOVED))
 
     def _keep(self, rows: np.ndarray) -> None:
         count = self._count
         self._ids, self._sequences = self._ids[:count][rows], self._sequences[:count][rows]
         self._vectors = self._vectors[:count][rows]
-        self._count, self._dead = len(self._ids), 0
+        self._count, self._removed = len(self._ids), 0
 
 
-def search(taken: tuple[np.ndarray, np.ndarray], probe: np.ndarray, limit: int, floor: float) -> Found:
-    """Return the nearest rows of what `Matrix.taken` gave. A float64 probe would copy the whole matrix to float64."""
-    ids, vectors = taken
+def search(rows: tuple[np.ndarray, np.ndarray], probe: np.ndarray, limit: int, floor: float) -> Found:
+    """Return the nearest rows of a `Matrix.snapshot`. A float64 probe would copy the whole matrix to float64."""
+    ids, vectors = rows
     cosines = vectors @ probe
-    cosines[ids == _DEAD] = NEVER
-    rows = best(cosines, limit, floor)
-    return Found(ids[rows], cosines[rows], vectors[rows])
+    cosines[ids == _REMOVED] = NEVER
+    nearest = best(cosines, limit, floor)
+    return Found(ids[nearest], cosines[nearest], vectors[nearest])

@@ -1,11 +1,11 @@
-"""Segment files: sealed on disk, opened once a host.
+"""Segment files: encrypted ("sealed") on disk, decrypted ("opened") once per host.
 
-Owns where they lie, how they are sealed, and how they are made so that a crash leaves either a whole file or one that
-nobody refers to. Knows nothing of what is in them.
+Owns the folders, the encryption, and the order of steps that makes a crash leave either a complete file or one that
+nothing refers to. The content is recognition.index.segments' concern.
 
-A sealed file is a row of chunks, each sealed by the tenant's vault for its file and place, the last one marked. The
-opened copy lies in a folder of ours alone, in RAM where there is some, and every process of the host maps the same
-one.
+A sealed file is a sequence of chunks. The tenant's vault seals each chunk for its file and position, and the last chunk
+is marked as the last, so chunks cannot be reordered, dropped or swapped between files. The opened copy lies in a folder
+that only our user can read, in memory where the system offers that, and all processes of the host map the same copy.
 """
 
 import fcntl
@@ -27,39 +27,39 @@ from tenants.vault import Vault
 
 _CHUNK = 4_000_000
 _LENGTH = 4
-_SEAL = 64  # more than sealing adds to a chunk
+_SEAL = 64  # upper bound of what sealing adds to a chunk
 _HEADROOM = 50_000_000
 GRACE_SECONDS = 600
 ENDING, DRAFT = ".segment", ".draft"
 
 
 class SegmentUnreadable(Exception):
-    """A segment's file is missing or is not what was published."""
+    """A segment's file is missing, or differs from what was published."""
 
     def __init__(self, segment: IndexSegment, condition: str) -> None:
-        """Keep which, and what is wrong with it."""
+        """Keep the segment and its condition."""
         super().__init__(segment.name, condition)
         self.segment = segment
         self.condition = condition
 
 
 class NoRoom(Exception):
-    """The folder of opened segments has no room for one more."""
+    """The folder of opened segments is full."""
 
 
 def sealed_path(tenant_id: int, name: str) -> Path:
-    """Return where a segment lies sealed."""
+    """Return the path of a sealed segment."""
     return Path(settings.INDEX_DIR) / str(tenant_id) / f"{name}{ENDING}"
 
 
 def open_path(tenant_id: int, name: str) -> Path:
-    """Return where a segment lies opened."""
+    """Return the path of a segment's opened copy."""
     return _open_folder() / str(tenant_id) / f"{name}{ENDING}"
 
 
 @contextmanager
 def draft(name: str, size: int) -> Iterator[Path]:
-    """Yield an empty file in the folder of opened segments for building; it is gone afterwards.
+    """Yield an empty file in the folder of opened segments for building; it is deleted afterwards.
 
     Raises:
         NoRoom: the folder does not have `size` bytes.
@@ -76,9 +76,9 @@ def draft(name: str, size: int) -> Iterator[Path]:
 
 
 def seal(source: Path, *, vault: Vault, tenant_id: int, name: str) -> str:
-    """Seal a file under a name that was never used; return the digest of what is in it.
+    """Seal a file under a name that was never used; return the digest of its plain content.
 
-    The bytes are on the disk, and then the name, before this returns.
+    Content and name are both on disk when this returns.
     """
     target = sealed_path(tenant_id, name)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,11 +105,11 @@ def seal(source: Path, *, vault: Vault, tenant_id: int, name: str) -> str:
 
 
 def opened(segment: IndexSegment, vault: Callable[[], Vault]) -> Path:
-    """Return the path of the segment's opened copy, made by the first process of the host that asks.
+    """Return the path of the segment's opened copy; the first process of the host that asks makes it.
 
     Raises:
         SegmentUnreadable: the sealed file is missing or damaged.
-        NoRoom: there is no place to open it.
+        NoRoom: the folder is full.
     """
     path = open_path(segment.tenant_id, segment.name)
     if _is_whole(path, segment):
@@ -129,62 +129,63 @@ def check_digest(segment: IndexSegment, content: memoryview) -> None:
     """Compare the content of an opened copy with what was published.
 
     Raises:
-        SegmentUnreadable: it is not what was published.
+        SegmentUnreadable: they differ.
     """
     if hashlib.sha256(content).hexdigest() != segment.digest:
         raise SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED)
 
 
-def lying(tenant_id: int, names: Collection[str]) -> int:
-    """Count the files of these names that are still there: sealed, half sealed, or opened on this host."""
+def count_existing(tenant_id: int, names: Collection[str]) -> int:
+    """Count the files of these names that still exist: sealed, partly sealed, or opened on this host."""
     sealed = [sealed_path(tenant_id, name) for name in names]
     drafts = [path.with_suffix(DRAFT) for path in sealed]
     return sum(path.exists() for path in (*sealed, *drafts, *(open_path(tenant_id, name) for name in names)))
 
 
-def of_tenant(tenant_id: int) -> set[str]:
+def names_of(tenant_id: int) -> set[str]:
     """Return the names of a tenant's files, published or not."""
     return {path.stem for path in (Path(settings.INDEX_DIR) / str(tenant_id)).glob("*")}
 
 
 def erase_tenant(tenant_id: int) -> None:
-    """Remove all of a tenant's files; who still maps one keeps it until it lets go."""
+    """Remove all of a tenant's files; a process that has one mapped keeps it until it unmaps it."""
     for folder in (_open_folder(), Path(settings.INDEX_DIR)):
         shutil.rmtree(folder / str(tenant_id), ignore_errors=True)
 
 
 def discard(segment: IndexSegment) -> None:
-    """Remove the opened copy, which is not what it should be; the next to open it makes a new one."""
+    """Remove the opened copy; the next process that opens the segment makes a new one."""
     open_path(segment.tenant_id, segment.name).unlink(missing_ok=True)
 
 
 def remove(segment: IndexSegment) -> None:
-    """Remove a file that will not be published, sealed and opened."""
+    """Remove both the sealed and the opened file of a segment that will not be published."""
     sealed_path(segment.tenant_id, segment.name).unlink(missing_ok=True)
     discard(segment)
 
 
-def sweep(published: AbstractSet[str], *, marks: tuple[str, ...] = (), grace: float = GRACE_SECONDS) -> int:
-    """Remove the files that no published segment refers to and that nobody is making; return how many.
+def sweep(published: AbstractSet[str], *, prefixes: tuple[str, ...] = (), grace: float = GRACE_SECONDS) -> int:
+    """Remove the files that no published segment refers to and that no process is making; return how many.
 
-    Whoever makes one has it marked (recognition.index.lease), or is opening a segment, which takes seconds.
+    `prefixes` are those of the leases in use (recognition.index.lease): files being built start with one. A file that
+    is being opened has no such prefix, but opening takes seconds and `grace` is longer.
     """
     removed = 0
     oldest = time.time() - grace
     places = [*Path(settings.INDEX_DIR).glob("*/*"), *_open_folder().glob("*.*"), *_open_folder().glob("*/*")]
     for path in places:
         try:
-            orphan = path.stem not in published and not path.stem.startswith(marks)
+            orphan = path.stem not in published and not path.stem.startswith(prefixes)
             if orphan and path.stat().st_mtime < oldest:
                 path.unlink()
                 removed += 1
         except FileNotFoundError:
-            continue  # another sweeper was here
+            continue  # another sweep removed it
     return removed
 
 
 def sweep_opened() -> None:
-    """Remove the opened copies on this host whose sealed file is gone: whoever swept that may be on another host."""
+    """Remove the opened copies on this host whose sealed file is gone: another host may have swept that."""
     folder = _open_folder()
     for path in folder.glob(f"*/*{ENDING}"):
         if not (Path(settings.INDEX_DIR) / path.relative_to(folder)).exists():
@@ -197,7 +198,7 @@ def _unseal(segment: IndexSegment, vault: Vault, target: Path) -> None:
             number, length = 0, int.from_bytes(file.read(_LENGTH))
             while length:
                 if length > _CHUNK + _SEAL:
-                    raise SealBroken(segment.name)  # noqa: TRY301 -- a length that sealing never writes
+                    raise SealBroken(segment.name)  # noqa: TRY301 -- sealing never writes such a length
                 sealed, after = file.read(length), int.from_bytes(file.read(_LENGTH))
                 plain.write(vault.open(sealed, _context(segment.name, number, last=not after)))
                 number, length = number + 1, after

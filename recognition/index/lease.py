@@ -1,7 +1,8 @@
-"""Who may publish a gallery's segments, and how far the work is.
+"""The lease: which worker may publish a gallery's segments, and how far its work is.
 
-A lease ends by itself, so a killed worker blocks nobody for long. Its token is compared in the publishing
-transaction, so a worker that slept through its lease cannot publish over the one that took the work over.
+A lease expires unless it is renewed, so a killed worker blocks the gallery for two minutes at most. Each lease has a
+new token (a fencing token). The publishing transaction compares it, so a worker that was suspended beyond its lease
+cannot publish over the worker that took the next lease.
 """
 
 import time
@@ -19,20 +20,20 @@ _EVERY = 1.0
 
 
 class LeaseLost(Exception):
-    """Another worker has the gallery now, or the gallery is not what it was when the work began."""
+    """Another worker has the lease, or the gallery's layout has changed since the work began."""
 
 
 @dataclass
 class Lease:
-    """The right to publish, for as long as `progress` is called at least every two minutes."""
+    """The right to publish; it lasts as long as `progress` is called at least every two minutes."""
 
     gallery: Gallery
     token: int
-    _said: tuple[str, float] = field(default=("", 0.0))
+    _reported: tuple[str, float] = field(default=("", 0.0))
 
     @classmethod
     def take(cls, gallery: Gallery) -> Self | None:
-        """Take the lease, or None: somebody has it."""
+        """Take the lease; return None if another worker has it."""
         mine = Compaction.objects.of(gallery.tenant).filter(gallery=gallery)
         if not mine.exists():
             fresh = Compaction(tenant_id=gallery.tenant_id, gallery=gallery)
@@ -45,40 +46,40 @@ class Lease:
         return cls(gallery, mine.values_list("token", flat=True).get())
 
     @property
-    def mark(self) -> str:
-        """What the name of every file made under this lease begins with."""
-        return _mark(self.gallery.pk, self.token)
+    def prefix(self) -> str:
+        """The prefix of the names of all files made under this lease."""
+        return _prefix(self.gallery.pk, self.token)
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Say how far the work is, and keep the lease; about once a second reaches the database.
+        """Report how far the work is and renew the lease; the database is written about once a second.
 
         Raises:
-            LeaseLost: somebody else has it.
+            LeaseLost: another worker has it.
         """
-        before, at = self._said
+        before, at = self._reported
         if stage == before and time.monotonic() < at + _EVERY and done < total:
             return
         now = timezone.now()
-        said = {"stage": stage, "done": done, "total": total, "leased_until": now + timedelta(seconds=SECONDS)}
+        values = {"stage": stage, "done": done, "total": total, "leased_until": now + timedelta(seconds=SECONDS)}
         if stage != before:
-            said["stage_began_at"] = now
-        if not self._mine().update(**said):
+            values["stage_began_at"] = now
+        if not self._mine().update(**values):
             raise LeaseLost
-        self._said = (stage, time.monotonic())
+        self._reported = (stage, time.monotonic())
 
     def hold(self) -> None:
-        """Keep the lease to the end of the caller's transaction.
+        """Lock the lease until the caller's transaction ends.
 
         Raises:
-            LeaseLost: somebody else has it, or it has run out: receipts of erasure wait for it no longer.
+            LeaseLost: another worker has it, or it has expired: erasure receipts no longer wait for this worker.
         """
         if not self._mine().select_for_update().filter(leased_until__gt=timezone.now()).exists():
             raise LeaseLost
 
     def release(self, *, fault: str = "") -> None:
-        """Give the lease back, with the work finished or with what went wrong.
+        """Give the lease back, with the work finished or with the fault that stopped it.
 
-        After a fault nobody tries again for as long as a lease lasts.
+        After a fault the gallery stays leased for two more minutes, so that the work is not retried at once.
         """
         now = timezone.now()
         ended = {"leased_until": None, "finished_at": now}
@@ -91,14 +92,14 @@ class Lease:
 
 
 def held(works: QuerySet[Compaction]) -> QuerySet[Compaction]:
-    """Narrow to those that somebody is at: after a fault the lease runs on, and nobody is."""
+    """Narrow to those that a worker is doing; after a fault the lease goes on without a worker."""
     return works.filter(leased_until__gt=timezone.now(), fault="")
 
 
-def marks(works: QuerySet[Compaction]) -> tuple[str, ...]:
-    """Return the marks of those leases that are held."""
-    return tuple(_mark(gallery_id, token) for gallery_id, token in held(works).values_list("gallery_id", "token"))
+def prefixes(works: QuerySet[Compaction]) -> tuple[str, ...]:
+    """Return the file name prefixes of the leases that are held."""
+    return tuple(_prefix(gallery_id, token) for gallery_id, token in held(works).values_list("gallery_id", "token"))
 
 
-def _mark(gallery_id: int, token: int) -> str:
+def _prefix(gallery_id: int, token: int) -> str:
     return f"{gallery_id:016x}{token:08x}"

@@ -1,8 +1,13 @@
-"""The engine of one host: segments up to the gallery's base, a matrix for what came after, tombstones for what left.
+"""The engine for one host: segments, a matrix for the delta, and tombstones.
 
-Each process keeps what it has read of a gallery and asks the database, at every search, whether there is more: there
-is no message to miss and no time to wait for. A segment that cannot be opened is answered for from the database,
-exactly, until the worker has made it again.
+Sequence numbers order all changes of a gallery. Segments hold the templates numbered up to `base`; the matrix holds
+those after it (the delta); tombstones say which templates of the segments were removed. Each process keeps what it has
+read of a gallery. Every search first asks the database for `head` and `version`, and reads what is new: a higher head
+means more templates or tombstones, another version means another set of segments. So no process depends on a message
+or a timeout to see a change.
+
+If a segment cannot be opened, the whole gallery is read into the matrix and searched exactly until a worker has rebuilt
+the segment.
 """
 
 import logging
@@ -27,24 +32,27 @@ from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.index")
 _RETRY_SECONDS = 30
-_TIES = 6  # candidates beyond those asked for whose float32 cosines may stand in another order than the float64 ones
-_OPEN_SEGMENTS = 256  # a process; each holds one file open
-_SLACK = 0.05  # by which a candidate's cosine may be off
+_TIES = 6  # candidates beyond those asked for: float32 may order equal cosines otherwise than float64
+_OPEN_SEGMENTS = 256  # per process; each holds one file open
+_SLACK = 0.05  # the most by which a candidate's cosine may be wrong
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A gallery at one moment, for one search: the matrix, and each segment with its dead rows."""
+    """A gallery at one moment, for one search: the matrix's rows, and each segment with its removed rows."""
 
-    taken: tuple[np.ndarray, np.ndarray]
+    delta: tuple[np.ndarray, np.ndarray]
     parts: tuple[tuple[OpenSegment, np.ndarray], ...]
 
 
-class _Held:
-    """What a process holds of a gallery."""
+class _CachedGallery:
+    """What a process has read of a gallery.
+
+    `_seen` is the sequence number up to which changes were read; `_whole`: the matrix starts at the first template.
+    """
 
     def __init__(self, dimension: int, *, segmented: bool) -> None:
-        """Begin with nothing; without `segmented`, everything is held in the matrix."""
+        """Start empty; without `segmented`, everything is kept in the matrix."""
         self.lock = threading.Lock()
         self._segmented = segmented
         self._dimension = dimension
@@ -57,18 +65,18 @@ class _Held:
 
     @property
     def bytes(self) -> int:
-        """The memory it takes of this process alone."""
-        return self._matrix.bytes + sum(part.private_bytes + dead.nbytes for part, dead in self._parts)
+        """The memory it takes in this process alone."""
+        return self._matrix.bytes + sum(part.private_bytes + removed.nbytes for part, removed in self._parts)
 
     @property
     def segments(self) -> int:
-        """How many segments are open."""
+        """The number of open segments."""
         return len(self._parts)
 
     def view(self, gallery: Gallery) -> _View:
         """Return the gallery with every change up to its head.
 
-        A publication drops tombstones, so what was read while the version changed is read again.
+        Publishing deletes tombstones, so whatever was read while the version changed is read again.
         """
         with self.lock:
             state = store.state(gallery)
@@ -79,18 +87,18 @@ class _Held:
                 tombstones = store.tombstones(gallery, self._seen, state.head)
                 now = store.state(gallery)
                 if now.version == state.version:
-                    self._bury(tombstones)
+                    self._apply(tombstones)
                     for rows in batches:
                         self._matrix.append(rows)
                     self._seen = state.head
-                state = now  # what was replaced while we read is in neither half: read on
-            return _View(self._matrix.taken(), self._parts)
+                state = now
+            return _View(self._matrix.snapshot(), self._parts)
 
     def _is_time_to_retry(self) -> bool:
         return self._retry_at is not None and time.monotonic() > self._retry_at
 
     def _adopt(self, gallery: Gallery) -> store.State:
-        """Take over a newly published set of segments, or do without when one cannot be opened."""
+        """Switch to the published set of segments, or to the matrix alone if one of them cannot be opened."""
         state, segments = store.layout(gallery)
         self._retry_at = None
         opened = self._opened(gallery, state, segments) if self._segmented else None
@@ -98,12 +106,12 @@ class _Held:
             names = {part.segment.name for part in opened}
             for part, _ in self._parts:
                 if part.segment.name not in names:
-                    files.discard(part.segment)  # whoever still maps the copy keeps it until it lets go
+                    files.discard(part.segment)  # a process that has it mapped keeps it until it unmaps it
             files.sweep_opened()
-            if not state.base:  # the segments went without successors (pgvector's tidy), and word of who left with them
+            if not state.base:  # the segments and tombstones were deleted, not replaced (pgvector.tidy): read all again
                 self._matrix, self._seen = Matrix(self._dimension), 0
             tombstones = store.tombstones(gallery, 0, state.head, base=state.base)
-            self._parts = tuple((part, part.places(tombstones.ids, tombstones.added_seq)) for part in opened)
+            self._parts = tuple((part, part.rows_of(tombstones.ids, tombstones.added_seq)) for part in opened)
             self._matrix.cut(state.base)
             self._seen, self._whole = max(self._seen, state.base), state.base == 0
         elif state.version != self._version or not self._whole:
@@ -112,7 +120,7 @@ class _Held:
         return state
 
     def _opened(self, gallery: Gallery, state: store.State, segments: list[IndexSegment]) -> list[OpenSegment] | None:
-        """Open the segments, keeping those that are open; None: one of them cannot be opened."""
+        """Open the segments that are not open yet, and return all; None: one of them cannot be opened."""
         known = {part.segment.name: part for part, _ in self._parts}
         try:
             return [known.get(segment.name) or open_segment(segment, gallery) for segment in segments]
@@ -120,26 +128,28 @@ class _Held:
             logger.warning("No room to open a segment: searching from the database.", extra={"gallery": gallery.pk})
         except files.SegmentUnreadable as error:
             if store.state(gallery).version != state.version:
-                return None  # a publication replaced it: the caller sees the version and adopts again
+                return None  # it was replaced meanwhile: the caller sees the new version and adopts again
             _report(gallery, error)
         self._retry_at = time.monotonic() + _RETRY_SECONDS
         return None
 
-    def _bury(self, tombstones: store.Graves) -> None:
+    def _apply(self, tombstones: store.Tombstones) -> None:
+        """Remove the templates of new tombstones, from the matrix and from the segments."""
         if not len(tombstones.ids):
             return
         self._matrix.remove(tombstones.ids)
         self._parts = tuple(
-            (part, np.union1d(dead, part.places(tombstones.ids, tombstones.added_seq))) for part, dead in self._parts
+            (part, np.union1d(removed, part.rows_of(tombstones.ids, tombstones.added_seq)))
+            for part, removed in self._parts
         )
 
 
 def open_segment(segment: IndexSegment, gallery: Gallery) -> OpenSegment:
-    """Open a segment; a bad opened copy is made again once from the sealed file.
+    """Open a segment; an opened copy that is damaged is made again once from the sealed file.
 
     Raises:
         SegmentUnreadable: the sealed file itself is missing, damaged or of another pack.
-        NoRoom: there is no place to open it.
+        NoRoom: the folder of opened segments is full.
     """
     if segment.pack != gallery.pack:
         raise files.SegmentUnreadable(segment, IndexSegment.Condition.OUTDATED)
@@ -158,7 +168,7 @@ def open_segment(segment: IndexSegment, gallery: Gallery) -> OpenSegment:
 
 
 def _report(gallery: Gallery, error: files.SegmentUnreadable) -> None:
-    """Raise the alert: in the log, and as a state that operations show and that the worker's schedule acts on."""
+    """Log the fault and store the segment's condition, which operations show and the schedule repairs."""
     logger.error(
         "A segment cannot be used: searching from the database until it is rebuilt.",
         extra={"segment": error.segment.name, "condition": error.condition, "gallery": gallery.pk},
@@ -168,18 +178,18 @@ def _report(gallery: Gallery, error: files.SegmentUnreadable) -> None:
 
 
 class LocalIndex:
-    """The engine over segments; without `segmented`, over a matrix alone: quick up to 100,000 faces."""
+    """The engine over segments; without `segmented`, over a matrix alone, which is fast up to 100,000 faces."""
 
     def __init__(self, *, segmented: bool) -> None:
-        """Hold nothing yet; a forked child begins anew, so that no lock is held by a thread it does not have."""
+        """Start empty, and again in a forked child: there a lock could be held by a thread that does not exist."""
         self._segmented = segmented
         self.forget()
         os.register_at_fork(after_in_child=self.forget)
 
     def forget(self) -> None:
-        """Let go of everything."""
+        """Drop everything that was read."""
         self._lock = threading.Lock()
-        self._held: OrderedDict[int, _Held] = OrderedDict()
+        self._cached: OrderedDict[int, _CachedGallery] = OrderedDict()
 
     def add(self, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
         """See FaceIndex."""
@@ -196,7 +206,7 @@ class LocalIndex:
     def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
         """See FaceIndex."""
         probe = np.ascontiguousarray(probe, dtype=np.float32)  # a float64 probe would copy whole matrices to float64
-        view = self._hold(gallery, len(probe)).view(gallery)
+        view = self._cache(gallery, len(probe)).view(gallery)
         self._shrink(gallery.pk)
         exactly = all(part.segment.kind == IndexSegment.Kind.FLAT for part, _ in view.parts)
         wanted = limit + (_TIES if exactly else MARGIN)
@@ -205,34 +215,34 @@ class LocalIndex:
             nearest = scored(gallery, ids, vectors, probe, floor)
             if len(nearest) >= limit or len(ids) < wanted:
                 return nearest[:limit]
-            wanted *= 4  # some left while we searched: look further
+            wanted *= 4  # some were removed during the search: look further
 
-    def _hold(self, gallery: Gallery, dimension: int) -> _Held:
+    def _cache(self, gallery: Gallery, dimension: int) -> _CachedGallery:
         with self._lock:
-            if gallery.pk not in self._held:
-                self._held[gallery.pk] = _Held(dimension, segmented=self._segmented)
-            self._held.move_to_end(gallery.pk)
-            return self._held[gallery.pk]
+            if gallery.pk not in self._cached:
+                self._cached[gallery.pk] = _CachedGallery(dimension, segmented=self._segmented)
+            self._cached.move_to_end(gallery.pk)
+            return self._cached[gallery.pk]
 
     def _shrink(self, keep: int) -> None:
-        """Let go of the galleries searched longest ago until the rest fits."""
+        """Drop the least recently searched galleries until the rest fits; never `keep`."""
         with self._lock:
-            total = sum(held.bytes for held in self._held.values())
-            opened = sum(held.segments for held in self._held.values())
-            for key in list(self._held):
+            total = sum(cached.bytes for cached in self._cached.values())
+            opened = sum(cached.segments for cached in self._cached.values())
+            for key in list(self._cached):
                 if total <= settings.INDEX_MEMORY_BYTES and opened <= _OPEN_SEGMENTS:
                     return
                 if key != keep:
-                    held = self._held.pop(key)
-                    total, opened = total - held.bytes, opened - held.segments
+                    dropped = self._cached.pop(key)
+                    total, opened = total - dropped.bytes, opened - dropped.segments
 
 
 def _candidates(
     view: _View, probe: np.ndarray, wanted: int, floor: float
 ) -> tuple[np.ndarray, list[np.ndarray | None]]:
     """Return the best ids of matrix and segments, fewer than wanted only if there are no more, and their templates."""
-    found: list[Found] = [exact.search(view.taken, probe, wanted, floor - _SLACK)]
-    found += [part.search(probe, wanted, floor - _SLACK, dead) for part, dead in view.parts]
+    found: list[Found] = [exact.search(view.delta, probe, wanted, floor - _SLACK)]
+    found += [part.search(probe, wanted, floor - _SLACK, removed) for part, removed in view.parts]
     ids = np.concatenate([one.ids for one in found])
     cosines = np.concatenate([one.cosines for one in found])
     order = exact.best(cosines, wanted, floor - _SLACK)

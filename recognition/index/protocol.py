@@ -1,7 +1,7 @@
-"""What operations ask of an index, whatever its engine.
+"""The interface of every index engine.
 
-Every engine keeps the same promises: what was added is found by the very next search in any process, what was removed
-is never found again, and a search sees one gallery of one tenant and nothing else.
+Every engine guarantees: a template that was added is found by the next search in any process, a template that was
+removed is never found again, and a search sees one gallery of one tenant and nothing else.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ class Neighbour:
 
 
 class FaceIndex(Protocol):
-    """The gallery's changes and its search. Vectors are float32 unit vectors of the gallery's pack."""
+    """Changes and searches of galleries. Vectors are float32 unit vectors of the gallery's pack."""
 
     def add(self, gallery: Gallery, vectors: Mapping[int, np.ndarray]) -> int:
         """Add templates by face id, in the caller's transaction; return the sequence number of the first.
@@ -31,7 +31,7 @@ class FaceIndex(Protocol):
         """
 
     def remove(self, gallery: Gallery, face_ids: Collection[int]) -> int:
-        """Remove templates by face id, in the caller's transaction; return how many there were.
+        """Remove templates by face id, in the caller's transaction; return how many were found.
 
         Takes the gallery's row lock until the transaction ends.
         """

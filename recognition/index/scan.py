@@ -1,10 +1,10 @@
-"""The two kinds of segment that read every row, a byte a dimension first: flat, which is exact, and scan.
+"""The two kinds of segment that read every row: flat, which is exact, and scan.
 
-Both round the templates to one byte a dimension. What rounding takes away is bounded, so flat can tell by the bytes
-which templates cannot be among the nearest and compares only the rest in float32: the answer is that of a full
-comparison, in less than half the time. Scan keeps the bytes alone, turned onto the principal axes of the templates, so
-that the first three eighths of each row tell most; it reads those of all rows, and the whole of the rows that they put
-in front. How many, the self-test decides.
+Both round the templates to one byte per dimension. The rounding error is bounded, so flat can exclude by the bytes the
+templates that cannot be among the nearest, and compares only the rest in float32: the result equals that of a full
+comparison, in less than half the time. Scan keeps only the bytes, rotated onto the principal axes of the templates, so
+that the first three eighths of a row (its head) carry most of the information. It reads the heads of all rows, and then
+the whole rows whose heads are nearest. The self-test decides how many.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,17 +18,17 @@ from recognition.index import exact
 
 _BYTE = 127
 _BLOCK = 65_536
-_NOWHERE = int(np.iinfo(np.int32).min)  # under every product of bytes
+_NOWHERE = int(np.iinfo(np.int32).min)  # below every product of bytes
 _AXES_FROM = 65_536
-_LANE = 16  # NumKong's packed kernel takes widths of so many bytes five times as fast as others
+_LANE = 16  # NumKong's packed kernel is five times as fast at widths that are multiples of this
 _HEAD_SHARE = 3 / 8
 _SAMPLE = 16_384
-MARGIN = 10  # candidates beyond those asked for: approximate scores put the right ones in nearly the right order
+MARGIN = 10  # candidates beyond those asked for: approximate scores are nearly, not exactly, in the right order
 EXAMINED = 10 + MARGIN  # the candidates among which the self-test looks for the nearest ten
-_ROUND = 1e-3  # by which a template's norm may be off (recognition.index.store), and more than float32 loses
+_ROUND = 1e-3  # the most by which a template's norm may differ from 1 (recognition.index.store); covers float32 errors
 _FLOAT, _REAL = 4, 8
-_FEW = 1 / 8  # of the rows; more are compared in place
-# These kernels pad a packed row to two cache lines: twice the memory and time of the simpler ones at our widths.
+_FEW = 1 / 8  # of the rows; above it all rows are compared in place
+# These kernels pad a packed row to two cache lines: at our widths twice the memory and time of the simpler ones.
 _PADDING = {"alder", "sierra", "icelake", "genoa", "turin", "sapphire", "sapphireamx", "graniteamx", "diamond"}
 for _kernels in _PADDING & numkong.get_capabilities().keys():
     numkong.disable_capability(_kernels)
@@ -37,7 +37,7 @@ Candidates = tuple[np.ndarray, np.ndarray]
 
 
 class Flat:
-    """float32 rows, and the same rounded to bytes."""
+    """float32 rows, and the same rows rounded to bytes."""
 
     def __init__(self, mapped: memoryview, rows: int, dimension: int) -> None:
         """Map what `parts` wrote; ValueError: it is too short."""
@@ -48,7 +48,7 @@ class Flat:
 
     @staticmethod
     def parts(vectors: np.ndarray, progress: Callable[[int], object]) -> Iterator[bytes]:
-        """Yield the file: the rows, their bytes, the scale, and the most that rounding took from a row (norm)."""
+        """Yield the file: the rows, their bytes, the scale, and the largest rounding error of a row (norm)."""
         for block in _blocks(vectors, progress):
             yield block.tobytes()
         scale, lost = _scale(vectors), 0.0
@@ -58,16 +58,17 @@ class Flat:
             yield whole.tobytes()
         yield np.array([scale, lost], dtype="<f8").tobytes()
 
-    def search(self, probe: np.ndarray, limit: int, floor: float, dead: np.ndarray) -> Candidates:
+    def search(self, probe: np.ndarray, limit: int, floor: float, removed: np.ndarray) -> Candidates:
         """Return the nearest `limit` rows of at least `floor`, exactly.
 
-        A product of bytes, scaled, is off by at most `slack` (Cauchy-Schwarz, for what rounding took from the row and
-        from the probe): a row is out if its product is more than twice that under the product in place `limit`.
+        A scaled product of bytes differs from the cosine by at most `slack` (Cauchy-Schwarz on the rounding errors of
+        the row and of the probe). So a row is excluded if its product is more than twice `slack` below the product at
+        rank `limit`.
         """
         scale = _scale(probe)
         query = _to_bytes(probe, scale)
         products = np.asarray(numkong.cdist(query[None], self._bytes, metric="dot"))[0]
-        products[dead] = _NOWHERE
+        products[removed] = _NOWHERE
         unit = scale * self._scale
         slack = self._lost * float(np.linalg.norm(probe)) + _ROUND
         slack += float(np.linalg.norm(probe - query / scale)) * (1 + _ROUND + self._lost)
@@ -77,7 +78,7 @@ class Flat:
         near = np.flatnonzero(products >= max(cutoff, _NOWHERE + 1))
         if len(near) > _FEW * len(products):
             cosines = self.rows @ probe
-            cosines[dead] = exact.NEVER
+            cosines[removed] = exact.NEVER
             best = exact.best(cosines, limit, floor)
             return best, cosines[best]
         cosines = self.rows.take(near, axis=0) @ probe
@@ -86,7 +87,7 @@ class Flat:
 
 
 class Scan:
-    """Bytes of templates on their principal axes; the heads of the rows are held by each process, packed."""
+    """Bytes of templates on their principal axes; each process keeps the heads of the rows, packed."""
 
     def __init__(self, mapped: memoryview, rows: int, dimension: int) -> None:
         """Map what `parts` wrote; ValueError: it is too short."""
@@ -109,13 +110,16 @@ class Scan:
         yield np.array([scale], dtype="<f8").tobytes()
         yield turn.tobytes()
 
-    def search(self, probe: np.ndarray, limit: int, expansion: int, dead: np.ndarray) -> Candidates:
-        """Return the nearest `limit` rows, about; `expansion` rows in 1024 are read whole, of a larger limit more."""
+    def search(self, probe: np.ndarray, limit: int, expansion: int, removed: np.ndarray) -> Candidates:
+        """Return approximately the nearest `limit` rows.
+
+        `expansion` of 1024 rows are read whole, and more for a limit above EXAMINED.
+        """
         turned = probe @ self._turn
         scale = _scale(turned)
         query = _to_bytes(turned, scale)[None]
         heads = np.asarray(numkong.dots_packed(query[:, : self._axes].copy(), self._heads))[0]
-        heads[dead] = _NOWHERE
+        heads[removed] = _NOWHERE
         read = int(expansion / 1024 * len(heads) * max(1.0, limit / EXAMINED))
         near = _highest(heads, max(limit, min(read, len(heads))), limit)
         if not len(near):
@@ -127,7 +131,7 @@ class Scan:
 
 
 def _highest(products: np.ndarray, about: int, least: int) -> np.ndarray:
-    """Return the positions of about so many of the highest, by a bar taken from a sample; at least `least` living."""
+    """Return the positions of about that many of the highest, above a cutoff from a sample; at least `least`."""
     sample = products[:: -(-len(products) // _SAMPLE)]
     share = min(len(sample), 1 + len(sample) * about // len(products))
     cutoff = int(np.partition(sample, -share)[-share])
@@ -144,7 +148,7 @@ def _blocks(vectors: np.ndarray, progress: Callable[[int], object]) -> Iterator[
 
 
 def _scale(vectors: np.ndarray) -> float:
-    """Return what a component is multiplied by, so that the largest becomes 127."""
+    """Return the factor that makes the largest component 127."""
     return _BYTE / max(float(np.abs(vectors).max(initial=0.0)), 1e-6)
 
 

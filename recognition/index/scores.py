@@ -1,4 +1,4 @@
-"""The score of a candidate: computed from the stored template, in float64, whatever index found it."""
+"""The cosine of a candidate: computed in float64 from the stored template, whichever index found it."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ def scored(
     probe: np.ndarray,
     floor: float,
 ) -> list[Neighbour]:
-    """Compute every score again from the stored templates, in float64; who has left by now is left out."""
-    asked = [int(face) for face, vector in zip(ids, vectors, strict=True) if vector is None]
-    stored = store.vectors(gallery, asked) if asked else {}
+    """Compute every cosine in float64, reading the templates that are None; omit those removed meanwhile."""
+    missing = [int(face) for face, vector in zip(ids, vectors, strict=True) if vector is None]
+    stored = store.vectors(gallery, missing) if missing else {}
     pairs = [
         (int(face), vector if vector is not None else stored.get(int(face)))
         for face, vector in zip(ids, vectors, strict=True)

@@ -1,14 +1,13 @@
-"""One segment: how its file is laid out, and its search. The only module that imports usearch.
+"""One segment: the layout of its file, and its search. The only module that imports usearch.
 
-A file is the face ids (int64), the order that sorts them (uint32) and what is searched, by kind:
+A file consists of the face ids (int64), the order that sorts them (uint32), and a searched part, by kind:
 
 - flat: the templates themselves, float32. Exact.
-- scan: one byte a dimension. A quarter of the memory and a fifth of the time of float32.
-- graph: an HNSW graph over float16. Fast in large galleries whose data suits it, and it says nothing when it misses:
-  hence the self-test before any of them is published (recognition.index.compaction).
+- scan: one byte per dimension. A quarter of the memory and a fifth of the time of float32.
+- graph: an HNSW graph over float16. Fast in large galleries whose data suits it. It misses faces without any sign of
+  it, hence the self-test before any segment is published (recognition.index.compaction).
 
-Whatever the kind finds, scan and graph are candidates only: their scores are computed again from the stored
-templates.
+Scan and graph return candidates only: their cosines are computed again from the stored templates.
 """
 
 import mmap
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime  # noqa: F401 -- before usearch: loaded after it, ONNX Runtime 1.31 kills the process (SIGSEGV)
+import onnxruntime  # noqa: F401 -- before usearch: loaded after it, ONNX Runtime 1.31 crashes the process (SIGSEGV)
 from usearch.index import Index
 
 from recognition.index import files
@@ -32,21 +31,21 @@ _GRAPH_BYTES_A_ROW = 24  # private to a process that views a graph
 _OPEN_BYTES = 65_536
 EXPANSIONS: dict[str, tuple[int, ...]] = {
     IndexSegment.Kind.FLAT: (0,),
-    IndexSegment.Kind.SCAN: (8, 16, 32, 48, 64, 96, 128, 192, 256),  # rows in 1024 that are read whole
+    IndexSegment.Kind.SCAN: (8, 16, 32, 48, 64, 96, 128, 192, 256),  # of 1024 rows, how many are read whole
     IndexSegment.Kind.GRAPH: (128, 256, 512, 1024),  # USearch's expansion_search
 }
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def _start(rows: int) -> int:
-    """Return where the searched part begins."""
+    """Return the offset of the searched part."""
     return -(-rows * (_ID + _ORDER) // _ALIGNED) * _ALIGNED
 
 
 def write(
     kind: str, ids: np.ndarray, vectors: np.ndarray, target: Path, *, scratch: Path, progress: Callable[[int], None]
 ) -> None:
-    """Lay a segment's file out: ids (n,), unit vectors (n, d) float32, which may be mapped from a larger file."""
+    """Write a segment's file: ids (n,), unit vectors (n, d) float32, which may be mapped from a larger file."""
     with target.open("wb") as file:
         file.write(ids.astype("<i8").tobytes())
         file.write(np.argsort(ids).astype("<u4").tobytes())
@@ -82,13 +81,13 @@ def _build_graph(vectors: np.ndarray, target: Path, progress: Callable[[int], No
 
 
 class OpenSegment:
-    """A segment, mapped for search. What it costs a process of its own is `private_bytes`."""
+    """A segment, mapped for search. `private_bytes` is the memory that is not shared with other processes."""
 
     def __init__(self, segment: IndexSegment, path: Path, dimension: int) -> None:
         """Map the opened copy.
 
         Raises:
-            SegmentUnreadable: it is not the file that was published.
+            SegmentUnreadable: it differs from the file that was published.
         """
         self.segment = segment
         self.expansion = segment.expansion
@@ -116,8 +115,8 @@ class OpenSegment:
         except ValueError as error:
             raise files.SegmentUnreadable(segment, IndexSegment.Condition.DAMAGED) from error
 
-    def places(self, ids: np.ndarray, added_seq: np.ndarray) -> np.ndarray:
-        """Return the rows, if any, of faces that left with these sequence numbers."""
+    def rows_of(self, ids: np.ndarray, added_seq: np.ndarray) -> np.ndarray:
+        """Return the rows of those of the faces, added with these sequence numbers, that this segment holds."""
         mine = ids[(added_seq > self.segment.low) & (added_seq <= self.segment.high)]
         if not len(mine) or not len(self._ids):
             return _NO_ROWS
@@ -126,21 +125,21 @@ class OpenSegment:
         held: np.ndarray = rows[self._ids[rows] == mine]
         return held
 
-    def search(self, probe: np.ndarray, limit: int, floor: float, dead: np.ndarray) -> Found:
-        """Return at least the `limit` nearest rows that are not among the dead, if the segment has so many."""
+    def search(self, probe: np.ndarray, limit: int, floor: float, removed: np.ndarray) -> Found:
+        """Return at least the `limit` nearest rows that are not removed, if the segment has that many."""
         if self._flat:
-            rows, cosines = self._flat.search(probe, limit, floor, dead)
+            rows, cosines = self._flat.search(probe, limit, floor, removed)
             return Found(self._ids[rows], cosines, self._flat.rows[rows])
         if self._scan:
-            rows, cosines = self._scan.search(probe, limit, self.expansion, dead)
+            rows, cosines = self._scan.search(probe, limit, self.expansion, removed)
         else:
-            rows, cosines = self._walk(probe, limit + len(dead), dead)
+            rows, cosines = self._walk(probe, limit + len(removed), removed)
         return Found(self._ids[rows], cosines, None)
 
-    def _walk(self, probe: np.ndarray, limit: int, dead: np.ndarray) -> Candidates:
-        """Walk the graph; the dead are found with the others, so room for them is asked for."""
+    def _walk(self, probe: np.ndarray, limit: int, removed: np.ndarray) -> Candidates:
+        """Search the graph; it returns removed rows too, so the limit includes them."""
         self._graph.expansion_search = max(self.expansion, limit)  # type: ignore[misc]  # it has a setter
         found = self._graph.search(probe, min(limit, self.segment.rows), threads=1)
         rows = found.keys.astype(np.int64)
-        alive = np.isin(rows, dead, invert=True) if len(dead) else np.ones(len(rows), dtype=bool)
+        alive = np.isin(rows, removed, invert=True) if len(removed) else np.ones(len(rows), dtype=bool)
         return rows[alive], 1.0 - found.distances[alive].astype(np.float64)

@@ -1,7 +1,7 @@
-"""The recall gate: a segment answers as exact search does, or it is not published.
+"""The recall test: a segment that does not find what exact search finds is not published.
 
-The probes are the gallery's own templates with so much noise that they are as far from their template as another
-picture of the same person: finding a template by itself would prove nothing.
+The probes are the gallery's own templates plus noise, so that a probe is as far from its template as another picture of
+the same person would be. Searching for an unchanged template would prove nothing.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ _TOP = 10
 _BLOCK = 16_384
 _COSINE = 0.6
 _TIE = 1e-6
-_NO_DEAD = np.zeros(0, dtype=np.int64)
+_NONE_REMOVED = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """How often the segment finds what exact search puts first, and how much of its first ten."""
+    """How often the segment finds what exact search ranks first (rank1), and the share of its first ten (recall)."""
 
     rank1: float
     recall: float
@@ -37,14 +37,14 @@ class Gate:
 
 
 def examine(part: OpenSegment, ids: np.ndarray, vectors: np.ndarray, progress: Callable[[int], None]) -> Gate:
-    """Compare a segment with exact search over ids (n,) and vectors (n, d); it looks wider until it is good."""
+    """Compare a segment with exact search over ids (n,) and vectors (n, d); raise its expansion until it passes."""
     flat = part.segment.kind == IndexSegment.Kind.FLAT
     probes = noisy(vectors, _FLAT_PROBES if flat else _PROBES)
     nearest = vectors[exact_nearest(probes, vectors, min(_TOP, len(ids)))]
     order = np.argsort(ids)
 
     def found(probe: np.ndarray) -> np.ndarray:
-        near = part.search(probe, EXAMINED, -2.0, _NO_DEAD).ids
+        near = part.search(probe, EXAMINED, -2.0, _NONE_REMOVED).ids
         return vectors[order[np.searchsorted(ids, near, sorter=order)]]
 
     for expansion in EXPANSIONS[part.segment.kind]:
@@ -61,22 +61,22 @@ def judge(
     found: Callable[[np.ndarray], np.ndarray],
     progress: Callable[[int], object] = int,
 ) -> Gate:
-    """Hold what was found for each probe, templates (m, d), against its exactly nearest ones (n, k, d), best first.
+    """Compare what `found` returns for each probe, templates (m, d), with its exact nearest (n, k, d), best first.
 
-    Candidates are scored exactly afterwards, so whoever is among them comes out in place. Cosines are compared, not
-    faces: one picture enrolled a hundred times is a hundred equal answers, and any of them is right.
+    The order of candidates does not matter: they are scored exactly afterwards. Cosines are compared, not faces: if one
+    picture is enrolled a hundred times, each of the hundred equal answers is right.
     """
     first = shared = 0
     for number, (probe, best) in enumerate(zip(probes, nearest, strict=True)):
-        bars, cosines = best @ probe, found(probe) @ probe
-        first += int(cosines.max(initial=-2.0) >= bars.max() - _TIE)
-        shared += min(len(best), int((cosines >= bars.min() - _TIE).sum()))
+        expected, cosines = best @ probe, found(probe) @ probe
+        first += int(cosines.max(initial=-2.0) >= expected.max() - _TIE)
+        shared += min(len(best), int((cosines >= expected.min() - _TIE).sum()))
         progress(number + 1)
     return Gate(first / len(probes), shared / (len(probes) * nearest.shape[1]))
 
 
 def noisy(vectors: np.ndarray, count: int) -> np.ndarray:
-    """Return unit vectors of about 0.6 cosine to as many different rows."""
+    """Return `count` unit vectors, each at a cosine of about 0.6 to a different row."""
     random = np.random.default_rng(len(vectors))
     rows = np.sort(random.choice(len(vectors), min(count, len(vectors)), replace=False))
     noise = random.standard_normal((len(rows), vectors.shape[1]))

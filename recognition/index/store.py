@@ -1,6 +1,6 @@
-"""The templates in the database: the truth that every index is made from.
+"""The templates in the database: the truth from which every index is made.
 
-Vectors leave here decrypted and enter sealed; nobody else reads or writes them.
+The only module that reads and writes them: vectors are sealed on the way in and decrypted on the way out.
 """
 
 import logging
@@ -22,13 +22,13 @@ from tenants.vault import Vault
 logger = logging.getLogger("faceplane.index")
 _BATCH = 5000
 _NORM_SLACK = 1e-3
-# Every search asks this: the ORM takes twice as long to write the sentence as a gallery of 10,000 takes to search.
+# Every search runs this. Building it with the ORM would take twice as long as searching a gallery of 10,000.
 _STATE = "SELECT head, base, version FROM recognition_gallery WHERE collection_id = %s AND tenant_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a gallery is: its newest sequence number, what its segments reach to, and their version."""
+    """A gallery's newest sequence number, the number up to which its segments reach, and their version."""
 
     head: int
     base: int
@@ -45,8 +45,8 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class Graves:
-    """Templates that left: their face ids, and the sequence numbers they had, both (n,) int64."""
+class Tombstones:
+    """Removed templates: their face ids, and the sequence numbers with which they were added, both (n,) int64."""
 
     ids: np.ndarray
     added_seq: np.ndarray
@@ -61,13 +61,13 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
     """Write templates under the gallery's lock; return the sequence number of the first.
 
     Raises:
-        ValueError: a vector is not a finite unit vector of the pack's width: no index could ever find it.
+        ValueError: a vector is not a finite unit vector of the pack's dimension; no index could find it.
     """
     for vector in vectors.values():
         if vector.shape != (dimension(gallery),) or not abs(float(np.linalg.norm(vector)) - 1) < _NORM_SLACK:
             raise ValueError(vector.shape)
     vault = Vault.of(gallery.tenant)
-    first = _advance(gallery, len(vectors), delta_due=len(vectors), mirrored=mirrored) + 1
+    first = _advance(gallery, len(vectors), added=len(vectors), mirrored=mirrored) + 1
     Embedding.unscoped.bulk_create(
         Embedding(
             tenant_id=gallery.tenant_id,
@@ -82,7 +82,7 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
 
 
 def remove(gallery: Gallery, face_ids: Collection[int], *, mirrored: bool = False) -> int:
-    """Delete templates under the gallery's lock and leave tombstones; return how many there were."""
+    """Delete templates under the gallery's lock and leave tombstones; return how many were found."""
     before = _advance(gallery, len(face_ids), mirrored=mirrored)
     found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sequence")
     present = [(face_id, added_seq) for gallery_id, face_id, added_seq in found if gallery_id == gallery.pk]
@@ -97,7 +97,7 @@ def remove(gallery: Gallery, face_ids: Collection[int], *, mirrored: bool = Fals
 
 
 def state(gallery: Gallery) -> State:
-    """Read where the gallery is.
+    """Read the gallery's state.
 
     Raises:
         Gallery.DoesNotExist: it was erased.
@@ -111,7 +111,7 @@ def state(gallery: Gallery) -> State:
 
 
 def layout(gallery: Gallery) -> tuple[State, list[IndexSegment]]:
-    """Read the gallery's state and its segments, of one moment: the version is read again behind the segments.
+    """Read the gallery's state and its segments at one moment: the version is compared again after the segments.
 
     Raises:
         Gallery.DoesNotExist: it was erased.
@@ -124,7 +124,7 @@ def layout(gallery: Gallery) -> tuple[State, list[IndexSegment]]:
 
 
 def rows(gallery: Gallery, after: int, upto: int) -> Iterator[Rows]:
-    """Read the templates numbered in (after, upto] in batches, each by a query of its own: no snapshot is held open."""
+    """Read the templates numbered in (after, upto] in batches, each with its own query: no snapshot stays open."""
     vault, width = Vault.of(gallery.tenant), dimension(gallery)
     for found in _batches(gallery, after, upto):
         opened = ((face_id, number, _opened(gallery, vault, face_id, sealed)) for face_id, number, sealed in found)
@@ -137,23 +137,23 @@ def rows(gallery: Gallery, after: int, upto: int) -> Iterator[Rows]:
 
 
 def damaged(gallery: Gallery) -> list[int]:
-    """Open every template; return the face ids of those that cannot be: no search finds them."""
+    """Decrypt every template; return the face ids of those that fail: no search finds them."""
     vault = Vault.of(gallery.tenant)
     everything = (row for found in _batches(gallery, 0, gallery.head) for row in found)
     return [face_id for face_id, _, sealed in everything if _opened(gallery, vault, face_id, sealed) is None]
 
 
-def tombstones(gallery: Gallery, after: int, upto: int, *, base: int | None = None) -> Graves:
-    """Read who left in (after, upto]; with `base`, only those whose templates were numbered up to it."""
+def tombstones(gallery: Gallery, after: int, upto: int, *, base: int | None = None) -> Tombstones:
+    """Read the removals numbered in (after, upto]; with `base`, only of templates that were numbered up to it."""
     gone = Tombstone.objects.of(gallery.tenant).filter(gallery=gallery, sequence__gt=after, sequence__lte=upto)
     if base is not None:
         gone = gone.filter(added_seq__lte=base)
     found = np.array(list(gone.values_list("face_id", "added_seq")), dtype=np.int64).reshape(-1, 2)
-    return Graves(found[:, 0], found[:, 1])
+    return Tombstones(found[:, 0], found[:, 1])
 
 
 def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray]:
-    """Read templates by face id; ids that the gallery does not hold, or holds damaged, are left out."""
+    """Read templates by face id; ids that the gallery does not hold, and damaged templates, are omitted."""
     vault = Vault.of(gallery.tenant)
     found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
     return {
@@ -164,7 +164,7 @@ def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray
 
 
 def holders(tenant: Tenant, face_ids: Collection[int]) -> set[str]:
-    """Return the names of the published files that may still hold templates of these faces, which left."""
+    """Return the names of the published files that may still hold templates of these removed faces."""
     names: set[str] = set()
     tombstones = Tombstone.objects.of(tenant).filter(face_id__in=list(face_ids)).values_list("gallery_id", "added_seq")
     for gallery_id, added_seq in tombstones:
@@ -197,32 +197,33 @@ def _batches(gallery: Gallery, after: int, upto: int) -> Iterator[list[tuple[int
 
 
 def _opened(gallery: Gallery, vault: Vault, face_id: int, sealed: bytes | memoryview) -> bytes | None:
-    """Decrypt a template; None, and an error in the log, if it is damaged: the others are found all the same."""
+    """Decrypt a template; if it is damaged, log an error and return None, so that the others are still found."""
     with suppress(SealBroken):
         return vault.open(bytes(sealed), _context(face_id))
     try:
-        return Vault.of(gallery.tenant).open(bytes(sealed), _context(face_id))  # its key may be newer than the vault
+        return Vault.of(gallery.tenant).open(bytes(sealed), _context(face_id))  # its key may be newer than `vault`
     except SealBroken:
         logger.error("A template is damaged: no search finds it.", extra={"gallery": gallery.pk, "face": face_id})  # noqa: TRY400 -- nothing to trace
         return None
 
 
 def _of_faces(gallery: Gallery, face_ids: Collection[int]) -> QuerySet[Embedding]:
-    """Return the tenant's templates of these faces, in whatever gallery: the caller compares.
+    """Return the tenant's templates of these faces in any gallery; the caller compares the gallery.
 
-    With the gallery among the conditions SQLite would take the index by gallery and read all of it.
+    With the gallery among the conditions SQLite would use the gallery's index and read all of it.
     """
     return Embedding.objects.of(gallery.tenant).filter(face_id__in=list(face_ids))
 
 
-def _advance(gallery: Gallery, numbers: int, *, delta_due: int = 0, mirrored: bool) -> int:
+def _advance(gallery: Gallery, numbers: int, *, added: int = 0, mirrored: bool) -> int:
     """Lock the gallery's row and take sequence numbers; return the number before the first of them.
 
-    A change by an engine that does not write pgvector's table leaves that table behind: it is a mirror no more.
+    The lock is held until commit, so sequence numbers are committed in order. A change by an engine that does not write
+    pgvector's table makes that table incomplete: the gallery is no longer `mirrored`.
     """
     locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
     before: int = locked.head
-    gallery.head, gallery.size = before + numbers, locked.size + delta_due
+    gallery.head, gallery.size = before + numbers, locked.size + added
     gallery.mirrored = locked.mirrored and mirrored
     gallery.save(update_fields=["head", "size", "mirrored"])
     return before

@@ -1,4 +1,4 @@
-"""A process of its own that obeys: one JSON command a line in, one JSON answer a line out, after the commit.
+"""A separate process that reads one JSON command per line and prints one JSON answer per line, after the commit.
 
 Run as `python -m tests.index.actor`. Test code, never part of the product.
 """
@@ -41,7 +41,7 @@ def collection(name: str) -> Collection:
 
 
 def vector(seed: int) -> np.ndarray:
-    """Return the face that the seed names."""
+    """Return the face of the seed."""
     return gallery.unit(np.random.default_rng(seed).standard_normal(128))
 
 
@@ -61,7 +61,7 @@ def search(name: str, seed: int, limit: int = 3) -> list[tuple[int, float]]:
 
 
 def search_there(tenant: str, name: str, seed: int) -> list[tuple[int, float]]:
-    """Search as operations do, in a collection that may be gone."""
+    """Search as operations do, in a collection that may have been deleted."""
     try:
         where = find(system(Tenant.objects.get(slug=tenant), "tests"), name)
         return _found(where, seed, 3)
@@ -75,7 +75,7 @@ def _found(where: Collection, seed: int, limit: int) -> list[tuple[int, float]]:
 
 
 def make(tenant: str, name: str) -> None:
-    """Make a collection, and its tenant if there is none."""
+    """Make a collection, and its tenant if it does not exist."""
     mine = Tenant.objects.filter(slug=tenant).first() or create_tenant(tenant, tenant)
     create_collection(system(mine, "tests"), name=name)
 
@@ -102,12 +102,12 @@ def rebuild(name: str) -> None:
 
 
 def sweep() -> None:
-    """Sweep at once."""
+    """Sweep without a grace period."""
     files.sweep(set(IndexSegment.unscoped.values_list("name", flat=True)), grace=-1)
 
 
 def due() -> None:
-    """Do what the schedule does."""
+    """Run what the schedule runs."""
     tasks.compact_due.run()
 
 
@@ -135,15 +135,15 @@ def die(step: str, *, after: bool) -> None:
 
 
 def memory() -> dict[str, int]:
-    """Return the bytes that this process has of its own, what the index says it holds, and how many files are open."""
+    """Return this process's private bytes, the bytes the index reports, and the number of open files."""
     index = face_index()
     assert isinstance(index, LocalIndex)
-    held = sum(one.bytes for one in index._held.values())  # noqa: SLF001 -- nobody else asks for it
+    held = sum(one.bytes for one in index._cached.values())  # noqa: SLF001 -- only this test reads it
     return {"own": anonymous_bytes(), "held": held, "files": len(list(Path("/proc/self/fd").iterdir()))}
 
 
 def bound(cap: int) -> None:
-    """Let the index hold so many bytes, and SQLite's own cache next to nothing."""
+    """Limit the index to so many bytes, and SQLite's own cache to almost none."""
     settings.INDEX_MEMORY_BYTES = cap
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""A home of its own for the index's files, with small limits, so that segments appear among few rows."""
+"""A separate folder for the index's files, with small limits, so that a few rows already make segments."""
 
 import json
 import shutil
@@ -32,12 +32,12 @@ def small_index(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture
 def segments() -> LocalIndex:
-    """The default engine, as a process has it."""
+    """The default engine, as in a process."""
     return LocalIndex(segmented=True)
 
 
 class Actor:
-    """A process that obeys (tests.index.actor)."""
+    """A process that runs commands (tests.index.actor)."""
 
     def __init__(self, env: dict[str, str]) -> None:
         """Start it."""
@@ -51,32 +51,32 @@ class Actor:
         )
 
     def send(self, command: str, **named: Any) -> None:
-        """Ask for something and do not wait."""
+        """Send a command without waiting."""
         assert self.process.stdin
         print(json.dumps([command, named]), file=self.process.stdin, flush=True)
 
     def answer(self) -> Any:
-        """Wait for the answer; None also when the process died."""
+        """Wait for the answer; None also if the process died."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         return json.loads(line) if line else None
 
     def __call__(self, command: str, **named: Any) -> Any:
-        """Ask and wait."""
+        """Send a command and wait for the answer."""
         self.send(command, **named)
         return self.answer()
 
     def end(self) -> None:
-        """Kill it, and wait until it is gone."""
+        """Kill it and wait until it has ended."""
         self.process.kill()
         self.process.communicate()
 
 
 class Stage:
-    """A product of its own in a folder, with collections "a" and "b" of two tenants, a key of each, and its actors."""
+    """A separate installation in a folder: collections "a" and "b" of two tenants, a key of each, and actors."""
 
     def __init__(self, folder: Path, like: "Stage | None" = None) -> None:
-        """Make it, or copy one that nobody uses."""
+        """Make it, or copy one that is not in use."""
         small = {name: str(value) for name, value in SMALL.items()}
         self.folder = folder
         small |= {"INDEX_OPEN_DIR": str(folder / "open"), "LOG_LEVEL": "WARNING", "COMPUTE_WAIT_SECONDS": "60"}
@@ -97,7 +97,7 @@ class Stage:
         return self._actors[-1]
 
     def expire_leases(self) -> None:
-        """Let the time pass after which a killed worker's lease is free again."""
+        """Expire all leases, as time does after a worker was killed."""
         self.rows("UPDATE recognition_compaction SET leased_until = NULL")
 
     def published(self) -> set[str]:
@@ -105,11 +105,11 @@ class Stage:
         return {name for (name,) in self.rows("SELECT name FROM recognition_indexsegment")}
 
     def sealed_files(self) -> set[str]:
-        """Return the names of the files in the index's folder, whatever their ending."""
+        """Return the names of the files in the index's folder, without their suffixes."""
         return {path.stem for path in (self.folder / "data" / "index").glob("*/*")}
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask the database behind the product's back."""
+        """Query the database directly."""
         url = self.env["DATABASE_URL"]
         file = self.folder / "data" / "faceplane.sqlite3"
         opened: Any = sqlite3.connect(file) if url.startswith("sqlite") else psycopg.connect(url)
@@ -127,13 +127,13 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    """A product that nobody uses."""
+    """An installation to copy."""
     return Stage(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
 def stage(made: Stage, tmp_path: Path) -> Iterator[Stage]:
-    """A product of its own."""
+    """A separate installation."""
     mine = Stage(tmp_path / "stage", made)
     yield mine
     mine.end()

@@ -12,14 +12,14 @@ from tenants.scope import random_id
 
 
 def people(random: np.random.Generator, count: int, faces: int, width: int = 128, cosine: float = 0.6) -> np.ndarray:
-    """Return unit vectors (count * faces, width): faces of one person lie together and have about this cosine."""
+    """Return unit vectors (count * faces, width): faces of one person are adjacent and have about this cosine."""
     centres = np.repeat(unit(random.standard_normal((count, width))), faces, axis=0)
     noise = unit(random.standard_normal((count * faces, width)))
     return unit(np.sqrt(cosine) * centres + np.sqrt(1 - cosine) * noise)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return the vectors at length one, float32."""
+    """Return the vectors normalised to length one, float32."""
     scaled: np.ndarray = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
     return scaled
 
@@ -42,7 +42,7 @@ def erase(index: FaceIndex, collection: Collection, ids: Sequence[int]) -> None:
 
 
 def face_row(collection: Collection, person: Person, face: int, number: int) -> Face:
-    """Return a face's row, not yet written."""
+    """Return a face's row, not saved yet."""
     zeros: Mapping[str, float] = dict.fromkeys(
         ("box_x", "box_y", "box_width", "box_height", "confidence", "yaw", "pitch", "roll", "sharpness", "brightness"),
         0.0,

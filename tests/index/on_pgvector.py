@@ -1,4 +1,4 @@
-"""What only pgvector's engine promises. tests.index.test_pgvector runs this file on a server of its own."""
+"""What only the pgvector engine promises. tests.index.test_pgvector runs this file on a temporary server."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -16,7 +16,7 @@ from collections_app.erasure import scrub
 from collections_app.operations.collections import delete_collection
 from collections_app.tasks import purge_collection
 from recognition import tasks
-from recognition.index import compaction, pgvector, store
+from recognition.index import compaction, pgvector, pgvector_graph, pgvector_table, store
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
@@ -30,28 +30,28 @@ ALL = -2.0
 @pytest.fixture
 def index(db: None) -> PgvectorIndex:
     """The engine, with its table."""
-    pgvector.prepare()
+    pgvector_table.prepare()
     return PgvectorIndex(LocalIndex(segmented=True))
 
 
 @pytest.fixture
 def committed(transactional_db: None) -> Iterator[PgvectorIndex]:
-    """The engine outside of any transaction; its table goes again, since Django cannot empty what it does not know."""
-    pgvector.prepare()
+    """The engine outside of any transaction; its table is dropped again, since Django does not know and empty it."""
+    pgvector_table.prepare()
     yield PgvectorIndex(LocalIndex(segmented=True))
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE recognition_vector, recognition_graph")
 
 
 def visible(tenant_id: int | None) -> int:
-    """Count the vectors that a session sees which says this tenant, or none, and no WHERE."""
+    """Count the vectors that a session sees that sets this tenant, or none, and has no WHERE clause."""
     with rls.reach(str(tenant_id or "")), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM recognition_vector")
         return int(cursor.fetchone()[0])
 
 
 def test_the_database_is_a_second_wall(index: PgvectorIndex, acme: Customer, globex: Customer) -> None:
-    """Check 5: no tenant said: 0 rows; one said: its rows alone; writing another's is refused."""
+    """Check 5: no tenant set: 0 rows; one set: only its rows; writing another's is refused."""
     vectors = people(np.random.default_rng(1), 10, 1)
     enrol(index, acme.people, vectors)
     enrol(index, globex.people, vectors[:4])
@@ -94,9 +94,9 @@ def test_galleries_move_both_ways_and_answer_alike(index: PgvectorIndex, acme: C
 def test_a_gallery_moves_while_it_is_in_use(
     committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who leaves or comes between what is read and what is written of it: no error, no vector too many or too few.
+    """Templates removed or added between reading and writing a batch: no error, no vector too many or too few.
 
-    A purge does not ask for the gallery's lock, and may be under way until after the move.
+    A purge does not take the gallery's lock, and may still be running after the move.
     """
     gallery, vectors = acme.people.gallery, people(np.random.default_rng(9), 100, 1)
     ids = enrol(LocalIndex(segmented=True), acme.people, vectors[:90])
@@ -143,7 +143,7 @@ def test_a_gallery_moves_while_it_is_in_use(
 
 
 def closing(step: Callable[[], object]) -> None:
-    """Do it on a connection of its own."""
+    """Run it on a separate connection."""
     try:
         step()
     finally:
@@ -170,17 +170,17 @@ def test_a_gallery_that_is_emptied_while_its_graph_is_made_stops_nothing(
     committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol(committed, acme.people, people(np.random.default_rng(9), 600, 2))
-    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
-    build = pgvector._build_graph  # noqa: SLF001 -- the moment between making and examining has no name outside
+    monkeypatch.setattr(pgvector_graph, "GRAPH_ROWS", 1000)
+    build = pgvector_graph._build  # noqa: SLF001 -- the moment between building and testing has no public name
 
     def emptied(gallery: Gallery, cursor: CursorWrapper) -> None:
         build(gallery, cursor)
         Embedding.objects.of(acme.tenant).delete()
 
-    monkeypatch.setattr(pgvector, "_build_graph", emptied)
+    monkeypatch.setattr(pgvector_graph, "_build", emptied)
     pgvector.move_in(acme.people.gallery)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_class WHERE relname = %s", [pgvector.graph_name(acme.people.pk)])
+        cursor.execute("SELECT count(*) FROM pg_class WHERE relname = %s", [pgvector_graph.name(acme.people.pk)])
         assert cursor.fetchone() == (0,)
 
 
@@ -191,14 +191,14 @@ def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
     gallery, vectors = acme.people.gallery, people(np.random.default_rng(4), 1500, 2)
     ids = enrol(committed, acme.people, vectors)
     assert not indexed(gallery)
-    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
-    monkeypatch.setattr(pgvector, "WIDTHS", (1,))
-    monkeypatch.setattr(pgvector, "_MARGIN", 0)
+    monkeypatch.setattr(pgvector_graph, "GRAPH_ROWS", 1000)
+    monkeypatch.setattr(pgvector_graph, "WIDTHS", (1,))
+    monkeypatch.setattr(pgvector_graph, "MARGIN", 0)
     assert not indexed(gallery)
     assert not uses_graph(acme)
-    assert not indexed(gallery)  # and it is not built again and again
+    assert not indexed(gallery)  # and it is not built again each time
     monkeypatch.undo()
-    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    monkeypatch.setattr(pgvector_graph, "GRAPH_ROWS", 1000)
     ids += enrol(committed, acme.people, more := people(np.random.default_rng(5), 1600, 2))
     assert indexed(gallery)
     assert uses_graph(acme)
@@ -212,46 +212,46 @@ def test_a_large_gallery_has_an_index_of_its_own_once_it_has_passed_the_gate(
 def test_a_graph_is_examined_again_when_its_gallery_has_grown(
     committed: PgvectorIndex, acme: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And it goes with its collection."""
+    """And it is dropped with its collection."""
     gallery, random = acme.people.gallery, np.random.default_rng(8)
-    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    monkeypatch.setattr(pgvector_graph, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 600, 2))
     assert tasks.due() == {gallery.pk}
     assert indexed(gallery)
     assert tasks.due() == set()
     enrol(committed, acme.people, people(random, 500, 2))
-    monkeypatch.setattr(pgvector, "WIDTHS", (1,))
-    monkeypatch.setattr(pgvector, "_MARGIN", 0)
+    monkeypatch.setattr(pgvector_graph, "WIDTHS", (1,))
+    monkeypatch.setattr(pgvector_graph, "MARGIN", 0)
     assert indexed(gallery)  # not yet twice as large
     enrol(committed, acme.people, people(random, 200, 2))
     assert not indexed(gallery)
     assert not uses_graph(acme)
     monkeypatch.undo()
-    monkeypatch.setattr(pgvector, "GRAPH_ROWS", 1000)
+    monkeypatch.setattr(pgvector_graph, "GRAPH_ROWS", 1000)
     enrol(committed, acme.people, people(random, 1500, 2))
     assert indexed(gallery)
     delete_collection(acme.caller, name="people")
     purge_collection.run(acme.people.pk)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = %s", [pgvector.graph_name(gallery.pk)])
+        cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = %s", [pgvector_graph.name(gallery.pk)])
         assert cursor.fetchone() == (0,)
     assert visible(acme.tenant.pk) == 0
-    assert "recognition_vector" in pgvector.tables()
+    assert "recognition_vector" in pgvector_table.tables()
     assert scrub() == "dead rows vacuumed"
 
 
 def indexed(gallery: Gallery) -> bool:
-    """Have the gallery's graph made or examined where that is due; say whether it is used now."""
-    pgvector.index_if_large(gallery)
-    return pgvector.width(gallery) > 0
+    """Build or test the gallery's graph if that is due; say whether it is used now."""
+    pgvector_graph.index_if_large(gallery)
+    return pgvector_graph.width(gallery) > 0
 
 
 def uses_graph(owner: Customer) -> bool:
-    """Say whether a search of the gallery walks its HNSW index."""
+    """Say whether a search of the gallery uses its HNSW index."""
     seen: list[str] = []
 
     def explain(execute: Any, sql: str, params: Any, many: Any, context: Any) -> Any:
-        if sql == pgvector.nearest_query(owner.people.gallery):
+        if sql == pgvector_table.nearest_query(owner.people.gallery):
             execute(f"EXPLAIN {sql}", params, many, context)
             seen.append(str(context["cursor"].fetchall()))
         return execute(sql, params, many, context)
@@ -260,11 +260,11 @@ def uses_graph(owner: Customer) -> bool:
         probe = people(np.random.default_rng(6), 1, 1)[0]
         PgvectorIndex(LocalIndex(segmented=True)).search(owner.people.gallery, probe, limit=5, floor=ALL)
     assert seen
-    return pgvector.graph_name(owner.people.pk) in seen[0]
+    return pgvector_graph.name(owner.people.pk) in seen[0]
 
 
-def test_what_nobody_reads_any_more_goes(index: PgvectorIndex, acme: Customer) -> None:
-    """Segments from before, and word of who left, go; a process that still searches locally sees no difference."""
+def test_segments_and_tombstones_that_are_no_longer_read_are_deleted(index: PgvectorIndex, acme: Customer) -> None:
+    """Old segments and tombstones are deleted; a process that still searches locally sees no difference."""
     local, vectors = LocalIndex(segmented=True), people(np.random.default_rng(7), 200, 1)
     ids = enrol(local, acme.people, vectors)
     compaction.compact(acme.people.gallery)

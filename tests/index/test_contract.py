@@ -1,4 +1,4 @@
-"""What every engine promises, whatever it is."""
+"""What every engine promises."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from django.conf import settings
 from collections_app.tasks import verify_templates
 from recognition import tasks
 from recognition.errors import TemplateNotFound
-from recognition.index import FaceIndex, compaction, pgvector
+from recognition.index import FaceIndex, compaction, pgvector_table
 from recognition.index.local import LocalIndex
 from recognition.index.pgvector import PgvectorIndex
 from recognition.models import Embedding, IndexSegment
@@ -26,7 +26,7 @@ def index(request: pytest.FixtureRequest, db: None) -> FaceIndex:
         return LocalIndex(segmented=request.param == "segments")
     if settings.FACE_INDEX != "pgvector":
         pytest.skip("test_pgvector.py runs this on a server of its own")
-    pgvector.prepare()
+    pgvector_table.prepare()
     return PgvectorIndex(LocalIndex(segmented=True))
 
 
@@ -87,7 +87,7 @@ def test_a_vector_that_no_search_could_find_is_refused(index: FaceIndex, acme: C
 
 
 def test_the_promises_hold_across_a_compaction(index: FaceIndex, acme: Customer) -> None:
-    """A process that searched before, one that never did, and one that comes later give the same answer."""
+    """A process that searched before, one that never did, and one that starts later give the same answer."""
     collection, vectors = acme.people, faces(200)
     ids = enrol(index, collection, vectors)
     index.search(collection.gallery, vectors[0], limit=1, floor=ALL)
@@ -109,7 +109,7 @@ def test_the_promises_hold_across_a_compaction(index: FaceIndex, acme: Customer)
 def test_a_damaged_template_is_told_of_and_hides_no_other(
     index: FaceIndex, acme: Customer, caplog: pytest.LogCaptureFixture, *, compacted: bool
 ) -> None:
-    """Check 10: damaged before the index was made and after; the schedule alerts the tenant with the face's id."""
+    """Check 10: damaged before and after the index was built; the schedule alerts the tenant with the face's id."""
     vectors = faces(20)
     ids = enrol(index, acme.people, vectors)
     damaged = Embedding.objects.of(acme.tenant).filter(face_id__in=ids[:2])

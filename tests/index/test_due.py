@@ -1,4 +1,4 @@
-"""A gallery is due exactly when the work on it has something to do, so that none is called for again and again."""
+"""A gallery is due exactly when compaction has work to do, so that no task is queued in vain."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,37 +22,37 @@ def faces(count: int) -> np.ndarray:
     return people(np.random.default_rng(count), count, 1)
 
 
-def told_truly(customer: Customer) -> bool:
-    """Say whether the gallery is due; the work then does something, or nothing, accordingly, and it is due no more."""
+def due_exactly_once(customer: Customer) -> bool:
+    """Say whether the gallery is due; check that compaction agrees, and that it is not due afterwards."""
     due = customer.people.pk in tasks.due()
     assert (compaction.compact(customer.people.gallery) > 0) == due
     assert customer.people.pk not in tasks.due()
     return due
 
 
-def test_a_few_who_came_and_left_again_are_no_work(acme: Customer, segments: LocalIndex) -> None:
+def test_a_few_templates_added_and_removed_again_are_not_due(acme: Customer, segments: LocalIndex) -> None:
     ids = enrol(segments, acme.people, faces(10))
     erase(segments, acme.people, ids[:5])
-    assert not told_truly(acme)
+    assert not due_exactly_once(acme)
 
 
-def test_a_small_segment_of_a_large_gallery_is_made_anew_when_many_of_it_are_dead(
+def test_a_small_segment_of_a_large_gallery_is_rebuilt_when_many_of_its_rows_are_removed(
     acme: Customer, segments: LocalIndex
 ) -> None:
     enrol(segments, acme.people, faces(300))
-    assert told_truly(acme)
+    assert due_exactly_once(acme)
     ids = enrol(segments, acme.people, faces(60))
-    assert told_truly(acme)
+    assert due_exactly_once(acme)
     erase(segments, acme.people, ids[:12])
-    assert not told_truly(acme)
+    assert not due_exactly_once(acme)
     erase(segments, acme.people, ids[12:13])
-    assert told_truly(acme)
+    assert due_exactly_once(acme)
     assert sorted(acme.people.gallery.segments.values_list("rows", flat=True)) == [47, 300]
 
 
 def before_building(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]) -> None:
-    """Let something happen between the plan and the building, once."""
-    build = compaction._build  # noqa: SLF001 -- this moment has no name outside
+    """Run a function once, between planning and building."""
+    build = compaction._build  # noqa: SLF001 -- this moment has no public name
 
     def late(*arguments: Any) -> IndexSegment | None:
         monkeypatch.setattr(compaction, "_build", build)
@@ -65,12 +65,12 @@ def before_building(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object])
 def test_who_left_while_nothing_was_left_to_build_is_no_work_later(
     acme: Customer, segments: LocalIndex, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their tombstones are in no segment, so no compaction would ever take them in."""
+    """Their tombstones belong to no segment, so no compaction would ever delete them."""
     ids = enrol(segments, acme.people, faces(100))
     before_building(monkeypatch, lambda: erase(segments, acme.people, ids))
-    assert told_truly(acme)
+    assert due_exactly_once(acme)
     acme.people.gallery.tombstones.update(at=timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS + 1))
-    assert not told_truly(acme)
+    assert not due_exactly_once(acme)
     assert not acme.people.gallery.tombstones.exists()
 
 
@@ -83,13 +83,13 @@ def test_without_segments_nothing_is_due(acme: Customer, segments: LocalIndex, s
 def test_a_gallery_that_moves_to_pgvector_meanwhile_gets_no_segment(
     acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody would read it, and a receipt of erasure does not wait for it; the job is over, not finished."""
+    """The file would never be read, and an erasure receipt does not wait for it; the job ends without finishing."""
     enrol(segments, acme.people, faces(100))
     mine = Gallery.objects.of(acme.tenant)
     before_building(monkeypatch, lambda: mine.update(mirrored=True))
     assert compaction.compact(acme.people.gallery) == 0
     assert not IndexSegment.objects.of(acme.tenant).exists()
-    assert not files.of_tenant(acme.tenant.pk)
+    assert not files.names_of(acme.tenant.pk)
     assert tasks.due() == set()
     assert list_jobs(acme.caller, limit=50).jobs == ()
     assert (index_job(acme.people).state, index_job(acme.people).finished_at) == ("done", None)

@@ -1,4 +1,4 @@
-"""Jobs: what goes on behind the requests is told truly, to whom it concerns."""
+"""Jobs: background work is reported correctly, and only to its tenant."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ def _ids(caller: Caller) -> list[str]:
 
 
 def _by_twos(caller: Caller) -> list[Job]:
-    """Return every job, as its pages of two have them."""
+    """Return every job, read in pages of two."""
     seen: list[Job] = []
     more = True
     while more:
@@ -54,7 +54,7 @@ def _erased(customer: Customer, collection: str = "people") -> Receipt:
 
 
 def test_a_rebuild_waits_runs_and_is_done(acme: Customer) -> None:
-    """The rows done, the seconds left and the times are those of the work; in the list stands only what is not over."""
+    """Rows done, seconds left and times are those of the work; the list holds only jobs that are not over."""
     _indexed(acme)
     job = rebuild(acme.caller, collection="people")
     assert (job.state, job.started_at, job.finished_at, job.rows_done) == ("waiting", None, None, None)

@@ -83,8 +83,8 @@ def test_without_room_the_database_answers(acme: Customer, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("score", [0, 92, 99])
 def test_a_search_for_very_many_answers_as_one_for_a_few(score: float, acme: Customer, settings: Any) -> None:
-    """Of many, only those who reach the threshold are read; the five that are recorded are there all the same."""
-    settings.MATCHES_PER_FACE = 100_000  # the same face is asked about twice, with every other
+    """Of many, only those that reach the threshold are read; the five recorded ones are still there."""
+    settings.MATCHES_PER_FACE = 100_000  # the same face is searched for twice, with every other
     vectors = people(np.random.default_rng(2), 60, 5)
     enrol(LocalIndex(segmented=True), acme.people, vectors)
     face = acme.people.faces.order_by("number")[7].uuid

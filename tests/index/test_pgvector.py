@@ -42,7 +42,7 @@ def test_a_standby_answers_with_what_was_just_committed(servers: Servers, tmp_pa
     dice = random.Random(4)  # noqa: S311
     env = environment(tmp_path, DATABASE_URL=servers.primary(), FACE_INDEX="pgvector", LOG_LEVEL="CRITICAL")
     prepare(env, a="a")
-    manage(env, "shell", "-c", "from recognition.index import pgvector; pgvector.prepare()")
+    manage(env, "shell", "-c", "from recognition.index import pgvector_table; pgvector_table.prepare()")
     urls = [servers.standby(name) for name in ("one", "two")]
     with servers.superuser() as primary:
         primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 2 (one, two)'")

@@ -39,7 +39,7 @@ KINDS = (IndexSegment.Kind.FLAT, IndexSegment.Kind.SCAN, IndexSegment.Kind.GRAPH
 
 
 def prefer(settings: Settings, kind: str) -> None:
-    """Let the next segments be of the kind."""
+    """Make the next segments of this kind."""
     settings.INDEX_EXACT_BYTES = 10**9 if kind == IndexSegment.Kind.FLAT else 1
     settings.INDEX_GRAPH_ROWS = 1 if kind == IndexSegment.Kind.GRAPH else 10**9
 
@@ -182,7 +182,7 @@ def test_a_damaged_file_gives_no_wrong_answer_and_is_made_again(
 
 
 def test_a_damaged_opened_copy_is_opened_again(acme: Customer, settings: Settings, segments: LocalIndex) -> None:
-    """A flipped bit never reaches USearch, not even in the copy that lies open in RAM."""
+    """A flipped bit never reaches USearch, not even in the opened copy in memory."""
     prefer(settings, IndexSegment.Kind.GRAPH)
     vectors = people(np.random.default_rng(11), 300, 1)
     enrol(segments, acme.people, vectors)
@@ -227,7 +227,7 @@ def test_memory_stays_within_its_bound(stage: Stage) -> None:
 
 
 def test_erased_templates_leave_the_files_in_time(acme: Customer, segments: LocalIndex, settings: Settings) -> None:
-    """An erasure is compacted when its time comes, and its old file is swept."""
+    """An erasure is compacted when it is due, and its old file is swept."""
     ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
     compaction.compact(acme.people.gallery)
     erase(segments, acme.people, ids[:1])
@@ -258,7 +258,7 @@ def test_a_worker_that_lost_its_lease_cannot_publish(
 ) -> None:
     """The fencing token: the lease ran out while the worker slept, and another one published meanwhile."""
     enrol(segments, acme.people, people(np.random.default_rng(15), 100, 1))
-    build = compaction._build  # noqa: SLF001 -- the moment between building and publishing has no name outside
+    build = compaction._build  # noqa: SLF001 -- the moment between building and publishing has no public name
 
     def slow(*arguments: Any) -> IndexSegment | None:
         built = build(*arguments)
@@ -276,13 +276,13 @@ def test_a_worker_that_lost_its_lease_cannot_publish(
 def test_the_sweep_leaves_what_is_being_made_however_long_that_takes(
     acme: Customer, globex: Customer, segments: LocalIndex, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While it is written and while it is tested; what a killed worker left goes, its lease has run out."""
+    """While it is written and while it is tested; the files of a killed worker go once its lease has expired."""
     enrol(segments, acme.people, people(np.random.default_rng(18), 100, 1))
     killed = Lease.take(globex.people.gallery)
     assert killed
     Compaction.objects.of(globex.tenant).update(leased_until=timezone.now())
     places = [Path(settings.INDEX_OPEN_DIR), files.sealed_path(globex.tenant.pk, "").parent]
-    left = [place / f"{killed.mark}{ending}" for place in places for ending in ("-1.draft", ".segment")]
+    left = [place / f"{killed.prefix}{ending}" for place in places for ending in ("-1.draft", ".segment")]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch()
@@ -312,7 +312,7 @@ def test_the_sweep_leaves_what_is_being_made_however_long_that_takes(
 def test_one_picture_enrolled_many_times_stays_findable(
     kind: str, acme: Customer, settings: Settings, segments: LocalIndex
 ) -> None:
-    """Equal templates are equal answers to the gate: it does not refuse a segment for choosing another of them."""
+    """Equal templates are equal answers: the test does not refuse a segment for returning another of them."""
     prefer(settings, kind)
     vectors = np.repeat(people(np.random.default_rng(16), 4, 1), 150, axis=0)
     ids = enrol(segments, acme.people, vectors)
@@ -326,17 +326,17 @@ def test_one_picture_enrolled_many_times_stays_findable(
 def test_what_is_published_stays_if_no_kind_is_good(
     acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gate that nothing passes, not even exact search, takes no face from the index."""
+    """A test that nothing passes, not even exact search, removes no face from the index."""
     vectors = people(np.random.default_rng(17), 100, 1)
     ids = enrol(segments, acme.people, vectors)
     compaction.compact(acme.people.gallery)
     before, finished = IndexSegment.objects.of(acme.tenant).get(), Compaction.objects.of(acme.tenant).get().finished_at
     compaction.outdate(acme.people.gallery)
     monkeypatch.setattr("recognition.index.selftest.RANK_1", 1.1)
-    with pytest.raises(compaction.NoneGood):
+    with pytest.raises(compaction.AllKindsFailed):
         compaction.compact(acme.people.gallery)
     assert IndexSegment.objects.of(acme.tenant).get() == before
     found = LocalIndex(segmented=True).search(acme.people.gallery, vectors[0], limit=1_000, floor=ALL)
     assert {one.face_id for one in found} == set(ids)
     work = Compaction.objects.of(acme.tenant).get()
-    assert (work.fault, work.finished_at) == ("NoneGood", finished)
+    assert (work.fault, work.finished_at) == ("AllKindsFailed", finished)

@@ -1,4 +1,4 @@
-"""A receipt of erasure waits for the index's files."""
+"""An erasure receipt waits for the index's files."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def acme(transactional_db: None) -> Customer:
-    """The customer, in transactions that end."""
+    """The customer, with real commits."""
     return make_customer("acme")
 
 
@@ -44,7 +44,7 @@ def _published() -> set[str]:
 
 
 def test_a_face_s_receipt_waits_until_no_file_holds_it(acme: Customer, filled: list[int], settings: Settings) -> None:
-    """Check 23: the certificate names the index files, and comes only when they were made anew and swept."""
+    """Check 23: the certificate names the index files, and is issued only once they were rebuilt and swept."""
     face = Face.objects.of(acme.tenant).get(pk=filled[0])
     receipt = delete_face(acme.caller, collection="people", face=face.uuid)
     assert receipt.segments == list(_published())
@@ -52,14 +52,14 @@ def test_a_face_s_receipt_waits_until_no_file_holds_it(acme: Customer, filled: l
     assert not erasure.finish(receipt)
     acme.people.gallery.tombstones.update(at=timezone.now() - timedelta(hours=settings.INDEX_ERASURE_HOURS + 1))
     tasks.compact_due.run()
-    assert not erasure.finish(receipt)  # made anew, but the old file still lies there
+    assert not erasure.finish(receipt)  # rebuilt, but the old file still exists
     files.sweep(_published(), grace=-1)
     assert erasure.finish(receipt)
     assert {"store": "index files", "left": 0} in receipt.document["stores"]
 
 
 def test_a_compaction_that_read_the_face_just_before_it_went_is_followed(acme: Customer, filled: list[int]) -> None:
-    """Check 23: a file that came to be after the erasure and still holds the template counts too."""
+    """Check 23: a file made after the erasure that still holds the template counts too."""
     face = Face.objects.of(acme.tenant).get(pk=filled[0])
     receipt = delete_face(acme.caller, collection="people", face=face.uuid)
     late = IndexSegment.objects.of(acme.tenant).get()
@@ -72,7 +72,7 @@ def test_a_compaction_that_read_the_face_just_before_it_went_is_followed(acme: C
 def test_a_receipt_waits_for_whoever_may_still_publish_the_face(
     acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Check 23: the face goes while a worker that has read it builds the first segment: signed once that is gone."""
+    """Check 23: a face is erased while a worker that has read it builds a segment: signed once that file is gone."""
     ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
     face = Face.objects.of(acme.tenant).get(pk=ids[0])
     receipts: list[Receipt] = []
@@ -97,7 +97,7 @@ def test_a_receipt_waits_for_whoever_may_still_publish_the_face(
 def test_who_slept_through_the_lease_publishes_nothing(
     acme: Customer, segments: LocalIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Check 23: a receipt waits no longer for such a worker; what it has sealed is counted until it is swept."""
+    """Check 23: a receipt does not wait for such a worker; the files it sealed count until they are swept."""
     ids = enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
     face = Face.objects.of(acme.tenant).get(pk=ids[0])
     seal = files.seal
@@ -113,14 +113,14 @@ def test_who_slept_through_the_lease_publishes_nothing(
     monkeypatch.setattr(files, "seal", late)
     compaction.compact(acme.people.gallery)
     assert not _published()
-    assert not files.of_tenant(acme.tenant.pk)
+    assert not files.names_of(acme.tenant.pk)
     assert erasure.finish(Receipt.objects.of(acme.tenant).get())
 
 
 def test_another_host_s_opened_copies_go_when_it_reads_the_next_version(
     acme: Customer, filled: list[int], segments: LocalIndex, settings: Settings, tmp_path: Path
 ) -> None:
-    """Check 23: those that it had open, and those of collections that went; no worker sweeps that host's folder."""
+    """Check 23: both those it had open and those of deleted collections; no worker sweeps that host's folder."""
     gone = create_collection(acme.caller, name="gone")
     vectors = people(np.random.default_rng(14), 100, 1)
     enrol(segments, gone, vectors)
@@ -158,7 +158,7 @@ def test_a_collection_s_receipt_waits_for_its_files(acme: Customer, filled: list
 
 
 def test_a_collection_s_purge_waits_for_whoever_makes_a_segment_of_it(acme: Customer, segments: LocalIndex) -> None:
-    """Check 23: what that publishes meanwhile counts too."""
+    """Check 23: a segment that it publishes meanwhile counts too."""
     enrol(segments, acme.people, people(np.random.default_rng(13), 100, 1))
     lease = Lease.take(acme.people.gallery)
     assert lease
@@ -178,7 +178,7 @@ def test_a_collection_s_purge_waits_for_whoever_makes_a_segment_of_it(acme: Cust
 
 def test_a_tenant_s_files_go_with_it(acme: Customer, filled: list[int]) -> None:
     """Check 23: the same for a tenant, at once."""
-    assert files.of_tenant(acme.tenant.pk)
+    assert files.names_of(acme.tenant.pk)
     receipt = erasure.erase_tenant(acme.caller)
-    assert not files.of_tenant(acme.tenant.pk)
+    assert not files.names_of(acme.tenant.pk)
     assert {store["left"] for store in receipt.document["stores"]} == {0}

@@ -38,7 +38,7 @@ def galleries() -> list[np.ndarray]:
 
 @pytest.mark.parametrize("vectors", galleries(), ids=["people", "few axes", "twins", "spikes", "640-d", "three"])
 def test_flat_answers_as_a_full_comparison_does(vectors: np.ndarray) -> None:
-    """100 probes a gallery, each with a limit, a floor and dead rows of its own: every answer is the exact one."""
+    """100 probes per gallery, each with its own limit, floor and removed rows: every answer is the exact one."""
     random, flat = np.random.default_rng(2), written(Flat, vectors)
     for trial in range(100):
         probe = unit(vectors[random.integers(len(vectors))] + random.standard_normal(vectors.shape[1]) * 0.08)
@@ -63,7 +63,7 @@ def test_a_scan_finds_as_many_as_were_asked_for_while_any_live() -> None:
 
 
 def test_a_larger_limit_reads_more_rows() -> None:
-    """Recall of the asked for does not fall with their number; 60,000 spread rows are a scan's hardest."""
+    """Recall does not fall with the limit; 60,000 evenly spread rows are the hardest for a scan."""
     random = np.random.default_rng(5)
     vectors = unit(random.standard_normal((60_000, 128), dtype=np.float32))
     scan = written(Scan, vectors)
@@ -93,7 +93,7 @@ print(json.dumps([(anonymous_bytes() - before) / rows, scan.private_bytes / rows
 
 
 def test_a_scan_costs_another_process_little(tmp_path: Path) -> None:
-    """At most 80 bytes a face of a process's own at 128-d, counted by the kernel; the rest is the shared file."""
+    """At most 80 private bytes per face at 128-d, counted by the kernel; the rest is the shared file."""
     rows, path = 400_000, tmp_path / "segment"
     vectors = unit(np.random.default_rng(4).standard_normal((rows, 128), dtype=np.float32))
     with path.open("wb") as file:

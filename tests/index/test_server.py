@@ -1,4 +1,4 @@
-"""The index under the whole product: requests go on while it is rebuilt, and after its processes were killed."""
+"""The index within the whole product: requests continue while it is rebuilt, and after processes were killed."""
 
 import os
 import random
@@ -27,7 +27,7 @@ class Client:
     """An integrator of tenant a."""
 
     def __init__(self, url: str, key: str) -> None:
-        """Keep where and who."""
+        """Keep the address and the key."""
         self._url = url
         self._headers = {"x-api-key": key}
 
@@ -50,7 +50,7 @@ class Client:
 
 @contextmanager
 def repeated(work: Callable[[], None], threads: int = 2) -> Iterator[None]:
-    """Go on doing the work in threads meanwhile."""
+    """Repeat the work in threads meanwhile."""
     ended = threading.Event()
 
     def loop() -> None:

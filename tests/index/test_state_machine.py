@@ -34,12 +34,12 @@ PROCESSES = 3
 
 
 def vector(seed: int) -> np.ndarray:
-    """Return the face that the seed names."""
+    """Return the face of the seed."""
     return unit(np.random.default_rng(seed).standard_normal(128))
 
 
 def machine_for(acme: Customer) -> type[RuleBasedStateMachine]:  # noqa: C901 -- a method is a rule, not a branch
-    """Return the machine over a customer's tenant; each run has a collection of its own."""
+    """Return the machine over a customer's tenant; each run has its own collection."""
 
     class Machine(RuleBasedStateMachine):
         """Three processes over one database, and what it should hold."""

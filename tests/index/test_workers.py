@@ -1,4 +1,4 @@
-"""Workers over each broker that answers here: told a hundred times they do a thing once, killed they leave it whole."""
+"""Workers over each available broker: a hundred deliveries do the work once, and a kill leaves no half of it."""
 
 import json
 import os
@@ -72,7 +72,7 @@ print(json.dumps({"collection": collection.pk, "gone": gone.pk, "receipt": recei
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Somebody's server: keeps the ids of the events that it is told of, and what they are."""
+    """A customer's server: keeps the ids and kinds of the events it receives."""
 
     heard: ClassVar[list[tuple[str, str]]] = []
 
@@ -84,7 +84,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ def receiver() -> Iterator[str]:
 
 
 class Queue:
-    """The product's queue, as somebody beside the product sees it."""
+    """The product's queue, seen from outside."""
 
     def __init__(self, stage: Stage, url: str) -> None:
-        """Tell the stage's processes of the broker, and empty what others left there."""
+        """Point the stage's processes to the broker, and empty it."""
         stage.env |= {"CELERY_BROKER_URL": url, "ALLOW_PRIVATE_URLS": "true"}
         self._env = stage.env
         self._url = url  # said at each use: an app of Celery's takes CELERY_BROKER_URL from the environment instead
@@ -129,7 +129,7 @@ class Queue:
                 return 0  # Redis knows no empty queue
 
     def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
-        """Wait for something that workers do."""
+        """Wait until workers have done something."""
         ends = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < ends, f"{self.waiting()} messages wait"
@@ -139,12 +139,12 @@ class Queue:
         """Start a worker."""
         command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--pool", "threads"]
         command += ["--concurrency", "3", "--loglevel", "ERROR", "--without-mingle", "--without-gossip"]
-        command += ["--hostname", f"{secrets.token_hex(4)}@%h"]  # RabbitMQ turns a second one of the same name away
+        command += ["--hostname", f"{secrets.token_hex(4)}@%h"]  # RabbitMQ rejects a second one of the same name
         return subprocess.Popen(command, cwd=settings.BASE_DIR, env=self._env, stdout=subprocess.DEVNULL)
 
     @contextmanager
     def workers(self, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-        """Run workers, and let those that are left end what they are at."""
+        """Run workers; let them finish their tasks at the end."""
         running = [self.worker() for _ in range(count)]
         try:
             yield running
@@ -170,7 +170,7 @@ def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, re
     before = stage.rows(RECEIPTS)
     with queue.workers(2):
         queue.until(lambda: queue.waiting() == 0, 120)
-    with queue.workers(1):  # what a task found not ready yet, the schedule asks for again
+    with queue.workers(1):  # the schedule queues again what a task found not ready yet
         queue.send("collections_app.tasks.purge_due")
         queue.send("collections_app.tasks.deliver_due")
         queue.until(lambda: stage.rows(OPEN) == NO_ROWS)

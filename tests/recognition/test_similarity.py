@@ -33,7 +33,7 @@ def test_a_score_leads_back_to_its_cosine(scale: SimilarityScale, cosine: float)
 
 @pytest.mark.parametrize("scale", SCALES)
 @given(cosine=COSINES)
-def test_what_is_told_is_whole_points_rounded_down(scale: SimilarityScale, cosine: float) -> None:
+def test_a_visible_score_is_in_whole_points_rounded_down(scale: SimilarityScale, cosine: float) -> None:
     told = scale.whole(cosine)
     assert told == math.floor(told)
     if told < 100:
@@ -44,10 +44,10 @@ def test_what_is_told_is_whole_points_rounded_down(scale: SimilarityScale, cosin
 
 @pytest.mark.parametrize("scale", SCALES)
 @given(score=WHOLE, other=COSINES)
-def test_a_decision_at_whole_points_tells_no_more_than_the_score(
+def test_a_decision_at_whole_points_reveals_no_more_than_the_score(
     scale: SimilarityScale, score: int, other: float
 ) -> None:
-    """A cosine reaches a threshold of whole points if and only if its told score does."""
+    """A cosine reaches a threshold of whole points if and only if its visible score does."""
     threshold = Threshold(score).on(scale)
     assert scale.whole(threshold) == score
     if abs(other - threshold) > 1e-9:
@@ -56,8 +56,8 @@ def test_a_decision_at_whole_points_tells_no_more_than_the_score(
 
 @pytest.mark.parametrize("scale", SCALES)
 @given(short=st.floats(0, 1e-6))
-def test_a_face_held_against_itself_reaches_100(scale: SimilarityScale, short: float) -> None:
-    """In whatever arithmetic: it comes out a little under 1, or over it (decision H21)."""
+def test_a_face_compared_with_itself_reaches_100(scale: SimilarityScale, short: float) -> None:
+    """In any arithmetic: the cosine is slightly below or above 1."""
     for cosine in (1 - short, 1 + short):
         assert cosine >= Threshold(100).on(scale)
         assert scale.whole(cosine) == 100
@@ -65,7 +65,7 @@ def test_a_face_held_against_itself_reaches_100(scale: SimilarityScale, short: f
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_anchors_mean_their_false_match_rates(scale: SimilarityScale) -> None:
+def test_the_anchors_have_their_false_match_rates(scale: SimilarityScale) -> None:
     for rate, score in zip(FALSE_MATCH_RATES, SCORES, strict=True):
         assert Threshold.of_rate(rate).score == score
         assert Threshold(score).false_match_rate == pytest.approx(rate)
@@ -99,6 +99,6 @@ def test_a_rate_that_was_never_measured_has_no_threshold(rate: float) -> None:
 
 
 @pytest.mark.parametrize("cosines", [(), (0.1,) * 6, (0.6, 0.5, 0.4, 0.3, 0.2, 0.1), (0.1, 0.2, 0.3, 0.4, 0.5, 1.0)])
-def test_a_scale_that_runs_backwards_is_refused(cosines: tuple[float, ...]) -> None:
+def test_anchors_that_do_not_ascend_are_refused(cosines: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="ascending"):
         SimilarityScale(cosines)

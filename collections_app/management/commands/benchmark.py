@@ -99,7 +99,7 @@ class Command(BaseCommand):
             for each in faces:
                 for kind in kinds:
                     row = index_benchmark.measure(size, dim, each, kind, server=server)
-                    for name, figures in ((row["kind"], row), *row["rivals"].items()):
+                    for name, figures in ((row["kind"], row), *row["baselines"].items()):
                         cells = (size, each, name, *(figures.get(column, "") for column in columns.values()))
                         self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
                     measured.append(row)

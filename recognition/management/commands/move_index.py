@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from recognition.index import pgvector
+from recognition.index import pgvector, pgvector_table
 from recognition.models import Gallery
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         """Move one gallery after the other; what is moved already costs little."""
         if connection.vendor != "postgresql":
             raise CommandError("pgvector needs PostgreSQL; DATABASE_URL names another database.")
-        pgvector.prepare()
+        pgvector_table.prepare()
         galleries = Gallery.unscoped.select_related("tenant").order_by("pk")
         if options["tenant"]:
             galleries = galleries.filter(tenant__slug=options["tenant"])
