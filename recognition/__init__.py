@@ -1,7 +1,7 @@
-"""Pixels to vectors to neighbours. No other package imports ONNX Runtime (import-linter holds that)."""
+"""Pixels to vectors to neighbours. No other package imports ONNX Runtime (import-linter checks this)."""
 
 import os
 
 # ONNX Runtime's package sends telemetry unless this is set before its first import: it keeps a device id under the
-# user's cache folder and asks DNS for its maker's host. Whoever imports it here has imported this file before.
+# user's cache folder and looks up its maker's host in DNS. Importing anything from this package runs this file first.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,13 +1,13 @@
-"""Who computes now: as many at once as the host has cores, a short queue before them, and beyond it a clear no.
+"""Admission to computing: as many requests at once as the host has cores, and a short queue; beyond it, refusal.
 
-The queue is one a host. Web processes and workers keep it in one small file, without a server: an entry for each caller
-that computes or waits, read and written under a lock on the file's first byte. The entry's own byte is locked by its
-process for as long as the entry is in use; the kernel unlocks it when the process dies, however it dies, and whoever
-needs the entry then finds it free. A waiting caller sleeps on a named pipe until it is called.
+There is one queue per host. Web processes and workers share it in one small file, without a server: one entry for each
+caller that computes or waits, read and written under a lock on the file's first byte. While an entry is in use, its
+process locks the entry's own byte; the kernel releases that lock when the process dies, so the entry can be reused. A
+waiting caller sleeps on a named pipe until it is woken.
 
-The queue has lanes, a tenant each in practice. A caller joins the round after its lane's last one, and rounds are
-served in order: whoever sends a hundred images at once waits for their own, and a tenant that waits gets the next slot
-before another's second. An entry that is free still tells when its lane was served last.
+The queue has lanes, in practice one per tenant. A caller joins the round after the last round of its lane, and rounds
+are served in order: a tenant that sends a hundred images at once waits for its own images, and each waiting tenant gets
+a slot before another gets its second. A free entry still records when its lane was last served.
 """
 
 import fcntl
@@ -30,15 +30,15 @@ from django.conf import settings
 from recognition.errors import Busy
 from recognition.folders import private
 
-_LANE_SHARE = 0.75  # of the queue: a single lane never fills it
-_LOOK_SECONDS = 0.2  # how often who waits looks whether a process died without giving its slot up
-_ALL = 0  # the byte whose lock is the file's; an entry's own byte is its number plus one
+_LANE_SHARE = 0.75  # of the queue, so that a single lane never fills it
+_LOOK_SECONDS = 0.2  # how often a waiting caller looks for processes that died while they held a slot
+_ALL = 0  # the byte that locks the whole file; the byte of an entry is its number plus one
 _FREE, _WAITING, _HELD = range(3)
 _FORM = struct.Struct("=QQQQ")
 
 
 class _Entry(NamedTuple):
-    """A caller's place: what it is doing there, its lane, the lane's round, and its number in the order of arrival."""
+    """The entry of a caller: its state, its lane, the round of the lane, and its number in the order of arrival."""
 
     state: int
     lane: int
@@ -46,21 +46,21 @@ class _Entry(NamedTuple):
     arrival: int
 
     def moved(self, state: int) -> "_Entry":
-        """Return it in another state; a caller who was never served leaves no trace in the rounds."""
+        """Return the entry in another state; a caller that was never served does not count in the rounds."""
         served = _HELD in {self.state, state}
         return _Entry(state, self.lane, self.round if served else 0, self.arrival)
 
 
-_NOBODY = _Entry(_FREE, 0, 0, 0)
+_UNUSED = _Entry(_FREE, 0, 0, 0)
 
 
 class AdmissionQueue:
-    """A number of slots and the queue before them, in a file that all processes of the host open."""
+    """A number of slots with a queue, in a file that all processes of the host open."""
 
     def __init__(self, path: Path, *, slots: int, queue: int, seconds: float, own: int | None = None) -> None:
-        """Allow `slots` at once, of one lane `own` if that is given; `queue` waiting, each for at most `seconds`.
+        """Admit `slots` callers at once, `own` per lane, and let `queue` wait, each for at most `seconds`.
 
-        A process has one AdmissionQueue a file: it loses all its locks on a file whenever it closes one.
+        Use one AdmissionQueue per file and process: closing a file releases all locks that the process has on it.
         """
         self._path = path
         self._slots = slots
@@ -73,7 +73,7 @@ class AdmissionQueue:
         os.register_at_fork(after_in_child=self._begin)  # locks and threads stay with the parent
 
     def _begin(self) -> None:
-        self._threads = threading.Lock()  # a lock on a file keeps processes apart, not their threads
+        self._threads = threading.Lock()  # file locks exclude other processes, not other threads
         self._ours: set[int] = set()
 
     @contextmanager
@@ -101,13 +101,13 @@ class AdmissionQueue:
             self._serve(entries)
             admitted = entries[number].state == _HELD
             if not admitted and (len(waiting) >= self._queue or waiting.count(lane) >= self._lane_queue):
-                raise Busy(retry_after=1.0)  # and nothing is written
+                raise Busy(retry_after=1.0)  # nothing is written
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number + 1)
             self._ours.add(number)
             return number, admitted
 
     def _wait(self, number: int) -> bool:
-        """Sleep until the entry has a slot; False: it took too long."""
+        """Sleep until the entry has a slot; return False after too long a wait."""
         until = time.monotonic() + self._seconds
         pipe = self._pipe(number)
         with suppress(FileExistsError):
@@ -130,7 +130,7 @@ class AdmissionQueue:
             os.close(called)
 
     def _leave(self, number: int) -> None:
-        """Give the entry up, and its slot to who is next."""
+        """Free the entry and give its slot to the next caller."""
         with self._exclusive() as entries:
             self._ours.discard(number)
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number + 1)
@@ -138,21 +138,21 @@ class AdmissionQueue:
             self._serve(entries)
 
     def _place(self, entries: list[_Entry], lane: int) -> int:
-        """Let a caller wait at a free entry, the lane's own if there is one, else the one that was left longest ago."""
+        """Put a caller into a free entry: one that its lane used before, else the one that was freed longest ago."""
         served = max((entry.round for entry in entries if entry.state != _WAITING), default=0)
         last = max((entry.round for entry in entries if entry.lane == lane), default=0)
         arrival = 1 + max((entry.arrival for entry in entries), default=0)
         free = [number for number, entry in enumerate(entries) if entry.state == _FREE]
         mine = [number for number in free if entries[number].lane == lane]
         if not mine and (not free or len(entries) < self._slots + self._queue):
-            entries.append(_NOBODY)
+            entries.append(_UNUSED)
             mine = [len(entries) - 1]
         number = min(mine or free, key=lambda number: entries[number].arrival)
         entries[number] = _Entry(_WAITING, lane, max(served, last + 1), arrival)
         return number
 
     def _serve(self, entries: list[_Entry]) -> None:
-        """Give what slots are free to who is next: by round, then by arrival."""
+        """Give the free slots to the next callers, by round, then by arrival."""
         held = Counter(entry.lane for entry in entries if entry.state == _HELD)
         waiting = [number for number, entry in enumerate(entries) if entry.state == _WAITING]
         for number in sorted(waiting, key=lambda number: entries[number][2:]):
@@ -162,7 +162,7 @@ class AdmissionQueue:
                 entries[number] = entries[number].moved(_HELD)
 
     def _free_dead(self, entries: list[_Entry]) -> None:
-        """Free the entries whose process is gone: nobody holds their lock any more."""
+        """Free the entries of dead processes, whose locks are released."""
         for number, entry in enumerate(entries):
             if entry.state == _FREE or number in self._ours:
                 continue
@@ -173,7 +173,7 @@ class AdmissionQueue:
 
     @contextmanager
     def _exclusive(self) -> Iterator[list[_Entry]]:
-        """Yield all entries; write those that are changed, and call whoever is given a slot."""
+        """Yield all entries; then write the changed ones and wake the callers that got a slot."""
         with self._threads:
             fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _ALL)
             try:
@@ -181,7 +181,7 @@ class AdmissionQueue:
                 before = [_Entry(*fields) for fields in _FORM.iter_unpack(content)]
                 entries = list(before)
                 yield entries
-                for number, (old, new) in enumerate(zip_longest(before, entries, fillvalue=_NOBODY)):
+                for number, (old, new) in enumerate(zip_longest(before, entries, fillvalue=_UNUSED)):
                     if new != old:
                         os.pwrite(self._file, _FORM.pack(*new), number * _FORM.size)
                     if (old.state, new.state) == (_WAITING, _HELD):
@@ -190,8 +190,8 @@ class AdmissionQueue:
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _ALL)
 
     def _call(self, number: int) -> None:
-        """Wake who sleeps at an entry."""
-        with suppress(OSError):  # nobody does yet, or no longer
+        """Wake the caller that sleeps at an entry."""
+        with suppress(OSError):  # the caller does not sleep yet, or no longer
             pipe = os.open(self._pipe(number), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 os.write(pipe, b"!")
@@ -203,7 +203,7 @@ class AdmissionQueue:
 
 
 def host_file(name: str) -> Path:
-    """Return the path of a file that all processes of the host share."""
+    """Return the path of a file that all processes on the host share."""
     return private(Path(settings.HOST_DIR)) / name
 
 
@@ -215,10 +215,10 @@ def _computing() -> AdmissionQueue:
 
 @contextmanager
 def admit(tenant_id: int) -> Iterator[None]:
-    """Hold one of the host's slots for computing; see AdmissionQueue.admit.
+    """Hold one of the host's computing slots; see AdmissionQueue.admit.
 
     Raises:
-        Busy: there is none, and too many wait already.
+        Busy: no slot is free, and the queue is full or the wait was too long.
     """
     with _computing().admit(tenant_id):
         yield

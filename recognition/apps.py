@@ -10,7 +10,7 @@ class RecognitionConfig(AppConfig):
     name = "recognition"
 
     def ready(self) -> None:
-        """Hold decoding to the host's budget: the pipeline's steps know no settings."""
+        """Configure the memory budget of decoding: pipeline steps do not read settings."""
         from recognition.pipeline.decoding import memory  # noqa: PLC0415 -- apps load first
 
         memory.configure(settings.HOST_DIR / "decoding", settings.DECODING_MEMORY_MB * 1_000_000)

@@ -1,6 +1,6 @@
-"""What can be wrong with an image, a face, a model or a template.
+"""Errors about images, faces, models and templates.
 
-Facts only, as attributes: statuses and wording belong to the dialects.
+They carry facts as attributes; statuses and wording belong to the dialects.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ SizeUnit: TypeAlias = Literal[
 
 
 class RecognitionError(Exception):
-    """Root of this app's errors."""
+    """The base class of this app's errors."""
 
 
 class ImageTooLarge(RecognitionError):
-    """The image exceeds a limit: in bytes, in pixels, along its longer side, or in what it takes to read it."""
+    """The image exceeds a limit on bytes, pixels, its longer side, or the work of reading it."""
 
     def __init__(self, limit: int, actual: int, unit: SizeUnit) -> None:
-        """Keep the limit, what was sent or how much of it was counted, and what both count."""
+        """Keep the limit, the actual (possibly partial) count, and the unit of both."""
         super().__init__(limit, actual, unit)
         self.limit = limit
         self.actual = actual
@@ -30,26 +30,26 @@ class ImageTooSmall(RecognitionError):
     """The image's shorter side has too few pixels."""
 
     def __init__(self, minimum: int, actual: int) -> None:
-        """Keep the least side and the side that was sent, in pixels."""
+        """Keep the minimum and the actual shorter side, in pixels."""
         super().__init__(minimum, actual)
         self.minimum = minimum
         self.actual = actual
 
 
 class UndecodableImage(RecognitionError):
-    """The bytes are no image, or a damaged one, or one that takes too much to decode."""
+    """The bytes are not an image, or the image is damaged or too expensive to decode."""
 
     def __init__(self, reason: str) -> None:
-        """Keep what is wrong with it, as a clause in English: "the file is cut off"."""
+        """Keep the reason as an English clause, such as "the file is cut off"."""
         super().__init__(reason)
         self.reason = reason
 
 
 class UnsupportedFormat(RecognitionError):
-    """The bytes are in a format that is known and not allowed."""
+    """The format is known but not allowed."""
 
-    def __init__(self, format: str, allowed: Sequence[str]) -> None:  # noqa: A002 -- the field's own word
-        """Keep the format's name, as in "GIF", and those that are allowed."""
+    def __init__(self, format: str, allowed: Sequence[str]) -> None:  # noqa: A002 -- the usual name
+        """Keep the name of the format, such as "GIF", and the allowed formats."""
         super().__init__(format, allowed)
         self.format = format
         self.allowed = tuple(allowed)
@@ -59,16 +59,16 @@ class NoFace(RecognitionError):
     """The image shows no face."""
 
     def __init__(self, turned: int = 0) -> None:
-        """Keep by how many degrees, clockwise, the image would have to be turned to show one; 0: none was seen."""
+        """Keep the degrees by which the image must be turned clockwise to show a face; 0 if no turn shows one."""
         super().__init__(turned)
         self.turned = turned
 
 
 class SeveralFaces(RecognitionError):
-    """The image shows more faces than the one that was asked for."""
+    """The image shows several faces where one was expected."""
 
     def __init__(self, count: int) -> None:
-        """Keep how many it shows."""
+        """Keep the number of faces."""
         super().__init__(count)
         self.count = count
 
@@ -77,7 +77,7 @@ class LowQuality(RecognitionError):
     """The face fails a quality gate."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
-        """Keep why; each is a recognition.results.QualityReason."""
+        """Keep the reasons; each is a recognition.results.QualityReason."""
         super().__init__(*reasons)
         self.reasons = tuple(reasons)
 
@@ -86,14 +86,14 @@ class SpoofSuspected(RecognitionError):
     """The face looks like a picture of a face."""
 
     def __init__(self, score: float, threshold: float) -> None:
-        """Keep the liveness score and the threshold it fell short of, both 0 to 1."""
+        """Keep the liveness score and the threshold above it, both 0 to 1."""
         super().__init__(score, threshold)
         self.score = score
         self.threshold = threshold
 
 
 class Busy(RecognitionError):
-    """More images are waiting to be looked at than can be in good time."""
+    """Too many images are waiting to be processed."""
 
     def __init__(self, retry_after: float) -> None:
         """Keep the seconds to wait."""
@@ -102,10 +102,10 @@ class Busy(RecognitionError):
 
 
 class ModelUnavailable(RecognitionError):
-    """A model is not installed, or its file is not what was installed."""
+    """A model is not installed, or its file differs from the manifest."""
 
     def __init__(self, model: str, remedy: str) -> None:
-        """Keep the model's file name and what the operator can do about it."""
+        """Keep the file name of the model and what the operator can do."""
         super().__init__(model, remedy)
         self.model = model
         self.remedy = remedy
@@ -115,7 +115,7 @@ class UnknownPack(RecognitionError):
     """No model pack has this name."""
 
     def __init__(self, name: str) -> None:
-        """Keep the name that was asked for."""
+        """Keep the requested name."""
         super().__init__(name)
         self.name = name
 
@@ -124,6 +124,6 @@ class TemplateNotFound(RecognitionError):
     """The gallery holds no template of this face."""
 
     def __init__(self, face_id: int) -> None:
-        """Keep the face that was asked for."""
+        """Keep the id of the requested face."""
         super().__init__(face_id)
         self.face_id = face_id

@@ -1,14 +1,14 @@
-"""Folders that all processes of the host share and nobody else may enter: anybody may make a folder in /dev/shm."""
+"""Private folders that all our processes on the host share. In /dev/shm any user can create folders, so check them."""
 
 import os
 from pathlib import Path
 
 
 def private(folder: Path) -> Path:
-    """Return the folder, made if it is not there, ours and closed to others.
+    """Create the folder if it is missing, check that it is private, and return it.
 
     Raises:
-        PermissionError: it is somebody else's, or open to others.
+        PermissionError: another user owns it, or others have access to it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = folder.stat(follow_symlinks=False)

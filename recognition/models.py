@@ -8,11 +8,11 @@ from tenants.scope import TenantOwned
 
 
 class Gallery(TenantOwned):
-    """The templates of one collection, and the order in which they came and went.
+    """The templates of one collection, and the order in which they were added and removed.
 
-    The row's lock is taken by every change, so sequence order is commit order: whoever reads `head` sees every change
-    numbered up to it, in whatever process. The segments hold every template numbered up to `base`; `version` changes
-    with every publication of segments. `mirrored`: the vectors stand in pgvector's table as well.
+    Every change takes the lock of this row, so sequence order is commit order: a process that reads `head` sees every
+    change up to that number. The segments hold every template up to `base`; `version` changes with every publication of
+    segments. `mirrored`: the vectors are also in the pgvector table.
     """
 
     collection = models.OneToOneField(
@@ -26,12 +26,12 @@ class Gallery(TenantOwned):
     mirrored = models.BooleanField(default=False)
 
     class Meta:
-        """Named in the plural it has."""
+        """Set the plural."""
 
         verbose_name_plural = "galleries"
 
     def __str__(self) -> str:
-        """Name its collection."""
+        """Return the id of its collection."""
         return str(self.collection_id)
 
 
@@ -46,19 +46,19 @@ class Embedding(TenantOwned):
     sealed = models.BinaryField()
 
     class Meta:
-        """Read by a gallery's sequence."""
+        """Embeddings are read by the sequence of their gallery."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["gallery", "sequence"], name="embedding_sequence")]
 
     def __str__(self) -> str:
-        """Name its face."""
+        """Return the id of its face."""
         return str(self.face_id)
 
 
 class Tombstone(TenantOwned):
-    """Word of a template that left a gallery, for whoever still holds it. No biometrics in it.
+    """Records that a template was removed, for processes and segments that still hold it. It holds no biometrics.
 
-    `added_seq` is the sequence number that the template had: it says which segment holds it.
+    `added_seq` is the sequence number of the template, which tells which segment holds it.
     """
 
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="tombstones", db_index=False)
@@ -68,30 +68,30 @@ class Tombstone(TenantOwned):
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """Read by a gallery's sequence."""
+        """Tombstones are read by the sequence of their gallery."""
 
         indexes: ClassVar = [models.Index(fields=["gallery", "sequence"], name="tombstone_sequence")]
 
     def __str__(self) -> str:
-        """Name the face that was."""
+        """Return the id of the removed face."""
         return str(self.face_id)
 
 
 class IndexSegment(TenantOwned):
-    """A published file of templates: those of a gallery numbered `low` < sequence <= `high`.
+    """A published file with the templates of a gallery for which `low` < sequence <= `high`.
 
-    `rank1` and `recall` are what the self-test measured against exact search before it was published.
+    `rank1` and `recall` were measured by the self-test, against exact search, before publication.
     """
 
     class Kind(models.TextChoices):
-        """How it is searched."""
+        """How the segment is searched."""
 
         FLAT = "flat"
         SCAN = "scan"
         GRAPH = "graph"
 
     class Condition(models.TextChoices):
-        """Whether it can be used; everything but "sound" is rebuilt."""
+        """Whether the segment can be used; it is rebuilt unless it is "sound"."""
 
         SOUND = "sound"
         MISSING = "missing"
@@ -114,19 +114,19 @@ class IndexSegment(TenantOwned):
     made_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """Read by gallery, in order of sequence."""
+        """Segments are read by gallery, in order of sequence."""
 
         indexes: ClassVar = [models.Index(fields=["gallery", "low"], name="segment_of_gallery")]
 
     def __str__(self) -> str:
-        """Name the file."""
+        """Return the name of the file."""
         return self.name
 
 
 class Compaction(TenantOwned):
-    """The work on a gallery's segments: who may publish, and how far it is.
+    """The lease on the segments of a gallery, and the progress of the work.
 
-    Whoever holds the lease has `token`; a worker that lost its lease finds another token and cannot publish.
+    The holder of the lease has `token`; a worker that lost its lease finds another token and cannot publish.
     """
 
     gallery = models.OneToOneField(Gallery, on_delete=models.CASCADE, primary_key=True, related_name="compaction")
@@ -141,5 +141,5 @@ class Compaction(TenantOwned):
     fault = models.CharField(max_length=200, blank=True)
 
     def __str__(self) -> str:
-        """Name the stage."""
+        """Return the stage."""
         return self.stage or "idle"

@@ -1,4 +1,4 @@
-"""What the pipeline answers: frozen values, in pixels, degrees and cosines.
+"""The results of the pipeline: frozen values in pixels, degrees and cosines.
 
 Coordinates are pixels of the upright image, x to the right and y downwards.
 """
@@ -34,7 +34,7 @@ class QualityReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A face's place. It may reach beyond the image, where the face does."""
+    """Where a face is. The box may extend beyond the image, as the face may."""
 
     x: float
     y: float
@@ -43,13 +43,13 @@ class Box:
 
     @property
     def side(self) -> float:
-        """The shorter of its sides."""
+        """The shorter side."""
         return min(self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Which way a face looks, in degrees, all 0 when it looks into the camera.
+    """Head pose in degrees; all angles are 0 when the face looks into the camera.
 
     Positive yaw is turned to the image's right, positive pitch is up, positive roll is clockwise in the image.
     """
@@ -61,10 +61,10 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How well a face shows, and what is wrong with it at either gate.
+    """The measured quality of a face, and why each gate refuses it.
 
-    Sharpness and brightness are of the aligned face, in recognition.pipeline.quality's units; `face_size` is the box's
-    shorter side in pixels.
+    Sharpness and brightness are measured on the aligned face, in the units of recognition.pipeline.quality; `face_size`
+    is the shorter side of the box in pixels.
     """
 
     sharpness: float
@@ -74,7 +74,7 @@ class Quality:
     strict_reasons: tuple[QualityReason, ...] = ()
 
     def failed(self, gate: str) -> tuple[QualityReason, ...]:
-        """Return why the gate "none", "standard" or "strict" refuses the face; empty when it does not.
+        """Return why the gate "none", "standard" or "strict" refuses the face; empty if it accepts the face.
 
         Raises:
             KeyError: there is no such gate.
@@ -84,14 +84,14 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """How much a face looks like a person in front of the camera: 0 a picture of a face, 1 a live face."""
+    """A liveness score: 0 for a picture of a face, 1 for a live face in front of the camera."""
 
     score: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFace:
-    """One face of an image; its embedding is a float32 unit vector in the space of the pack that was asked for."""
+    """One face of an image; its embedding is a float32 unit vector in the space of the requested pack."""
 
     box: Box
     landmarks: Landmarks = field(repr=False)
@@ -103,10 +103,10 @@ class DetectedFace:
 
     @property
     def template(self) -> Floats:
-        """The embedding of a face that was to be embedded.
+        """The embedding, which must be present.
 
         Raises:
-            ValueError: the pipeline was not asked to embed this face.
+            ValueError: the pipeline did not embed this face.
         """
         if self.embedding is None:
             raise ValueError("The face was not embedded.")
@@ -117,7 +117,7 @@ class DetectedFace:
 class Analysis:
     """An image, upright and possibly shrunk, and its faces, largest first.
 
-    `turned`: of an image without faces, by how many degrees, clockwise, it has to be turned to show one; 0: by none.
+    `turned`: without a face, the degrees by which to turn the image clockwise so that it shows one; 0 if none does.
     """
 
     width: int

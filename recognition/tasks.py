@@ -1,4 +1,4 @@
-"""Work on indexes behind the requests. A task receives ids only."""
+"""Background work on indexes. A task receives ids only."""
 
 import logging
 
@@ -14,7 +14,7 @@ logger = logging.getLogger("faceplane.index")
 
 @shared_task
 def compact_gallery(gallery_id: int) -> None:
-    """Make the segments of a gallery that are due; a gallery that is gone or in other hands is left alone."""
+    """Build the due segments of a gallery; skip a gallery that was deleted or that another worker holds."""
     gallery = Gallery.unscoped.select_related("tenant").filter(pk=gallery_id).first()
     if gallery is None or settings.FACE_INDEX == "exact":
         return
@@ -30,7 +30,7 @@ def compact_gallery(gallery_id: int) -> None:
 
 @shared_task
 def rebuild_index(gallery_id: int) -> None:
-    """Make every segment of a gallery anew from the stored templates."""
+    """Rebuild every segment of a gallery from the stored templates."""
     for gallery in Gallery.unscoped.select_related("tenant").filter(pk=gallery_id):
         compaction.outdate(gallery)
     compact_gallery.run(gallery_id)
@@ -38,7 +38,7 @@ def rebuild_index(gallery_id: int) -> None:
 
 @shared_task
 def compact_due() -> None:
-    """Find the galleries with work to do, and do it; this is what repairs an index after any loss, unasked."""
+    """Compact every gallery with work to do. This also repairs an index after any loss."""
     for gallery_id in due():
         with isolate_failure("compact_gallery", gallery_id):
             compact_gallery.run(gallery_id)
@@ -52,7 +52,7 @@ def sweep_index() -> None:
 
 
 def due() -> set[int]:
-    """Return the ids of the galleries that `compact_gallery` finds work with."""
+    """Return the ids of the galleries in which `compact_gallery` has work to do."""
     if settings.FACE_INDEX == "exact":
         return set()
     galleries = Gallery.unscoped.all()

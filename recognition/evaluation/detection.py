@@ -1,4 +1,4 @@
-"""Detection on annotated group photographs."""
+"""Detection, measured on annotated group photographs."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from recognition.results import DetectedFace
 
 
 def find_all(folder: Path) -> tuple[int, int, int]:
-    """Detect in the pictures of `annotations.json`; return noses that lie in a face, noses, and faces found."""
+    """Detect in the pictures of `annotations.json`; return noses inside a found face, all noses, and faces found."""
     noses = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))["noses_xy"]
     seen = each([folder / name for name in noses], lambda file: pipeline.analyse(file.read_bytes(), embed=0))
     hits = 0

@@ -1,4 +1,4 @@
-"""Liveness on labelled presentations, in the terms of ISO/IEC 30107-3."""
+"""Liveness, measured on labelled presentations with the metrics of ISO/IEC 30107-3."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from recognition.evaluation.pictures import each, pictures
 
 @dataclass(frozen=True, slots=True)
 class Presentations:
-    """Liveness scores: of bona fide presentations, and of attacks by species. `missed` pictures showed no face."""
+    """Liveness scores of bona fide presentations and of attacks by species. In `missed` pictures no face was found."""
 
     live: Scores
     attacks: dict[str, Scores]
@@ -21,7 +21,7 @@ class Presentations:
 
 
 def present_all(folder: Path, pack: str) -> Presentations:
-    """Score the pictures of `real/` and `spoof/`; a folder within `spoof/` is a species of attack."""
+    """Score the pictures in `real/` and `spoof/`; a folder within `spoof/` is one species of attack."""
     species: dict[str, list[Path]] = {}
     for file in pictures(folder / "spoof"):
         species.setdefault(file.parent.name, []).append(file)
@@ -33,7 +33,7 @@ def present_all(folder: Path, pack: str) -> Presentations:
 
 
 def _liveness(files: Sequence[Path], pack: str) -> Scores:
-    """Return the score of the largest face of each picture, NaN where there is none."""
+    """Return the score of the largest face of each picture; NaN without a face."""
     seen = each(files, lambda file: pipeline.analyse(file.read_bytes(), pack=pack, embed=1, liveness=True))
     faces = [image.faces[0] if image.faces else None for image in seen]
     return np.array([face.liveness.score if face and face.liveness else np.nan for face in faces], np.float32)

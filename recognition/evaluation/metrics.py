@@ -1,4 +1,4 @@
-"""Rates and curves over scores, in the terms of ISO/IEC 19795-1."""
+"""Error rates and curves of scores, with the terms of ISO/IEC 19795-1."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ Scores = npt.NDArray[np.float32]
 
 
 def thresholds(impostor: Scores, rates: Sequence[float]) -> list[float]:
-    """Return, for each false match rate, the lowest score that no more than this share of strangers exceeds."""
+    """Return, for each false match rate, the lowest score that at most this share of impostor scores exceeds."""
     ascending = np.sort(impostor)
     return [float(ascending[len(ascending) - 1 - int(rate * len(ascending))]) for rate in rates]
 
@@ -20,7 +20,7 @@ def true_accept_rates(genuine: Scores, impostor: Scores, rates: Sequence[float])
 
 
 def area_under_curve(positive: Scores, negative: Scores) -> float:
-    """Return the chance that a positive's score is higher than a negative's; a draw counts half."""
+    """Return the probability that a positive scores higher than a negative; a tie counts half."""
     ascending = np.sort(negative)
     below = np.searchsorted(ascending, positive, "left").astype(np.float64)
     upto = np.searchsorted(ascending, positive, "right")
@@ -28,7 +28,7 @@ def area_under_curve(positive: Scores, negative: Scores) -> float:
 
 
 def equal_error_rate(positive: Scores, negative: Scores) -> float:
-    """Return the error rate at the threshold where as many positives are refused as negatives pass."""
+    """Return the error rate at the threshold where the false reject and false accept rates are equal."""
     high, low = np.sort(positive), np.sort(negative)
     candidates = np.unique(np.concatenate((high, low)))
     refused = np.searchsorted(high, candidates) / len(high)

@@ -1,4 +1,4 @@
-"""Reading folders of labelled photographs."""
+"""Read folders of labelled photographs."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
 def each(files: Sequence[Path], make: Callable[[Path], Made]) -> list[Made]:
-    """Apply a function to every file, on all processors, with a progress bar."""
+    """Apply a function to every file, on all cores, with a progress bar."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(tqdm(pool.map(make, files), total=len(files), unit="img"))
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and below it, by name."""
+    """Return the pictures in a folder and its subfolders, sorted by name."""
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)

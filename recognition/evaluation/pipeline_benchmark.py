@@ -1,6 +1,6 @@
-"""How fast the pipeline is: per stage, against a bare loop over the same sessions, and against doing it plainly.
+"""Speed of the pipeline: per stage, against a bare loop over the same sessions, and against a plain implementation.
 
-Ratios are between runs that take turns in one process, so that a noisy machine slows both alike.
+The compared runs alternate in one process, so that a noisy machine slows them alike.
 """
 
 import time
@@ -24,14 +24,14 @@ from recognition.pipeline.detect import detect
 from recognition.results import Floats
 
 _PLAIN_SIDE = 640
-_NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps without which a model does not run at all
+_NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps that a model needs in order to run at all
 
 _MOST_FACES = 100
 _Run = tuple[Model, Floats]
 
 
 def stages(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[float]]:
-    """Time every stage on every image, in milliseconds by stage."""
+    """Time every stage on every image; return milliseconds by stage."""
     took: dict[str, list[float]] = {}
     for data in list(images) * rounds:
         _stages_of(data, pack, took)
@@ -39,7 +39,7 @@ def stages(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[f
 
 
 def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
-    def timed(stage: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 -- what the stage makes
+    def timed(stage: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 -- the result of the stage
         started = time.perf_counter()
         made = work()
         took.setdefault(stage, []).append((time.perf_counter() - started) * 1000)
@@ -62,10 +62,10 @@ def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
 
 
 def compare(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[float]]:
-    """Time three ways in turns over all images; seconds a round, by name.
+    """Time three ways alternately over all images; return seconds per round, by name.
 
-    `analyse` is the pipeline with liveness. `bare` decodes and runs the same sessions on the same inputs, and nothing
-    else. `plain` is what it would cost without any pains: detection at 640 x 640 and the models as they were published.
+    `analyse` is the pipeline with liveness. `bare` only decodes and runs the same sessions on the same inputs. `plain`
+    has no optimisation: detection at 640 x 640, and the models as published.
     """
     runs = [_recorded(data, pack) for data in images]
     plain = _plain_sessions(pack)
@@ -85,30 +85,30 @@ def compare(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[
             started = time.perf_counter()
             for data, run in zip(images, runs, strict=True):
                 way(data, run)
-            if turn:  # the first warms up
+            if turn:  # the first round warms up
                 took[name].append(time.perf_counter() - started)
     return took
 
 
 def _recorded(data: bytes, pack: Pack) -> list[_Run]:
-    """Analyse an image once and keep what each session was given."""
-    given: list[_Run] = []
+    """Analyse an image once and record the input of each session."""
+    inputs: list[_Run] = []
     run = sessions.run
 
     def keeping(model: Model, batch: Floats) -> list[npt.NDArray[Any]]:
-        given.append((model, batch))
+        inputs.append((model, batch))
         return run(model, batch)
 
-    sessions.run = keeping  # for this one call: the product itself has no use for a recorder
+    sessions.run = keeping  # replaced for this one call only
     try:
         pipeline.analyse(data, pack=pack.name, liveness=True)
     finally:
         sessions.run = run
-    return given
+    return inputs
 
 
 def _plain_sessions(pack: Pack) -> dict[str, ort.InferenceSession]:
-    """Start sessions over the published models, changed no more than it takes to run them at all."""
+    """Start sessions over the published models, rewritten only as far as they need it to run."""
     models = (
         pack.detector,
         pack.landmarks,

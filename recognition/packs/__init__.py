@@ -1,7 +1,7 @@
 """Model packs: which models make an embedding, and what its cosines mean.
 
-Owns the manifest, packs.toml. Vectors of different packs are different spaces and never meet; a collection keeps the
-pack it was made with.
+Owns the manifest, packs.toml. Vectors of different packs belong to different spaces and are never compared; a
+collection keeps the pack with which it was created.
 """
 
 import tomllib
@@ -22,9 +22,9 @@ MANIFEST = Path(__file__).with_name("packs.toml")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model file: what it is, where it comes from, how it is rewritten at install, and what feeds it.
+    """One model file: its role, its sources, how it is rewritten at install, and its adapter.
 
-    `adapter` names the module of recognition.pipeline.adapters that feeds it; `input` are that adapter's own values.
+    `adapter` names a module of recognition.pipeline.adapters; `input` holds the parameters of that adapter.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A detector, landmarks, embedders with their weights in the cosine, liveness, and the similarity scale."""
+    """A detector, landmarks, embedders with their weights in the cosine, liveness experts, and the similarity scale."""
 
     name: str
     version: int
@@ -56,7 +56,7 @@ class Pack:
 
     @property
     def roles(self) -> Mapping[str, tuple[Model, ...]]:
-        """The models by the role they play."""
+        """The models by role."""
         return {
             "detector": (self.detector,),
             "landmarks": (self.landmarks,),
@@ -69,7 +69,7 @@ def get(name: str) -> Pack:
     """Return a pack.
 
     Raises:
-        UnknownPack: there is none of this name.
+        UnknownPack: no pack has this name.
     """
     try:
         return _packs()[name]
@@ -84,12 +84,12 @@ def names() -> tuple[str, ...]:
 
 @cache
 def models() -> Mapping[str, Model]:
-    """Return every model of the manifest by its name."""
+    """Return every model of the manifest by name."""
     return MappingProxyType({name: _model(name, **entry) for name, entry in _manifest()["models"].items()})
 
 
 def read_again() -> None:
-    """Forget what was read of the manifest: it has changed."""
+    """Drop what was cached of the manifest after it changed."""
     for cached in (_manifest, _packs, models):
         cached.cache_clear()
 

@@ -1,7 +1,7 @@
 """Prepared model files on disk: `NAME.onnx` in MODELS_HOME, which this module owns.
 
-What a file has to be stands in the manifest, which is part of the code, and is compared at every load: whoever can
-write to MODELS_HOME alone cannot have another model run.
+The manifest, which is part of the code, holds the digest of each file, and every load verifies it: write access to
+MODELS_HOME is not enough to run another model.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ REMEDY = "python manage.py install_models"
 
 
 def models_home() -> Path:
-    """Return the folder of the prepared models."""
+    """Return the folder with the prepared models."""
     return Path(settings.MODELS_HOME)
 
 
 def present(model: Model) -> bool:
-    """Tell whether the model was installed, without reading it."""
+    """Return whether the model's file exists, without reading it."""
     return _path(model).is_file()
 
 
 def current(model: Model) -> bool:
-    """Tell whether the model is installed and is what the manifest says."""
+    """Return whether the model is installed and matches the manifest."""
     return _intact(model) is not None
 
 
@@ -36,7 +36,7 @@ def read(model: Model) -> bytes:
     """Return the prepared model.
 
     Raises:
-        ModelUnavailable: it is not installed, or its bytes are not those of the manifest.
+        ModelUnavailable: it is not installed, or its bytes do not match the manifest.
     """
     prepared = _intact(model)
     if prepared is None:
@@ -45,17 +45,17 @@ def read(model: Model) -> bytes:
 
 
 def write(model: Model, prepared: bytes) -> None:
-    """Install the prepared model; it appears whole or not at all."""
+    """Write the prepared model atomically."""
     _replace(_path(model), prepared)
 
 
 def digest(data: bytes) -> str:
-    """Return the sha256 in hexadecimal."""
+    """Return the hexadecimal sha256."""
     return hashlib.sha256(data).hexdigest()
 
 
 def _intact(model: Model) -> bytes | None:
-    """Return the prepared file's bytes if they are those of the manifest."""
+    """Return the bytes of the prepared file if they match the manifest."""
     try:
         prepared = _path(model).read_bytes()
     except OSError:

@@ -1,6 +1,6 @@
-"""Installing the models of the manifest: fetch, check, prepare, keep.
+"""Install the models of the manifest: fetch, verify, prepare, store.
 
-Owns the order of these four. A file whose sha256 is not the manifest's is refused, whoever provided or prepared it.
+A file is refused if its sha256 differs from the manifest, before or after the preparation.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ from recognition.packs.sources import Sources, SourceUnavailable
 
 
 class Outcome(StrEnum):
-    """What became of a model."""
+    """The outcome of an installation."""
 
     KEPT = "already installed"
     INSTALLED = "installed"
@@ -20,21 +20,21 @@ class Outcome(StrEnum):
 
 
 class InstallationRefused(Exception):
-    """A model cannot be installed: which file, why, and what would help."""
+    """A model cannot be installed; the message names the file, the reason and the remedy."""
 
 
 def install(model: Model, sources: Sources, folder: Path | None = None) -> Outcome:
-    """Install a model unless it is there already, from the folder if that holds it, else from its sources in order.
+    """Install a model unless it is installed: from the folder if it holds the file, else from its sources in order.
 
     Raises:
-        InstallationRefused: wrong bytes, before or after the preparation, or no source has it.
+        InstallationRefused: wrong bytes before or after the preparation, or no source has the file.
     """
     if model_files.current(model):
         return Outcome.KEPT
     original = published(model, sources, folder)
     if original is None:
         return Outcome.SKIPPED
-    from recognition.packs.rewrite_onnx import prepare  # noqa: PLC0415 -- onnx takes longer to import than everything else here
+    from recognition.packs.rewrite_onnx import prepare  # noqa: PLC0415 -- onnx is slow to import
 
     prepared = prepare(original, model.prepare)
     if model_files.digest(prepared) != model.prepared_sha256:
@@ -45,10 +45,10 @@ def install(model: Model, sources: Sources, folder: Path | None = None) -> Outco
 
 
 def published(model: Model, sources: Sources, folder: Path | None) -> bytes | None:
-    """Return the file as it was published, or None for an optional one that nobody has.
+    """Return the published file, or None for an optional model that no source has.
 
     Raises:
-        InstallationRefused: wrong bytes, or no source has it.
+        InstallationRefused: wrong bytes, or no source has a required model.
     """
     if folder is not None and (folder / model.file).is_file():
         return _checked(model, (folder / model.file).read_bytes(), str(folder))

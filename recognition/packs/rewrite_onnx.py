@@ -1,9 +1,9 @@
-"""Rewriting published ONNX files into the form the sessions run, once, at install.
+"""Rewrite published ONNX graphs, once at install, into the form that the sessions run.
 
-Owns the graph surgery. Knows no file, no source and no model by name. Needs the `onnx` package, which nothing else
-here imports: a running server never rewrites a graph.
+Knows no file, source or model by name. Only this module imports the `onnx` package: a running server never rewrites a
+graph.
 
-Each step takes a model and changes it in place; STEPS maps the words of the manifest to them.
+Each step changes a model in place; STEPS maps the names in the manifest to the steps.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +21,9 @@ def prepare(source: bytes, steps: Sequence[str]) -> bytes:
     """Apply the named steps to a serialised model; the result is self-contained and checked.
 
     Raises:
-        KeyError: the manifest names a step that does not exist.
-        ValueError: the model keeps its weights in other files, which no checksum of ours covers.
-        onnx.checker.ValidationError: a step left a graph that is not valid.
+        KeyError: the manifest names an unknown step.
+        ValueError: the model keeps weights in other files, which our checksums do not cover.
+        onnx.checker.ValidationError: a step produced an invalid graph.
     """
     model = onnx.load_from_string(source)
     _refuse_external_data(model)

@@ -1,6 +1,6 @@
-"""ONNX sessions: one a model and process, verified before they are loaded, shared by all threads.
+"""ONNX sessions: one per model and process, verified before loading, shared by all threads.
 
-Owns how models run. A process that forks leaves its sessions to the parent: the child loads its own.
+Owns how models run. After a fork the sessions stay with the parent, and the child loads its own.
 """
 
 import os
@@ -21,10 +21,10 @@ _lock = threading.Lock()
 
 
 def run(model: Model, batch: Floats) -> list[npt.NDArray[Any]]:
-    """Run a model on a batch and return its outputs, loading it first if this process has not yet.
+    """Run a model on a batch and return its outputs; load it first if needed.
 
     Raises:
-        ModelUnavailable: it is not installed, or its file is not what was installed.
+        ModelUnavailable: it is not installed, or its file does not match the manifest.
     """
     session = _sessions.get(model.name) or _loaded(model)
     outputs: list[npt.NDArray[Any]] = session.run(None, {session.get_inputs()[0].name: batch})
@@ -32,16 +32,16 @@ def run(model: Model, batch: Floats) -> list[npt.NDArray[Any]]:
 
 
 def available(models: Iterable[Model]) -> tuple[Model, ...]:
-    """Return those models that can run, leaving out the optional ones that are not installed."""
+    """Return the models without the optional ones that are not installed."""
     return tuple(model for model in models if not model.optional or _present(model))
 
 
 def preload(pack: str) -> None:
-    """Load what the pack needs, and its liveness models where they are installed.
+    """Load the models of the pack; liveness models only if they are installed.
 
     Raises:
         UnknownPack: there is no such pack.
-        ModelUnavailable: a model is missing or damaged without which the pack makes no embedding.
+        ModelUnavailable: a model that embeddings need is missing or damaged.
     """
     for role, models in packs.get(pack).roles.items():
         for model in models:
@@ -50,7 +50,7 @@ def preload(pack: str) -> None:
 
 
 def missing(pack: str) -> list[str]:
-    """Return the roles of the pack that a model which is not installed keeps from working.
+    """Return the roles of the pack that do not work because a required model is not installed.
 
     Raises:
         UnknownPack: there is no such pack.
@@ -71,21 +71,21 @@ def _loaded(model: Model) -> ort.InferenceSession:
 
 
 def start(model: bytes) -> ort.InferenceSession:
-    """Return a session of its own over a self-contained model.
+    """Return a new session over a self-contained model.
 
-    It runs on its caller's thread: a server's requests are parallel already.
+    It runs on the calling thread: the requests of a server already run in parallel.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # An arena would keep what the largest image ever seen took; without it a run gives its memory back.
+    # An arena would keep the memory of the largest image ever processed; without it each run frees its memory.
     options.enable_cpu_mem_arena = False
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _forget() -> None:
-    """Start a forked child without its parent's sessions, whose threads it did not get, and with a free lock."""
+    """In a forked child, drop the sessions of the parent, whose threads do not exist here, and use a free lock."""
     global _lock  # noqa: PLW0603 -- the parent may have forked while another thread held it
     _lock = threading.Lock()
     _sessions.clear()

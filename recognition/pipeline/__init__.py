@@ -1,4 +1,4 @@
-"""From an image's bytes to its faces: one step a module, their order in `analysis`."""
+"""From the bytes of an image to its faces: one module per step; `analysis` defines the order."""
 
 from recognition.pipeline.analysis import analyse
 

@@ -1,7 +1,7 @@
-"""A face turned upright and scaled to where the embedders expect it.
+"""Alignment: a face turned upright and scaled to the template that the embedders expect.
 
 Source: the 112x112 template of Deng et al., "ArcFace", 2019; least-squares similarity after Umeyama, 1991, which in
-the plane is one complex factor and one offset.
+two dimensions is one complex factor and one offset.
 """
 
 import cv2
@@ -17,7 +17,7 @@ _TEMPLATE = np.array(
 
 
 def align(pixels: Pixels, points: Landmarks, side: int = SIDE) -> Pixels:
-    """Return the face as (side, side, 3), blue-green-red like `pixels`; black where it lies beyond the image."""
+    """Return the face as (side, side, 3), blue-green-red like `pixels`; black outside the image."""
     template = _TEMPLATE * np.float32(side / SIDE)
     near, shrunk = _near(pixels, points, float(np.ptp(template, axis=0).max()))
     upright = cv2.warpAffine(near, similarity_transform(shrunk, template), (side, side), flags=cv2.INTER_LINEAR)
@@ -25,7 +25,7 @@ def align(pixels: Pixels, points: Landmarks, side: int = SIDE) -> Pixels:
 
 
 def _near(pixels: Pixels, points: Landmarks, template_extent: float) -> tuple[Pixels, Landmarks]:
-    """Cut out and average down a face of more than twice the template's size: the warp would skip its pixels."""
+    """Crop and average a face larger than twice the template, because the warp would skip pixels."""
     extent = float(np.ptp(points, axis=0).max())
     factor = int(extent / (2 * template_extent))
     if factor <= 1:

@@ -1,4 +1,4 @@
-"""An image's bytes to its faces. The order of the steps is here; how each works is its own module's."""
+"""From the bytes of an image to its faces: the order of the steps. Each step is a module of its own."""
 
 import cv2
 
@@ -15,7 +15,7 @@ from recognition.pipeline.pose import estimate
 from recognition.pipeline.quality import judge
 from recognition.results import Analysis, DetectedFace
 
-cv2.setNumThreads(1)  # requests run in parallel already; more threads would only contend for the same cores
+cv2.setNumThreads(1)  # requests already run in parallel; more threads would compete for the same cores
 
 
 def analyse(
@@ -27,14 +27,15 @@ def analyse(
     liveness: bool = False,
     max_faces: int = 100,
 ) -> Analysis:
-    """Find the faces of a JPEG or PNG, largest first, with pose and quality.
+    """Find the faces of an encoded image, largest first, with pose and quality.
 
-    The `embed` largest (None: all) also get their embeddings in the pack's space, and with `liveness` their liveness.
+    The `embed` largest faces (None: all) also get an embedding and, with `liveness`, a liveness score.
 
     Raises:
         ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: the image is refused.
+        Busy: other images take the memory that decoding needs.
         UnknownPack: there is no such pack.
-        ModelUnavailable: a model that the answer needs is not installed.
+        ModelUnavailable: a required model is not installed.
     """
     models = packs.get(pack)
     pixels = decode(data, limits)

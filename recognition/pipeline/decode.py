@@ -1,7 +1,7 @@
-"""Untrusted bytes to an upright array, bounded before anything is decoded.
+"""Untrusted bytes to an upright array, with limits that are checked before decoding.
 
-A walk over the container refuses what is too large, of too many parts or cut off; a decoder in a process of its own
-reads the rest, within the memory that decoding may take on this host.
+A walk over the container refuses images that are too large, have too many parts or are cut off. A separate process
+decodes the others within the memory budget of this host.
 """
 
 import cv2
@@ -14,20 +14,20 @@ from recognition.pipeline.decoding.container import Container, bound
 from recognition.pipeline.decoding.pool import MEMORY, PROCESS, pool
 from recognition.results import Pixels
 
-_REDUCTIONS = (1, 2, 4, 8)  # divisors of a JPEG's sides that cost nothing while it is decoded
+_REDUCTIONS = (1, 2, 4, 8)  # a JPEG can be decoded at these fractions of its size at no cost
 
 
 def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     """Decode an image into (height, width, 3) uint8, blue-green-red, upright.
 
-    Gray, palette, CMYK and 16-bit images become 8-bit colour (16 bits are scaled, not clipped); a transparent image is
-    laid on white; of an animated one the first frame is taken. A JPEG that would take too much memory is decoded at a
-    part of its size, and brought back to it.
+    Gray, palette, CMYK and 16-bit images become 8-bit colour (16 bits are scaled, not clipped); transparent images get
+    a white background; of an animation the first frame is used. A JPEG that would take too much memory is decoded at a
+    fraction of its size and scaled back up.
 
     Raises:
         ImageTooLarge, ImageTooSmall: a limit was crossed; nothing was decoded.
-        UnsupportedFormat: the format is known and not among `limits.formats`.
-        UndecodableImage: no image, cut off, damaged, or too much to decode.
+        UnsupportedFormat: the format is known but not in `limits.formats`.
+        UndecodableImage: not an image, cut off, damaged, or too expensive to decode.
         Busy: other images take the memory that this one needs.
     """
     bound(limits.max_bytes, len(data), "bytes")
@@ -47,17 +47,17 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
 
 
 def _needed(container: Container, reduction: int) -> int:
-    """Return the bytes that decoding takes at most, at a reduction of the sides."""
+    """Return the most bytes that decoding can take with the sides divided by `reduction`."""
     pixels = -(-container.width // reduction) * -(-container.height // reduction)
     held = container.buffered + sum(map(len, container.parts))
     return PROCESS + held + pixels * (container.bytes_per_pixel + 3)
 
 
 def _reduction(container: Container) -> int:
-    """Return the least divisor of the sides at which the image can be decoded.
+    """Return the smallest divisor of the sides at which decoding fits into memory.
 
     Raises:
-        ImageTooLarge: there is none.
+        ImageTooLarge: no divisor is enough.
     """
     reductions = _REDUCTIONS if container.format == "JPEG" else _REDUCTIONS[:1]
     for reduction in reductions:
@@ -68,7 +68,7 @@ def _reduction(container: Container) -> int:
 
 
 def _draft(container: Container, reduction: int, shrink_to: int | None) -> tuple[int, int]:
-    """Return the least (width, height) that a JPEG's decoder may reduce it to; (0, 0) where it may not."""
+    """Return the smallest (width, height) to which the JPEG decoder may reduce; (0, 0) if it must not reduce."""
     size = (container.width, container.height)
     if container.format != "JPEG" or (reduction == 1 and shrink_to is None):
         return 0, 0
@@ -77,7 +77,7 @@ def _draft(container: Container, reduction: int, shrink_to: int | None) -> tuple
 
 
 def _restored(pixels: Pixels, size: tuple[int, int], reduced: tuple[int, int]) -> Pixels:
-    """Bring reduced pixels back to the image's (width, height), so that places in it are what they were."""
+    """Scale reduced pixels back to the (width, height) of the image, so that coordinates stay valid."""
     height, width = pixels.shape[:2]
     upright = size if (width, height) == reduced else size[::-1]
     return np.asarray(cv2.resize(pixels, upright, interpolation=cv2.INTER_LINEAR), np.uint8)

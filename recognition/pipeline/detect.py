@@ -1,4 +1,4 @@
-"""Faces in an image: at which sizes it is looked at, and which boxes are the same face."""
+"""Face detection at several scales; boxes of the same face are merged."""
 
 import cv2
 import numpy as np
@@ -8,21 +8,21 @@ from recognition.pipeline import adapters
 from recognition.results import Box, Floats, Pixels
 
 _CONFIDENCE = 0.7
-_OVERLAP = 0.3  # intersection over union from which two boxes are the same face
+_OVERLAP = 0.3  # intersection over union; boxes that overlap more are the same face
 
-# The longer sides, in pixels, at which an image is looked at, until a look finds nothing too small for it.
+# The longer side of the scaled image, in pixels, for each look; the last look is the first without very small faces.
 _SIDES = (320, 640, 1280)
-# At 320 pixels YuNet finds faces from about 10 pixels up, and hints at smaller ones with little confidence. A hint of
-# a face under 32 pixels is worth a closer look: all faces of group photographs are found, a portrait costs one look.
+# At 320 pixels YuNet finds faces of about 10 pixels and more, and hints at smaller ones with low confidence. A hint of
+# a face under 32 pixels justifies a closer look: all faces of group photographs are found, a portrait needs one look.
 _HINT = 0.3
 _SMALL = 32.0
 _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def detect(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
-    """Find up to `limit` faces, the largest first, each with its confidence of 0 to 1.
+    """Find up to `limit` faces, largest first, each with a confidence of 0 to 1.
 
-    `pixels` is (height, width, 3), blue-green-red. Boxes are in its pixels and may reach beyond it.
+    `pixels` is (height, width, 3), blue-green-red. Boxes are in its pixels and may extend beyond it.
 
     Raises:
         ModelUnavailable: the detector is not installed.
@@ -47,7 +47,7 @@ def turn(pixels: Pixels, model: Model) -> int:
 
 
 def _looked(pixels: Pixels, detector: adapters.Detector) -> Floats:
-    """Look at the image at growing sizes; return the confident boxes of every look, (faces, 5)."""
+    """Run the detector at growing sizes; return the confident boxes of every look, (faces, 5)."""
     longest = max(pixels.shape)
     closest = _shrunk(pixels, min(1.0, _SIDES[-1] / longest))
     found = []
@@ -68,7 +68,7 @@ def _distinct(found: Floats) -> Floats:
 
 
 def _shrunk(pixels: Pixels, scale: float) -> Pixels:
-    """Scale an image down: by averaging whole pixels first, which is fast, and the rest of the way between them."""
+    """Scale an image down: first by averaging whole pixels, which is fast, then by interpolation."""
     if scale >= 1:
         return pixels
     height, width = pixels.shape[:2]

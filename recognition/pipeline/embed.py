@@ -1,4 +1,4 @@
-"""Aligned faces to unit vectors, by the embedders of a pack."""
+"""From aligned faces to unit vectors, with the embedders of a pack."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,16 +10,16 @@ from recognition.results import Floats, Pixels
 
 
 def sides(pack: Pack) -> set[int]:
-    """Return the sides of the aligned squares, in pixels, that the pack's embedders take."""
+    """Return the sides, in pixels, of the aligned squares that the embedders of the pack take."""
     return {adapters.embedder(model).side for model, _ in pack.embedders}
 
 
 def embed(aligned: Mapping[int, Sequence[Pixels]], pack: Pack) -> Floats:
     """Return (faces, pack.dimension) float32, each row of unit length.
 
-    `aligned` are the same faces at each of the pack's sides, (side, side, 3), blue-green-red. The unit vectors of
-    several embedders are joined, each times the root of its weight, so that the dot product of two embeddings is the
-    weighted mean of the embedders' cosines.
+    `aligned` holds the same faces at each side that the pack needs, (side, side, 3), blue-green-red. The unit vectors
+    of several embedders are concatenated, each multiplied by the root of its weight, so that the dot product of two
+    embeddings is the weighted mean of the cosines.
 
     Raises:
         ModelUnavailable: an embedder of the pack is not installed.

@@ -1,7 +1,7 @@
-"""68 landmarks of each face, and the five of them that alignment uses.
+"""68 landmarks per face, and the five points that alignment uses.
 
-They place a face more exactly than the detector's own five points do, which decides more about recognition than the
-choice of embedder. Order: iBUG 300-W (Sagonas et al., 2013).
+They locate a face more exactly than the five points of the detector, and this matters more for recognition than the
+choice of the embedder. Order: iBUG 300-W (Sagonas et al., 2013).
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _MOUTH_RIGHT = 54
 def locate(pixels: Pixels, boxes: Sequence[Box], model: Model) -> Floats:
     """Return (faces, 68, 2): x and y of each landmark, in pixels of the image.
 
-    `pixels` is (height, width, 3), blue-green-red. A box counts as far as it lies within the image.
+    `pixels` is (height, width, 3), blue-green-red. Boxes are clipped to the image.
 
     Raises:
         ModelUnavailable: the landmark model is not installed.
@@ -33,6 +33,6 @@ def locate(pixels: Pixels, boxes: Sequence[Box], model: Model) -> Floats:
 
 
 def five(points: Floats) -> Landmarks:
-    """Return the five points (5, 2) that alignment uses, of a face's 68."""
+    """Return the five points (5, 2) that alignment uses, from the 68 landmarks of a face."""
     eyes = points[_LEFT_EYE].mean(axis=0), points[_RIGHT_EYE].mean(axis=0)
     return np.stack((*eyes, points[_NOSE_TIP], points[_MOUTH_LEFT], points[_MOUTH_RIGHT]))

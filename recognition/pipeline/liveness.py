@@ -1,4 +1,4 @@
-"""Whether a face is a person in front of the camera or a picture of one."""
+"""Passive liveness: whether a face is a person in front of the camera or a picture of one."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from recognition.results import Box, Liveness, Pixels
 
 
 def assess(pixels: Pixels, boxes: Sequence[Box], pack: Pack) -> list[Liveness]:
-    """Return the liveness of each face; the pack's experts all have to believe in it.
+    """Return the liveness of each face: the lowest score among the experts of the pack.
 
     `pixels` is (height, width, 3), blue-green-red.
 
     Raises:
         ModelUnavailable: a liveness model that is not optional is not installed.
     """
-    experts = [there for expert in pack.liveness if (there := sessions.available(expert))]
-    models = [[adapters.liveness_model(model) for model in expert] for expert in experts]
-    scores = [[np.mean([model.score(pixels, box) for model in expert]) for expert in models] for box in boxes]
+    available = [present for expert in pack.liveness if (present := sessions.available(expert))]
+    experts = [[adapters.liveness_model(model) for model in expert] for expert in available]
+    scores = [[np.mean([model.score(pixels, box) for model in expert]) for expert in experts] for box in boxes]
     return [Liveness(float(min(score))) for score in scores]

@@ -1,4 +1,4 @@
-"""Which way a face looks, from its landmarks.
+"""Head pose from the landmarks.
 
 Fits a generic head to the landmarks under scaled orthographic projection, by least squares. Source of the head:
 the anthropometric model of ISR, University of Coimbra (glAnthropometric3DModel).
@@ -8,9 +8,9 @@ import numpy as np
 
 from recognition.results import Floats, Pose
 
-# Landmarks that expressions move little: brows, eye corners, nose wings, mouth corners, chin (iBUG 300-W numbers).
+# Landmarks that expressions hardly move: brows, eye corners, nose wings, mouth corners, chin (iBUG 300-W numbers).
 _POINTS = (17, 21, 22, 26, 36, 39, 42, 45, 31, 35, 48, 54, 8)
-# Their places on the head in centimetres: to the image's right, down, and away from the camera.
+# Their positions on the head in centimetres: right in the image, down, and away from the camera.
 _HEAD = np.array(
     [
         (-6.825897, -6.760612, -4.402142),
@@ -28,7 +28,7 @@ _HEAD = np.array(
         (0.0, 7.415691, -4.070434),
     ]
 )
-# Degrees. The head above looks up a little: by it the median of 3,811 press photographs looks down by as much.
+# Degrees. The head above looks up by this much: with it, the median pitch of 3,811 press photographs is level.
 _LEVEL = 8.0
 _FIT = np.linalg.pinv(_HEAD - _HEAD.mean(axis=0))
 

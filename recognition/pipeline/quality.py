@@ -1,4 +1,4 @@
-"""How well a face shows, and whether that is enough to recognise it by."""
+"""Quality of a face: the measures, and the gates that decide whether it can be recognised."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from recognition.results import Box, Pixels, Pose, Quality, QualityReason
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a face needs. Sizes in pixels, angles in degrees either way, brightness 0 to 1."""
+    """The requirements on a face. Sizes are in pixels, angles in degrees either way, brightness is 0 to 1."""
 
     face_size: float
     yaw: float
@@ -21,20 +21,20 @@ class Gate:
     confidence: float
 
 
-# Size, sharpness and brightness were measured: the faces of 101 photographs were spoiled by degrees and compared with
-# themselves unspoiled. At the standard gate a median cosine of about .9 is left, at the strict gate .95 or more.
+# Size, sharpness and brightness were measured: the faces of 101 photographs were degraded step by step and compared
+# with the originals. The median cosine is about .9 at the standard gate, and .95 or more at the strict gate.
 STANDARD = Gate(face_size=28, yaw=45, pitch=35, sharpness=15, darkest=0.08, brightest=0.84, shown=0.8, confidence=0.75)
 STRICT = Gate(face_size=48, yaw=25, pitch=20, sharpness=30, darkest=0.12, brightest=0.75, shown=0.9, confidence=0.85)
 
-# A whole face's box is this much as wide as high: the median of 3,811 photographs, 98 % of which lie at .68 to .86.
+# Width divided by height of the box of a whole face: the median of 3,811 photographs; 98 % are within .68 to .86.
 _PROPORTION = 0.76
-_AT_EDGE = 0.05  # a box this near to the image's edge, in its own shorter sides, reaches it
+_AT_EDGE = 0.05  # a box reaches the image's edge if it is this near, as a share of its shorter side
 
 
 def judge(aligned: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[int, int]) -> Quality:
-    """Measure an aligned face (112, 112, 3), blue-green-red, and hold it against both gates.
+    """Measure an aligned face (112, 112, 3), blue-green-red, and compare it with both gates.
 
-    `box` and `size`, (width, height), are of the image it was cut from. Sharpness is the variance of the Laplacian of
+    `box` and `size`, (width, height), refer to the original image. Sharpness is the variance of the Laplacian of
     the aligned face in gray, 0 to 255; brightness is the mean of that gray, as a share of white.
     """
     gray = cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY)
@@ -51,7 +51,7 @@ def judge(aligned: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    """What was measured of a face."""
+    """The measures of a face."""
 
     box: Box
     pose: Pose
@@ -61,7 +61,7 @@ class _Face:
     shown: float
 
     def reasons(self, gate: Gate) -> tuple[QualityReason, ...]:
-        """Return every reason for which the gate refuses the face."""
+        """Return every reason why the gate refuses the face."""
         verdicts = {
             QualityReason.SMALL_FACE: self.box.side < gate.face_size,
             QualityReason.EXTREME_POSE: abs(self.pose.yaw) > gate.yaw or abs(self.pose.pitch) > gate.pitch,
@@ -75,9 +75,9 @@ class _Face:
 
 
 def _share_shown(box: Box, width: int, height: int) -> float:
-    """Return how much of a face is left where the image's edge cuts it.
+    """Return the share of a face that is inside the image.
 
-    The detector ends its box about where the image ends, so that a cut shows in the box's proportions.
+    The detector ends its box near the edge of the image, so a cut face shows in the proportions of the box.
     """
     near = _AT_EDGE * box.side
     shown = 1.0

@@ -1,4 +1,4 @@
-"""Another model is an entry in the manifest; another kind of model a module beside the others."""
+"""Another model is an entry in the manifest; another kind of model is another module."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +67,7 @@ def _averaging() -> bytes:
 
 @pytest.fixture
 def another_embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
-    """Add a pack whose embedder takes 64 pixels, and one that joins it with another that takes 112."""
+    """Add a pack whose embedder takes 64 pixels, and one that joins it with an embedder that takes 112."""
     manifest = tmp_path / "packs.toml"
     entry = _ENTRY.replace("{digest}", files.digest(_averaging()))
     manifest.write_text(packs.MANIFEST.read_text() + entry)

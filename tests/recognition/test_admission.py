@@ -1,4 +1,4 @@
-"""One queue a host: who floods it waits for themselves, a full one says so, and the dead leave no slot taken."""
+"""One queue per host: a flood only delays its sender, a full queue refuses, and dead processes free their slots."""
 
 import json
 import os
@@ -20,13 +20,13 @@ from recognition.admission import AdmissionQueue
 from recognition.errors import Busy
 
 WAITING, HELD = 1, 2
-SECONDS = 30  # what a busy machine may take for what takes milliseconds
+SECONDS = 30  # a generous deadline for what takes milliseconds on an idle machine
 Make = Callable[..., AdmissionQueue]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Return what makes a queue in the test's folder, which lies on a disk: /dev/shm is not needed."""
+    """Return a factory of queues in the test's folder on disk: /dev/shm is not needed."""
 
     def made(slots: int, queue: int, seconds: float = SECONDS, own: int | None = None) -> AdmissionQueue:
         return AdmissionQueue(tmp_path / "queue", slots=slots, queue=queue, seconds=seconds, own=own)
@@ -47,10 +47,10 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 class Crowd:
-    """Threads that ask a queue, each once the ones before it stand where they should."""
+    """Threads that ask a queue, each after the ones before it have reached their state."""
 
     def __init__(self, queue: AdmissionQueue, pool: ThreadPoolExecutor) -> None:
-        """Begin with nobody."""
+        """Start without threads."""
         self.order: list[int] = []
         self.release = threading.Event()
         self._queue = queue
@@ -58,13 +58,13 @@ class Crowd:
         self._asked: list[Any] = []
 
     def ask(self, lane: int, state: int) -> None:
-        """Let one more ask, and wait until it holds a slot or stands in the queue."""
+        """Start one more thread, and wait until it holds a slot or waits in the queue."""
         before = _count(self._queue, state)
         self._asked.append(self._pool.submit(self._hold, lane))
         _until(lambda: _count(self._queue, state) > before)
 
     def end(self) -> None:
-        """Let everybody go on, and wait for them."""
+        """Release all threads and wait for them."""
         self.release.set()
         for each in self._asked:
             each.result(SECONDS)
@@ -86,7 +86,7 @@ def _crowd(queue: AdmissionQueue) -> Iterator[Crowd]:
 
 
 def test_a_lane_that_waits_gets_the_next_slot_before_another_lane_s_second(make: Make) -> None:
-    """Issue 13, 2: of three lanes the queue takes one each in turn, whatever each of them has sent."""
+    """The queue serves three lanes alternately, whatever number of requests each has sent."""
     queue = make(slots=1, queue=20)
     with _crowd(queue) as crowd:
         crowd.ask(1, HELD)
@@ -96,7 +96,7 @@ def test_a_lane_that_waits_gets_the_next_slot_before_another_lane_s_second(make:
 
 
 def test_who_was_just_served_comes_after_who_was_not_even_where_they_came_first(make: Make) -> None:
-    """Issue 13, 2: an entry that is free remembers its lane."""
+    """A free entry remembers its lane."""
     queue = make(slots=1, queue=20)
     for _ in range(3):
         with queue.admit(2):
@@ -109,7 +109,7 @@ def test_who_was_just_served_comes_after_who_was_not_even_where_they_came_first(
 
 
 def test_a_full_queue_refuses_at_once_and_one_lane_never_fills_it(make: Make) -> None:
-    """Check 21: the flood is refused while another tenant still finds a place, and who is refused leaves nothing."""
+    """Check 21: the flood is refused while another tenant is still admitted, and a refused caller leaves no trace."""
     queue = make(slots=1, queue=4)
     with _crowd(queue) as crowd:
         crowd.ask(1, HELD)
@@ -129,7 +129,7 @@ def test_a_full_queue_refuses_at_once_and_one_lane_never_fills_it(make: Make) ->
 
 
 def test_who_waits_too_long_leaves_and_takes_no_slot_along(make: Make) -> None:
-    """Check 16: a wait ends by its deadline, and the slot goes to whoever comes next."""
+    """Check 16: a wait ends by its deadline, and the slot goes to the next caller."""
     queue = make(slots=1, queue=4, seconds=0.3)
     with _crowd(queue) as crowd:
         crowd.ask(1, HELD)
@@ -148,7 +148,7 @@ def test_an_error_gives_the_slot_back(make: Make) -> None:
 
 
 def test_a_lane_holds_no_more_slots_than_its_own_and_the_rest_stay_free(make: Make) -> None:
-    """Check 21: whoever has their share waits beside free slots, others take these, and a slot laid down goes on."""
+    """Check 21: a lane with its share waits beside free slots; other lanes take these; a freed slot is passed on."""
     queue = make(slots=3, queue=4, own=1)
     with _crowd(queue) as crowd:
         crowd.ask(1, HELD)
@@ -159,7 +159,7 @@ def test_a_lane_holds_no_more_slots_than_its_own_and_the_rest_stay_free(make: Ma
 
 
 def test_a_child_has_no_part_in_its_parent_s_slots(make: Make) -> None:
-    """Issue 13, 2: a process that is forked while a slot is held neither frees it nor has it."""
+    """A process that is forked while a slot is held neither frees nor holds it."""
     queue = make(slots=1, queue=4, seconds=0.3)
     with queue.admit(1):
         child = os.fork()
@@ -197,23 +197,23 @@ for thread in pool: thread.join()
 
 
 class Host:
-    """Processes that share a queue, and what they tell of when they were let in and went out."""
+    """Processes that share a queue, and their log of when they were admitted and left."""
 
     def __init__(self, folder: Path, stack: ExitStack, slots: int) -> None:
-        """Begin with none."""
+        """Start without processes."""
         self._folder, self._stack, self._slots = folder, stack, slots
         self._log = folder / "log"
         self._log.touch()
 
     def start(self, lane: int, *, threads: int = 1, times: int = 1, seconds: float = 0.002) -> subprocess.Popen[bytes]:
-        """Start a process whose threads each ask so many times, and hold their slot for so many seconds."""
-        told = [str(self._folder / "queue"), str(self._log), self._slots, lane, threads, times, seconds]
-        command = [sys.executable, "-c", _PROCESS, json.dumps(told)]
+        """Start a process whose threads each ask `times` times and hold their slot for `seconds`."""
+        arguments = [str(self._folder / "queue"), str(self._log), self._slots, lane, threads, times, seconds]
+        command = [sys.executable, "-c", _PROCESS, json.dumps(arguments)]
         process = self._stack.enter_context(subprocess.Popen(command, cwd=settings.BASE_DIR))
         self._stack.callback(process.kill)
         return process
 
-    def told(self) -> list[tuple[str, int]]:
+    def events(self) -> list[tuple[str, int]]:
         """Return each ("in" or "out", lane), in order."""
         lines = [line.split() for line in self._log.read_text().splitlines()]
         return [(word, int(lane)) for word, lane in lines]
@@ -221,25 +221,25 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Callable[[int], Host]]:
-    """Return what makes one, of so many slots."""
+    """Return a factory of hosts with a number of slots."""
     with ExitStack() as stack:
         yield lambda slots: Host(tmp_path, stack, slots)
 
 
 def test_never_more_at_once_than_there_are_slots_in_all_processes(host: Callable[[int], Host]) -> None:
-    """Issue 13, 2: four processes of five threads, three slots: at most three, at times three, and all are served."""
+    """Four processes of five threads share three slots: at most three at once, sometimes three, and all are served."""
     shared = host(3)
     for process in [shared.start(lane, threads=5, times=12) for lane in (1, 1, 2, 3)]:
         assert process.wait(SECONDS) == 0
     at_work, most = 0, 0
-    for word, _ in shared.told():
+    for word, _ in shared.events():
         at_work += 1 if word == "in" else -1
         most = max(most, at_work)
-    assert (at_work, most, len(shared.told())) == (0, 3, 2 * 4 * 5 * 12)
+    assert (at_work, most, len(shared.events())) == (0, 3, 2 * 4 * 5 * 12)
 
 
 def test_a_killed_holder_leaves_its_slot_and_a_killed_waiter_its_place(make: Make, host: Callable[[int], Host]) -> None:
-    """Issue 13, 2: kill -9, and whoever waits behind them is let in; nobody has to clean up."""
+    """After kill -9 the next callers are admitted without any clean-up."""
     shared, queue = host(1), make(slots=1, queue=40)
     holder = shared.start(1, seconds=SECONDS)
     _until(lambda: _count(queue, HELD) == 1)
@@ -252,7 +252,7 @@ def test_a_killed_holder_leaves_its_slot_and_a_killed_waiter_its_place(make: Mak
     holder.kill()
     holder.wait()
     assert behind.wait(SECONDS) == 0
-    assert shared.told() == [("in", 1), ("in", 3), ("out", 3)]
+    assert shared.events() == [("in", 1), ("in", 3), ("out", 3)]
     with queue.admit(4):
         assert (_count(queue, HELD), _count(queue, WAITING)) == (1, 0)
 
@@ -260,7 +260,7 @@ def test_a_killed_holder_leaves_its_slot_and_a_killed_waiter_its_place(make: Mak
 def test_processes_that_flood_the_queue_are_served_by_turns_with_one_that_does_not(
     make: Make, host: Callable[[int], Host]
 ) -> None:
-    """Issue 13, 2: 24 of one tenant wait, from three processes, then 4 of another: every second is theirs."""
+    """24 requests of one tenant wait, from three processes, then 4 of another: these get every second slot."""
     shared, queue = host(1), make(slots=1, queue=40)
     with queue.admit(0):
         for _ in range(3):
@@ -269,12 +269,12 @@ def test_processes_that_flood_the_queue_are_served_by_turns_with_one_that_does_n
         light = shared.start(2, threads=4)
         _until(lambda: _count(queue, WAITING) == 28)
     assert light.wait(SECONDS) == 0
-    served = [lane for word, lane in shared.told() if word == "in"][:8]
+    served = [lane for word, lane in shared.events() if word == "in"][:8]
     assert [lane for lane, _ in groupby(served)] in ([1, 2] * 4, [2, 1] * 4)
 
 
 def test_nobody_starves_beside_a_flood_and_kills(make: Make, host: Callable[[int], Host]) -> None:
-    """Issue 13, 2: three processes that always ask, one after the other killed: another's 30 are all answered."""
+    """Three processes ask all the time and are killed one by one: all 30 requests of another tenant are served."""
     shared, queue = host(2), make(slots=2, queue=40)
     flood = [shared.start(1, threads=6, times=100_000) for _ in range(3)]
     _until(lambda: _count(queue, WAITING) >= 10)
@@ -285,5 +285,5 @@ def test_nobody_starves_beside_a_flood_and_kills(make: Make, host: Callable[[int
     assert light.wait(2 * SECONDS) == 0
     flood[2].kill()
     flood[2].wait()
-    with queue.admit(3), queue.admit(4):  # both slots are there
+    with queue.admit(3), queue.admit(4):  # both slots are free
         assert _count(queue, HELD) == 2

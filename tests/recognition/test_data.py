@@ -1,4 +1,4 @@
-"""The delivered figures, on data that only some machines have (FACEPLANE_TEST_DATA)."""
+"""The published figures, on data that only some machines have (FACEPLANE_TEST_DATA)."""
 
 import time
 from contextlib import suppress

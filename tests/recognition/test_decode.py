@@ -1,4 +1,4 @@
-"""Untrusted bytes: what is refused, before what is decoded, and how odd images come out."""
+"""Untrusted bytes: which images are refused before decoding, and how unusual ones are decoded."""
 
 import io
 import struct
@@ -36,7 +36,7 @@ def upright(picture: Image.Image) -> np.ndarray:
 
 
 def bare_png(width: int, height: int) -> bytes:
-    """A PNG that is nothing but its claim to be this large."""
+    """A PNG that only claims to be this large."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
@@ -92,7 +92,7 @@ def test_every_format_that_is_read_shows_the_picture(picture: Image.Image, encod
 def test_pixels_are_those_of_the_whole_picture_at_once(
     portrait: Callable[[str], bytes], encoded: Encode, mode: str, orientation: int
 ) -> None:
-    """Decoding in strips, from what was copied out of the container, changes nothing: these are Pillow's own."""
+    """Decoding in strips, from the copied parts of the container, gives the same pixels as Pillow."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     shown = Image.open(io.BytesIO(portrait("sunak"))).convert(mode)

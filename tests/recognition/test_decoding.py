@@ -1,4 +1,4 @@
-"""What decoding costs at most, what becomes of its processes, and what they get to see.
+"""Upper bounds on the cost of decoding, the life of its processes, and their isolation.
 
 Cost is counted where the system counts it, in the decoding process: no assertion depends on how busy the machine is.
 """
@@ -43,13 +43,13 @@ def decoders(parent: int | str = "self") -> list[int]:
 
 
 def cpu(pid: int) -> float:
-    """Return the CPU seconds that a process has taken."""
+    """Return the CPU seconds of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def peak(pid: int) -> int:
-    """Return the most memory that a process ever had, in bytes."""
+    """Return the peak memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 
 
@@ -64,7 +64,7 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def decoder() -> int:
-    """The only decoding process of this one, started for the test."""
+    """Start the only decoding process of the test, and return its id."""
     processes.pool.close()
     decode(SMALL)
     (pid,) = decoders()
@@ -73,7 +73,7 @@ def decoder() -> int:
 
 @pytest.fixture
 def budget(tmp_path: Path) -> Iterator[Callable[[int], MemoryBudget]]:
-    """Hold this process to a budget of its own, of as many bytes as are asked for."""
+    """Return a function that sets a memory budget of its own for this process."""
 
     def configured(total: int) -> MemoryBudget:
         memory.configure(tmp_path / "decoding", total)
@@ -162,7 +162,7 @@ def test_an_image_is_innocent_of_one_end_of_a_process(decoder: int) -> None:
     os.kill(decoder, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as thread:
         pixels = thread.submit(decode, SMALL)
-        time.sleep(0.2)  # by then it has been asked; if it has not, this is the test before
+        time.sleep(0.2)  # by now the request has been sent; if not, this repeats the previous test
         os.kill(decoder, signal.SIGKILL)
         assert pixels.result(30).shape == (64, 64, 3)
 

@@ -1,4 +1,4 @@
-"""Model files: installed once, verified at every load, and missed only by what needs them."""
+"""Model files are installed once, verified at every load, and only their own role fails without them."""
 
 import json
 import multiprocessing
@@ -45,7 +45,7 @@ def test_a_changed_byte_is_refused_by_the_files_name(collection: Path) -> None:
 
 
 def test_another_model_is_not_loaded_whatever_lies_beside_it(collection: Path) -> None:
-    """Number 11 of the hardening: the digest comes from the code, not from a file that lies with the model."""
+    """The digest comes from the code, not from a file beside the model."""
     other = (collection / "fr_liveness.onnx").read_bytes()
     (collection / "yunet.onnx").write_bytes(other)
     (collection / "yunet.json").write_text(json.dumps({"sha256": model_files.digest(other)}))
@@ -87,7 +87,7 @@ def test_a_changed_model_is_installed_again_and_the_others_are_kept(collection: 
 
 
 def test_a_preparation_that_makes_other_bytes_is_refused(collection: Path) -> None:
-    """Another version of onnx, or a change of ours that did not change the manifest."""
+    """As with another version of onnx, or a change of the preparation without a new digest."""
     model = replace(packs.models()["yunet"], name="elsewhere", prepare=("dequantise",))
     with Sources() as sources, pytest.raises(InstallationRefused, match=model.file):
         install(model, sources)

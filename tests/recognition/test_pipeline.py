@@ -135,7 +135,7 @@ def test_an_empty_image_has_no_faces(encoded: Encode, colour: str) -> None:
 @pytest.mark.parametrize("degrees", [90, 270])
 @pytest.mark.parametrize("name", ["macron_2014", "obama"])
 def test_of_an_image_on_its_side_is_told_how_to_turn_it(encoded: Encode, name: str, degrees: int) -> None:
-    """Of most portraits the detector sees a face all the same; of these it does not."""
+    """In most turned portraits the detector still finds a face; in these it does not."""
     sideways = Image.open(SAMPLES / f"{name}.jpg").rotate(degrees, expand=True)  # counter-clockwise
     seen = analyse(encoded(sideways))
     assert (seen.faces, seen.turned) == ((), degrees)

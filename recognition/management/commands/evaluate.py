@@ -22,11 +22,11 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Ask what to measure, where, and with which pack."""
+        """Add the measure, the folder, the pack and the threshold."""
         parser.add_argument("what", choices=("verification", "liveness", "detection", "calibrate"))
         parser.add_argument("folder", type=Path)
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
-        parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the pack's own by default")
+        parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
 
     def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, **_: Any) -> None:
         """Measure and print."""
@@ -69,7 +69,7 @@ class Command(BaseCommand):
             self.stdout.write(f"APCER {(scores >= threshold).mean():.4f}  {species} ({len(scores)})")
 
     def _calibrate(self, folder: Path, pack: str) -> None:
-        """Anchor the pack's scale anew, in the manifest."""
+        """Measure the anchors of the pack's scale and write them into the manifest."""
         impostor = verification.compare_all(folder, pack).impostor
         cosines = ", ".join(f"{cosine:.3f}" for cosine in thresholds(impostor, FALSE_MATCH_RATES))
         manifest = packs.MANIFEST.read_text(encoding="utf-8")

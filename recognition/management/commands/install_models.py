@@ -14,13 +14,13 @@ from recognition.packs.sources import Sources
 
 
 class Command(BaseCommand):
-    """Install every model that is not installed yet; run again, it checks and repairs."""
+    """Install every model that is not installed yet; running it again checks and repairs."""
 
     help = "Fetch the models of recognition/packs/packs.toml, check their sha256 and prepare them for this platform."
     requires_system_checks = ()  # models come before a database
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take a folder."""
+        """Add the folder."""
         parser.add_argument(
             "--from",
             dest="folder",
@@ -30,10 +30,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, folder: Path | str | None, **_: Any) -> None:
-        """Install one after another, and say what became of each.
+        """Install the models one after another and report each outcome.
 
         Raises:
-            CommandError: a file is wrong or cannot be had; what was installed before it stays.
+            CommandError: a file is wrong or unavailable; models installed before it stay.
         """
         place = Path(folder) if folder else None
         if place is not None and not place.is_dir():

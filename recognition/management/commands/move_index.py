@@ -1,4 +1,4 @@
-"""manage.py move_index --to pgvector|segments [--tenant SLUG]: move galleries between engines while they are in use."""
+"""manage.py move_index --to pgvector|segments [--tenant SLUG]: move galleries between engines during use."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -18,12 +18,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask where to, and whose."""
+        """Add the target engine and the tenant."""
         parser.add_argument("--to", choices=("pgvector", "segments"), required=True)
         parser.add_argument("--tenant", help="the slug of one tenant; every tenant's galleries are moved without it")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Move one gallery after the other; what is moved already costs little."""
+        """Move one gallery after another; galleries that were moved before cost little."""
         if connection.vendor != "postgresql":
             raise CommandError("pgvector needs PostgreSQL; DATABASE_URL names another database.")
         pgvector_table.prepare()

@@ -1,6 +1,6 @@
-"""How each kind of model is fed and read: pixels in, values out. A module a kind; the manifest names it.
+"""Adapters prepare the input and read the output of each kind of model. There is one module per kind.
 
-Another model of a known kind is an entry in packs.toml. Another kind is a module here, with a class that takes the
+To add a model of a known kind, add an entry to packs.toml. To add a kind, add a module with a class that takes the
 model and its `input` values, and a line in one of the tables below.
 """
 
@@ -17,7 +17,7 @@ from recognition.results import Box, Floats, Pixels
 
 
 class Detector(Protocol):
-    """Finds faces in an image as large as it is."""
+    """Finds faces in an image at its own size."""
 
     def detect(self, pixels: Pixels, least: float) -> Floats:
         """Return (faces, 5): left, top, width, height in pixels, and confidence of 0 to 1, at least `least`."""
@@ -31,14 +31,14 @@ class LandmarkModel(Protocol):
 
 
 class Embedder(Protocol):
-    """Makes vectors of aligned faces."""
+    """Turns aligned faces into vectors."""
 
     @property
     def side(self) -> int:
-        """The side of the aligned square that it takes, in pixels."""
+        """The side, in pixels, of the aligned square that the model takes."""
 
     def embed(self, faces: Pixels) -> Floats:
-        """Return (faces, dimension), not normalised, of (faces, side, side, 3), blue-green-red."""
+        """Return vectors (faces, dimension), not normalised, for (faces, side, side, 3), blue-green-red."""
 
 
 class LivenessModel(Protocol):
@@ -56,27 +56,27 @@ _LIVENESS: Mapping[str, Any] = {"minifasnet": MiniFASNet}
 
 @cache
 def detector(model: Model) -> Detector:
-    """Return what feeds a detector."""
+    """Return the adapter of a detector."""
     made: Detector = _DETECTORS[model.adapter](model, **model.input)
     return made
 
 
 @cache
 def landmark_model(model: Model) -> LandmarkModel:
-    """Return what feeds a landmark model."""
+    """Return the adapter of a landmark model."""
     made: LandmarkModel = _LANDMARKS[model.adapter](model, **model.input)
     return made
 
 
 @cache
 def embedder(model: Model) -> Embedder:
-    """Return what feeds an embedder."""
+    """Return the adapter of an embedder."""
     made: Embedder = _EMBEDDERS[model.adapter](model, **model.input)
     return made
 
 
 @cache
 def liveness_model(model: Model) -> LivenessModel:
-    """Return what feeds a liveness model."""
+    """Return the adapter of a liveness model."""
     made: LivenessModel = _LIVENESS[model.adapter](model, **model.input)
     return made

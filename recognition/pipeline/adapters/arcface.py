@@ -1,4 +1,4 @@
-"""Embedders in the manner of ArcFace: a square, aligned face in, one vector out."""
+"""ArcFace-style embedders: one vector from a square, aligned face."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from recognition.packs import Model, sessions
 from recognition.results import Floats, Pixels
 
-_BATCH = 8  # faces a run: more gain nothing, and each takes some 10 MB while it runs
+_BATCH = 8  # faces per run: more gain nothing, and each takes about 10 MB during the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ArcFace:
     scale: float = 1.0
 
     def embed(self, faces: Pixels) -> Floats:
-        """Return (faces, dimension), not normalised, of (faces, side, side, 3), blue-green-red.
+        """Return vectors (faces, dimension), not normalised, for (faces, side, side, 3), blue-green-red.
 
         Raises:
             ModelUnavailable: the model is not installed.

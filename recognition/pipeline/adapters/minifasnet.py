@@ -1,6 +1,6 @@
-"""MiniFASNet and its like: liveness from a face with some of what surrounds it.
+"""MiniFASNet and similar models: liveness from a face and its surroundings.
 
-A sheet's or a screen's edge gives a picture of a face away. Source of the crop: Minivision, Silent-Face-Anti-Spoofing,
+The edge of a sheet or screen reveals a picture of a face. Source of the crop: Minivision, Silent-Face-Anti-Spoofing,
 2020, `generate_patches.py`.
 """
 
@@ -15,7 +15,7 @@ from recognition.results import Box, Floats, Pixels
 
 @dataclass(frozen=True, slots=True)
 class MiniFASNet:
-    """Takes squares of `side` pixels, cut at each of the `crops` times the face's box; class `live` is the live one."""
+    """Takes crops of `side` pixels, one for each scale in `crops` of the box; `live` is the index of the live class."""
 
     model: Model
     side: int
@@ -23,9 +23,9 @@ class MiniFASNet:
     live: int
 
     def score(self, pixels: Pixels, box: Box) -> float:
-        """Return the lowest probability of "live" over the crops.
+        """Return the lowest probability of "live" among the crops.
 
-        A picture of a face is caught at one scale or another; a live face passes at all of them.
+        A picture of a face fails at one of the scales; a live face passes at all of them.
 
         Raises:
             ModelUnavailable: the model is not installed.
@@ -36,7 +36,7 @@ class MiniFASNet:
 
 
 def crop(pixels: Pixels, box: Box, scale: float, side: int) -> Pixels:
-    """Return (side, side, 3): the box scaled about its centre, shrunk and shifted until it lies within the image."""
+    """Return (side, side, 3): the box scaled about its centre, then shrunk and shifted to fit into the image."""
     height, width = pixels.shape[:2]
     scale = min((height - 1) / box.height, (width - 1) / box.width, scale)
     left = _shifted(box.x + box.width / 2, box.width * scale, width)
@@ -47,7 +47,7 @@ def crop(pixels: Pixels, box: Box, scale: float, side: int) -> Pixels:
 
 
 def _shifted(centre: float, extent: float, side: int) -> float:
-    """Return where a stretch of this extent begins, as near to its centre as the image's side allows."""
+    """Return the start of an interval of this extent, as near to its centre as the image allows."""
     return min(max(centre - extent / 2, 0.0), max(side - 1 - extent, 0.0))
 
 

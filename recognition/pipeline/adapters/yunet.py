@@ -1,4 +1,4 @@
-"""YuNet, a face detector.
+"""The face detector YuNet.
 
 Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023; decoding as in OpenCV's FaceDetectorYN.
 """
@@ -17,12 +17,12 @@ _PADDING = 32  # both sides of the network's input are multiples of this
 
 @dataclass(frozen=True, slots=True)
 class YuNet:
-    """Takes the image as it is, blue-green-red, 0 to 255, padded to multiples of 32 pixels."""
+    """Takes the image blue-green-red, 0 to 255, padded to multiples of 32 pixels."""
 
     model: Model
 
     def detect(self, pixels: Pixels, least: float) -> Floats:
-        """Return (faces, 5): left, top, width, height and confidence, which is at least `least`.
+        """Return (faces, 5): left, top, width, height and a confidence of at least `least`.
 
         Raises:
             ModelUnavailable: the model is not installed.
@@ -41,7 +41,7 @@ class YuNet:
 
 
 def _boxes(anchors: npt.NDArray[np.intp], outputs: Floats, columns: int, stride: int) -> Floats:
-    """Return left, top, width, height of the boxes that the outputs (n, 4) say of these anchors of a level."""
+    """Decode the outputs (n, 4) at these anchors of a level into left, top, width, height."""
     cells = np.stack((anchors % columns, anchors // columns), axis=1)
     centre = (cells + outputs[:, :2]) * stride
     size = np.exp(outputs[:, 2:]) * stride

@@ -1,1 +1,1 @@
-"""Untrusted bytes to pixels: a walk over the container, then a decoder in a process of its own."""
+"""Untrusted bytes to pixels: a walk over the container, then a decoder in a separate process."""

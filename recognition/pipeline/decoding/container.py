@@ -1,6 +1,6 @@
-"""What a walk over an image's container finds out before any decoder starts, and the bounds that it holds it to.
+"""The result of a walk over an image container, before any decoder starts, and the check of its bounds.
 
-A walk costs no more than the bytes: it reads headers, skips contents, and stops at the first bound that is crossed.
+The cost of a walk is linear in the bytes: it reads headers, skips contents, and stops at the first exceeded bound.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ Part: TypeAlias = bytes | memoryview
 class Container:
     """An image that passed the walk.
 
-    `width` and `height` are pixels as they are stored, before any orientation; of HEIC and AVIF, those of the largest
-    image inside. `parts` is what the decoder is given, in order: what the picture needs, and no more. `bytes_per_pixel`
-    is what the decoder holds at once, and `buffered` what it holds in bytes beside that, at whatever scale it decodes.
-    `open_ended`: the end marker is missing, and only the decoder can tell whether all rows are there.
+    `width` and `height` are the stored pixels, before any orientation; for HEIC and AVIF, those of the largest image
+    inside. `parts` are the only bytes that the decoder gets, in order. `bytes_per_pixel` is the memory of the decoder
+    per pixel, and `buffered` its further bytes, which do not depend on the scale of decoding. `open_ended`: the end
+    marker is missing, and only the decoder can find out whether all rows are present.
     """
 
     format: str
@@ -32,20 +32,20 @@ class Container:
 
 
 def bound(limit: int, actual: int, unit: SizeUnit) -> None:
-    """Refuse more than the limit.
+    """Check a count against its limit.
 
     Raises:
-        ImageTooLarge: it is more.
+        ImageTooLarge: the count exceeds the limit.
     """
     if actual > limit:
         raise ImageTooLarge(limit, actual, unit)
 
 
 def cut_off() -> UndecodableImage:
-    """Return the error of a file that ends before its picture does."""
+    """Return the error for a file that ends before its picture."""
     return UndecodableImage("the file is cut off")
 
 
 def damaged(format_name: str, what: str) -> UndecodableImage:
-    """Return the error of a file that contradicts its format."""
+    """Return the error for a file that violates its format."""
     return UndecodableImage(f"the {format_name} is damaged: {what}")

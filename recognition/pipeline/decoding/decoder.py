@@ -1,11 +1,11 @@
 """The program of a decoding process: an image file in, pixels out, under limits that the operating system enforces.
 
-It runs by its path in an interpreter of its own, without this project, its environment or its open files, and imports
-Pillow alone. Its one argument is the number of the socket to its parent; it ends when the socket does, which is with
-its parent.
+It runs by its path in a separate interpreter, without the project's modules, environment or open files, and imports
+only Pillow. Its arguments are the number of the socket to its parent and the memory limit; it ends when its parent
+closes the socket.
 
-A request is a REQUEST with two files: the image, and room for (height, width, 3) uint8, blue-green-red, upright. The
-answer is an ANSWER, and after it why the image was not decoded; empty where it was.
+A request is a REQUEST with two files: the image, and space for (height, width, 3) uint8, blue-green-red, upright. The
+answer is an ANSWER, followed by the reason why the image was not decoded; empty after success.
 """
 
 import gc
@@ -31,13 +31,13 @@ REQUEST = struct.Struct("=4sIIQd?")  # format, width and height to draft for, pr
 ANSWER = struct.Struct("=IId")  # width, height, CPU seconds of the process so far
 CUT_OFF, TOO_MUCH_MEMORY = "cut off", "memory"
 
-_LIFETIME = 120  # CPU seconds; the parent replaces a process long before
+_LIFETIME = 120  # CPU seconds; the parent replaces a process much earlier
 _DAMAGE_LENGTH = 300
-_STRIP = 100_000  # pixels that are brought to their final form at once: little enough for a processor's cache
+_STRIP = 100_000  # pixels that are converted at once: few enough for the processor's cache
 _NEVER_DRAWN = (1, 254, 3, 77)
 _CHANNELS = 3
 _ORIENTATION = 0x0112
-# EXIF 2.32, table 6: how to bring each orientation upright. 1 is upright; anything else is not valid and taken for 1.
+# EXIF 2.32, table 6: how to turn each orientation upright. 1 is upright; invalid values count as 1.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,7 +48,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ON_ITS_SIDE = frozenset((5, 6, 7, 8))
-_FROM_THE_END = frozenset((3, 4, 7, 8))  # the upright image's first rows are the stored one's last rows or columns
+_FROM_THE_END = frozenset((3, 4, 7, 8))  # the first rows of the upright image are the last stored rows or columns
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123 -- light
-        file.write("1000")  # where memory runs out, a decoder goes before the server does
+        file.write("1000")  # if memory runs out, the kernel ends a decoder before the server
     for kind, most in (
         (resource.RLIMIT_CPU, _LIFETIME),
         (resource.RLIMIT_DATA, int(sys.argv[2])),
@@ -72,26 +72,26 @@ def main() -> None:
             return
         kind, width, height, memory, seconds, open_ended = REQUEST.unpack(request)
         resource.setrlimit(resource.RLIMIT_DATA, (memory, int(sys.argv[2])))
-        signal.setitimer(signal.ITIMER_PROF, seconds)  # nobody handles its signal: it ends the process anywhere
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal has no handler, so it always ends the process
         size, problem = _decode(files, kind.rstrip(b"\0").decode(), (width, height), open_ended=open_ended)
         signal.setitimer(signal.ITIMER_PROF, 0)
         used = resource.getrusage(resource.RUSAGE_SELF)
         channel.send(ANSWER.pack(*size, used.ru_utime + used.ru_stime) + problem.encode(errors="replace"))
-        gc.collect()  # some readers refer to themselves, with all their pixels
+        gc.collect()  # some readers hold reference cycles that keep their pixels
 
 
 def _decode(files: list[int], kind: str, draft: tuple[int, int], *, open_ended: bool) -> tuple[tuple[int, int], str]:
-    """Decode one image into the second file; return its width and height, and why not."""
+    """Decode one image into the second file; return its width and height, and the problem if there is one."""
     try:
         with mmap.mmap(files[0], 0) as source, _opened(kind, source) as image:
             if any(draft):
-                # Lets a JPEG decode at 1/2, 1/4 or 1/8, no smaller than asked for. A PNG has no such mode.
+                # A JPEG can be decoded at 1/2, 1/4 or 1/8, but not below `draft`. A PNG cannot.
                 image.draft(image.mode, draft)
             _load(image, open_ended=open_ended)
             return _write(image, files[1]), ""
     except MemoryError:
         return (0, 0), TOO_MUCH_MEMORY
-    except Exception as error:  # noqa: BLE001 -- whatever it is, this image cannot be read, and the next one may be
+    except Exception as error:  # noqa: BLE001 -- any error means that this image cannot be read; the next one may be readable
         return (0, 0), CUT_OFF if "truncated" in str(error).lower() else str(error)[:_DAMAGE_LENGTH] or "unreadable"
     finally:
         for file in files:
@@ -99,9 +99,9 @@ def _decode(files: list[int], kind: str, draft: tuple[int, int], *, open_ended: 
 
 
 def _opened(kind: str, source: mmap.mmap) -> ImageFile:
-    """Construct the format's reader by name: Pillow's own dispatcher would try every format it knows."""
+    """Construct the reader of the format directly: Pillow's own dispatcher would try every format it knows."""
     if kind == "HEIC":
-        from pillow_heif import options  # noqa: PLC0415 -- heavy, and few images need it
+        from pillow_heif import options  # noqa: PLC0415 -- slow to import, and few images need it
         from pillow_heif.as_plugin import HeifImageFile  # noqa: PLC0415
 
         options.DECODE_THREADS = 1
@@ -119,7 +119,7 @@ def _opened(kind: str, source: mmap.mmap) -> ImageFile:
 
 
 def _load(image: ImageFile, *, open_ended: bool) -> None:
-    """Decode the image. A JPEG without an end marker is whole where its last row was drawn over what lay there."""
+    """Decode the image. A JPEG without an end marker is complete if its last row was drawn."""
     if open_ended:
         image.im = Image.new(image.mode, image.size, _NEVER_DRAWN[: len(image.getbands())]).im
     try:
@@ -158,13 +158,13 @@ def _write(image: ImageFile, file: int) -> tuple[int, int]:
 def _orientation(image: ImageFile) -> int:
     try:
         found = image.getexif().get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 -- damaged metadata says nothing about the picture
+    except Exception:  # noqa: BLE001 -- damaged metadata does not make a picture unreadable
         return 1
     return found if found in _UPRIGHT else 1
 
 
 def _colours(strip: Image.Image, *, transparent: bool) -> Image.Image:
-    """Return the strip in 8-bit colour: 16 bits scaled, what is transparent on white."""
+    """Return the strip in 8-bit colour: 16 bits are scaled, transparency gets a white background."""
     if strip.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion to 8 bits clips
         strip = Image.frombytes("L", strip.size, strip.tobytes("raw", "I;16")[1::2])
     elif transparent:

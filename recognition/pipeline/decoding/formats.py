@@ -1,4 +1,4 @@
-"""Which format a file is in: told by its first bytes, whatever its name or its sender says."""
+"""The format of a file, from its first bytes; its name and its declared type do not count."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -14,7 +14,7 @@ _WALKS: Mapping[str, Callable[[bytes, int], Container]] = {
     "HEIC": heif.walk,
 }
 
-# (offset, bytes, format): enough to tell a caller which known format it sent.
+# (offset, bytes, format). Formats that cannot be decoded are here so that the refusal can name them.
 _SIGNATURES = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -28,10 +28,10 @@ _SIGNATURES = (
 
 
 def format_of(data: bytes) -> str:
-    """Return the name of the format, read or not.
+    """Return the name of the format, even if it cannot be decoded.
 
     Raises:
-        UndecodableImage: the file is empty, or in no format that is known.
+        UndecodableImage: the file is empty, or its format is unknown.
     """
     if not data:
         raise UndecodableImage("the file is empty")
@@ -48,9 +48,9 @@ def walk(data: bytes, allowed: Collection[str], max_pixels: int) -> Container:
     """Walk over an image of an allowed format.
 
     Raises:
-        UnsupportedFormat: the format is known and not allowed.
-        ImageTooLarge: it has too many pixels, or too many parts.
-        UndecodableImage: it is none, is cut off, or contradicts its format.
+        UnsupportedFormat: the format is known but not allowed.
+        ImageTooLarge: it has too many pixels or too many parts.
+        UndecodableImage: it is not an image, is cut off, or violates its format.
     """
     name = format_of(data)
     if name not in allowed or name not in _WALKS:

@@ -1,7 +1,7 @@
-"""The walk over HEIC and AVIF (ISO 23008-12): boxes of an ISO base media file, and the largest image they speak of.
+"""The walk over HEIC and AVIF (ISO 23008-12): the boxes of an ISO base media file, and the largest image they declare.
 
-A file's brands say what it may hold. Phones and cameras write many of them, and all of a family are the same to a
-decoder.
+The brands of a file say what it may hold. Phones and cameras write many brands; a decoder treats all brands of a family
+alike.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _FULL = 4  # version and flags of a "full" box
 
 
 def format_of(data: bytes) -> str | None:
-    """Return "AVIF" or "HEIC", "MP4" for a film, or None for what is no ISO base media file."""
+    """Return "AVIF" or "HEIC", "MP4" for a film, or None if this is not an ISO base media file."""
     if data[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(data[:4], "big"), 512)
@@ -30,7 +30,7 @@ def walk(data: bytes, max_pixels: int) -> Container:
 
     Raises:
         ImageTooLarge: too many pixels, boxes or items.
-        UndecodableImage: it is cut off, or contradicts its format.
+        UndecodableImage: it is cut off, or violates its format.
     """
     format_name = format_of(data) or ""
     width = height = 0
@@ -49,7 +49,7 @@ def walk(data: bytes, max_pixels: int) -> Container:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield kind and start of the contents of every box up to the images' properties."""
+    """Yield the kind and the start of the contents of every box, down to the properties of the images."""
     waiting = [(0, len(data))]
     while waiting:
         position, limit = waiting.pop()

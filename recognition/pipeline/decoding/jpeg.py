@@ -1,7 +1,7 @@
-"""The walk over a JPEG (ITU T.81, annex B): its markers, its scans, and what decoding them will cost.
+"""The walk over a JPEG (ITU T.81, annex B): its markers, its scans, and the cost of decoding them.
 
-A progressive JPEG may hold as many scans as it likes, and each makes a decoder visit every block of the picture again:
-8 MB of them are hours. Encoders make about ten.
+A progressive JPEG can hold any number of scans, and each scan makes the decoder visit every block of the picture again:
+8 MB of scans take hours. Encoders write about ten.
 """
 
 import itertools
@@ -13,29 +13,29 @@ from recognition.pipeline.decoding.container import Container, Part, bound, cut_
 
 _MOST_MARKERS = 1_000  # 64 KB of metadata each; encoders write tens
 _MOST_SCANS = 100
-_MOST_WORK = 1_000_000_000  # samples that all scans together visit: 50 megapixels in colour, in the usual ten scans
+_MOST_WORK = 1_000_000_000  # samples visited by all scans together: 50 megapixels in colour, in the usual ten scans
 
-# In a scan's data FF stands before 00 (a plain FF), before RST0 to RST7, or before more FF that fill.
+# In the data of a scan, FF is followed by 00 (a literal FF), by RST0 to RST7, or by another FF (fill).
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 _EOI, _SOS = 0xD9, 0xDA
 _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 _TABLES = frozenset((0xC4, 0xCC, 0xDB, 0xDC, 0xDD))  # Huffman, arithmetic, quantisation, lines, restarts
-_METADATA = {  # what a decoder's colours or the picture's orientation depend on
+_METADATA = {  # the colours or the orientation of the picture depend on these
     _APP0: (b"JFIF\0",),
     _APP1: (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"),
     _APP14: (b"Adobe",),
 }
 _COEFFICIENTS = 64
-# A decoder reads some bytes ahead. These let it draw the last block without an end marker, and are the code of none.
+# A decoder reads some bytes ahead. This padding, no valid code, lets it draw the last block without an end marker.
 _PADDING = b"\xff\0" * 16
-_PIXEL = 4  # Pillow keeps colour in four bytes
+_PIXEL = 4  # Pillow stores a colour pixel in four bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """What a scan brings: components by their ids, and which of their coefficients."""
+    """The contents of a scan: ids of components, and which of their coefficients."""
 
     components: tuple[int, ...]
     coefficients: range
@@ -53,30 +53,30 @@ class _Frame:
 
     @property
     def buffered(self) -> bool:
-        """Whether a decoder has to hold all coefficients until the last scan."""
+        """Whether the decoder must keep all coefficients until the last scan."""
         return self.progressive or any(len(scan.components) < len(self.samples) for scan in self.scans)
 
     @property
     def work(self) -> int:
-        """The samples that all scans together visit."""
+        """The samples visited by all scans together."""
         return sum(self.samples[component] for scan in self.scans for component in scan.components)
 
     @property
     def refined_at_most(self) -> bool:
-        """Whether the last scan, should it be cut off, leaves only a refinement of some coefficients out."""
-        come: dict[int, set[int]] = {component: set() for component in self.samples}
+        """Whether a cut-off last scan would only lack a refinement of some coefficients."""
+        received: dict[int, set[int]] = {component: set() for component in self.samples}
         for scan in self.scans[:-1]:
             for component in scan.components:
-                come[component].update(scan.coefficients)
-        return all(len(coefficients) == _COEFFICIENTS for coefficients in come.values())
+                received[component].update(scan.coefficients)
+        return all(len(coefficients) == _COEFFICIENTS for coefficients in received.values())
 
 
 def walk(data: bytes, max_pixels: int) -> Container:
     """Walk over a JPEG.
 
     Raises:
-        ImageTooLarge: too many pixels, more markers or scans than encoders make, or scans that visit too many samples.
-        UndecodableImage: it is cut off, or contradicts its format.
+        ImageTooLarge: too many pixels, more markers or scans than encoders write, or scans that visit too many samples.
+        UndecodableImage: it is cut off, or violates its format.
     """
     parts: list[Part] = [memoryview(data)[:2]]
     frame: _Frame | None = None
@@ -115,9 +115,9 @@ def walk(data: bytes, max_pixels: int) -> Container:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Yield each marker up to the end, with its segment, and with what lies between the segment before and it.
+    """Yield each marker with its segment and with the data between the previous segment and it.
 
-    The last one is the end marker, or 0 where there is none.
+    The last one is the end marker, or 0 if it is missing.
     """
     view, position = memoryview(data), 2
     for count in itertools.count(1):
@@ -144,14 +144,14 @@ def _segment(view: memoryview, start: int) -> memoryview:
 
 
 def _needed(marker: int, segment: memoryview) -> bool:
-    """Tell whether the decoder is given the segment; profiles, previews and comments are left out."""
+    """Return whether the decoder needs the segment; profiles, previews and comments are dropped."""
     if marker in _METADATA:
         return bytes(segment[4:40]).startswith(_METADATA[marker])
     return marker in _TABLES or marker in _FRAMES or marker == _SOS
 
 
 def _frame(body: bytes, *, progressive: bool) -> _Frame:
-    """Read a frame header: precision, height, width, and of each component its id and sampling factors."""
+    """Read a frame header: precision, height, width, and the id and sampling factors of each component."""
     height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     components = [body[at : at + 2] for at in range(6, len(body) - 2, 3)]
     if not height or not width or not components or len(components) != body[5]:

@@ -1,7 +1,7 @@
-"""The memory that decoding may take on this host: images that would exceed it together wait for each other.
+"""The memory budget of decoding on this host: images that together would exceed it wait for each other.
 
-The budget is divided into units, each a file that is locked while it is used. The kernel drops the locks of a process
-that dies, so nothing is ever lost, and every process of the host that knows the folder counts against the same budget.
+The budget is divided into units. A unit is a file that is locked while it is in use. The kernel releases the locks of a
+process that dies, so no unit is ever lost. All processes that use the same folder share the budget.
 """
 
 import fcntl
@@ -19,23 +19,23 @@ _PAUSE = 0.005
 
 
 class MemoryBudget:
-    """A number of bytes that are given out in units."""
+    """A number of bytes, reserved in units."""
 
     def __init__(self, folder: Path, total: int) -> None:
-        """Give out `total` bytes among all processes that use the folder, which is made when it is needed."""
+        """Share `total` bytes among all processes that use the folder, which is created when needed."""
         self._folder = folder
         self._gate = folder / "gate"
         self._units = [folder / f"unit-{number}" for number in range(max(1, total // _UNIT))]
 
     @contextmanager
     def reserve(self, amount: int) -> Iterator[None]:
-        """Wait for `amount` bytes, or for all there are if that is less, and hold them.
+        """Wait for `amount` bytes, or for the whole budget if that is less, and hold them.
 
-        Whoever waits holds the gate, so that units are collected by one at a time and a large image is not overtaken
-        for ever by small ones.
+        A waiting caller holds the gate: only one caller collects units at a time, so small images cannot overtake a
+        large one forever.
 
         Raises:
-            Busy: they did not come free in time.
+            Busy: they did not become free in time.
         """
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         wanted = min(len(self._units), -(-amount // _UNIT))
@@ -48,10 +48,10 @@ class MemoryBudget:
 
 
 def _collect(files: Sequence[Path], wanted: int, held: ExitStack, deadline: float) -> None:
-    """Lock that many of the files, until `held` is closed.
+    """Lock the wanted number of files until `held` is closed.
 
     Raises:
-        Busy: they did not come free in time.
+        Busy: they did not become free in time.
     """
     left = list(files)
     while True:
@@ -80,10 +80,10 @@ _budgets: list[MemoryBudget] = []
 
 
 def configure(folder: Path, total: int) -> None:
-    """Hold this process to a budget of `total` bytes; without one, decoding is bounded image by image only."""
+    """Set the budget of this process to `total` bytes; without one, only each single image is bounded."""
     _budgets[:] = [MemoryBudget(folder, total)]
 
 
 def reserve(amount: int) -> AbstractContextManager[None]:
-    """Hold `amount` bytes of this process's budget; see MemoryBudget.reserve."""
+    """Reserve `amount` bytes of this process's budget; see MemoryBudget.reserve."""
     return _budgets[0].reserve(amount) if _budgets else nullcontext()

@@ -1,7 +1,7 @@
-"""The walk over a PNG (W3C PNG, third edition): its chunks, and what unpacking them will cost.
+"""The walk over a PNG (W3C PNG, third edition): its chunks, and the cost of unpacking them.
 
-Pillow decodes image data without looking at its checksums, and makes an object of every text: the walk checks the
-former and leaves out the latter.
+Pillow does not verify the checksums of image data, and makes an object of every text chunk: the walk verifies the
+checksums and drops the texts.
 """
 
 import zlib
@@ -11,10 +11,10 @@ from recognition.pipeline.decoding.container import Container, Part, bound, cut_
 _SIGNATURE = 8
 _HEADER, _CHECKSUM = 8, 4
 _MOST_CHUNKS = 10_000  # one for each row of the tallest picture; most writers make one of 8 KB or more
-_MOST_UNPACKED = 300_000_000  # bytes: 6000 x 6000 with alpha in 16 bits
+_MOST_UNPACKED = 300_000_000  # bytes: 6000 x 6000 with 16-bit alpha
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"
-# What the pixels depend on; the orientation may stand in any of the rest, and is worth no refusal.
+# The pixels depend on these chunks. Others may hold the orientation; if such a chunk is damaged, it is skipped.
 _PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS"))
 _TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 _HELD = {0: 2, 3: 1}  # bytes a pixel in Pillow, by colour type: gray of up to 16 bits, a palette; else four
@@ -24,8 +24,8 @@ def walk(data: bytes, max_pixels: int) -> Container:
     """Walk over a PNG.
 
     Raises:
-        ImageTooLarge: too many pixels, more chunks than encoders make, or too much to unpack.
-        UndecodableImage: it is cut off, a checksum is wrong, or it contradicts its format.
+        ImageTooLarge: too many pixels, more chunks than encoders write, or too much to unpack.
+        UndecodableImage: it is cut off, a checksum is wrong, or it violates its format.
     """
     view = memoryview(data)
     before: dict[bytes, Part] = {}
@@ -64,17 +64,17 @@ def walk(data: bytes, max_pixels: int) -> Container:
 
 
 def _sound(chunk: memoryview) -> bool:
-    """Tell whether a chunk's checksum is that of its kind and contents."""
+    """Return whether the checksum of a chunk matches its kind and contents."""
     return zlib.crc32(chunk[4:-_CHECKSUM]) == int.from_bytes(chunk[-_CHECKSUM:], "big")
 
 
 def _tells_orientation(kind: bytes, chunk: memoryview) -> bool:
-    """Tell whether the chunk is EXIF, or a text in which programs keep EXIF or XMP."""
+    """Return whether the chunk is EXIF, or a text in which programs store EXIF or XMP."""
     return kind == b"eXIf" or bytes(chunk[_HEADER : _HEADER + 32]).startswith(_TEXTS)
 
 
 def _read_header(header: bytes, max_pixels: int) -> tuple[int, int, int]:
-    """Read width, height and the bytes that Pillow holds a pixel; refuse what is too much to unpack."""
+    """Return width, height and Pillow's bytes per pixel; refuse images that are too large to unpack."""
     width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     if len(header) != 13 or not width or not height or header[9] not in _CHANNELS:  # noqa: PLR2004 -- the format's own
         raise damaged("PNG", "the header makes no sense")

@@ -1,7 +1,7 @@
-"""The decoding processes of this process: started when one is wanted, kept warm, replaced when they end.
+"""The pool of decoding processes: started on demand, kept warm, replaced when they end.
 
-Each is a small interpreter that holds nothing of ours (see decoder.py) and decodes one image at a time. How many there
-are at once is bounded by the memory that decoding may take on this host (see memory.py).
+Each is a small interpreter without our modules (see decoder.py) and decodes one image at a time. The memory budget of
+decoding bounds their number (see memory.py).
 """
 
 import atexit
@@ -25,15 +25,15 @@ from recognition.results import Pixels
 
 CPU_SECONDS = 1.5  # of one image
 MEMORY = 400_000_000  # bytes of one image: the process, the file and the pixels
-PROCESS = 25_000_000  # bytes of them that a decoding process takes by itself
+PROCESS = 25_000_000  # bytes of MEMORY that the process itself takes
 
-_WALL_SECONDS = 20.0  # for CPU_SECONDS on a machine with other work; beyond it the process hangs
+_WALL_SECONDS = 20.0  # for CPU_SECONDS on a busy machine; after this time the process counts as hung
 _RETIRED = 60.0  # CPU seconds after which a process is replaced
 _LONGEST_ANSWER = 4_096
-_IDLE = 2  # processes that are kept
-_ATTEMPTS = 2  # what ends one process may be chance; what ends two is the image
-# glibc takes large blocks from the kernel each time, page by page, and gives them back: these sizes keep what a
-# picture of a few megapixels needs.
+_IDLE = 2  # idle processes that are kept
+_ATTEMPTS = 2  # one process may end by chance; if two end, it is the image
+# By default glibc returns large blocks to the kernel and faults them in again, page by page. With these sizes a process
+# keeps the memory for a picture of a few megapixels.
 _ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "33554432", "MALLOC_ARENA_MAX": "1"}
 _CPU_SIGNALS = (-signal.SIGPROF, -signal.SIGXCPU)
 
@@ -46,10 +46,10 @@ class Decoder:
     """One decoding process."""
 
     def __init__(self) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
-            OSError: the system has no room for it.
+            OSError: the system cannot start another process.
         """
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.settimeout(_WALL_SECONDS)
@@ -62,7 +62,7 @@ class Decoder:
                 pass_fds=[theirs.fileno()],
                 env=_ENVIRONMENT,
                 cwd="/",
-                start_new_session=True,  # a Ctrl-C is for the parent
+                start_new_session=True,  # Ctrl-C must only reach the parent
             )
         except OSError:
             self._channel.close()
@@ -71,38 +71,38 @@ class Decoder:
             theirs.close()
 
     def alive(self) -> bool:
-        """Tell whether it has not ended."""
+        """Return whether the process is still running."""
         return self._process.poll() is None
 
     def ask(self, request: bytes, files: Sequence[int]) -> bytes:
         """Send a request and return the answer.
 
         Raises:
-            _Died: the process has ended, or does not answer.
+            _Died: the process ended or does not answer.
         """
         try:
             socket.send_fds(self._channel, [request], files)
             answer = self._channel.recv(_LONGEST_ANSWER)
-        except OSError as error:  # or silence for too long
+        except OSError as error:  # including a timeout
             raise _Died from error
         if len(answer) < decoder.ANSWER.size:
             raise _Died
         return answer
 
     def end(self) -> int:
-        """End the process if it has not ended; return how it ended: minus the signal's number."""
+        """End the process if it is running; return its exit status: minus the number of the signal."""
         self._channel.close()
         self._process.kill()
         return self._process.wait()
 
     def forget(self) -> None:
-        """Leave the process to the parent of a fork, whose it is."""
+        """After a fork, leave the process to the parent, which owns it."""
         self._channel.close()
         self._process.returncode = 0
 
 
 class Pool:
-    """Decoding processes, as many as are in use and a few that wait."""
+    """The decoding processes in use, and a few idle ones."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -113,11 +113,11 @@ class Pool:
     def decode(self, container: Container, draft: tuple[int, int], room: int) -> Pixels:
         """Decode an image to (height, width, 3) uint8, blue-green-red, upright, of at most `room` bytes.
 
-        `draft` is the least width and height to which a JPEG may be reduced while it is decoded, (0, 0) for none.
+        `draft` is the smallest width and height to which a JPEG may be reduced during decoding; (0, 0): no reduction.
 
         Raises:
-            UndecodableImage: it is cut off or damaged, or takes more than it may.
-            Busy: the system has no room for another process.
+            UndecodableImage: it is cut off or damaged, or takes too much time or memory.
+            Busy: the system cannot start another process.
         """
         with _shared(sum(map(len, container.parts))) as source, _shared(room) as target:
             os.pwritev(source, container.parts, 0)
@@ -134,7 +134,7 @@ class Pool:
             return np.frombuffer(mapped, np.uint8).reshape(height, width, 3)
 
     def _ask(self, request: bytes, files: Sequence[int], format_name: str) -> bytes:
-        """Have a process answer, and another one if that ends over it."""
+        """Ask a process, and another one if the first ends without an answer."""
         for _ in range(_ATTEMPTS):
             one = self._take()
             try:
@@ -151,7 +151,7 @@ class Pool:
         raise damaged(format_name, "a decoder ended over it")
 
     def _take(self) -> Decoder:
-        """Take a process that waits and lives, or start one."""
+        """Take an idle process that is still running, or start one."""
         with self._lock:
             while self._idle:
                 one = self._idle.pop()
@@ -167,7 +167,7 @@ class Pool:
             return one
 
     def _return(self, one: Decoder, *, used: float) -> None:
-        """Let a process wait for the next image, if it is still young and few wait."""
+        """Keep the process for the next image unless it is due for replacement or enough are idle."""
         with self._lock:
             self._busy.discard(one)
             if used < _RETIRED and len(self._idle) < _IDLE:
@@ -189,7 +189,7 @@ class Pool:
                 one.end()
 
     def forget(self) -> None:
-        """Start a forked child without its parent's processes, and with a free lock."""
+        """In a forked child, drop the processes of the parent and start with a free lock."""
         for one in (*self._idle, *self._busy):
             one.forget()
         self._lock, self._idle, self._busy = threading.Lock(), [], set()
@@ -197,7 +197,7 @@ class Pool:
 
 @contextmanager
 def _shared(size: int) -> Iterator[int]:
-    """Make memory that two processes can share and neither can resize; yield its file, which needs no file system."""
+    """Yield an anonymous file in memory that two processes can share and neither can resize."""
     file = os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.ftruncate(file, size)
@@ -212,7 +212,7 @@ def _beyond(limit: float, unit: str) -> UndecodableImage:
 
 
 def _refusal(format_name: str, problem: str) -> UndecodableImage:
-    """Return the error of what a process said of an image."""
+    """Return the error for the problem that a process reported."""
     if problem == decoder.CUT_OFF:
         return cut_off()
     if problem in {decoder.TOO_MUCH_MEMORY, ""}:

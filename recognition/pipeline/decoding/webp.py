@@ -4,16 +4,16 @@ from recognition.pipeline.decoding.container import Container, bound, cut_off, d
 
 _MOST_CHUNKS = 1_000
 _RIFF, _HEADER = 12, 8
-_PIXEL = 17  # two canvases of the animation's decoder, the frame, its bytes, and Pillow's own
+_PIXEL = 17  # two canvases of the animation decoder, the frame, its bytes, and Pillow's own pixels
 _SIDE = 0x3FFF  # of the two plain kinds of frame
 
 
 def walk(data: bytes, max_pixels: int) -> Container:
-    """Walk over a WebP; of an animation the canvas counts.
+    """Walk over a WebP; the size of an animation is that of its canvas.
 
     Raises:
-        ImageTooLarge: too many pixels, or more chunks than encoders make.
-        UndecodableImage: it is cut off, or contradicts its format.
+        ImageTooLarge: too many pixels, or more chunks than encoders write.
+        UndecodableImage: it is cut off, or violates its format.
     """
     end = _HEADER + int.from_bytes(data[4:8], "little")
     if end > len(data):
@@ -33,7 +33,7 @@ def walk(data: bytes, max_pixels: int) -> Container:
 
 
 def _size(kind: bytes, body: bytes) -> tuple[int, int] | None:
-    """Read width and height from the chunk that comes first in each of the three kinds of file."""
+    """Read width and height from the first chunk, which differs among the three kinds of file."""
     if kind == b"VP8X":
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
     if kind == b"VP8 ":
