@@ -123,7 +123,7 @@ def web_server(
     own = env | {"BIND": url, "WEB_WORKERS": str(workers)}
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=own)
     try:
-        _wait(f"http://{url}/readyz", process)
+        until_answered(f"http://{url}/readyz", process)
         yield f"http://{url}", process
     finally:
         process.terminate()
@@ -141,7 +141,7 @@ def call(url: str, method: str = "GET", body: object = None, **headers: str) -> 
         return error.code, json.load(error)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def until_answered(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server stopped"

@@ -1,7 +1,7 @@
 """Programs that tests need beside Python's packages: found here or, as `python -m tests.programs`, installed.
 
-A Chromium drives the console's pages; without one the tests do not run. strace tells which sockets are opened, nginx is
-the proxy whose configuration is shipped; what needs these is left out, with the reason, where they are not.
+A Chromium drives the console's pages; without one the tests do not run. strace shows which sockets are opened; nginx
+and Caddy are the proxies whose configurations are shipped. The tests that need a missing one are skipped.
 """
 
 import os
@@ -14,7 +14,12 @@ from playwright.sync_api import sync_playwright
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # Debian's packages by the program that they bring; the font: pages are looked at in Korean, too.
-_PACKAGES = {"chromium": ("chromium", "fonts-noto-cjk"), "strace": ("strace",), "nginx": ("nginx-light",)}
+_PACKAGES = {
+    "chromium": ("chromium", "fonts-noto-cjk"),
+    "strace": ("strace",),
+    "nginx": ("nginx-light",),
+    "caddy": ("caddy",),
+}
 
 
 def chromium() -> str | None:
@@ -29,7 +34,12 @@ def chromium() -> str | None:
 
 def missing() -> list[str]:
     """Return the programs that are not here."""
-    found = {"chromium": chromium(), "strace": shutil.which("strace"), "nginx": shutil.which("nginx")}
+    found = {
+        "chromium": chromium(),
+        "strace": shutil.which("strace"),
+        "nginx": shutil.which("nginx"),
+        "caddy": shutil.which("caddy"),
+    }
     return [name for name, path in found.items() if path is None]
 
 

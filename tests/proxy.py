@@ -1,4 +1,4 @@
-"""nginx as a child of a test, with the file that we ship."""
+"""nginx or Caddy as a child of a test, with the file that we ship."""
 
 import os
 import re
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.processes import free_port
+from tests.processes import free_port, until_answered
 
-SHIPPED = settings.BASE_DIR / "config" / "deploy" / "nginx.conf"
+SHIPPED = settings.BASE_DIR / "config" / "deploy"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 _FRAME = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log info; worker_processes 1;
@@ -27,14 +27,43 @@ http {{
     include {folder}/faceplane.conf;
 }}
 """
+CADDY = shutil.which("caddy")
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+
+
+needs_caddy = pytest.mark.skipif(CADDY is None, reason="Caddy is not installed")
+
+
+@contextmanager
+def caddy(folder: Path, behind: str) -> Iterator[str]:
+    """Run Caddy in the folder, without TLS, before the server at `behind`; yield its URL."""
+    url = f"http://127.0.0.1:{free_port()}"
+    text = (SHIPPED / "Caddyfile").read_text(encoding="utf-8")
+    for old, new in (
+        ("127.0.0.1:8000", behind.removeprefix("http://")),
+        ("\nfaces.example.com {", f"\n{url} {{"),
+        ("/opt/faceplane", str(settings.BASE_DIR)),
+        ("\n{\n", "\n{\n\tadmin off\n"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / "Caddyfile").write_text(text)
+    own = os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    command = [str(CADDY), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    process = subprocess.Popen(command, env=own, stderr=subprocess.DEVNULL)
+    try:
+        until_answered(f"{url}/healthz", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @contextmanager
 def nginx(folder: Path, behind: str, *, tracer: tuple[str, ...] = ()) -> Iterator[str]:
     """Run it in the folder, without TLS, before the server at `behind`, and under a tracer if asked; yield its URL."""
     port = free_port()
-    text = SHIPPED.read_text(encoding="utf-8")
+    text = (SHIPPED / "nginx.conf").read_text(encoding="utf-8")
     for old, new in (
         ("127.0.0.1:8000", behind.removeprefix("http://")),
         ("listen 443 ssl", f"listen 127.0.0.1:{port}"),
