@@ -1,4 +1,4 @@
 """The pages of a tenant's people: administrators, operators and auditors.
 
-Owns how the product looks to them. A page is parse, operate, render; it knows operations and errors, and no table.
+Each view parses the request, calls an operation and renders the page. It knows operations and errors, but no model.
 """

@@ -1,4 +1,4 @@
-"""The forms of a person's own pages."""
+"""The forms of the account pages."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +17,12 @@ from tenants.access import Limit
 
 F = TypeVar("F", bound=forms.BaseForm)
 _DIGITS = 6
-_LETTERS = 5  # an hour, to one account
-POST = ThreadPoolExecutor(max_workers=1, thread_name_prefix="post")
+_MAILS = 5  # per account and hour
+MAILER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
 
 def styled(form: F) -> F:
-    """Put one of Django's own forms in the console's clothes."""
+    """Give one of Django's own forms the console's style."""
     form.label_suffix = ""
     for field in form.fields.values():
         field.widget.attrs["class"] = "form-control"
@@ -40,14 +40,14 @@ class CodeForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Dress the widget."""
+        """Set the widget's class."""
         kwargs["label_suffix"] = ""
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs["class"] = "form-control fp-code"
 
 
 class PasswordForm(forms.Form):
-    """One's password once more; wrong ones count as at the sign-in (django-axes)."""
+    """The user's password, asked for again; wrong ones count as failed sign-ins (django-axes)."""
 
     password = forms.CharField(
         label=_("Password"),
@@ -56,12 +56,12 @@ class PasswordForm(forms.Form):
     )
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
-        """Keep who is asked."""
+        """Keep the request, whose user must enter the password."""
         super().__init__(*args, **kwargs)
         self._request = request
 
     def clean_password(self) -> str:
-        """Check it."""
+        """Refuse a wrong password."""
         password: str = self.cleaned_data["password"]
         name = self._request.user.get_username()
         if authenticate(self._request, username=name, password=password) is None:
@@ -70,14 +70,14 @@ class PasswordForm(forms.Form):
 
 
 class ForgottenForm(PasswordResetForm):
-    """Whom to send a link for a new password: nobody is sent more than a few in an hour, whoever asks."""
+    """Request a link for a new password; an account receives at most five mails an hour."""
 
     def get_users(self, email: str) -> Iterator[User]:
-        """Return whose address it is, if there is a letter left for them."""
+        """Yield the users with this address who may be sent another mail."""
         for user in super().get_users(email):
-            if limits.passes(Limit(f"letters to {user.pk}", Limit.HOUR, _LETTERS)):
+            if limits.passes(Limit(f"password mails to {user.pk}", Limit.HOUR, _MAILS)):
                 yield user
 
-    def send_mail(self, *letter: Any, **more: Any) -> None:
-        """Send it behind the answer, in its language: the mail server's time would tell whose address is known."""
-        POST.submit(override(get_language())(super().send_mail), *letter, **more)
+    def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        """Send the mail in a thread, in the page's language: the response time must not reveal known addresses."""
+        MAILER.submit(override(get_language())(super().send_mail), *args, **kwargs)

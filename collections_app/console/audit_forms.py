@@ -1,4 +1,4 @@
-"""What the audit log can be narrowed by."""
+"""The filters of the audit log."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,35 +6,19 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from collections_app.operations.audit import ACTIONS
-
-FAMILIES = {
-    "face": _("faces"),
-    "person": _("people"),
-    "collection": _("collections"),
-    "key": _("keys"),
-    "member": _("members"),
-    "webhook": _("webhooks"),
-    "index": _("indexes"),
-    "image": _("kept images"),
-    "data_key": _("data keys"),
-    "do_not_enrol": _("do-not-enrol lists"),
-    "tenant": _("the tenant"),
-    "alert": _("alerts"),
-    "audit": _("this log"),
-}
+from collections_app.console.labels import ACTIONS, FAMILIES
 
 
 def actions() -> Iterator[tuple[Any, Any]]:
-    """Offer each family whole, by its name and a dot, and each of its actions."""
+    """Offer each family as a whole, by its name and a dot, and each of its actions."""
     yield "", _("any")
     for family, label in FAMILIES.items():
         whole = f"{family}."
-        yield label, [(whole, f"{whole}*"), *((name, name) for name in ACTIONS if name.startswith(whole))]
+        yield label, [(whole, _("all")), *((name, word) for name, word in ACTIONS.items() if name.startswith(whole))]
 
 
 class AuditForm(forms.Form):
-    """The filters of the audit log."""
+    """Filter by action, actor, day and request."""
 
     action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
     actor = forms.CharField(label=_("Key or user id"), required=False)
@@ -43,7 +27,7 @@ class AuditForm(forms.Form):
     request_id = forms.CharField(label=_("Request id"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Dress the widgets."""
+        """Set the widgets' classes."""
         kwargs["label_suffix"] = ""
         super().__init__(*args, **kwargs)
         for field in self.fields.values():

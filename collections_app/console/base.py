@@ -1,6 +1,6 @@
-"""What every page of a tenant does alike: member -> Caller -> operation -> page, and each error to a sentence.
+"""What all pages of a tenant share: member -> Caller -> operation -> page, and each error becomes a sentence.
 
-The tenant is in the URL. Whoever is no member of it learns nothing, not even whether it is there.
+The URL names the tenant. To users who are not members, it looks as if the tenant did not exist.
 """
 
 from functools import partial
@@ -38,7 +38,7 @@ class ConsoleView(View):
     caller: Caller
 
     def dispatch(self, request: HttpRequest, *args: Any, tenant: str, **kwargs: Any) -> HttpResponseBase:
-        """Find the caller before anything else is looked at, then answer; an error becomes a page that says so."""
+        """Find the caller first, then handle the request; an error becomes a page that explains it."""
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         address = request.META.get("REMOTE_ADDR", "")
@@ -58,7 +58,7 @@ class ConsoleView(View):
             return not_found(request)
 
     def page(self, status: int = 200, template: str = "", **context: Any) -> HttpResponse:
-        """Render the page, or the fragment that htmx asks for, with what every page shows."""
+        """Render the page, or the fragment that htmx asks for, with the context that all pages share."""
         pictured: list[Any] = []  # the faces whose thumbnails the templates put on the page
         shared = {
             "pictured": pictured,
@@ -69,42 +69,46 @@ class ConsoleView(View):
             "memberships": SimpleLazyObject(partial(access.memberships, self.request.user)),  # type: ignore[arg-type]  # signed in: see dispatch
         }
         answer = render(self.request, template or self.template, shared | context, status=status)
-        answer["Cache-Control"] = "private, no-store"  # faces, names, now and then a secret
+        answer["Cache-Control"] = "private, no-store"  # faces, names, sometimes a secret
         if pictured:
             pictures.show_faces(self.caller, faces=pictured)
         return answer
 
-    def said(self, form: Form) -> dict[str, Any]:
-        """Return what a form says that has no page to be shown again on; what is wrong with it is refused."""
+    def values(self, form: Form) -> dict[str, Any]:
+        """Return the values of a form that has no page of its own.
+
+        Raises:
+            ValidationError: the form is invalid.
+        """
         if not form.is_valid():
             wrong = {form[name].label: " ".join(map(str, each)) for name, each in form.errors.items()}
             raise ValidationError([f"{label}: {sentence}" for label, sentence in wrong.items()])
         return form.cleaned_data
 
     def refused(self, error: Exception) -> HttpResponse:
-        """Say what went wrong: to htmx in a fragment, else on a page."""
+        """Explain the error: to htmx in a fragment, else on a page."""
         status, sentence = self.explained(error)
         if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
             return self.page(status, "console/_refused.html", sentence=sentence)
         return self.page(status, "console/refused.html", sentence=sentence)
 
     def explained(self, error: Exception) -> tuple[int, str]:
-        """Return the status and the sentence of an error; the request's line in the log holds its reason."""
+        """Return the status and the sentence of an error; the request log records its reason."""
         self.request.META["faceplane.refusal"] = {"code": type(error).__name__, "reason": reason(error)}
         return explain(error)
 
     def done(self, sentence: str, name: str, **where: Any) -> HttpResponse:
-        """Say that it is done, on the page to which this redirects."""
+        """Redirect to a page and show the sentence there."""
         messages.success(self.request, sentence)
         return redirect(self.link(name, **where))
 
     def show_once(self, name: str, values: dict[str, str]) -> HttpResponse:
-        """Redirect to a page that shows these values, such as a new secret, the first time that it is loaded."""
+        """Redirect to a page that shows these values, such as a new secret, only the first time it is loaded."""
         self.request.session[_SHOWN_ONCE] = shown_once.seal(self.caller, page=name, values=values)
         return redirect(self.link(name))
 
     def take_once(self, name: str) -> dict[str, str] | None:
-        """Return what `show_once` left for this page, and forget it."""
+        """Return the values that `show_once` stored for this page, and delete them."""
         sealed = self.request.session.pop(_SHOWN_ONCE, None)
         return shown_once.unseal(self.caller, page=name, sealed=sealed) if sealed else None
 
@@ -114,20 +118,20 @@ class ConsoleView(View):
 
 
 class FormView(ConsoleView):
-    """A page with one form: a subclass gives `form`, `show`, `submit`. What an operation refuses stands by the form."""
+    """A page with one form; subclasses define `form`, `show`, `submit`. Errors of operations are shown in the form."""
 
     form: ClassVar[type[Form]]
 
     def blank(self, **where: Any) -> Form:
-        """Return the form as it is first seen."""
+        """Return the form as it is first shown."""
         return self.form()
 
     def filled(self, **where: Any) -> Form:
-        """Return the form with what was sent."""
+        """Return the form with the submitted values."""
         return self.form(self.request.POST, self.request.FILES)
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Do what the form asks and return where to go."""
+        """Perform the action and redirect."""
         raise NotImplementedError
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
@@ -139,7 +143,7 @@ class FormView(ConsoleView):
         return self.show(self.blank(**where), **where)
 
     def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
-        """Do it, or show the form again with what is wrong."""
+        """Perform the action, or show the form again with its errors."""
         form = self.filled(**where)
         if form.is_valid():
             try:
@@ -151,24 +155,24 @@ class FormView(ConsoleView):
         return self.show(form, status=400, **where)
 
 
-class Refusing:
-    """A form of Django's that answers 400 when it is sent and shown again, as ours do."""
+class RefusingMixin:
+    """Makes Django's form views answer 400 when they show a form again, as ours do."""
 
     request: HttpRequest
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
-        """Show it: after a POST, with what is wrong."""
+        """Answer 400 after a POST."""
         status = HTTPStatus.BAD_REQUEST if self.request.method == "POST" else HTTPStatus.OK
         answer: HttpResponse = super().render_to_response(context, status=status, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
         return answer
 
 
 def download(content: str | bytes, name: str, kind: str = "application/json") -> HttpResponse:
-    """Answer with a file to keep, which no cache does."""
+    """Answer with a file to download, which no cache stores."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
     return HttpResponse(content, content_type=kind, headers=headers)
 
 
 def not_found(request: HttpRequest, **anything: Any) -> HttpResponse:
-    """Answer 404: no such page, no such tenant and no membership look alike."""
+    """Answer 404: a missing page, a missing tenant and a missing membership look the same."""
     return render(request, "console/not_found.html", status=404)

@@ -1,8 +1,7 @@
 """Coordinates for the charts that templates draw as SVG.
 
-Drawn by our own templates: the kept libraries write styles into their SVG, which the Content-Security-Policy refuses,
-and their colours do not follow the theme. A chart is a few rectangles or one line in a box of WIDTH x HEIGHT, which the
-page stretches.
+Chart libraries write inline styles into their SVG, which the Content-Security-Policy forbids, and their colours do not
+follow the theme. A chart is a few rectangles or one line in a box of WIDTH x HEIGHT, which the page stretches.
 """
 
 import math
@@ -30,7 +29,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A day of the activity chart: its bars, and the strip over which a pointer asks for its numbers."""
+    """A day of the activity chart: its bars, and the strip that shows its numbers on hover."""
 
     x: float
     width: float
@@ -50,7 +49,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Two histograms as the outlines of areas, each at its own full height, over cosines from `low` to `high`."""
+    """Two histograms as the outlines of areas, each scaled to full height, over cosines from `low` to `high`."""
 
     genuine: str
     impostor: str
@@ -61,7 +60,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line, and where on it one stands."""
+    """A line, and the current point on it."""
 
     line: str
     x: float
@@ -96,14 +95,14 @@ def activity(found: Overview) -> Activity:
 def histogram(
     genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float
 ) -> Histogram:
-    """Draw how alike the faces of one person are, and those of two people, with the threshold between them."""
+    """Draw the similarity of faces of one person and of different people, and the threshold."""
     at = WIDTH * (threshold - low) / (high - low)
     genuine, impostor = _coarser(genuine), _coarser(impostor)
     return Histogram(_area(genuine), _area(impostor), low, high, round(min(max(at, 0), WIDTH), 1))
 
 
 def false_match_curve(points: Sequence[tuple[float, float]], *, score: float, rate: float) -> Curve:
-    """Draw the false match rate over the threshold, by powers of ten, and where the collection stands."""
+    """Draw the false match rate over the threshold, on a logarithmic axis, and the collection's own point."""
     low, high = points[0][0], points[-1][0]
 
     def place(at: float, value: float) -> tuple[float, float]:
@@ -115,9 +114,9 @@ def false_match_curve(points: Sequence[tuple[float, float]], *, score: float, ra
 
 
 def det(genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float) -> Curve | None:
-    """Draw the share of a person's own faces missed over the share of strangers let in, as the threshold moves.
+    """Draw the false non-match rate over the false match rate, as the threshold moves.
 
-    None where there are too few pairs to say anything: 100 of either kind. Both axes are logarithmic, from 1 to 1e-4.
+    None where there are fewer than 100 pairs of either kind. Both axes are logarithmic, from 1 to 1e-4.
     """
     fewest = 100
     if sum(genuine) < fewest or sum(impostor) < fewest:
@@ -140,7 +139,7 @@ def _decades(share: float) -> float:
 
 
 def _coarser(counts: Sequence[int]) -> list[int]:
-    """Put four bins into one: finer than that, few pairs look like noise."""
+    """Merge four bins into one: with few pairs, finer bins look like noise."""
     return [sum(counts[start : start + 4]) for start in range(0, len(counts), 4)]
 
 

@@ -1,8 +1,8 @@
-"""Passwords, codes and links are tried neither too often from one place nor too many at once.
+"""Limits how often passwords, codes and links are tried from one address, and how many at once.
 
-A password's hash takes a core for a good part of a second. What is beyond the limits of an address, or of its network,
-is refused before that; what is within them waits for one of few slots, an address after the other. Accounts are locked
-by django-axes and django-otp.
+Hashing a password occupies a core for a large part of a second. Attempts beyond the limit of an address, or of its
+network, are refused before hashing; the others wait for one of a few slots, addresses taking turns. django-axes and
+django-otp lock accounts.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from tenants import limits
 from tenants.access import Limit
 from tenants.places import network, place
 
-_NETWORK_TIMES = 4  # as often as one address of it
-_QUEUE, _WAIT_SECONDS = 8, 5  # waiting for each slot, and for how long
+_NETWORK_TIMES = 4  # times the limit of one address
+_QUEUE, _WAIT_SECONDS = 8, 5  # waiting requests for each slot, and how long they wait
 
 View = Callable[..., HttpResponseBase]
 
 
 def limited(view: View) -> View:
-    """Return the view with its POSTs limited: beyond, it answers 429 with a page that says so."""
+    """Limit the view's POSTs; beyond the limit it answers 429 with a page."""
 
     @wraps(view)
     def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -56,7 +56,7 @@ def _hashing() -> AdmissionQueue:
 
 
 def refused(request: HttpRequest, seconds: float) -> HttpResponse:
-    """Say that too much comes from there, and when to come again."""
+    """Answer 429, with the time to wait."""
     answer = render(request, "console/too_many.html", status=429)
     answer["Retry-After"] = str(max(1, round(seconds)))
     return answer

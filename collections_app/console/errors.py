@@ -1,4 +1,4 @@
-"""What went wrong, in sentences for people: the console's table of answers."""
+"""The console's table of errors: a status and a sentence for each."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,18 +8,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from collections_app import errors as collections
+from collections_app.console.labels import REASONS
 from recognition import errors as recognition
 from tenants import errors as tenants
 
-REASONS = {
-    "small_face": gettext_lazy("the face is small"),
-    "extreme_pose": gettext_lazy("the head is turned too far"),
-    "low_sharpness": gettext_lazy("blurred"),
-    "too_dark": gettext_lazy("too dark"),
-    "too_bright": gettext_lazy("too bright"),
-    "cut_by_edge": gettext_lazy("cut by the edge of the image"),
-    "low_confidence": gettext_lazy("hardly recognisable as a face"),
-}
 IMAGES = {"source": gettext_lazy("first image"), "target": gettext_lazy("second image")}
 UNITS = {
     "bytes": gettext_lazy("bytes"),
@@ -46,16 +38,19 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     tenants.QuotaExceeded: (409, lambda e: _("The quota of this tenant is used up: %(limit)d.") % {"limit": e.limit}),
     tenants.TooManyRequests: (429, lambda _e: _("Too many requests; wait a moment and try again.")),
     tenants.TenantSuspended: (403, lambda _e: _("This tenant is suspended.")),
-    tenants.SealBroken: (500, lambda _e: _("What is stored cannot be decrypted. Ask the operator.")),
-    tenants.MasterKeyUnusable: (500, lambda _e: _("What is stored cannot be decrypted. Ask the operator.")),
+    tenants.SealBroken: (500, lambda _e: _("Stored data cannot be decrypted. Ask the operator.")),
+    tenants.MasterKeyUnusable: (500, lambda _e: _("Stored data cannot be decrypted. Ask the operator.")),
     tenants.KeyNotFound: (404, lambda _e: _("There is no such key.")),
     tenants.MemberNotFound: (404, lambda _e: _("There is no such member.")),
     tenants.InvitationUnusable: (404, lambda _e: _("There is no such invitation.")),
-    tenants.OwnerNeeded: (403, lambda _e: _("Only an owner appoints or removes owners, and one has to stay.")),
+    tenants.OwnerNeeded: (403, lambda _e: _("Only an owner can appoint or remove owners, and one owner must remain.")),
     tenants.TenantsError: (403, lambda _e: _("This is not possible.")),
     collections.CollectionNotFound: (404, lambda _e: _("There is no such collection.")),
     collections.CollectionDeleted: (404, lambda _e: _("This collection was deleted.")),
-    collections.CollectionExists: (409, lambda e: _("A collection is called “%(name)s” already.") % {"name": e.name}),
+    collections.CollectionExists: (
+        409,
+        lambda e: _("There is already a collection named “%(name)s”.") % {"name": e.name},
+    ),
     collections.CollectionFull: (
         409,
         lambda e: _("The collection is full: it holds %(limit)d faces.") % {"limit": e.limit},
@@ -64,28 +59,28 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     collections.PersonNotFound: (404, lambda _e: _("There is no such person in this collection.")),
     collections.DuplicateFace: (
         409,
-        lambda _e: _("This face is in the collection already, under another person."),
+        lambda _e: _("This face is already enrolled under another person."),
     ),
-    collections.ProbingRefused: (429, lambda _e: _("You were told too much of one face; ask an administrator.")),
+    collections.ProbingRefused: (429, lambda _e: _("Too many searches for one face. Ask an administrator.")),
     collections.InvalidRequest: (400, lambda e: f"{e.field}: {e.problem}"),
     collections.ImageUrlRefused: (
         400,
-        lambda _e: _("Nothing can be had from this address. It has to begin with http or https and to be public."),
+        lambda _e: _("This address cannot be fetched. It must be a public address that begins with http or https."),
     ),
     collections.ImageUrlTimeout: (400, lambda _e: _("The server at this address took too long.")),
     collections.ImageRefused: (422, lambda e: f"{IMAGES.get(e.which, e.which)}: {explain(e.reason)[1]}"),
-    collections.ConsentRequired: (422, lambda _e: _("The collection asks for a reference to the person's consent.")),
+    collections.ConsentRequired: (422, lambda _e: _("This collection requires a consent reference.")),
     collections.EnrolmentBarred: (409, lambda _e: _("This person is on the collection's do-not-enrol list.")),
     collections.ReceiptNotFound: (404, lambda _e: _("There is no such receipt.")),
     collections.SearchNotFound: (404, lambda _e: _("There is no such search.")),
     collections.WebhookNotFound: (404, lambda _e: _("There is no such webhook.")),
-    collections.ImageNotKept: (404, lambda _e: _("Nothing of the image was kept.")),
-    collections.Unavailable: (503, lambda _e: _("A part of the platform does not answer; try again in a moment.")),
+    collections.ImageNotKept: (404, lambda _e: _("No image was kept.")),
+    collections.Unavailable: (503, lambda _e: _("Part of the service is not responding. Try again in a moment.")),
     collections.CollectionsError: (400, lambda _e: _("This is not possible.")),
     recognition.NoFace: (
         422,
         lambda e: (
-            _("The image lies on its side or upside down: turn it.")
+            _("The image is sideways or upside down. Rotate it and try again.")
             if e.turned
             else _("There is no face in the image.")
         ),
@@ -93,7 +88,9 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     recognition.SeveralFaces: (
         422,
         lambda e: (
-            ngettext("%(count)d face in the image.", "%(count)d faces in the image: show one.", e.count)
+            ngettext(
+                "%(count)d face in the image.", "%(count)d faces in the image. Use an image with one face.", e.count
+            )
             % {"count": e.count}
         ),
     ),
@@ -107,7 +104,7 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     recognition.SpoofSuspected: (
         422,
         lambda e: (
-            _("This looks like a picture of a face: liveness %(score).2f, at least %(threshold).2f is asked for.")
+            _("This looks like a picture of a face: liveness %(score).2f, at least %(threshold).2f is required.")
             % {"score": e.score, "threshold": e.threshold}
         ),
     ),
@@ -132,11 +129,11 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     recognition.UnsupportedFormat: (
         422,
         lambda e: (
-            _("Images in %(format)s are not accepted; %(allowed)s are.")
+            _("Images in %(format)s are not accepted. Accepted formats: %(allowed)s.")
             % {"format": e.format, "allowed": ", ".join(e.allowed)}
         ),
     ),
-    recognition.Busy: (503, lambda _e: _("Too many images are being looked at; try again in a moment.")),
+    recognition.Busy: (503, lambda _e: _("Too many images are being processed. Try again in a moment.")),
     recognition.ModelUnavailable: (503, lambda _e: _("The recognition models are not installed. Ask the operator.")),
     recognition.RecognitionError: (422, lambda _e: _("The image cannot be used.")),
     ValidationError: (400, lambda e: " ".join(e.messages)),

@@ -1,4 +1,4 @@
-"""What lists can be narrowed by. The queries come from operations, scoped already; nothing here names a model."""
+"""The filters of lists. The queries come from operations, already scoped; nothing here names a model."""
 
 import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,9 +12,10 @@ from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from collections_app import identifiers
-from collections_app.console.forms import OUTCOMES, QUALITIES, VIAS
+from collections_app.console.labels import OUTCOMES, REASONS, VIAS
 
 ORDERS = [("oldest", _("oldest first"))]
+QUALITIES = [("none", _("no problems")), *REASONS.items()]
 
 
 def midnight(day: date) -> datetime:
@@ -22,16 +23,16 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, UTC)
 
 
-def day_s_end(day: date) -> datetime:
-    """Return the moment at which a day is over, in UTC; after the last day that can be written there is none."""
+def end_of_day(day: date) -> datetime:
+    """Return the end of a day in UTC, or the largest datetime for the last representable day."""
     return midnight(day + timedelta(days=1)) if day < date.max else datetime.max.replace(tzinfo=UTC)
 
 
 class DayFilter(filters.DateFilter):  # type: ignore[misc]  # untyped
-    """From or until a day, that day included. A plain comparison, which an index serves; a date's would not."""
+    """From or until a day, inclusive. Compares datetimes, so that an index applies; comparing dates would not."""
 
     def __init__(self, *, field_name: str, label: Any, until: bool = False) -> None:
-        """Ask for the day with the browser's own picker."""
+        """Use the browser's own date picker."""
         widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         super().__init__(field_name=field_name, label=label, lookup_expr="lt" if until else "gte", widget=widget)
         self._until = until
@@ -40,22 +41,22 @@ class DayFilter(filters.DateFilter):  # type: ignore[misc]  # untyped
         """Compare with midnight."""
         if value is None:
             return rows
-        compared: QuerySet[Any] = super().filter(rows, day_s_end(value) if self._until else midnight(value))
+        compared: QuerySet[Any] = super().filter(rows, end_of_day(value) if self._until else midnight(value))
         return compared
 
 
 def _order() -> filters.ChoiceFilter:
-    """Offer to turn the list around, so that its last page is its first; who pages it does it."""
+    """Offer to reverse the list; the paging applies the order."""
     return filters.ChoiceFilter(
         label=_("Order"), choices=ORDERS, empty_label=_("newest first"), method=lambda rows, _name, _value: rows
     )
 
 
 class ConsoleFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
-    """Filters in the console's clothes."""
+    """Filters in the console's style."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Dress the widgets."""
+        """Set the widgets' classes."""
         super().__init__(*args, **kwargs)
         for field in self.form.fields.values():
             select = isinstance(field.widget, forms.Select)
@@ -64,7 +65,7 @@ class ConsoleFilter(filters.FilterSet):  # type: ignore[misc]  # untyped
 
     @property
     def in_use(self) -> int:
-        """How many filters are set."""
+        """The number of filters that are set."""
         return sum(bool(self.form.data.get(name)) for name in self.form.fields)
 
 
@@ -72,7 +73,7 @@ class FaceFilter(ConsoleFilter):
     """Faces by person, time, quality, liveness and who enrolled them."""
 
     person = filters.CharFilter(label=_("Person"), method="of_person")
-    since = DayFilter(label=_("Enrolled from"), field_name="created_at")
+    since = DayFilter(label=_("Enrolled since"), field_name="created_at")
     until = DayFilter(label=_("Enrolled until"), field_name="created_at", until=True)
     quality = filters.ChoiceFilter(label=_("Quality"), choices=QUALITIES, method="of_quality", empty_label=_("any"))
     liveness = filters.NumberFilter(
@@ -82,37 +83,37 @@ class FaceFilter(ConsoleFilter):
         min_value=0,
         max_value=1,
     )
-    via = filters.ChoiceFilter(label=_("Enrolled through"), choices=VIAS, empty_label=_("any"))
+    via = filters.ChoiceFilter(label=_("Enrolled through"), choices=tuple(VIAS.items()), empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     order = _order()
 
     def __init__(self, *args: Any, people: QuerySet[Any], **kwargs: Any) -> None:
-        """Keep the people among whom a name is looked for."""
+        """Keep the people among whom to look for a name."""
         super().__init__(*args, **kwargs)
         self._people = people
 
     def of_person(self, faces: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Match the faces of people with this in their name or reference.
+        """Match the faces of people whose name or reference contains the value.
 
-        The sum keeps the database from gathering every face of everybody who matches, to sort them afterwards.
+        The `+ 0` keeps the database from collecting and sorting all faces of all matching people.
         """
         people = _called(self._people, value).values("pk")
         theirs: QuerySet[Any] = faces.annotate(owner=F("person_id") + 0).filter(owner__in=people)
         return theirs
 
     def of_quality(self, faces: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Match faces with this reason against them, or with none."""
+        """Match faces with this quality problem, or with none."""
         return faces.filter(quality_reasons=[]) if value == "none" else faces.filter(quality_reasons__icontains=value)
 
 
 class SearchFilter(ConsoleFilter):
     """Searches by outcome, time, collection and who asked."""
 
-    outcome = filters.ChoiceFilter(label=_("Decision"), choices=OUTCOMES, empty_label=_("any"))
+    outcome = filters.ChoiceFilter(label=_("Decision"), choices=tuple(OUTCOMES.items()), empty_label=_("any"))
     since = DayFilter(label=_("From"), field_name="at")
     until = DayFilter(label=_("Until"), field_name="at", until=True)
     collection = filters.CharFilter(label=_("Collection"), method="of_collection")
-    via = filters.ChoiceFilter(label=_("Through"), choices=VIAS, empty_label=_("any"))
+    via = filters.ChoiceFilter(label=_("Through"), choices=tuple(VIAS.items()), empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     request = filters.CharFilter(label=_("Request name"), field_name="request_name", lookup_expr="icontains")
 
@@ -128,12 +129,12 @@ class PersonFilter(ConsoleFilter):
     order = _order()
 
     def of_person(self, people: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        """Match by a part."""
+        """Match a part of the name or reference."""
         return _called(people, value)
 
 
 def _called(people: QuerySet[Any], part: str) -> QuerySet[Any]:
-    """Match by a part, composed or not: names are stored as they were sent."""
-    spelt = {part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))}
-    matches = (Q(name__icontains=one) | Q(reference__icontains=one) for one in spelt)
+    """Match a part of the name or reference in either Unicode normal form: names are stored as they were sent."""
+    forms = {part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD"))}
+    matches = (Q(name__icontains=one) | Q(reference__icontains=one) for one in forms)
     return people.filter(reduce(or_, matches))

@@ -1,4 +1,4 @@
-"""The forms of a tenant's pages. Choices never come from a table: no form can name another tenant's rows."""
+"""The forms of a tenant's pages. Choices never come from a model, so no form can name another tenant's rows."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,80 +7,49 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from collections_app.console.errors import REASONS
+from collections_app.console.labels import EVENTS, ROLES
 from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
 from recognition.similarity import LOWEST, Threshold
 
-OUTCOMES = [("match", _("match")), ("no_match", _("no match")), ("spoof", _("refused: liveness"))]
-KINDS = [
-    ("face.enrolled", _("a face is enrolled")),
-    ("face.deleted", _("faces are erased")),
-    ("search.matched", _("a search finds somebody")),
-    ("collection.index_ready", _("an index is made")),
-    ("audit.alert", _("an alert is raised")),
-]
-ROLES = [("owner", _("Owner")), ("admin", _("Administrator")), ("operator", _("Operator")), ("auditor", _("Auditor"))]
-VIAS = [
-    *((dialect.name, dialect.label) for dialect in DIALECTS),
-    ("console", _("this console")),
-    ("system", _("the platform itself")),
-]
-QUALITIES = [("none", _("nothing wrong")), *REASONS.items()]
-ERASURES = [
-    ("face", _("face")),
-    ("person", _("person")),
-    ("collection", _("collection")),
-    ("tenant", _("tenant")),
-    ("retention", _("faces past their time")),
-]
-STORES = [
-    ("face records", _("face records")),
-    ("people", _("people")),
-    ("templates", _("templates")),
-    ("kept answers", _("kept answers")),
-    ("kept images", _("kept images")),
-    ("index files", _("index files")),
-    ("data keys", _("data keys")),
-]
-IMAGES = [("none", _("Nothing")), ("crop", _("The face, cut out")), ("original", _("The whole image"))]
+IMAGES = [("none", _("Nothing")), ("crop", _("Only the face")), ("original", _("The whole image"))]
 _LONGEST = 255
 
 
 class ConsoleForm(forms.Form):
-    """A form in the console's clothes."""
+    """A form in the console's style."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Dress the widgets."""
+        """Set the widgets' classes."""
         kwargs["label_suffix"] = ""
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             widget = field.widget
             if isinstance(widget, forms.CheckboxInput | forms.CheckboxSelectMultiple | forms.RadioSelect):
-                dress = "form-check-input"
+                style = "form-check-input"
             elif isinstance(widget, forms.Select):
-                dress = "form-select"
+                style = "form-select"
             else:
-                dress = "form-range" if getattr(widget, "input_type", "") == "range" else "form-control"
-            widget.attrs["class"] = dress
+                style = "form-range" if getattr(widget, "input_type", "") == "range" else "form-control"
+            widget.attrs["class"] = style
 
 
 def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, Any]]) -> None:
-    """Give a field its choices, which are known only now."""
+    """Set a field's choices, which are known only at request time."""
     field = form.fields[name]
     if isinstance(field, forms.ChoiceField):
         field.choices = list(choices)
 
 
 class ScoreField(forms.FloatField):
-    """A score that a collection may ask for."""
+    """A score that a collection may use as its threshold."""
 
     def __init__(self, **more: Any) -> None:
-        """Bound it."""
+        """Set the bounds."""
         super().__init__(min_value=LOWEST.score, max_value=100, step_size=None, **more)
 
     def clean(self, value: Any) -> Any:
-        """Take the score as a threshold."""
+        """Return the score as a threshold."""
         score = super().clean(value)
         return None if score is None else Threshold(score)
 
@@ -89,17 +58,19 @@ class PolicyForm(ConsoleForm):
     """A collection's name and policy, in the operations' own names."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs name the collection by it.")
+        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     similarity_threshold = ScoreField(
         label=_("Similarity threshold"),
-        help_text=_("The score from which on two faces count as one person. Of what is less alike nothing is told."),
+        help_text=_("Two faces with at least this score count as one person. Lower scores are not disclosed."),
     )
     similarity_floor = ScoreField(
-        label=_("Let programs ask for less, down to"),
+        label=_("Lowest threshold a program may request"),
         required=False,
-        help_text=_("Empty: nothing below the threshold is told. Some twenty answers from below it rebuild a face."),
+        help_text=_(
+            "Leave empty to disclose nothing below the threshold. About twenty scores below it can reconstruct a face."
+        ),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
     liveness_on_search = forms.BooleanField(label=_("Check liveness on search"), required=False)
@@ -107,66 +78,64 @@ class PolicyForm(ConsoleForm):
         label=_("Liveness threshold"),
         min_value=0.0,
         max_value=1.0,
-        help_text=_(
-            "0 is a picture of a face, 1 a live face. A passive check of one image stops the simple tricks only."
-        ),
+        help_text=_("0 means a picture of a face, 1 a live person. Checking a single image stops only simple tricks."),
     )
     duplicates = forms.ChoiceField(
-        label=_("A face that is already here under another person"),
-        choices=[("allow", _("Enrol it all the same")), ("refuse", _("Refuse it"))],
+        label=_("If the face is already enrolled under another person"),
+        choices=[("allow", _("Enrol it anyway")), ("refuse", _("Refuse it"))],
     )
     quality_gate = forms.ChoiceField(
         label=_("Quality gate for enrolment"),
-        choices=[("none", _("Off: take every face")), ("standard", _("Standard")), ("strict", _("Strict"))],
-        help_text=_("A template from a poor image matches strangers. The gate says why it refuses."),
+        choices=[("none", _("Off: accept every face")), ("standard", _("Standard")), ("strict", _("Strict"))],
+        help_text=_("Poor images lead to false matches. When a face is refused, the reason is given."),
     )
     images = forms.ChoiceField(
-        label=_("Keep of an enrolled image"),
+        label=_("Image to keep after enrolment"),
         choices=IMAGES,
-        help_text=_("Encrypted with the tenant's own key. Without an image a face shows here as its outline."),
+        help_text=_("Encrypted with the tenant's own key. Without an image, a face is shown as an outline."),
     )
-    consent_required = forms.BooleanField(label=_("Ask for a reference to the person's consent"), required=False)
+    consent_required = forms.BooleanField(label=_("Require a consent reference"), required=False)
     retention_days = forms.IntegerField(
-        label=_("Erase faces after so many days"),
+        label=_("Erase faces after (days)"),
         min_value=1,
         max_value=36_500,
         required=False,
-        help_text=_("Empty: keep them."),
+        help_text=_("Leave empty to keep them."),
     )
-    face_limit = forms.IntegerField(label=_("Most faces"), min_value=1)
+    face_limit = forms.IntegerField(label=_("Maximum number of faces"), min_value=1)
 
 
 class NewCollectionForm(ConsoleForm):
-    """A collection to be."""
+    """A new collection."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs name the collection by it.")
+        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     pack = forms.ChoiceField(
-        label=_("Model pack"), help_text=_("Fixed for the life of the collection: templates of two packs never meet.")
+        label=_("Model pack"), help_text=_("Cannot be changed later: templates of different packs cannot be compared.")
     )
-    images = forms.ChoiceField(label=_("Keep of an enrolled image"), choices=IMAGES, initial="none")
+    images = forms.ChoiceField(label=_("Image to keep after enrolment"), choices=IMAGES, initial="none")
 
     def __init__(self, *args: Any, packs: tuple[str, ...], **kwargs: Any) -> None:
-        """Offer the packs that there are."""
+        """Offer the installed packs."""
         super().__init__(*args, **kwargs)
         offer(self, "pack", ((pack, pack) for pack in packs))
 
 
 class TypedNameForm(ConsoleForm):
-    """The confirmation of something that cannot be undone: type the name."""
+    """The confirmation of something that cannot be undone: the name must be typed."""
 
     typed = forms.CharField(widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
     def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
-        """Keep what is to be typed."""
+        """Keep the expected name."""
         super().__init__(*args, **kwargs)
         self._name = name
         self.fields["typed"].label = _("Type “%(name)s” to confirm") % {"name": name}
 
     def clean_typed(self) -> str:
-        """Refuse everything else."""
+        """Refuse a different name."""
         typed: str = self.cleaned_data["typed"]
         if comparison_key(typed) != comparison_key(self._name):
             raise forms.ValidationError(_("This is not the name."))
@@ -174,76 +143,79 @@ class TypedNameForm(ConsoleForm):
 
 
 class EraseForm(TypedNameForm):
-    """The confirmation of an erasure, and why."""
+    """The confirmation of an erasure, and its reason."""
 
     reason = forms.CharField(
-        label=_("Reason"), max_length=_LONGEST, required=False, help_text=_("It stands in the audit log.")
+        label=_("Reason"), max_length=_LONGEST, required=False, help_text=_("Recorded in the audit log.")
     )
 
 
 class PersonForm(ConsoleForm):
-    """What a person is called."""
+    """A person's name and note."""
 
     name = forms.CharField(label=_("Name"), max_length=_LONGEST, required=False)
     note = forms.CharField(label=_("Note"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
 
 
 class ChosenFacesForm(ConsoleForm):
-    """Faces that were ticked, and why something is done with them."""
+    """Selected faces, and the reason for the change."""
 
     faces = forms.MultipleChoiceField(label=_("Faces"))
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take any ids: the operation knows which are there."""
+        """Accept any ids: the operation refuses unknown ones."""
         super().__init__(*args, **kwargs)
         sent = self.data.getlist("faces") if isinstance(self.data, MultiValueDict) else []
         offer(self, "faces", ((face, face) for face in sent))
 
 
 class MoveFacesForm(ChosenFacesForm):
-    """Where ticked faces go: to a person by id, or to a new person."""
+    """Where selected faces go: to a person by id, or to a new person."""
 
     person = forms.IntegerField(label=_("Person"), required=False)
     name = forms.CharField(label=_("Name of the new person"), max_length=_LONGEST, required=False)
 
 
 class MergeForm(ConsoleForm):
-    """Whom to merge into a person."""
+    """The person to merge into another one."""
 
     other = forms.IntegerField(label=_("The other person"))
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
 
 
 class DoNotEnrolForm(ConsoleForm):
-    """Somebody who is not to be enrolled, or is to be again."""
+    """An entry to add to the do-not-enrol list or to remove from it."""
 
     reference = forms.CharField(
-        label=_("Reference"), max_length=_LONGEST, strip=False, help_text=_("Your own id for the person.")
+        label=_("Reference"),
+        max_length=_LONGEST,
+        strip=False,
+        help_text=_("The id that your own system uses for the person."),
     )
     change = forms.ChoiceField(choices=[("add", ""), ("remove", "")], initial="add", widget=forms.HiddenInput)
 
 
 class InviteForm(ConsoleForm):
-    """Whom to invite, as what."""
+    """An invitation: the address and the role."""
 
     email = forms.EmailField(label=_("Email"), max_length=254)
-    role = forms.ChoiceField(label=_("Role"), choices=ROLES, initial="operator")
+    role = forms.ChoiceField(label=_("Role"), choices=tuple(ROLES.items()), initial="operator")
 
 
 class RoleForm(ConsoleForm):
     """A member's new role."""
 
-    role = forms.ChoiceField(label=_("Role"), choices=ROLES)
+    role = forms.ChoiceField(label=_("Role"), choices=tuple(ROLES.items()))
 
 
 class TenantForm(ConsoleForm):
-    """The tenant's settings: its name, and those that each dialect has of its own."""
+    """The tenant's settings: its name and the dialects' own settings."""
 
     name = forms.CharField(label=_("Name"), max_length=200)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Offer what the dialects' descriptors have to choose from."""
+        """Add a field for each dialect that has a setting."""
         super().__init__(*args, **kwargs)
         for dialect in DIALECTS:
             if setting := dialect.profiles:
@@ -251,25 +223,27 @@ class TenantForm(ConsoleForm):
                 self.fields[f"{dialect.name}_profile"] = field
 
     @staticmethod
-    def now(tenant: Any) -> dict[str, str]:
-        """Return the settings as they are."""
+    def initial_for(tenant: Any) -> dict[str, str]:
+        """Return the current settings."""
         profiles = {f"{one.name}_profile": one.profile(tenant.profiles) for one in DIALECTS if one.profiles}
         return {"name": tenant.name, **profiles}
 
     def clean(self) -> dict[str, Any]:
-        """Gather the dialects' settings by the dialect's name."""
-        given = super().clean() or {}
-        chosen = {one.name: given.pop(f"{one.name}_profile", None) for one in DIALECTS if one.profiles}
-        return {**given, "profiles": {name: value for name, value in chosen.items() if value}}
+        """Collect the dialects' settings by dialect name."""
+        values = super().clean() or {}
+        chosen = {one.name: values.pop(f"{one.name}_profile", None) for one in DIALECTS if one.profiles}
+        return {**values, "profiles": {name: value for name, value in chosen.items() if value}}
 
 
 class WebhookForm(ConsoleForm):
-    """Where to tell of what."""
+    """A webhook's URL and events."""
 
     url = forms.CharField(
         label=_("URL"),
         max_length=2000,
         widget=forms.URLInput(attrs={"placeholder": "https://"}),
-        help_text=_("Ours is a POST with JSON, signed as the Standard Webhooks specification says."),
+        help_text=_("We send a POST request with JSON, signed according to the Standard Webhooks specification."),
     )
-    kinds = forms.MultipleChoiceField(label=_("Tell when"), choices=KINDS, widget=forms.CheckboxSelectMultiple)
+    kinds = forms.MultipleChoiceField(
+        label=_("Notify when"), choices=tuple(EVENTS.items()), widget=forms.CheckboxSelectMultiple
+    )

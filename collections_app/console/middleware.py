@@ -1,4 +1,4 @@
-"""What applies to pages for people and must not touch a vendor's wire: languages, second factor, redirects, sizes."""
+"""Middleware for pages only, never for the dialects: language, second factor, redirects, request size."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -22,9 +22,9 @@ _FOR_PEOPLE = ("/console/", "/account/", "/admin/")
 
 
 def locale(get_response: Handler) -> Handler:
-    """Choose a page's language by cookie, then by the browser's wish; the dialects answer in their vendors' words.
+    """Choose a page's language by cookie, then by the browser's preference; dialects answer in their vendors' words.
 
-    A thread keeps the language that was activated last: each request begins with the default, and leaves it behind.
+    A thread keeps the language that was activated last, so each request starts with the default and restores it.
     """
     translated = LocaleMiddleware(get_response)
 
@@ -39,7 +39,7 @@ def locale(get_response: Handler) -> Handler:
 
 
 def crowded(get_response: Handler) -> Handler:
-    """Refuse a page where the server says that too many requests from there are under way."""
+    """Refuse a page when the server reports too many concurrent requests from the client."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if request.META.get(CROWDED) and request.path.startswith(_FOR_PEOPLE):
@@ -50,13 +50,13 @@ def crowded(get_response: Handler) -> Handler:
 
 
 def second_factor(get_response: Handler) -> Handler:
-    """Send a person who has an authenticator, and has not yet shown its code in this session, to the page that asks."""
+    """Redirect a user with an authenticator to the code page until this session has been verified."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(_FOR_PEOPLE) and request.user.is_authenticated:
-            asked = {reverse("console:code"), reverse("console:logout"), reverse("console:language")}
+            exempt = {reverse("console:code"), reverse("console:logout"), reverse("console:language")}
             verified = request.user.is_verified()  # type: ignore[attr-defined]  # OTPMiddleware's
-            if not verified and request.path not in asked and user_has_device(request.user):
+            if not verified and request.path not in exempt and user_has_device(request.user):
                 return redirect("console:code")
         return get_response(request)
 
@@ -64,7 +64,7 @@ def second_factor(get_response: Handler) -> Handler:
 
 
 def see_other(get_response: Handler) -> Handler:
-    """Send a browser that posted a form to the next page by GET (303), so that loading it again posts nothing."""
+    """Redirect after a POST with 303, so that reloading the next page does not post again."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         answer = get_response(request)
@@ -76,14 +76,14 @@ def see_other(get_response: Handler) -> Handler:
 
 
 class Size:
-    """Refuse a body that is too large before CSRF protection, which stands next, looks for its token in it.
+    """Refuse a body that is too large before the CSRF middleware, the next one, parses it.
 
-    A stranger has a form's few fields to send. What needs no CSRF token is a dialect's: its views find the caller
-    before they look at a body, and refuse in the vendor's words.
+    Users who are not signed in have only small forms to send. Views without CSRF protection belong to dialects: they
+    authenticate the caller before they read the body, and refuse it in the vendor's words.
     """
 
     def __init__(self, get_response: Handler) -> None:
-        """Keep the next handler."""
+        """Store the next handler."""
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -91,10 +91,10 @@ class Size:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, *_args: Any) -> HttpResponse | None:
-        """Refuse it with a sentence, or let it pass."""
+        """Refuse a body that is too large."""
         announced = int(request.META.get("CONTENT_LENGTH") or 0)
         if announced <= settings.STRANGER_BYTES or getattr(view, "csrf_exempt", False):
             return None
         if announced <= settings.MAX_BODY_BYTES and request.user.is_authenticated:
             return None
-        return HttpResponse(_("This is more than may be sent here."), status=413, content_type="text/plain")
+        return HttpResponse(_("The request is too large."), status=413, content_type="text/plain")

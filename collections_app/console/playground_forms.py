@@ -12,12 +12,12 @@ _LONGEST = 255
 
 
 class ImageField(forms.FileField):
-    """An image as bytes; the operations look at what it really is."""
+    """An image as bytes; the operations determine its real format."""
 
     widget = forms.FileInput(attrs={"accept": ",".join(MEDIA_TYPES.values())})
 
     def clean(self, data: Any, initial: Any = None) -> Any:
-        """Read it, if it is not too large to be read."""
+        """Read the file unless it is too large."""
         file = super().clean(data, initial)
         if file and file.size > DEFAULT_LIMITS.max_bytes:
             raise forms.ValidationError(_("The image is too large."))
@@ -42,7 +42,7 @@ class SearchForm(DetectForm):
     collection = forms.ChoiceField(label=_("Collection"))
 
     def __init__(self, *args: Any, collections: list[str], **kwargs: Any) -> None:
-        """Offer the collections within reach, by name."""
+        """Offer the collections that the caller can reach, by name."""
         super().__init__(*args, **kwargs)
         offer(self, "collection", ((name, name) for name in collections))
 
@@ -51,11 +51,11 @@ class EnrolForm(SearchForm):
     """One image, a collection and a name."""
 
     name = forms.CharField(label=_("Name of the person"), max_length=_LONGEST)
-    consent = forms.CharField(label=_("Reference to their consent"), max_length=_LONGEST, required=False)
+    consent = forms.CharField(label=_("Consent reference"), max_length=_LONGEST, required=False)
 
 
 class VerdictForm(ConsoleForm):
-    """A score and the threshold to hold it against, both in whole points."""
+    """A score and the threshold to compare it with, both in whole points."""
 
     score = forms.IntegerField(min_value=0, max_value=100, widget=forms.HiddenInput)
     threshold = forms.IntegerField(

@@ -1,7 +1,7 @@
-"""What the dialects' clients would have been sent for the same request, and how they would have asked.
+"""What each dialect would have answered to the same request, and how a client would have sent it.
 
-The playground's raw answers must be the dialects' to the letter, so each dialect's descriptor makes its own. A record
-for the person it is about has the native API's form.
+The playground shows the dialects' exact answers, so each dialect's descriptor renders its own. The export for a data
+subject has the native API's format.
 """
 
 import json
@@ -23,7 +23,7 @@ _PARTS: Mapping[Part, str] = {"id": "FACEPLANE_KEY_ID", "secret": "FACEPLANE_SEC
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A POST of a dialect; the parts of the key are in environment variables."""
+    """A POST to a dialect; the key's parts come from environment variables."""
 
     url: str
     body: Mapping[str, Any]
@@ -36,9 +36,9 @@ class Request:
         for mark, file in _FILES.items():
             body = body.replace(mark, f"'\"$(base64 < {file} | tr -d '\\n')\"'")
         url, headers = self.url.replace(KEY_ID, f"${_PARTS['id']}"), self.credentials.headers.items()
-        said = [f'-H "{name}: ${_PARTS[part]}"' for name, part in headers]
+        auth = [f'-H "{name}: ${_PARTS[part]}"' for name, part in headers]
         basic = [f'-u "${_PARTS["id"]}:${_PARTS["secret"]}"'] if self.credentials.basic else []
-        head = " ".join(["curl -s", f'"{url}"', *said, *basic])
+        head = " ".join(["curl -s", f'"{url}"', *auth, *basic])
         return f"{head} \\\n  -H 'Content-Type: application/json' -d @- <<< '{body}'"
 
     @property
@@ -48,16 +48,18 @@ class Request:
         for mark, file in _FILES.items():
             body = body.replace(repr(mark), f'encoded("{file}")')
         url = self.url.replace(KEY_ID, f"{{os.environ['{_PARTS['id']}']}}")
-        said = ", ".join(f'"{name}": os.environ["{_PARTS[part]}"]' for name, part in self.credentials.headers.items())
+        headers = ", ".join(
+            f'"{name}": os.environ["{_PARTS[part]}"]' for name, part in self.credentials.headers.items()
+        )
         basic = f'auth=(os.environ["{_PARTS["id"]}"], os.environ["{_PARTS["secret"]}"])'
-        proof = basic if self.credentials.basic else f"headers={{{said}}}"
+        auth = basic if self.credentials.basic else f"headers={{{headers}}}"
         return (
             "import base64, os, pathlib, requests\n\n"
             "def encoded(file):\n"
             "    return base64.b64encode(pathlib.Path(file).read_bytes()).decode()\n\n"
             "answer = requests.post(\n"
             f'    f"{url}",\n'
-            f"    {proof},\n"
+            f"    {auth},\n"
             f"    json={body},\n"
             "    timeout=30,\n"
             ")\nprint(answer.json())"
@@ -66,7 +68,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A dialect's answer, and the request for it."""
+    """A dialect's answer and the request that gets it."""
 
     dialect: str
     body: str
@@ -74,18 +76,18 @@ class Preview:
 
 
 def answers(caller: Caller, action: str, result: Any, *, host: str) -> list[Preview]:
-    """Return the answers of the dialects that know this action, as the server at `host` would give them."""
-    shown = []
+    """Return the answers of the dialects that support this action, as the server at `host` would send them."""
+    previews = []
     for dialect in DIALECTS:
         if preview := dialect.previews.get(action):
             exchange = preview(result, Setting(dialect.profile(caller.tenant.profiles), caller.request_id))
             request = Request(f"{host}/{dialect.prefix}{exchange.path}", exchange.body, dialect.credentials)
-            shown.append(Preview(dialect.label, _json(exchange.answer), request))
-    return shown
+            previews.append(Preview(dialect.label, _json(exchange.answer), request))
+    return previews
 
 
 def subject(record: SubjectRecord) -> bytes:
-    """Return everything about one person as the native API hands it out."""
+    """Return everything about one person in the native API's format."""
     return _json(Subject(record).data).encode()
 
 

@@ -1,5 +1,6 @@
-"""How the console writes numbers, and links within a tenant."""
+"""Template tags: numbers, labels, and links within a tenant."""
 
+import re
 from typing import Any
 
 from django import template
@@ -12,8 +13,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from collections_app.console.account_forms import styled
-from collections_app.console.errors import REASONS
-from collections_app.console.forms import ERASURES, ROLES, STORES
+from collections_app.console.labels import LABELS
 from collections_app.operations import pictures
 from collections_app.operations.browse import best_told
 
@@ -21,23 +21,24 @@ register = template.Library()
 _FEW = 0.05
 _WHOLE = 10
 _CERTAIN = 0.5
+_BACKUPS = re.compile(r"Older copies expire after (\d+) days")
 
 
 @register.simple_tag(takes_context=True)
 def page(context: Context, name: str, **where: Any) -> str:
-    """Return the address of a page of the tenant that is shown."""
+    """Return the address of a page of the current tenant."""
     return reverse(f"console:{name}", kwargs={"tenant": context["tenant"].slug, **where})
 
 
 @register.simple_tag
 def version() -> str:
-    """Return the release that answers."""
+    """Return the version of the running release."""
     return str(settings.VERSION)
 
 
 @register.simple_tag(takes_context=True)
 def thumb_url(context: Context, alias: str, face: Any) -> str:
-    """Return the address of a face's thumbnail; the page that shows it tells the log (ConsoleView.page)."""
+    """Return the address of a face's thumbnail; ConsoleView.page records that it was shown."""
     context["pictured"].append(face)
     query = urlencode({"ticket": pictures.ticket(context["caller"], face=face)})
     return f"{page(context, 'face_thumbnail', alias=alias, face=face.uuid)}?{query}"
@@ -45,7 +46,7 @@ def thumb_url(context: Context, alias: str, face: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def with_query(context: Context, **changes: Any) -> str:
-    """Return the present query with some of its values replaced; an empty value removes one."""
+    """Return the current query string with some values replaced; an empty value removes one."""
     query = context["request"].GET.copy()
     for name, value in changes.items():
         query.pop(name, None)
@@ -56,7 +57,7 @@ def with_query(context: Context, **changes: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def best(context: Context, search: Any) -> float | None:
-    """Return the best score of a recorded search, as far as it is told."""
+    """Return the best score of a recorded search if it may be disclosed."""
     return best_told(context["caller"], search)
 
 
@@ -70,7 +71,7 @@ def outline(face: Any) -> list[dict[str, str]]:
 
 @register.simple_tag
 def frame(face: Any) -> dict[str, str]:
-    """Return the part of the image that is shown of a face, and the sizes of what is drawn on it."""
+    """Return the part of the image to show for a face, and the sizes of the marks on it."""
     left, top, width, height = face.stored_frame or (0, 0, face.image_width, face.image_height)
     sizes = {"dot": max(width, height) / 130, "corner": face.box_width / 20}
     return {
@@ -81,27 +82,27 @@ def frame(face: Any) -> dict[str, str]:
 
 @register.simple_tag
 def sizes(width: int, height: int) -> dict[str, str]:
-    """Return the sizes of what is drawn over an image of this size."""
+    """Return the sizes of the marks on an image of this size."""
     return {"dot": f"{max(width, height) / 150:.1f}"}
 
 
 @register.simple_tag
 def bar(score: float, threshold: float) -> dict[str, str]:
-    """Return a score as a bar of 0 to 1000, and the threshold's place on it."""
+    """Return a score as a bar of 0 to 1000, and the threshold's position on it."""
     drawn = {"value": f"{10 * score:.0f}", "threshold": f"{10 * threshold:.0f}"}
     return drawn | {"kind": "fp-over" if score >= threshold else "fp-under"}
 
 
 @register.simple_tag
-def dress(form: BaseForm) -> str:
-    """Put one of Django's own forms in the console's clothes; nothing is written."""
+def style(form: BaseForm) -> str:
+    """Give one of Django's own forms the console's style; renders nothing."""
     styled(form)
     return ""
 
 
 @register.filter
 def one_in(rate: float) -> str:
-    """Write a small rate as people grasp it: 1 in 10,000."""
+    """Write a small rate in a readable form: 1 in 10,000."""
     if rate >= _CERTAIN:
         return _("most")
     return _("1 in %(count)s") % {"count": number_format(_rounded(1 / rate), force_grouping=True)}
@@ -119,58 +120,51 @@ def strangers(count: float) -> str:
 
 @register.filter
 def percent(share: float | None) -> str:
-    """Write a share of 0 to 1 in percent; nothing for nothing."""
+    """Write a share of 0 to 1 in percent; an empty string for None."""
     return "" if share is None else f"{100 * share:.0f} %"
 
 
 @register.filter
 def score(value: float) -> str:
-    """Write a score, in every language alike: it is compared with what the API answers."""
+    """Write a score the same in every language, so that it can be compared with the API's."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 @register.filter
 def unlocalised(value: float, digits: int | None = None) -> str:
-    """Write a number for a machine, or for people who compare it with the API's: no grouping, a point."""
+    """Write a number without grouping and with a decimal point, for markup or for comparison with the API."""
     return str(value) if digits is None else f"{value:.{digits}f}"
 
 
 @register.filter
 def thousands(value: int) -> str:
-    """Write a count with its thousands apart."""
+    """Write a count with thousands separators."""
     return number_format(value, force_grouping=True)
 
 
 @register.filter
 def as_list(value: Any) -> list[Any]:
-    """Return the value as a list of one; nothing as an empty list."""
+    """Return a list with the value, or an empty list for None."""
     return [] if value is None else [value]
 
 
 @register.filter
-def role(name: str) -> str:
-    """Say in words what a member is."""
-    return str(dict(ROLES)[name])
+def label(name: str, kind: str) -> str:
+    """Return the page's label for a word of the platform, or the word itself where it has none."""
+    return str(LABELS[kind].get(name, name))
 
 
 @register.filter
-def erased(kind: str) -> str:
-    """Say in words what an erasure was of."""
-    return str(dict(ERASURES).get(kind, kind))
-
-
-@register.filter
-def store(name: str) -> str:
-    """Say in words where something was kept."""
-    return str(dict(STORES).get(name, name))
-
-
-@register.filter
-def reason(name: str) -> str:
-    """Say in words what is wrong with a face."""
-    return str(REASONS.get(name, name))
+def backups(line: str) -> str:
+    """Return a receipt's sentence on backups, which is signed in English, in the page's language."""
+    found = _BACKUPS.search(line)
+    return (
+        line
+        if found is None
+        else _("Backups expire after %(days)s days, as the operator declares.") % {"days": found[1]}
+    )
 
 
 def _rounded(number: float) -> int:
-    """Keep two digits: more would claim to know more."""
+    """Round to two significant digits."""
     return int(float(f"{number:.2g}"))

@@ -1,4 +1,4 @@
-"""The console's pages. A tenant's pages lie under its name; a person's own lie under /account/."""
+"""The console's pages: a tenant's under its slug, a user's own under /account/."""
 
 from typing import Any
 
@@ -31,13 +31,13 @@ app_name = "console"
 
 
 def _pages(*pages: tuple[str, type[Any], str]) -> list[URLPattern | URLResolver]:
-    """Name each page where it lies."""
-    return [path(place, view.as_view(), name=name) for place, view, name in pages]
+    """Return a URL pattern for each page."""
+    return [path(route, view.as_view(), name=name) for route, view, name in pages]
 
 
 def _entrances(*pages: tuple[str, type[Any], str]) -> list[URLPattern | URLResolver]:
-    """Name each page at which a password, a code or a link can be tried."""
-    return [path(place, limited(view.as_view()), name=name) for place, view, name in pages]
+    """Return a rate-limited URL pattern for each page that accepts a password, a code or a link."""
+    return [path(route, limited(view.as_view()), name=name) for route, view, name in pages]
 
 
 _ACCOUNT = [

@@ -1,4 +1,4 @@
-"""A tenant's people, one in each role, and a stranger; and a browser that takes nothing amiss quietly."""
+"""Members in each role, enrolled people, and a browser whose console messages fail the test."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from tests import programs
 from tests.conftest import Customer
 from tests.make import portrait
 
-PASSWORD = "correct horse battery"  # noqa: S105 -- of people who exist for a second
+PASSWORD = "correct horse battery"  # noqa: S105 -- of users who exist during one test
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -37,13 +37,13 @@ FLAGS = [
 
 @pytest.fixture(scope="session", autouse=True)
 def _static_root() -> None:
-    """Make the folder that WhiteNoise looks into when the live server starts."""
+    """Create the folder that WhiteNoise reads when the live server starts."""
     Path(django_settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(autouse=True)
 def _files(settings: Any, tmp_path: Path) -> None:
-    """Keep images in a folder of the test's own; serve static files as they are; let tests sign in all the time."""
+    """Store images in a folder of the test; serve static files unhashed; allow many sign-ins."""
     settings.ATTEMPTS_PER_MINUTE = 10_000
     settings.STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}},
@@ -53,7 +53,7 @@ def _files(settings: Any, tmp_path: Path) -> None:
 
 
 def member(customer: Customer, role: str) -> User:
-    """Make a user with that role in the customer's tenant."""
+    """Create a user with that role in the customer's tenant."""
     user = User.objects.create_user(f"{role}@{customer.tenant.slug}", f"{role}@example.com", PASSWORD)
     Member.unscoped.create(tenant=customer.tenant, user=user, role=role)
     return user
@@ -68,7 +68,7 @@ def signed_in(user: User) -> Client:
 
 @pytest.fixture
 def crowd(acme: Customer) -> Collection:
-    """Acme's people: Macron twice, Obama, and Obama again under another name; their faces are kept."""
+    """Acme's people: Macron with two faces, Sunak, Obama, and Obama again under another name; images are stored."""
     Collection.objects.of(acme.tenant).update(images="crop")
     people = {
         "macron_2014": "Emmanuel Macron",
@@ -86,7 +86,7 @@ def crowd(acme: Customer) -> Collection:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A Chromium. Playwright's loop runs in this thread, which Django would take for an asynchronous view."""
+    """Start Chromium. Playwright's loop runs in this thread, which Django would take for an asynchronous view."""
     executable = programs.chromium()
     assert executable, "The console's tests need Chromium: python -m tests.programs installs it"
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -99,7 +99,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
-    """Open a page in a browser of its own; at the end nothing may have been written to any console, CSP included."""
+    """Open a page in its own browser context; at the end no console may hold a message, CSP reports included."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -111,7 +111,9 @@ def visit(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
             context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path)
         return page
@@ -129,17 +131,17 @@ def violations(page: Page) -> list[tuple[str, str]]:
 
 
 def page_url(name: str, **where: Any) -> str:
-    """Return where a page of Acme's is."""
+    """Return the address of a page of Acme."""
     return reverse(f"console:{name}", kwargs={"tenant": "acme", **where})
 
 
 def path_of(link: str) -> str:
-    """Return the path of a link of ours, wherever it leads."""
+    """Return the path of a link to this server."""
     assert link.startswith(f"{django_settings.PUBLIC_URL}/")
     return urlsplit(link).path
 
 
 def recognised(acme: Customer, image: str) -> str:
-    """Return who the face in an image is to a search."""
+    """Return whom a search finds for the face in an image."""
     found = search_by_image(acme.caller, collection="people", image=portrait(image))
     return str(found.matches[0].face.person)

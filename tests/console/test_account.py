@@ -1,4 +1,4 @@
-"""An account: its password, its second factor, and the letter for whoever forgot."""
+"""An account: its password, its second factor, and the mail for a forgotten password."""
 
 import re
 from base64 import b32decode
@@ -11,7 +11,7 @@ from django.test import Client
 from django_otp.oath import totp
 from pytest_django import Settings
 
-from collections_app.console.account_forms import POST
+from collections_app.console.account_forms import MAILER
 from tenants.models import Authenticator, RateWindow
 from tenants.tasks import forget
 from tests.conftest import Customer
@@ -20,32 +20,32 @@ from tests.console.conftest import PASSWORD, member, page_url, path_of, signed_i
 
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """Count from nothing, in the database, and let no hour end meanwhile."""
+    """Count from zero in the database, within one hour."""
     settings.LIMITS_URL = "database"
     monkeypatch.setattr("tenants.limits._leases", {})
     monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
 
 
 def _forgets(address: str, place: str) -> tuple[object, ...]:
-    """Ask for a new password from somewhere; return what one sees, but for tokens, which are 64 letters."""
+    """Request a new password from an address; return the visible response without tokens, which are 64 letters."""
     client = Client(REMOTE_ADDR=place)
     answer = client.post("/account/forgotten/", {"email": address})
     page = client.get("/account/forgotten/sent/").content
-    told = re.sub(rb'"\w{64}"', b"", page)
-    return answer.status_code, answer["Location"], answer.content, *sorted(answer.headers), told
+    shown = re.sub(rb'"\w{64}"', b"", page)
+    return answer.status_code, answer["Location"], answer.content, *sorted(answer.headers), shown
 
 
-def _letters() -> list[mail.EmailMessage]:
-    """Return what was sent, when all of it is; they are sent one after the other."""
-    POST.submit(int).result(timeout=10)
+def _mails() -> list[mail.EmailMessage]:
+    """Wait until all mails are sent, one after the other, and return them."""
+    MAILER.submit(int).result(timeout=10)
     return mail.outbox
 
 
 def _sent_to(address: str) -> int:
-    return sum(letter.to == [address] for letter in _letters())
+    return sum(message.to == [address] for message in _mails())
 
 
-def test_too_many_wrong_passwords_lock_the_door(acme: Customer, client: Client) -> None:
+def test_too_many_wrong_passwords_block_sign_in(acme: Customer, client: Client) -> None:
     member(acme, "owner")
     for _ in range(4):
         wrong = client.post("/account/login/", {"username": "owner@acme", "password": "wrong"})
@@ -59,7 +59,7 @@ def test_too_many_wrong_passwords_lock_the_door(acme: Customer, client: Client) 
     assert elsewhere.status_code == 303
 
 
-@pytest.mark.django_db(transaction=True)  # a test's own transaction would lend the code's check the one that it needs
+@pytest.mark.django_db(transaction=True)  # the check of the code needs a transaction of its own
 def test_an_authenticator_is_asked_for_before_any_page_and_the_admin(acme: Customer) -> None:
     user = member(acme, "owner")
     User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
@@ -80,7 +80,7 @@ def test_an_authenticator_is_asked_for_before_any_page_and_the_admin(acme: Custo
 
 @pytest.mark.django_db(transaction=True)
 def test_an_authenticator_is_removed_with_the_password_and_shown_to_nobody(acme: Customer) -> None:
-    """Number 11 of the hardening: an open session is not enough, and no operator sees a seed."""
+    """An open session is not enough, and no operator sees a seed."""
     user = member(acme, "owner")
     User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
     client = signed_in(user)
@@ -114,8 +114,8 @@ def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client)
     member(acme, "owner")
     for address in ("owner@example.com", "nobody@example.com"):
         assert client.post("/account/forgotten/", {"email": address})["Location"] == "/account/forgotten/sent/"
-    (letter,) = _letters()
-    link = path_of(next(word for word in letter.body.split() if "/account/forgotten/" in word))
+    (message,) = _mails()
+    link = path_of(next(word for word in message.body.split() if "/account/forgotten/" in word))
     form = client.get(link)["Location"]
     client.post(form, {"new_password1": "a wholly new phrase", "new_password2": "a wholly new phrase"})
     renewed = client.post("/account/login/", {"username": "owner@acme", "password": "a wholly new phrase"})
@@ -124,40 +124,40 @@ def test_a_forgotten_password_is_renewed_by_mail(acme: Customer, client: Client)
 
 @pytest.mark.usefixtures("counts")
 def test_no_link_leads_where_a_request_s_host_says(acme: Customer, settings: Settings) -> None:
-    """Number 11 of the hardening: ALLOWED_HOSTS lets any port pass, so a Host header names somebody else's server."""
+    """ALLOWED_HOSTS accepts any port, so a Host header can name another server."""
     settings.PUBLIC_URL = "https://faces.example.com:8443"
     owner, strange = member(acme, "owner"), {"Host": "localhost:6666", "X-Forwarded-Host": "evil.example"}
     Client(headers=strange).post("/account/forgotten/", {"email": "owner@example.com"})
-    (letter,) = _letters()
+    (message,) = _mails()
     page = Client(headers=strange)
     page.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     invited = page.post(page_url("members"), {"email": "new@example.com", "role": "operator"}, follow=True)
     made = page.post(page_url("keys"), {"name": "gate", "scopes": ["search"]}, follow=True)
-    for shown in (letter.body, invited.content.decode(), made.content.decode()):
+    for shown in (message.body, invited.content.decode(), made.content.decode()):
         assert "https://faces.example.com:8443/" in shown
         assert "6666" not in shown
         assert "evil" not in shown
 
 
 @pytest.mark.usefixtures("counts")
-def test_a_slow_mail_server_does_not_tell_who_is_known(acme: Customer, client: Client) -> None:
-    """The answer is there before the letter, which is in its reader's language."""
+def test_a_slow_mail_server_does_not_reveal_who_is_known(acme: Customer, client: Client) -> None:
+    """The response does not wait for the mail, which is in the language of the page."""
     member(acme, "owner")
     gate = Event()
-    POST.submit(gate.wait, 10)
+    MAILER.submit(gate.wait, 10)
     client.post("/account/forgotten/", {"email": "owner@example.com"}, headers={"Accept-Language": "ko"})
     assert mail.outbox == []
     gate.set()
-    assert [letter.subject for letter in _letters()] == ["Faceplane 비밀번호 재설정"]
+    assert [message.subject for message in _mails()] == ["Faceplane 비밀번호 재설정"]
 
 
 @pytest.mark.usefixtures("counts")
-def test_few_letters_an_hour_go_to_one_account_and_nobody_sees_which(acme: Customer) -> None:
+def test_few_mails_an_hour_go_to_one_account_and_nobody_sees_which(acme: Customer) -> None:
     member(acme, "owner")
     member(acme, "admin")
     seen = {_forgets("owner@example.com", f"192.0.2.{number}") for number in range(8)}
     seen |= {_forgets("nobody@example.com", f"192.0.2.{number}") for number in range(8)}
-    assert _sent_to("owner@example.com") == len(_letters()) == 5
+    assert _sent_to("owner@example.com") == len(_mails()) == 5
     (one,) = seen
     assert one[:2] == (303, "/account/forgotten/sent/")
     _forgets("admin@example.com", "192.0.2.1")
@@ -173,16 +173,16 @@ def test_few_letters_an_hour_go_to_one_account_and_nobody_sees_which(acme: Custo
         (["", "nonsense"], "192.0.2.1"),
     ],
 )
-def test_few_letters_an_hour_are_sent_for_one_place(acme: Customer, places: list[str], another: str) -> None:
-    """Asking for addresses that nobody has counts too, or one would see which somebody has."""
+def test_few_mails_an_hour_are_sent_for_one_address(acme: Customer, places: list[str], another: str) -> None:
+    """Requests for unknown addresses count too, else the limit would reveal known ones."""
     member(acme, "owner")
     for number in range(20):
         _forgets("nobody@example.com", places[number % 2])
     for place in places:
         _forgets("owner@example.com", place)
-    assert _letters() == []
+    assert _mails() == []
     _forgets("owner@example.com", another)
-    assert len(_letters()) == 1
+    assert len(_mails()) == 1
     assert RateWindow.objects.exists()
     forget()
     assert RateWindow.objects.exists()

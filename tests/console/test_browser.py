@@ -1,4 +1,4 @@
-"""The console in a real browser: the way of a new tenant, every page for everybody, and nothing on the console."""
+"""The console in a real browser: a new tenant's first steps, every page in each role, no console messages."""
 
 import json
 import re
@@ -37,9 +37,9 @@ def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> No
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
-    page.get_by_role("link", name="Make a collection").click()
+    page.get_by_role("link", name="Create a collection").click()
     page.get_by_label("Name").fill("Front door")
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", name="Front door")).to_be_visible()
 
     page.get_by_role("link", name="Enrol", exact=True).click()
@@ -68,7 +68,7 @@ def test_from_signing_in_to_a_verified_chain(acme: Customer, visit: Visit) -> No
 
 
 def _move_the_threshold(page: Page) -> None:
-    """Everything from a slider to the next search: at 99 the same photo finds nobody."""
+    """Raise the threshold to 99: the same photo then finds nobody."""
     page.get_by_role("link", name="Collections").first.click()
     page.get_by_role("link", name=re.compile("Front door")).click()
     page.get_by_role("link", name="Policy").click()
@@ -79,13 +79,13 @@ def _move_the_threshold(page: Page) -> None:
     expect(meaning).to_contain_text("1 in 100 strangers")
     with page.expect_response(lambda answer: "similarity_threshold=99" in answer.url):
         page.get_by_label("Similarity threshold").fill("99")
-    expect(meaning).to_contain_text("Rarer than was measured")
+    expect(meaning).to_contain_text("Rarer than could be measured")
     page.get_by_role("button", name="Save the policy").click()
     expect(page.get_by_role("status")).to_contain_text("The policy is saved")
     page.get_by_role("link", name="Search", exact=True).click()
     page.set_input_files("#id_image", SAMPLES / "macron_2014.jpg")
     page.get_by_role("button", name="Who is it?").click()
-    expect(page.get_by_role("heading", name="Nobody known")).to_be_visible()
+    expect(page.get_by_role("heading", name="No match found")).to_be_visible()
     page.get_by_role("link", name="Why?").click()
     expect(page.get_by_role("heading", name="Why nobody matched")).to_be_visible()
     expect(page.get_by_role("link", name="Emmanuel Macron")).to_have_count(0)
@@ -97,7 +97,7 @@ def _use_a_key(page: Page, acme: Customer) -> None:
     del acme
     page.get_by_role("link", name="API keys").click()
     page.get_by_label("Name").fill("door")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("button", name="Create key").click()
     token = page.locator("#token").inner_text()
     body = {"collectionId": "Front door", "requestName": "cam", "faceImage": base64_of(portrait("macron_2025"))}
     answer = ArgosClient(token)("POST", "/search", body)
@@ -115,7 +115,7 @@ def _use_a_key(page: Page, acme: Customer) -> None:
 
 def _read_the_audit_log(page: Page) -> None:
     page.get_by_role("link", name="Audit log").click()
-    for action in ("key.revoked", "key.issued", "collection.policy_changed", "face.enrolled", "collection.created"):
+    for action in ("key revoked", "key created", "policy changed", "face enrolled", "collection created"):
         expect(page.get_by_role("table").get_by_text(action).first).to_be_visible()
     page.get_by_role("button", name="Verify the chain").click()
     expect(page.get_by_role("status")).to_contain_text("The chain is whole")
@@ -130,7 +130,7 @@ def _read_the_audit_log(page: Page) -> None:
 
 @pytest.fixture
 def pages(acme: Customer, crowd: Collection) -> list[str]:
-    """Return the address of every page that is read, with something on each."""
+    """Return the address of every page, each with content."""
     search_by_image(acme.caller, collection="people", image=portrait("macron_2014"))
     examine_collection.run(examine(acme.caller, collection="people").pk)
     hook = create_webhook(acme.caller, url="https://example.com/", kinds=["face.deleted"]).webhook
@@ -160,7 +160,7 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     ("role", "theme", "width", "language"),
     [("owner", "light", 1280, "en"), ("owner", "dark", 360, "ko"), ("auditor", "light", 360, "en")],
 )
-def test_every_page_is_accessible_and_fits(  # noqa: PLR0917 -- the ways to look at it
+def test_every_page_is_accessible_and_fits(  # noqa: PLR0917 -- the parameters of the view
     acme: Customer, pages: list[str], visit: Visit, role: str, theme: str, width: int, language: str
 ) -> None:
     page = visit(
@@ -170,7 +170,7 @@ def test_every_page_is_accessible_and_fits(  # noqa: PLR0917 -- the ways to look
     for path in pages:
         answer = page.request.get(path, max_redirects=0)
         if answer.status != 200:
-            continue  # test_roles holds who may see what; a refusal is a page of its own, looked at below
+            continue  # tests/console/test_roles.py checks who may see what
         page.goto(path)
         page.wait_for_load_state("load")
         assert page.evaluate("document.documentElement.lang") == language
@@ -179,7 +179,7 @@ def test_every_page_is_accessible_and_fits(  # noqa: PLR0917 -- the ways to look
     assert wrong == []
 
 
-def test_the_doors_are_accessible(acme: Customer, visit: Visit) -> None:
+def test_the_sign_in_pages_are_accessible(acme: Customer, visit: Visit) -> None:
     del acme
     page = visit(path="/account/login/")
     for path in ("/account/login/", "/account/forgotten/", "/account/forgotten/sent/"):
@@ -211,7 +211,7 @@ def test_comparing_two_photos_and_moving_the_threshold(acme: Customer, visit: Vi
     expect(page.get_by_role("heading", name="The same person")).to_be_visible()
     expect(page.locator("#overlay-second svg rect")).to_have_count(2)
     page.get_by_label("Threshold").fill("99")
-    expect(page.get_by_role("heading", name="Two people")).to_be_visible()
+    expect(page.get_by_role("heading", name="Different people")).to_be_visible()
     assert violations(page) == []
 
 
@@ -249,7 +249,7 @@ def test_a_receipt_is_verified_in_place(acme: Customer, crowd: Collection, visit
     finish_erasure.run(Receipt.objects.of(acme.tenant).get().pk)
     page.reload()
     page.get_by_role("button", name="Verify the signature").click()
-    expect(page.get_by_text("The signature is genuine")).to_be_visible()
+    expect(page.get_by_text("The signature is valid")).to_be_visible()
     assert violations(page) == []
 
 
@@ -262,13 +262,13 @@ def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collec
     expect(offered).to_have_count(1)
     field.fill(offered.get_attribute("value") or "")
     assert violations(page) == []
-    page.get_by_role("button", name="Merge them into this one").click()
-    expect(page.get_by_text("The two are one person now.")).to_be_visible()
+    page.get_by_role("button", name="Merge into this person").click()
+    expect(page.get_by_text("The two people are merged.")).to_be_visible()
     assert not crowd.people.filter(reference="twin").exists()
 
 
 def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
-    """Numbers that the API may store: with more digits than are shown."""
+    """The API may store more digits than the page shows."""
     page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.alias}/")
     number = page.get_by_label("Similarity threshold")
     slider = page.get_by_label("Slide the threshold")

@@ -1,4 +1,4 @@
-"""A collection: its policy, its name, how long it keeps faces, its end."""
+"""A collection: its policy, name, retention and deletion."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -38,16 +38,16 @@ def test_a_collection_is_renamed_unless_the_name_is_taken(acme: Customer, crowd:
 
 
 def test_faces_are_kept_for_a_hundred_years_or_for_good(acme: Customer, crowd: Collection) -> None:
-    """The form, the native API and the policy itself agree; more days than there are dates would stop the worker."""
+    """The form, the native API and the model agree; more days than there are dates would stop the worker."""
     admin, page = signed_in(member(acme, "admin")), page_url("collection", alias=crowd.alias)
     policy = {name: value for name, value in admin.get(page).context["form"].initial.items() if value}
     key = {"x-api-key": acme.issued.token}
-    for days, shown, told in ((36_500, 303, 200), (36_501, 400, 422), (10**9, 400, 422)):
+    for days, shown, native_status in ((36_500, 303, 200), (36_501, 400, 422), (10**9, 400, 422)):
         answer = admin.post(page, policy | {"retention_days": days})
         assert answer.status_code == shown
-        said = {"retention_days": days}
-        native = Client().patch("/api/v1/collections/people", said, "application/json", headers=key)
-        assert native.status_code == told
+        body = {"retention_days": days}
+        native = Client().patch("/api/v1/collections/people", body, "application/json", headers=key)
+        assert native.status_code == native_status
         if shown == 400:
             assert list(answer.context["form"].errors) == list(native.json()["errors"]) == ["retention_days"]
             with pytest.raises(ValidationError, match="retention_days"):

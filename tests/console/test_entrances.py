@@ -1,4 +1,4 @@
-"""Issue 13, 6: who tries passwords, codes and links from one place is refused before anything is hashed."""
+"""Too many passwords, codes and links tried from one address are refused before anything is hashed."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ ENTRANCES = (
 
 @pytest.fixture(autouse=True)
 def _few(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Allow few attempts, count from nothing, and let no minute end meanwhile."""
+    """Allow few attempts, count from zero, within one minute."""
     settings.ATTEMPTS_PER_MINUTE, settings.LIMITS_URL = MOST, "database"
     monkeypatch.setattr("tenants.limits._leases", {})
     monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
@@ -42,7 +42,7 @@ def _status(path: str, address: str, number: int = 0) -> int:
 
 @pytest.mark.parametrize("path", ENTRANCES)
 def test_one_address_tries_so_often_a_minute_and_another_as_often_again(db: None, path: str) -> None:
-    """Ever-new names, links and addresses of mail are of no use."""
+    """New names, links and mail addresses do not help."""
     assert 429 not in [_status(path, "192.0.2.1", number) for number in range(MOST)]
     assert [_status(path, address) for address in ("192.0.2.1", "::ffff:192.0.2.1")] == [429, 429]
     assert _status(path, "192.0.2.2") != 429
@@ -54,7 +54,7 @@ def test_one_address_tries_so_often_a_minute_and_another_as_often_again(db: None
     [("192.0.2.{}", "198.51.100.1"), ("2001:db8:0:{}::1", "2001:db8:1::1")],
 )
 def test_a_network_tries_four_times_as_often_as_an_address(db: None, network: str, another: str) -> None:
-    """Whoever has many addresses does not have many times the attempts; who was refused takes none from the others."""
+    """Many addresses do not give as many attempts; refused attempts do not count against other addresses."""
     addresses = [network.format(number) for number in range(1, 6)]
     seen = [_status("/account/login/", address, number) for address in addresses for number in range(MOST + 1)]
     assert [status == 429 for status in seen] == ([False] * MOST + [True]) * 4 + [True] * (MOST + 1)
@@ -68,7 +68,7 @@ def test_one_s_attempts_at_all_entrances_count_together(db: None) -> None:
 
 @pytest.mark.parametrize(("language", "words"), [("en", "Too many attempts"), ("ko", "시도가 너무 많습니다")])
 def test_the_refusal_is_a_page_in_the_reader_s_language(acme: Customer, language: str, words: str) -> None:
-    """With when to try again; and the right password is refused as the wrong ones are, before it is looked at."""
+    """It says when to try again; the right password is refused like a wrong one, before it is checked."""
     member(acme, "owner")
     for _ in range(MOST):
         _status("/account/login/", "127.0.0.1")
@@ -95,7 +95,7 @@ def test_few_are_hashed_at_once_and_the_rest_wait_or_come_again(
 
 
 def test_no_page_of_a_person_s_own_is_left_out_unawares() -> None:
-    """What is not limited neither checks a secret nor hashes one."""
+    """Pages without a limit neither check nor hash a secret."""
     pages: Any = urls._ACCOUNT  # noqa: SLF001 -- each page's view
     code = entrances.limited(not_found).__code__
     assert {page.name for page in pages if page.callback.__code__ is not code} == {

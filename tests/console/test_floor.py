@@ -1,4 +1,4 @@
-"""What members are told of faces that do not match: nothing, unless they have the scope `scores`; then it is logged."""
+"""Scores below the threshold are shown only to members with the scope `scores`, and each look is logged."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ ROLES = ["owner", "admin", "operator", "auditor"]
 
 @pytest.fixture
 def places(acme: Customer, crowd: Collection) -> dict[str, str]:
-    """The pages that tell how alike enrolled faces are."""
+    """The pages that show scores between enrolled faces."""
     search_by_image(acme.caller, collection="people", image=portrait("ardern_2018"))
     record = SearchRecord.objects.of(acme.tenant).get()
     report = HealthReport.unscoped.create(tenant=acme.tenant, collection=crowd)
@@ -39,8 +39,8 @@ def places(acme: Customer, crowd: Collection) -> dict[str, str]:
     return {name: reverse(f"console:{name}", kwargs={"tenant": "acme", **each}) for name, each in where.items()}
 
 
-def _told(answer: Any) -> list[float]:
-    """Return the scores that a page is made of."""
+def _scores(answer: Any) -> list[float]:
+    """Return the scores in a page's context."""
     page = answer.context
     pairs = [*page["health"].duplicates, *page["health"].mixed] if "health" in page else []
     pairs += [*page["neighbours"]] if "neighbours" in page else []
@@ -71,14 +71,14 @@ def test_below_the_floor_only_owner_and_administrator_look_and_that_is_logged(
     first = client.get(places[page])
     assert first.status_code == 200
     assert (b"Look below the threshold" in first.content) == (role in {"owner", "admin"})
-    assert [score for score in _told(first) if score < 85] == []
+    assert [score for score in _scores(first) if score < 85] == []
     assert b'class="fp-genuine"' not in first.content  # of few faces a histogram is a list of scores
     assert _looks(acme) == []
     below = client.get(f"{places[page]}?below")
     assert below.status_code == (200 if role in {"owner", "admin"} else 403)
     assert _looks(acme) == ([(user.get_username(), PAGES[page])] if role in {"owner", "admin"} else [])
     if role == "owner":
-        assert [score for score in _told(below) if score < 85]
+        assert [score for score in _scores(below) if score < 85]
         assert (b'class="fp-genuine"' in below.content) == (page == "health")
 
 
@@ -97,7 +97,7 @@ def test_the_policy_page_opens_a_lower_end_and_says_what_that_costs(acme: Custom
         signed_in(member(acme, "admin")),
         reverse("console:collection", kwargs={"tenant": "acme", "alias": crowd.alias}),
     )
-    assert b"Some twenty answers from below it rebuild a face." in admin.get(page).content
+    assert b"About twenty scores below it can reconstruct a face." in admin.get(page).content
     form = admin.get(page).context["form"]
     sent = {name: value for name, value in form.initial.items() if value not in {None, False}}
     assert admin.post(page, sent | {"similarity_floor": "72"}).status_code == 303

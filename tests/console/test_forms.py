@@ -1,6 +1,6 @@
-"""A browser that loads a page again sends nothing again: a form is answered with a redirect or a refusal.
+"""Reloading a page never posts again: a form is answered with a redirect or a refusal.
 
-The forms of a tenant's pages are held to it in tests/console/test_isolation.py, whose table has all of them.
+tests/console/test_isolation.py checks this for the forms of a tenant's pages.
 """
 
 import re
@@ -56,7 +56,7 @@ def test_a_login_ends_in_a_redirect_by_get(acme: Customer) -> None:
     ],
 )
 def test_a_secret_is_on_one_page_once(acme: Customer, page: str, sent: dict[str, Any], shown: str) -> None:
-    """It survives exactly one GET, and lies in no session in clear."""
+    """It survives exactly one GET and is encrypted in the session."""
     client, address = signed_in(member(acme, "owner")), reverse(f"console:{page}", kwargs={"tenant": "acme"})
     answer = client.post(address, sent)
     assert (answer.status_code, answer["Location"]) == (303, address)
@@ -75,7 +75,7 @@ def test_a_new_secret_is_on_one_page_once(acme: Customer) -> None:
 
 
 def test_what_is_shown_once_is_shown_to_who_asked_for_it(acme: Customer, globex: Customer) -> None:
-    """Neither on another page nor in another tenant."""
+    """Not on another page, and not in another tenant."""
     user = member(acme, "owner")
     client = signed_in(user)
     client.post(reverse("console:keys", kwargs={"tenant": "acme"}), {"name": "gate", "scopes": ["search"]})
@@ -91,7 +91,7 @@ def test_what_is_shown_once_is_shown_to_who_asked_for_it(acme: Customer, globex:
 
 
 def test_one_click_on_examine_asks_for_one_report(acme: Customer) -> None:
-    """The page that follows is loaded by GET, however often its progress has it loaded again."""
+    """The next page is loaded by GET, however often its progress reloads it."""
     client = signed_in(member(acme, "owner"))
     address = reverse("console:health", kwargs={"tenant": "acme", "alias": acme.people.alias})
     answer = client.post(address)

@@ -1,8 +1,8 @@
-"""Nobody reaches another tenant's anything through the console: every page, as it is found in the URL configuration.
+"""No page of the console reaches another tenant's data: every page of the URL configuration is tried.
 
-A new page is in the table by itself. To ids of somebody else, in its address, its form or its query, it has to answer
-as to ids that nobody has, byte for byte, whatever the role; and otherwise to one's own, else the table tests nothing.
-Who may see and do what within a tenant is held by tests/console/test_roles.py.
+New pages are included automatically. To another tenant's ids in its address, form or query, a page must answer byte for
+byte as to ids that do not exist, in every role; to ids of the own tenant it must answer differently, else the test
+would prove nothing. tests/console/test_roles.py checks who may see and do what within a tenant.
 """
 
 import io
@@ -63,7 +63,7 @@ IMAGE = portrait("sunak")
 
 @dataclass(frozen=True)
 class Places:
-    """One id of each kind, as the console writes it."""
+    """One id of each kind, in the console's form."""
 
     alias: str
     collection: str
@@ -80,12 +80,12 @@ class Places:
 
 
 def _large() -> int:
-    """Return an id that stands nowhere else on a page."""
+    """Return an id that occurs nowhere else on a page."""
     return secrets.randbits(61) + 2**61
 
 
 def _nowhere() -> Places:
-    """Return ids of the right shape that nobody has."""
+    """Return ids of the right form that do not exist."""
     none = missing()
     inner = (none.face, _large(), _large(), none.search, _large(), _large())
     return Places(none.alias, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery))
@@ -107,7 +107,7 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
 
 @dataclass(frozen=True)
 class World:
-    """What acme has and what globex has, and somebody of acme in each role."""
+    """Acme's and Globex's ids, and a member of Acme in each role."""
 
     acme: Customer
     own: Places
@@ -119,19 +119,19 @@ class World:
 def world(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    """Make the world once, for real: no request of the table changes it."""
+    """Create the world once: every request is rolled back."""
     with two_tenants(django_db_blocker, tmp_path_factory.mktemp("files")) as (acme, globex):
         own, foreign = _places(acme, "own-one"), _places(globex, "foreign", GLOBEX)
         yield World(acme, own, foreign, {role: member(acme, role) for role in ROLES})
 
 
 def _inside(home: Places, ids: Places) -> Places:
-    """Return the ids as of one's own collection."""
+    """Return the ids with the own collection in front."""
     return replace(ids, alias=home.alias, collection=home.collection)
 
 
 def _ask(page: Page, user: User, ids: Places) -> Any:
-    """Open the page, or send its form, with these ids; whatever it changes is undone."""
+    """Open the page, or submit its form, with these ids; roll back its changes."""
     known = vars(ids) | {"action": "search", "form": "json"}
     assert known.keys() >= set(page.takes), f"{page}: say in Places what its parameter is"
     address = reverse(f"console:{page.name}", kwargs={"tenant": "acme"} | {name: known[name] for name in page.takes})
@@ -143,13 +143,13 @@ def _ask(page: Page, user: User, ids: Places) -> Any:
     with transaction.atomic():
         client: Client = signed_in(user)
         answer: Any = getattr(client, page.method)(address, sent)
-        answer.said = _opened(answer.getvalue())
+        answer.opened = _opened(answer.getvalue())
         transaction.set_rollback(True)
     return answer
 
 
 def _opened(content: bytes) -> bytes:
-    """Return what is in an archive, but for the statement, which says when it was made."""
+    """Return the content of an archive without the statement, which holds the time."""
     if not content.startswith(b"PK"):
         return content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -157,8 +157,8 @@ def _opened(content: bytes) -> bytes:
 
 
 def _face_of(answer: Any, ids: Places) -> tuple[int, str, bytes]:
-    """Return status, where to go on, and content, without what is made anew and without the ids that were asked for."""
-    place, content = answer.get("Location", "").encode(), re.sub(rb"[\w-]{43,}", b"<secret>", answer.said)
+    """Return status, redirect and content, without new secrets and without the requested ids."""
+    place, content = answer.get("Location", "").encode(), re.sub(rb"[\w-]{43,}", b"<secret>", answer.opened)
     place = re.sub(rb"receipts/[0-9a-f-]{36}/", b"receipts/<new>/", place)
     content = re.sub(rb"invitations/\d{1,9}/", b"invitations/<new>/", content)  # PostgreSQL counts on; ours are longer
     for value in vars(ids).values():
@@ -168,7 +168,7 @@ def _face_of(answer: Any, ids: Places) -> tuple[int, str, bytes]:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_a_foreign_id_is_answered_like_a_missing_one(page: Page, world: World) -> None:
-    """Check 4: every page x each role x other tenant's ids: as for a missing id, no foreign byte."""
+    """Every page x each role x another tenant's ids: the answer to a missing id, and no foreign byte."""
     nobody = _nowhere()
     pairs = [(world.foreign, nobody)]
     if "alias" in page.takes:
@@ -176,29 +176,29 @@ def test_a_foreign_id_is_answered_like_a_missing_one(page: Page, world: World) -
     for role, user in world.team.items():
         for theirs, none in pairs:
             answer = _ask(page, user, theirs)
-            assert GLOBEX.encode() not in answer.said, role
+            assert GLOBEX.encode() not in answer.opened, role
             assert _face_of(answer, theirs) == _face_of(_ask(page, user, none), none), role
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if set(page.takes) - NO_ID], ids=str)
 def test_ones_own_ids_are_answered_otherwise(page: Page, world: World) -> None:
-    """Check 4: without this, a page that finds nothing for anybody would pass the test above."""
+    """Without this, a page that finds nothing for anybody would pass the test above."""
     gone = page.method == "post" and "delete" in page.name  # an index remembers what is undone here
     own = _places(world.acme, "own-six", "sixth") if gone else world.own
     nobody, owner = _nowhere(), world.team["owner"]
     assert _face_of(_ask(page, owner, own), own) != _face_of(_ask(page, owner, nobody), nobody)
 
 
-# A script asks for these and puts the answer into the page that is there: a picture, or a part of a page.
+# A script requests these and puts the answer into the open page: an image, or a part of a page.
 FOR_SCRIPTS = {"playground_try", "playground_picture"}
 
 
 @pytest.mark.parametrize("role", ["owner", "auditor"])
 @pytest.mark.parametrize("page", [page for page in PAGES if page.method == "post"], ids=str)
 def test_a_form_is_answered_with_a_redirect_or_a_refusal(page: Page, role: str, world: World) -> None:
-    """So that a browser which loads the page again sends nothing again."""
+    """Reloading the page must not post again."""
     answer = _ask(page, world.team[role], world.own)
     if page.name in FOR_SCRIPTS and answer.status_code == 200:
-        assert not re.search(rb"<html|<body", answer.said)
+        assert not re.search(rb"<html|<body", answer.opened)
     else:
         assert answer.status_code == 303 or 400 <= answer.status_code < 500

@@ -1,4 +1,4 @@
-"""API keys: their limits, how they are rotated and revoked, and what a wrong form says."""
+"""API keys: limits, rotation, revocation, and the errors of wrong forms."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.conftest import Customer
 from tests.console.conftest import member, page_url, signed_in
 
 
-def test_whoever_revokes_a_key_chooses_what_becomes_of_those_that_it_issued(acme: Customer) -> None:
+def test_revoking_a_key_keeps_or_revokes_the_keys_that_it_issued(acme: Customer) -> None:
     owner = signed_in(member(acme, "owner"))
     entered = access.caller_for_key(*keys.split(acme.issued.token), via="tests")
     made = [issue_key(entered, name=f"made {number}", scopes=["search"]).key for number in range(2)]
@@ -25,8 +25,8 @@ def test_whoever_revokes_a_key_chooses_what_becomes_of_those_that_it_issued(acme
 
 def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
     admin = signed_in(member(acme, "admin"))
-    said = {"name": "gate", "scopes": ["search"], "collections": ["people"], "networks": "192.0.2.0/24, 198.51.100.7"}
-    admin.post(page_url("keys"), {**said, "days": 7, "requests_per_minute": 60, "calls_per_day": 1000})
+    body = {"name": "gate", "scopes": ["search"], "collections": ["people"], "networks": "192.0.2.0/24, 198.51.100.7"}
+    admin.post(page_url("keys"), {**body, "days": 7, "requests_per_minute": 60, "calls_per_day": 1000})
     key = ApiKey.objects.of(acme.tenant).get(name="gate")
     assert (key.requests_per_minute, key.calls_per_day) == (60, 1000)
     assert key.networks == ["192.0.2.0/24", "198.51.100.7/32"]
@@ -35,7 +35,7 @@ def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
 
 @pytest.mark.parametrize("role", ["owner", "admin", "operator", "auditor"])
 def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer, role: str) -> None:
-    """For whoever may not, with forms that are wrong, and of keys that are revoked or not there."""
+    """Without the right, with wrong forms, and for revoked or unknown keys."""
     client, may, key = signed_in(member(acme, role)), role in {"owner", "admin"}, acme.issued.key
     gone = keys.issue(acme.tenant, name="gone", scopes=["read"]).key
     revoke_key(acme.caller, key=gone.pk)
@@ -43,7 +43,7 @@ def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer
         {of: page_url(f"key_{name}", key=of) for of in (key.pk, gone.pk, "x\0")} for name in ("rotate", "revoke")
     )
     right = {"name": "gate", "scopes": ["search"]}
-    for address, said, status, sentence in (
+    for address, body, status, sentence in (
         (rotate[key.pk], {"hours": "5"}, 400, "5 is not one of the available choices"),
         (rotate[key.pk], {}, 400, "This field is required"),
         (rotate[gone.pk], {"hours": "0"}, 400, "is revoked"),
@@ -56,9 +56,9 @@ def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer
         (page_url("keys"), {**right, "networks": "here"}, 400, "does not appear to be an IPv4 or IPv6 network"),
         (page_url("keys"), {**right, "scopes": ["all"]}, 400, "all is not one of the available choices"),
     ):
-        answer = client.post(address, said)
-        assert answer.status_code == (status if may else 403), (address, said)
-        assert (sentence if may else "Your role does not allow this") in answer.content.decode(), (address, said)
+        answer = client.post(address, body)
+        assert answer.status_code == (status if may else 403), (address, body)
+        assert (sentence if may else "Your role does not allow this") in answer.content.decode(), (address, body)
     before, hashed = ApiKey.objects.of(acme.tenant).count(), bytes(key.secret_hash)
     key.refresh_from_db()
     assert (before, bytes(key.secret_hash), key.revoked_at) == (2, hashed, None)

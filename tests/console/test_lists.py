@@ -1,4 +1,4 @@
-"""Long lists: as many queries at any length, no gap between pages, and places and times that nobody can be at."""
+"""Long lists: the same queries at any length, no gap between pages, invalid cursors and dates."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_pages_of_faces_follow_one_another_without_a_gap(acme: Customer, crowd: 
     ],
 )
 def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collection, before: str) -> None:
-    """A month 13, a time without its zone, one before all years, no key, a key too large: the list is at its start."""
+    """Month 13, a time without a zone, one before year 1, no key, a key too large: the list starts at its beginning."""
     recognised(acme, "obama")
     auditor = signed_in(member(acme, "auditor"))
     of_crowd = [page_url(name, alias=crowd.alias) for name in ("people", "faces")]
@@ -58,7 +58,7 @@ def test_a_place_that_no_page_ended_with_is_none(acme: Customer, crowd: Collecti
 
 
 def test_a_list_may_reach_from_the_first_day_to_the_last(acme: Customer, crowd: Collection) -> None:
-    """That the calendar knows; and both of its ends in the native API, in whatever zone."""
+    """All representable dates; and both ends in the native API, in any zone."""
     recognised(acme, "obama")
     auditor = signed_in(member(acme, "auditor"))
     ever, never = {"since": "0001-01-01", "until": "9999-12-31"}, {"since": "9999-12-31", "until": "0001-01-01"}

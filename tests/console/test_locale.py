@@ -1,4 +1,4 @@
-"""Every sentence of the console has its Korean."""
+"""Every message of the console has a Korean translation."""
 
 import ast
 import re
@@ -11,11 +11,17 @@ from django.utils.formats import date_format
 from django.utils.translation import override
 from django.utils.translation.template import templatize
 
+from collections_app.console.labels import FAMILIES, LABELS, SCOPE_HINTS
+from collections_app.console.tags import backups
+from collections_app.operations.audit import ACTIONS
+from tenants.access import ROLE_SCOPES, Scope
+from tenants.events import Kind
+
 ROOT = settings.BASE_DIR
 CALLS = {"_", "gettext", "gettext_lazy", "ngettext"}
 
 
-def _said() -> Iterator[str]:
+def _messages() -> Iterator[str]:
     for file in sorted((ROOT / "templates").rglob("*.*")):
         source = templatize(file.read_text(encoding="utf-8"), origin=str(file))
         found = re.findall(r"(?:ngettext|gettext)\(u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", source)
@@ -27,14 +33,14 @@ def _said() -> Iterator[str]:
                 yield ast.literal_eval(node.args[0])
 
 
-def test_every_sentence_has_its_korean_and_no_sentence_is_left_over() -> None:
+def test_every_message_is_translated_and_no_translation_is_unused() -> None:
     with (settings.LOCALE_PATHS[0] / "ko" / "LC_MESSAGES" / "django.po").open("rb") as file:
         catalogue = read_po(file, locale="ko", abort_invalid=True)
     known = {(m.id if isinstance(m.id, str) else m.id[0]): m for m in catalogue if m.id}
-    said = {" ".join(text.split()) if "\n" in text else text for text in _said()}
-    assert len(said) > 300
-    assert said - set(known) == set()
-    assert set(known) - said == set()
+    used = {" ".join(text.split()) if "\n" in text else text for text in _messages()}
+    assert len(used) > 300
+    assert used - set(known) == set()
+    assert set(known) - used == set()
     assert [m.id for m in known.values() if not all(m.string if isinstance(m.string, tuple) else [m.string])] == []
     assert [m.id for m in known.values() if m.fuzzy] == []
     assert [(m.id, list(map(str, m.check()))) for m in known.values() if list(m.check())] == []
@@ -43,3 +49,17 @@ def test_every_sentence_has_its_korean_and_no_sentence_is_left_over() -> None:
 def test_a_korean_moment_is_written_in_its_order() -> None:
     with override("ko"):
         assert date_format(datetime(2026, 11, 21, 7, 38, tzinfo=UTC), "DATETIME_FORMAT") == "2026년 11월 21일 오전 7:38"
+
+
+def test_every_word_of_the_platform_has_a_label() -> None:
+    assert set(LABELS["action"]) == set(ACTIONS)
+    assert set(LABELS["scope"]) == set(SCOPE_HINTS) == set(Scope)
+    assert set(LABELS["event"]) == set(Kind)
+    assert set(LABELS["role"]) == set(ROLE_SCOPES)
+    assert {action.rpartition(".")[0] for action in ACTIONS} == set(FAMILIES)
+
+
+def test_a_receipt_s_sentence_on_backups_is_translated() -> None:
+    with override("ko"):
+        assert backups("Older copies expire after 35 days, as the operator declares.").startswith("백업은 35일")
+    assert backups("No backups are made.") == "No backups are made."

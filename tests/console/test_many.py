@@ -1,4 +1,4 @@
-"""A tenant of many collections and keys: pages, not everything at once."""
+"""A tenant with many collections and keys: lists come in pages."""
 
 import re
 
@@ -15,11 +15,11 @@ from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 
 MANY = 1_000
-LONGEST = 200_000  # bytes of a page; of 5,000 collections it had 4.1 MB
+LONGEST = 200_000  # bytes of a page; with 5,000 collections on one page it was 4.1 MB
 
 
 def fill(acme: Customer, count: int = MANY) -> list[str]:
-    """Make collections; return their names in order."""
+    """Create collections; return their names in order."""
     first = acme.people
     made = [
         Collection(

@@ -1,4 +1,4 @@
-"""Members: invitations, roles, and who may deal with whom."""
+"""Members: invitations, roles, and who may change whom."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from tests.console.conftest import PASSWORD, member, page_url, path_of, signed_i
 
 
 def _invited(inviter: Client, role: str) -> str:
-    """Invite somebody, and return where the link leads."""
+    """Create an invitation and return its link's path."""
     page = inviter.post(page_url("members"), {"email": "friend@example.com", "role": role}, follow=True)
     return path_of(page.context["invited"]["link"])
 
@@ -81,21 +81,21 @@ def test_a_withdrawn_or_old_invitation_opens_nothing(acme: Customer) -> None:
         assert Client().get(path_of(link)).status_code == 404
 
 
-def test_an_invitation_is_worth_what_whoever_gave_it_may_give(acme: Customer) -> None:
-    """Demoted, shut out or removed: the link opens nothing, and is not shown; one of somebody else's still does."""
+def test_an_invitation_is_valid_while_its_inviter_may_invite(acme: Customer) -> None:
+    """With the inviter demoted, deactivated or removed, the link opens nothing and is not listed; others still do."""
     boss, leaver = member(acme, "admin"), User.objects.create_user("leaver")
     member(acme, "owner")  # one has to stay
     place = Member.unscoped.create(tenant=acme.tenant, user=leaver, role="owner")
     owner, other = signed_in(leaver), signed_in(boss)
     as_owner, as_admin, theirs = _invited(owner, "owner"), _invited(owner, "admin"), _invited(other, "admin")
-    for role, shut, opening in (
+    for role, deactivated, opening in (
         ("owner", False, {as_owner, as_admin}),
         ("admin", False, {as_admin}),
         ("operator", False, set()),
         ("owner", True, set()),
     ):
         Member.unscoped.filter(pk=place.pk).update(role=role)
-        User.objects.filter(pk=leaver.pk).update(is_active=not shut)
+        User.objects.filter(pk=leaver.pk).update(is_active=not deactivated)
         assert {link for link in (as_owner, as_admin, theirs) if _opens(link)} == {*opening, theirs}
         shown = other.get(page_url("members")).context["team"].invitations
         assert len(shown) == 1 + len(opening)

@@ -1,4 +1,4 @@
-"""What all pages do, the overview, the settings and the audit log."""
+"""What all pages share, the overview, the settings and the audit log."""
 
 import math
 from datetime import timedelta
@@ -36,7 +36,7 @@ def test_the_policy_of_content_is_strict_everywhere_but_in_the_operators_admin(a
 
 
 @pytest.mark.parametrize("path", ["/account/login/", "/console/acme/"])
-def test_the_console_speaks_korean_to_those_who_wish(acme: Customer, path: str) -> None:
+def test_the_console_speaks_korean_on_request(acme: Customer, path: str) -> None:
     client = signed_in(member(acme, "auditor")) if "acme" in path else Client()
     answer = client.get(path, headers={"Accept-Language": "ko"})
     assert 'lang="ko"' in answer.content.decode()
@@ -71,7 +71,7 @@ def test_nor_in_the_language_of_the_page_that_its_thread_showed_before(client: C
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 40])
 def test_p95_is_the_nearest_rank(acme: Customer, count: int) -> None:
-    """On the overview, as in the benchmarks: the shortest time within which 95 of 100 were answered."""
+    """On the overview, as in the benchmarks: the shortest time within which 95 of 100 searches were answered."""
     times = [float(number) for number in range(1, count + 1)]
     for milliseconds in times:
         SearchRecord.unscoped.create(
@@ -86,7 +86,7 @@ def test_p95_is_the_nearest_rank(acme: Customer, count: int) -> None:
 
 
 def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -> None:
-    """Of one's own collections, and of nobody else's."""
+    """Only for the tenant's own collections."""
     making = create_collection(acme.caller, name="being made")
     create_collection(acme.caller, name="untouched")
     for collection in (acme.people, globex.people):
@@ -110,14 +110,14 @@ def test_the_overview_says_how_each_index_is(acme: Customer, globex: Customer) -
     page = auditor.get(page_url("overview"))
     shown = {collection.name: str(condition) for collection, condition in page.context["collections"]}
     assert shown == {"being made": "being_made", "people": "damaged", "untouched": "sound"}
-    for words in ("index being made", "index damaged", "index sound"):
+    for words in ("index being built", "index damaged", "index healthy"):
         assert words in page.content.decode()
     index = page_url("index", alias=making.alias)
-    assert "being made" in auditor.get(index).content.decode()
+    assert "being built" in auditor.get(index).content.decode()
     Compaction.objects.of(acme.tenant).update(leased_until=timezone.now())  # its worker was killed
-    assert "index being made" not in auditor.get(page_url("overview")).content.decode()
+    assert "index being built" not in auditor.get(page_url("overview")).content.decode()
     waiting = auditor.get(index).content.decode()
-    assert "being made" not in waiting
+    assert "being built" not in waiting
     assert "every 2s" in waiting
     Compaction.objects.of(acme.tenant).update(stage="")
     assert "every 2s" not in auditor.get(index).content.decode()
@@ -127,22 +127,22 @@ def test_a_button_s_form_that_is_wrong_is_refused_with_what_is_wrong(acme: Custo
     owner_user = member(acme, "owner")
     owner, first = signed_in(owner_user), Member.objects.of(acme.tenant).get(user=owner_user)
     somebody = crowd.people.get(reference="Obama").pk
-    for address, said, sentence in (
+    for address, body, sentence in (
         (page_url("member", member=first.pk), {"role": "king"}, "Role: Select a valid choice"),
         (page_url("faces_delete", alias=crowd.alias), {}, "Faces: This field is required"),
         (page_url("faces_move", alias=crowd.alias), {"person": "x"}, "Person: Enter a whole number"),
         (page_url("person_merge", alias=crowd.alias, person=somebody), {}, "The other person: This field is required"),
         (page_url("members"), {"email": f"a@{'b.' * 125}example.com", "role": "auditor"}, "at most 254 characters"),
     ):
-        answer = owner.post(address, said)
+        answer = owner.post(address, body)
         assert answer.status_code == 400
         assert sentence in answer.content.decode()
 
 
-def test_what_nobody_foresaw_leaves_its_traceback_in_the_log(
+def test_an_unexpected_error_is_logged_with_its_traceback(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without the path, which may hold a secret."""
+    """The message leaves out the path, which may hold a secret."""
 
     def fail(_secret: str) -> None:
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""Pages of people and faces: merge, split, erase, and what the health of a collection shows."""
+"""Pages of people and faces: merge, split, erase, and the health report."""
 
 from datetime import timedelta
 from functools import partial
@@ -91,11 +91,11 @@ def test_health_finds_one_person_twice_and_two_under_one_name(
     sunak.save()
     assert operator.post(page).status_code == 303
     report = HealthReport.objects.of(acme.tenant).get()
-    assert operator.post(page).status_code == 303  # a second click while it waits asks for nothing more
+    assert operator.post(page).status_code == 303  # a second click while it waits adds no report
     assert HealthReport.objects.of(acme.tenant).count() == 1
     examine_collection.run(report.pk)
     content = operator.get(page).content.decode()
-    assert "Likely one person twice" in content
+    assert "Probably one person enrolled twice" in content
     report.refresh_from_db()
     assert report.progress == 100
     faces = {str(face.pk): face.person.reference for face in crowd.faces.select_related("person")}
@@ -119,9 +119,9 @@ def test_a_person_s_page_says_that_it_does_not_show_all_faces(
 ) -> None:
     auditor = signed_in(member(acme, "auditor"))
     page = page_url("person", alias=crowd.alias, person=crowd.people.get(reference="Macron").pk)
-    assert "are shown, the newest first" not in auditor.get(page).content.decode()
+    assert "Showing the newest" not in auditor.get(page).content.decode()
     monkeypatch.setattr("collections_app.operations.merge_split.MOST_SHOWN", 1)
-    assert "1 are shown, the newest first" in auditor.get(page).content.decode()
+    assert "Showing the newest 1." in auditor.get(page).content.decode()
 
 
 def test_a_lost_health_job_is_done_by_the_sweep(acme: Customer, crowd: Collection) -> None:

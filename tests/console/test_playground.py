@@ -1,4 +1,4 @@
-"""The playground's answers are the dialects' own, and its snippets do what they say."""
+"""The playground shows the dialects' own answers, and its snippets work."""
 
 import json
 import os
@@ -24,7 +24,7 @@ DIALECTS = {
     "search": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Faceplane"],
     "enrol": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Faceplane"],
 }
-# What is another one in every answer: ids of requests, searches, faces and images, and times.
+# Fields that differ in every answer: ids of requests, searches, faces and images, and times.
 OWN = {"request_id", "searchId", "id", "face_id", "faceId", "imageId", "person_id", "create_time", "uuId", "created_at"}
 OWN |= {"metaFaceId", "meta_face_id", "createTime", "gallery_size", "reference"}
 
@@ -37,7 +37,7 @@ def _tried(client: Client, action: str, tmp_path: Path) -> Any:
 
 
 def _shape(value: Any) -> Any:
-    """Return an answer without what differs every time."""
+    """Return an answer without the fields that always differ."""
     if isinstance(value, dict):
         return {name: "own" if name in OWN else _shape(inner) for name, inner in value.items()}
     return [_shape(inner) for inner in value] if isinstance(value, list) else value
@@ -47,7 +47,7 @@ def _shape(value: Any) -> Any:
 def test_each_snippet_gets_the_answer_that_stands_beside_it(
     acme: Customer, crowd: Collection, live_server: Any, tmp_path: Path, action: str
 ) -> None:
-    """By curl and by Python, sent to a server as they stand, with the key in the environment."""
+    """Curl and Python snippets run unchanged against a server, with the key in the environment."""
     Collection.objects.of(acme.tenant).update(similarity_threshold=0.45)
     (tmp_path / "face.jpg").write_bytes(portrait("obama"))
     (tmp_path / "other.jpg").write_bytes(portrait("macron_2014"))
@@ -87,13 +87,13 @@ def test_nobody_known_is_an_answer_in_every_dialect(acme: Customer, crowd: Colle
 def test_an_image_may_be_as_large_as_in_the_api(acme: Customer, tmp_path: Path) -> None:
     client = signed_in(member(acme, "operator"))
     (tmp_path / "face.jpg").write_bytes(portrait("obama"))
-    for padding, said in ((DEFAULT_LIMITS.max_bytes, b"The image is too large."), (1, b"")):
+    for padding, refusal in ((DEFAULT_LIMITS.max_bytes, b"The image is too large."), (1, b"")):
         with (tmp_path / "face.jpg").open("ab") as image:
             image.truncate(padding + len(portrait("obama")))
         with (tmp_path / "face.jpg").open("rb") as image:
             answer = client.post("/console/acme/playground/detect/", {"image": image})
-        assert said in answer.content
-        assert ("answers" in answer.context) == (not said)
+        assert refusal in answer.content
+        assert ("answers" in answer.context) == (not refusal)
 
 
 def test_a_collection_that_asks_for_consent_gets_it_from_the_playground(acme: Customer, tmp_path: Path) -> None:
@@ -103,10 +103,10 @@ def test_a_collection_that_asks_for_consent_gets_it_from_the_playground(acme: Cu
 
     def enrol(consent: str) -> Any:
         with (tmp_path / "face.jpg").open("rb") as image:
-            said = {"image": image, "collection": "people", "name": "Barack Obama", "consent": consent}
-            return client.post("/console/acme/playground/enrol/", said)
+            body = {"image": image, "collection": "people", "name": "Barack Obama", "consent": consent}
+            return client.post("/console/acme/playground/enrol/", body)
 
-    assert b"The collection asks for a reference" in enrol("").content
+    assert b"This collection requires a consent reference" in enrol("").content
     enrolled = enrol("form 7").context["result"].faces[0]
     page = client.get(f"/console/acme/collections/{acme.people.alias}/faces/{enrolled.uuid}/")
     assert "form 7" in page.content.decode()

@@ -1,4 +1,4 @@
-"""Who may do what: the table of docs/console.md, held for every address of the console."""
+"""Who may do what: the table of docs/console.md, checked for every address of the console."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ from tests.make import portrait
 
 ROLES = ("owner", "admin", "operator", "auditor")
 
-# By the page's name: the scope to see it, the scope to change something there (None: it has no such thing).
+# By the page's name: the scope to GET it and the scope to POST to it; None where it has no such method.
 NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "overview": (Scope.READ, None),
     "collections": (Scope.READ, None),
@@ -90,7 +90,7 @@ def _each(names: tuple[str, ...], place: dict[str, Any]) -> dict[str, dict[str, 
 
 @pytest.fixture
 def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
-    """Return what each page's address needs besides the tenant."""
+    """Return the parameters of each page's address besides the tenant."""
     face = crowd.faces.order_by("number").first()
     assert face
     search_by_image(acme.caller, collection="people", image=portrait("obama"))
@@ -148,14 +148,14 @@ def test_a_role_sees_and_changes_what_the_table_says(
 def test_a_collection_is_ended_by_an_administrator_who_may_erase_and_by_nobody_else(
     acme: Customer, scopes: set[Scope]
 ) -> None:
-    """Neither by an operator's rights nor by a key's, whatever page or dialect they come through."""
+    """An operator's rights or a key's with one of the scopes are not enough, through any page or dialect."""
     with pytest.raises(ScopeMissing):
         delete_collection(system(acme.tenant, "tests", scopes), name="people")
     acme.people.refresh_from_db()
     assert acme.people.state == "active"
 
 
-def test_a_stranger_and_somebody_of_another_tenant_learn_nothing(
+def test_members_of_another_tenant_learn_nothing(
     acme: Customer, globex: Customer, places: dict[str, dict[str, Any]]
 ) -> None:
     del acme
@@ -169,7 +169,7 @@ def test_a_stranger_and_somebody_of_another_tenant_learn_nothing(
             assert b"acme" not in theirs.content.lower().replace(address.encode(), b"")
 
 
-def test_whoever_is_not_signed_in_is_asked_to(acme: Customer, client: Any) -> None:
+def test_without_a_session_the_sign_in_page_is_shown(acme: Customer, client: Any) -> None:
     del acme
     answer = client.get("/console/acme/")
     assert answer.status_code == 302

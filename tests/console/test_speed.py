@@ -1,6 +1,6 @@
-"""Long lists stay quick: how many queries a page takes, and that none of them reads the whole gallery.
+"""Long lists stay fast: the number of queries of a page, and that none reads the whole gallery.
 
-No times here, since machines differ: `manage.py benchmark console` measures them.
+Times depend on the machine: `manage.py benchmark console` measures them.
 """
 
 import re
@@ -22,19 +22,19 @@ from tests.make import portrait
 FACES = 600
 LONG = ("collections_app_face", "collections_app_person")
 WAYS = [(page, way) for page, ways in LISTS.items() for way in ways]
-# A page's queries are as many at any length: what everybody's page takes, and what the list itself does.
+# The number of queries does not depend on the length of the list.
 MOST = {"faces": 10, "people": 10, "health": 12, "overview": 18}
 
 
 def _asked(acme: Customer, page: str, query: dict[str, str]) -> list[str]:
-    """Return the queries that a page takes."""
+    """Return the queries of a page."""
     client = signed_in(member(acme, "owner"))
     where = {"tenant": "acme"} | ({} if page == "overview" else {"alias": acme.people.alias})
-    said = {name: stand_for(value, FACES) for name, value in query.items()}
+    filled = {name: stand_for(value, FACES) for name, value in query.items()}
     address = reverse(f"console:{page}", kwargs=where)
-    client.get(address)  # whoever signs in for the first time takes queries of their own
+    client.get(address)  # the first request of a session needs extra queries
     with CaptureQueriesContext(connection) as captured:
-        assert client.get(address, said).status_code == 200
+        assert client.get(address, filled).status_code == 200
     return [one["sql"] for one in captured.captured_queries if one["sql"].startswith("SELECT")]
 
 
@@ -47,7 +47,7 @@ def _plan(query: str) -> list[str]:
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite chooses by rule; PostgreSQL by what it has counted")
 @pytest.mark.parametrize(("page", "way"), WAYS)
 def test_no_list_reads_or_sorts_the_whole_gallery(acme: Customer, page: str, way: str) -> None:
-    """Every query on a long table finds its rows by an index, in its order; what is filtered out is not read."""
+    """Every query on a long table uses an index for its filter and its order."""
     fill(acme.people, FACES)
     asked = _asked(acme, page, LISTS[page][way])
     assert len(asked) <= MOST[page]
@@ -61,7 +61,7 @@ def test_no_list_reads_or_sorts_the_whole_gallery(acme: Customer, page: str, way
 
 
 def test_every_filter_finds_what_it_says(acme: Customer) -> None:
-    """Against the same question asked of every row."""
+    """Compared with the same condition applied to every row."""
     fill(acme.people, FACES)
     client = signed_in(member(acme, "owner"))
     address = reverse("console:faces", kwargs={"tenant": "acme", "alias": acme.people.alias})
@@ -117,7 +117,7 @@ def _all_pages(client: Any, address: str, query: dict[str, str]) -> list[int]:
 def test_a_few_faces_are_found_by_their_ids_and_not_among_all_of_the_collection(
     acme: Customer, crowd: Collection
 ) -> None:
-    """By every search, and by whoever looks at, moves or erases a few."""
+    """In searches, and when a few faces are viewed, moved or erased."""
     operator = acme.caller
     first, second, third, *_ = [face.uuid for face in crowd.faces.order_by("number")]
     with CaptureQueriesContext(connection) as captured:

@@ -1,4 +1,4 @@
-"""A person's own page: password and authenticator."""
+"""The account pages: password and authenticator."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from django.views.generic import FormView
 from django_otp import login as otp_login
 
 from collections_app.console.account_forms import CodeForm, PasswordForm
-from collections_app.console.base import Refusing
+from collections_app.console.base import RefusingMixin
 from tenants import access, authenticators
 
 
 class AccountView(LoginRequiredMixin, View):
-    """Who one is here."""
+    """The signed-in user's account."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show it."""
@@ -33,10 +33,10 @@ class AccountView(LoginRequiredMixin, View):
 
 
 class AuthenticatorView(LoginRequiredMixin, View):
-    """Add an authenticator app: it counts once it has shown its first code."""
+    """Add an authenticator app; it is active once its first code has been entered."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show the picture to scan."""
+        """Show the QR code."""
         return self._show(request, CodeForm())
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -47,10 +47,10 @@ class AuthenticatorView(LoginRequiredMixin, View):
             if device is not None:
                 otp_login(request, device)
                 messages.success(
-                    request, _("The authenticator is added; its code is asked for from the next sign-in on.")
+                    request, _("The authenticator is added. You will be asked for its code at your next sign-in.")
                 )
                 return redirect("console:account")
-            form.add_error("code", _("This is not the present code."))
+            form.add_error("code", _("This code is wrong or has expired."))
         return self._show(request, form, 400)
 
     def _show(self, request: HttpRequest, form: CodeForm, status: int = 200) -> HttpResponse:
@@ -64,24 +64,24 @@ class AuthenticatorView(LoginRequiredMixin, View):
         return render(request, "console/account/authenticator.html", context, status=status)
 
 
-class RemoveAuthenticatorView(LoginRequiredMixin, Refusing, FormView):  # type: ignore[type-arg]  # not subscriptable when it runs
-    """Do without an authenticator again: whoever finds an open session does not get rid of the second factor."""
+class RemoveAuthenticatorView(LoginRequiredMixin, RefusingMixin, FormView):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """Remove the authenticator; requires the password, so that an open session alone is not enough."""
 
     template_name = "console/account/of_form.html"
     form_class = PasswordForm
     success_url = reverse_lazy("console:account")
     extra_context = {
         "heading": gettext_lazy("Remove the authenticator"),
-        "lead": gettext_lazy("From then on your password alone signs you in."),
+        "lead": gettext_lazy("After that, your password alone is enough to sign in."),
         "button": gettext_lazy("Remove it"),
     }
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Tell the form whose password it is."""
+        """Pass the request to the form."""
         return {**super().get_form_kwargs(), "request": self.request}
 
     def form_valid(self, form: PasswordForm) -> HttpResponse:
-        """Remove it; who got here has shown its code too."""
+        """Remove it; the code was already checked at sign-in."""
         authenticators.remove(self.request.user)  # type: ignore[arg-type]
         messages.success(self.request, _("The authenticator is removed."))
         return super().form_valid(form)

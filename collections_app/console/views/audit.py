@@ -1,4 +1,4 @@
-"""The audit log: what was done, whether the log is whole, and its export."""
+"""The audit log: its entries, its verification and its export."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView, download
-from collections_app.console.filters import day_s_end, midnight
+from collections_app.console.filters import end_of_day, midnight
 from collections_app.operations import audit
 from tenants.access import Scope
 from tenants.scope import as_id
@@ -36,41 +36,41 @@ class AuditView(ConsoleView):
 
 
 class VerifyView(ConsoleView):
-    """Whether the chain is whole."""
+    """Verify the chain."""
 
     needs = Scope.AUDIT
     template = "console/_verified.html"
     section = "audit"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Recompute it."""
+        """Recompute the chain."""
         return self.page(verification=audit.verify_chain(self.caller))
 
 
 class ExportView(ConsoleView):
-    """The log as a file; that it was taken is an entry itself."""
+    """Export the log as a file; the export itself is logged."""
 
     needs = Scope.AUDIT
 
     def get(self, request: HttpRequest, form: str) -> HttpResponse:
-        """Send it in an archive with the signed statement of what it is, which `manage.py verify_receipt` checks."""
+        """Send an archive with the log and a signed statement, which `manage.py verify_receipt` checks."""
         if form not in get_args(audit.Form):
             raise Http404
         kind: Any = form
-        taken = audit.export(self.caller, form=kind, filters=_filters(AuditForm(request.GET)))
+        exported = audit.export(self.caller, form=kind, filters=_filters(AuditForm(request.GET)))
         archive = io.BytesIO()
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
-            files.writestr(taken.name, taken.content)
-            files.writestr("statement.json", json.dumps(taken.statement, ensure_ascii=False, indent=2))
-        return download(archive.getvalue(), f"{taken.name}.zip", "application/zip")
+            files.writestr(exported.name, exported.content)
+            files.writestr("statement.json", json.dumps(exported.statement, ensure_ascii=False, indent=2))
+        return download(archive.getvalue(), f"{exported.name}.zip", "application/zip")
 
 
 def _filters(form: AuditForm) -> audit.Filters:
-    """Translate the form; a day is from midnight to midnight UTC."""
-    form.is_valid()  # what is wrong does not narrow
-    said: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if value}
-    if "since" in said:
-        said["since"] = midnight(said["since"])
-    if "until" in said:
-        said["until"] = day_s_end(said["until"])
-    return audit.Filters(**said)
+    """Convert the form's values; days begin at midnight UTC."""
+    form.is_valid()  # invalid values are ignored
+    values: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if value}
+    if "since" in values:
+        values["since"] = midnight(values["since"])
+    if "until" in values:
+        values["until"] = end_of_day(values["until"])
+    return audit.Filters(**values)

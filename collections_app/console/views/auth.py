@@ -1,4 +1,4 @@
-"""How people come in: password, code, invitation, a forgotten password, and the choice of a tenant."""
+"""Sign-in: password, code, invitation, forgotten password, and the choice of a tenant."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.views import View
 from django_otp import login as otp_login
 
 from collections_app.console.account_forms import CodeForm, ForgottenForm, styled
-from collections_app.console.base import Refusing
+from collections_app.console.base import RefusingMixin
 from collections_app.operations.members import accept_invitation
 from tenants import access, authenticators, limits
 from tenants.access import Limit
@@ -26,48 +26,48 @@ from tenants.links import absolute
 from tenants.places import place
 
 _FORM = "console/account/of_form.html"
-_LETTERS = 20  # an hour, for one place: an office may have one address for many people
-_INVITATION = "invitation"  # under which a session keeps the secret of a link that was followed
+_MAILS = 20  # per address and hour: an office may share one address
+_INVITATION = "invitation"  # the session key of an opened invitation's secret
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-class Login(Refusing, auth.LoginView):
-    """Name and password; too many wrong ones lock the door for a while (django-axes)."""
+class Login(RefusingMixin, auth.LoginView):
+    """Name and password; too many wrong ones block sign-in for a while (django-axes)."""
 
     template_name = "console/account/login.html"
     redirect_authenticated_user = True
 
 
 class CodeView(LoginRequiredMixin, View):
-    """The authenticator's code, for those who have one; a wrong code makes the next try wait (django-otp)."""
+    """The authenticator's code; a wrong code delays the next attempt (django-otp)."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Ask."""
+        """Show the form."""
         return render(request, "console/account/code.html", {"form": CodeForm()})
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Check."""
+        """Check the code."""
         form = CodeForm(request.POST)
         if form.is_valid():
             device = authenticators.matching(request.user, form.cleaned_data["code"])  # type: ignore[arg-type]  # signed in: the mixin
             if device is not None:
                 otp_login(request, device)
                 return redirect("console:home")
-            form.add_error("code", _("This is not the present code."))
+            form.add_error("code", _("This code is wrong or has expired."))
         return render(request, "console/account/code.html", {"form": form}, status=400)
 
 
-class Forgotten(Refusing, auth.PasswordResetView):
-    """Send a link for a new password; the answer is the same whether the address is known or not, and if none is sent.
+class Forgotten(RefusingMixin, auth.PasswordResetView):
+    """Send a link for a new password; the response is the same whether or not a mail is sent.
 
-    Too many are not sent: to one account (ForgottenForm), nor for one place that asks, known addresses or not.
+    The number of mails is limited for each account (ForgottenForm) and for each client address.
     """
 
     form_class = ForgottenForm
     template_name = _FORM
     extra_context = {
         "heading": gettext_lazy("Forgotten your password?"),
-        "lead": gettext_lazy("We send a link to the address that you signed up with."),
+        "lead": gettext_lazy("We will send a link to the address of your account."),
         "button": gettext_lazy("Send a link"),
     }
     email_template_name = "console/account/forgotten_mail.txt"
@@ -75,27 +75,27 @@ class Forgotten(Refusing, auth.PasswordResetView):
     success_url = reverse_lazy("console:forgotten_sent")
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
-        """Send it, if it is not one too many."""
+        """Send the mail unless the client address has reached its limit."""
         self.extra_email_context = {"base": absolute("/").rstrip("/")}
-        asking = Limit(f"letters for {place(self.request.META['REMOTE_ADDR'])}", Limit.HOUR, _LETTERS)
+        asking = Limit(f"password mails for {place(self.request.META['REMOTE_ADDR'])}", Limit.HOUR, _MAILS)
         return super().form_valid(form) if limits.passes(asking) else redirect(self.success_url)
 
 
 class ForgottenSent(auth.PasswordResetDoneView):
-    """Say that it is on its way, if there was anybody to send it to."""
+    """Say that a mail was sent if the address is known."""
 
     template_name = "console/account/forgotten_sent.html"
 
 
-class Password(Refusing, auth.PasswordChangeView):
-    """Change one's password."""
+class Password(RefusingMixin, auth.PasswordChangeView):
+    """Change the user's password."""
 
     template_name = _FORM
     extra_context = {"heading": gettext_lazy("Change your password"), "button": gettext_lazy("Save")}
     success_url = reverse_lazy("console:account")
 
 
-class Renew(Refusing, auth.PasswordResetConfirmView):
+class Renew(RefusingMixin, auth.PasswordResetConfirmView):
     """Choose a new password."""
 
     template_name = _FORM
@@ -104,10 +104,10 @@ class Renew(Refusing, auth.PasswordResetConfirmView):
 
 
 class HomeView(LoginRequiredMixin, View):
-    """The tenant, or the choice of one."""
+    """The start page: the user's tenant, or a choice of several."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Go to the only tenant; offer several; say so where there is none."""
+        """Redirect to the only tenant, else list the tenants."""
         memberships = access.memberships(request.user)  # type: ignore[arg-type]  # signed in: the mixin
         if len(memberships) == 1:
             return redirect("console:overview", tenant=memberships[0].tenant.slug)
@@ -115,10 +115,10 @@ class HomeView(LoginRequiredMixin, View):
 
 
 class InvitationLinkView(View):
-    """An invitation's link: its secret goes into the sealed session and out of every address, form and log."""
+    """An invitation's link: moves the secret from the URL to the encrypted session, so that no log holds it."""
 
     def get(self, request: HttpRequest, secret: str) -> HttpResponse:
-        """Keep the secret and go where the invitation is shown."""
+        """Store the secret and redirect to the invitation."""
         try:
             access.invitation_for(secret)
         except InvitationUnusable:
@@ -128,16 +128,16 @@ class InvitationLinkView(View):
 
 
 class InvitationView(View):
-    """Take a place in a tenant: as who is signed in, or as a new user."""
+    """Accept an invitation, as the signed-in user or as a new one."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show what is offered."""
+        """Show the invitation."""
         return self._show(request, None)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Take it."""
+        """Accept it."""
         if request.user.is_authenticated:
-            return self._take(request, request.user)
+            return self._accept(request, request.user)
         form: BaseUserCreationForm[User] = styled(BaseUserCreationForm(request.POST))
         if not form.is_valid():
             return self._show(request, form, status=400)
@@ -148,11 +148,11 @@ class InvitationView(View):
         user: User = form.save(commit=False)
         user.email = invitation.email
         user.save()
-        answer = self._take(request, user)
+        answer = self._accept(request, user)
         login(request, user, backend=_BACKEND)
         return answer
 
-    def _take(self, request: HttpRequest, user: User) -> HttpResponse:
+    def _accept(self, request: HttpRequest, user: User) -> HttpResponse:
         try:
             member = accept_invitation(_invitation(request), user)
         except InvitationUnusable:
@@ -173,5 +173,5 @@ class InvitationView(View):
 
 
 def _invitation(request: HttpRequest) -> str:
-    """Return the secret of the invitation whose link was followed; empty, which opens nothing, where none was."""
+    """Return the secret of the opened invitation; an empty string, which matches none, where there is no such."""
     return str(request.session.get(_INVITATION, ""))

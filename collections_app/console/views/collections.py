@@ -1,4 +1,4 @@
-"""Collections: their list, their policy, their end."""
+"""Collections: list, creation, policy, index, do-not-enrol list, deletion."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ _LISTED = 100
 
 
 class CollectionsView(ConsoleView):
-    """Every living collection."""
+    """The list of collections."""
 
     template = "console/collections.html"
     section = "collections"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show a page of them by name, each with what its threshold means."""
+        """Show a page of them by name, each with its false match rate."""
         found_page = collections.page_collections(self.caller, limit=_PAGE, after=request.GET.get("after", ""))
         listed = [
             (
@@ -43,7 +43,7 @@ class CollectionsView(ConsoleView):
 
 
 class NewView(FormView):
-    """Make a collection."""
+    """Create a collection."""
 
     needs = Scope.ADMIN
     template = "console/collection_new.html"
@@ -58,13 +58,13 @@ class NewView(FormView):
         return NewCollectionForm(self.request.POST, packs=packs_on_offer(self.caller))
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Make it."""
+        """Create it."""
         made = collections.create_collection(self.caller, **form.cleaned_data)
         return self.done(_("The collection is ready."), "collection", alias=made.alias)
 
 
 class CollectionView(FormView):
-    """A collection and its policy, which explains itself."""
+    """A collection and its policy."""
 
     needs_to_change = Scope.ADMIN
     template = "console/collection.html"
@@ -72,26 +72,26 @@ class CollectionView(FormView):
     form = PolicyForm
 
     def blank(self, **where: Any) -> Form:
-        """Show the policy as it is."""
+        """Show the current policy."""
         return PolicyForm(initial=self._policy(where["alias"]))
 
     def filled(self, **where: Any) -> Form:
-        """Hold what was sent against the policy as it is."""
+        """Compare the submitted values with the current policy."""
         return PolicyForm(self.request.POST, initial=self._policy(where["alias"]))
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Change the policy where the form does: a score is shown with fewer digits than are stored."""
+        """Change only the fields that differ: a score is shown with fewer digits than are stored."""
         alias, changes = (
             collections.Alias(where["alias"]),
             {name: form.cleaned_data[name] for name in form.changed_data},
         )
         collection = collections.update_collection(self.caller, collection=alias, **changes)
         return self.done(
-            _("The policy is saved; it holds from the next request on."), "collection", alias=collection.alias
+            _("The policy is saved. It applies from the next request."), "collection", alias=collection.alias
         )
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Render the policy with what its threshold means now."""
+        """Render the policy with the effect of its threshold."""
         collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         faces = collection.gallery.size or _FACES_IN_AN_EXAMPLE
         meaning = explain_threshold(self.caller, threshold=collection.threshold, faces=faces)
@@ -109,7 +109,7 @@ class CollectionView(FormView):
 
 
 class ThresholdView(ConsoleView):
-    """What a threshold would mean: asked for while the slider moves."""
+    """The effect of a threshold; requested while the slider moves."""
 
     template = "console/_threshold.html"
 
@@ -117,7 +117,7 @@ class ThresholdView(ConsoleView):
         """Explain it."""
         collection = collections.get_collection(self.caller, name=collections.Alias(alias))
         form = PolicyForm(request.GET)
-        form.is_valid()  # the other fields are not sent
+        form.is_valid()  # the other fields are missing
         threshold = form.cleaned_data.get("similarity_threshold", collection.threshold)
         faces = collection.gallery.size or _FACES_IN_AN_EXAMPLE
         meaning = explain_threshold(self.caller, threshold=threshold, faces=faces)
@@ -126,7 +126,7 @@ class ThresholdView(ConsoleView):
 
 
 class IndexView(ConsoleView):
-    """How the collection's index is: asked for every two seconds until the work on it is over."""
+    """The state of the collection's index; polled every two seconds while it is being built."""
 
     needs_to_change = Scope.ADMIN
     template = "console/_index.html"
@@ -137,11 +137,11 @@ class IndexView(ConsoleView):
         return self.page(collection=collection, index=index_state(self.caller, collection=collection.name))
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
-        """Have it made again."""
+        """Rebuild it."""
         collection = collections.get_collection(self.caller, name=collections.Alias(alias))
         rebuild(self.caller, collection=collection.name)
         return self.done(
-            _("The index is being made again; searches go on meanwhile."), "collection", alias=collection.alias
+            _("The index is being rebuilt. Searches continue meanwhile."), "collection", alias=collection.alias
         )
 
 
@@ -154,7 +154,7 @@ class DoNotEnrolView(FormView):
     form = DoNotEnrolForm
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Put somebody on it, or take somebody off it."""
+        """Add or remove an entry."""
         change = do_not_enrol.bar if form.cleaned_data["change"] == "add" else do_not_enrol.unbar
         change(self.caller, collection=collections.Alias(where["alias"]), reference=form.cleaned_data["reference"])
         return self.done(_("The do-not-enrol list is changed."), "do_not_enrol", alias=where["alias"])
@@ -169,7 +169,7 @@ class DoNotEnrolView(FormView):
 
 
 class DeleteView(FormView):
-    """Delete a collection: its name has to be typed."""
+    """Delete a collection; its name must be typed."""
 
     needs = Scope.ADMIN
     template = "console/collection_delete.html"
@@ -188,10 +188,10 @@ class DeleteView(FormView):
         """Delete it."""
         collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         receipt = collections.delete_collection(self.caller, name=collections.Alias(collection.alias))
-        said = _("“%(name)s” is deleted; its faces are being erased.") % {"name": collection.name}
-        return self.done(said, "receipt", receipt=receipt.uuid)
+        done = _("“%(name)s” is deleted; its faces are being erased.") % {"name": collection.name}
+        return self.done(done, "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Say what will be gone."""
+        """Show what will be erased."""
         collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         return self.page(status, form=form, collection=collection)

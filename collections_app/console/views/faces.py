@@ -1,4 +1,4 @@
-"""Faces: their list, one face, its picture, its end."""
+"""Faces: list, details, images, erasure."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ class FacesView(ConsoleView):
 
 
 class FaceView(ConsoleView):
-    """One face: where it was found, how good it is, what is near it, what was done with it."""
+    """One face: position, quality, most similar faces, history."""
 
     template = "console/face.html"
     section = "collections"
@@ -53,7 +53,7 @@ class FaceView(ConsoleView):
 
 
 class ImageView(ConsoleView):
-    """What is kept of a face's image."""
+    """The stored image of a face."""
 
     def get(self, request: HttpRequest, alias: str, face: Any) -> HttpResponse:
         """Send it."""
@@ -61,7 +61,7 @@ class ImageView(ConsoleView):
 
 
 class ThumbnailView(ConsoleView):
-    """A face, small."""
+    """The thumbnail of a face."""
 
     def get(self, request: HttpRequest, alias: str, face: Any) -> HttpResponse:
         """Send it."""
@@ -70,20 +70,20 @@ class ThumbnailView(ConsoleView):
 
 
 class DeleteFacesView(ConsoleView):
-    """Erase the faces that were ticked."""
+    """Erase selected faces."""
 
     needs = Scope.DELETE
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Erase them."""
         collection = get_collection(self.caller, name=Alias(alias))
-        said = self.said(ChosenFacesForm(request.POST))
-        erase.delete_faces(self.caller, collection=collection.name, **said)
-        count = len(set(said["faces"]))
+        values = self.values(ChosenFacesForm(request.POST))
+        erase.delete_faces(self.caller, collection=collection.name, **values)
+        count = len(set(values["faces"]))
         sentence = ngettext("%(count)d face is erased.", "%(count)d faces are erased.", count) % {"count": count}
         return self.done(sentence, "faces", alias=collection.alias)
 
 
 def _send(picture: pictures.Picture) -> HttpResponse:
-    """Answer with an image that no cache keeps: it must be gone when it is erased."""
+    """Answer with an image that no cache stores: an erased image must not survive."""
     return HttpResponse(picture.content, content_type=picture.kind, headers={"Cache-Control": "private, no-store"})

@@ -1,4 +1,4 @@
-"""How well a collection tells its people apart."""
+"""The health report of a collection: how well it tells people apart."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -11,14 +11,14 @@ from tenants.access import Scope
 
 
 class HealthView(ConsoleView):
-    """The newest report, and the button for a new one."""
+    """The newest report, and a button for a new one."""
 
     needs_to_change = Scope.SEARCH
     template = "console/health.html"
     section = "collections"
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
-        """Show what was found."""
+        """Show the report."""
         collection = get_collection(self.caller, name=Alias(alias))
         found = health.health(self.caller, collection=collection.name, below="below" in request.GET)
         histogram = det = None
@@ -30,19 +30,19 @@ class HealthView(ConsoleView):
         return self.page(collection=collection, health=found, histogram=histogram, det=det, tab="health")
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
-        """Ask for a new report."""
+        """Request a new report."""
         collection = get_collection(self.caller, name=Alias(alias))
         health.examine(self.caller, collection=collection.name)
         return redirect(self.link("health", alias=collection.alias))
 
 
 class ProgressView(ConsoleView):
-    """How far the job is: asked for every second while it runs."""
+    """The progress of the report; polled every second."""
 
     template = "console/_progress.html"
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
-        """Show it; once it is done, have the page loaded anew."""
+        """Show it; once the report is finished, reload the page."""
         collection = get_collection(self.caller, name=Alias(alias))
         found = health.health(self.caller, collection=collection.name)
         response = self.page(collection=collection, health=found)

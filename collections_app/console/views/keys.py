@@ -1,4 +1,4 @@
-"""API keys: made, rotated and revoked. A secret is on the page that made it and on no other."""
+"""API keys: created, rotated and revoked. A secret is shown once, right after it was created."""
 
 from datetime import timedelta
 from typing import Any, get_args
@@ -20,8 +20,8 @@ from tenants.keys import IssuedKey
 from tenants.links import absolute
 
 _PAGE = 50
-_NAMED = 20  # of the collections that a key reaches
-_OFFERED = 100  # collections that a form offers to tick
+_NAMED = 20  # shown of a key's collections
+_OFFERED = 100  # collections offered for selection
 
 
 class KeysView(FormView):
@@ -32,7 +32,7 @@ class KeysView(FormView):
     section = "keys"
 
     def blank(self, **where: Any) -> Form:
-        """Offer the scopes one holds, and the collections."""
+        """Offer the member's scopes, and the collections."""
         return KeyForm(scopes=self.caller.scopes, collections=self._names())
 
     def filled(self, **where: Any) -> Form:
@@ -40,14 +40,14 @@ class KeysView(FormView):
         return KeyForm(self.request.POST, scopes=self.caller.scopes, collections=self._names())
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Make the key."""
+        """Create the key."""
         days = form.cleaned_data.pop("days")
         expires = timezone.now() + timedelta(days=days) if days else None
         issued = keys.issue_key(self.caller, expires_at=expires, **form.cleaned_data)
         return self._issued(issued)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show the keys, and the secret of one that was just made, this once."""
+        """Show the keys, and once the secret of a key that was just created."""
         found = keys.list_keys(self.caller, limit=_PAGE + 1, after=self.request.GET.get("after", ""))
         after = found[_PAGE - 1].pk if len(found) > _PAGE else None
         shown = found[:_PAGE]
@@ -55,19 +55,19 @@ class KeysView(FormView):
         issuers = keys.issuers(self.caller, among=shown)
         listed = [(key, _reach(key.collections, names), key.pk in issuers) for key in shown]
         base = absolute(get_script_prefix()).rstrip("/")
-        told: dict[str, Any] = {
+        once: dict[str, Any] = {
             "issued": self.take_once("keys"),
             "places": {part: key_places(part) for part in get_args(Part)},
         }
-        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, **told)
+        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, **once)
 
     def _issued(self, issued: IssuedKey) -> HttpResponse:
-        """Have the secret shown, this once."""
+        """Show the secret once."""
         key = issued.key
         return self.show_once("keys", {"name": key.name, "id": key.pk, "secret": issued.secret, "token": issued.token})
 
     def _names(self) -> list[str] | None:
-        """Return the names to tick; None: they are too many, and have to be typed."""
+        """Return the names to select; None where there are too many, and they must be typed."""
         page = page_collections(self.caller, limit=_OFFERED)
         return None if page.more else [found.name for found in page.collections]
 
@@ -76,27 +76,27 @@ class RotateView(KeysView):
     """A new secret under the old id."""
 
     def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
-        """Rotate, and have the new secret shown this once."""
-        hours = self.said(RotateForm(request.POST))["hours"]
+        """Rotate the key and show the new secret once."""
+        hours = self.values(RotateForm(request.POST))["hours"]
         until = timezone.now() + timedelta(hours=hours) if hours else None
         return self._issued(keys.rotate_key(self.caller, key=where["key"], keep_until=until))
 
 
 class RevokeView(ConsoleView):
-    """The end of a key."""
+    """Revoke a key."""
 
     needs = Scope.ADMIN
 
     def post(self, request: HttpRequest, key: str) -> HttpResponse:
         """Revoke it."""
-        kept = self.said(RevokeForm(request.POST))["issued"] == "keep"
+        kept = self.values(RevokeForm(request.POST))["issued"] == "keep"
         keys.revoke_key(self.caller, key=key, with_issued=not kept)
-        return self.done(_("The key is revoked: its next request is refused."), "keys")
+        return self.done(_("The key is revoked. Requests with it are refused from now on."), "keys")
 
 
 def _reach(ids: list[int] | None, names: dict[int, str]) -> list[str] | None:
-    """Return the names of the collections that a key reaches, or of the first and how many more; None: all."""
+    """Return the names shown of a key's collections, or of the first and how many more; None: all."""
     if ids is None:
         return None
-    told = [names[pk] for pk in ids[:_NAMED] if pk in names]
-    return [*told, f"+{len(ids) - _NAMED:,}"] if len(ids) > _NAMED else told
+    shown = [names[pk] for pk in ids[:_NAMED] if pk in names]
+    return [*shown, f"+{len(ids) - _NAMED:,}"] if len(ids) > _NAMED else shown

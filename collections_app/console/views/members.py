@@ -1,4 +1,4 @@
-"""Who belongs to the tenant."""
+"""The tenant's members and invitations."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView, FormView
-from collections_app.console.forms import ROLES, InviteForm, RoleForm
+from collections_app.console.forms import InviteForm, RoleForm
+from collections_app.console.labels import ROLES
 from collections_app.operations import members
 from tenants.access import Scope
 from tenants.links import absolute
@@ -23,12 +24,12 @@ class MembersView(FormView):
     form = InviteForm
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show them, and a link that was just made, this once."""
+        """Show them, and once the link of a new invitation."""
         invited = self.take_once("members")
-        return self.page(status, form=form, team=members.team(self.caller), roles=ROLES, invited=invited)
+        return self.page(status, form=form, team=members.team(self.caller), roles=ROLES.items(), invited=invited)
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Invite somebody, and have the link shown this once."""
+        """Create an invitation and show its link once."""
         secret = members.invite(self.caller, **form.cleaned_data)
         link = absolute(reverse("console:invitation_link", kwargs={"secret": secret}))
         return self.show_once("members", {"link": link, "email": form.cleaned_data["email"]})
@@ -41,27 +42,27 @@ class MemberView(ConsoleView):
 
     def post(self, request: HttpRequest, member: int) -> HttpResponse:
         """Change it."""
-        members.change_role(self.caller, member=member, **self.said(RoleForm(request.POST)))
+        members.change_role(self.caller, member=member, **self.values(RoleForm(request.POST)))
         return self.done(_("The role is changed."), "members")
 
 
 class RemoveView(ConsoleView):
-    """A member's place."""
+    """Remove a member."""
 
     needs = Scope.ADMIN
 
     def post(self, request: HttpRequest, member: int) -> HttpResponse:
-        """Take it away."""
+        """Remove them."""
         members.remove_member(self.caller, member=member)
         return self.done(_("The member is removed."), "members")
 
 
 class WithdrawView(ConsoleView):
-    """An invitation."""
+    """Withdraw an invitation."""
 
     needs = Scope.ADMIN
 
     def post(self, request: HttpRequest, invitation: int) -> HttpResponse:
-        """Make its link useless."""
+        """Invalidate its link."""
         members.withdraw(self.caller, invitation=invitation)
         return self.done(_("The invitation is withdrawn."), "members")

@@ -1,4 +1,4 @@
-"""How the tenant is doing."""
+"""The overview of a tenant."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class OverviewView(ConsoleView):
 
 
 def _steps(found: Overview) -> dict[str, Any]:
-    """Return what a new tenant does first, and whether it is done."""
+    """Return the first steps of a new tenant, and whether each is done."""
     return {
         "collection": found.collections > 0,
         "face": found.faces > 0,

@@ -1,4 +1,4 @@
-"""People: their list, one person with their faces, moving faces between people, and a person's end."""
+"""People: list, details, merging, moving faces, export, erasure."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ class PeopleView(ConsoleView):
 
 
 class NamedView(ConsoleView):
-    """Those whose name or reference has what was typed, for a picker; the field's own name is whatever it fills."""
+    """People whose name or reference contains the typed text, for a picker; the query parameter may have any name."""
 
     needs = Scope.ENROL
     template = "console/_people_named.html"
@@ -54,7 +54,7 @@ class NamedView(ConsoleView):
 
 
 class PersonView(FormView):
-    """One person: their faces, how alike these are, and what can be mended."""
+    """One person: faces, their similarity to one another, and corrections."""
 
     needs_to_change = Scope.ENROL
     template = "console/person.html"
@@ -62,12 +62,12 @@ class PersonView(FormView):
     form = PersonForm
 
     def blank(self, **where: Any) -> Form:
-        """Show what they are called."""
+        """Show the name and note."""
         person = data_subject.get_person(self.caller, collection=Alias(where["alias"]), person=where["person"])
         return PersonForm(initial={"name": person.name, "note": person.note})
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Rename them."""
+        """Change the name and note."""
         details, whom = data_subject.PersonDetails(**form.cleaned_data), where["person"]
         data_subject.update_person(self.caller, collection=Alias(where["alias"]), person=whom, details=details)
         return self.done(_("Saved."), "person", **where)
@@ -81,7 +81,7 @@ class PersonView(FormView):
 
 
 class EraseView(FormView):
-    """Erase a person with all their faces: their name has to be typed."""
+    """Erase a person with all their faces; the name must be typed."""
 
     needs = Scope.DELETE
     template = "console/person_erase.html"
@@ -102,7 +102,7 @@ class EraseView(FormView):
         return self.done(_("The person is erased. This is the receipt."), "receipt", receipt=receipt.uuid)
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Say what will be gone."""
+        """Show what will be erased."""
         collection = get_collection(self.caller, name=Alias(where["alias"]))
         found = merge_split.portrait(self.caller, collection=collection.name, person=where["person"])
         return self.page(status, form=form, collection=collection, portrait=found)
@@ -112,31 +112,31 @@ class EraseView(FormView):
 
 
 class ExportView(ConsoleView):
-    """Everything that is kept about a person, for the person; that it was taken is in the audit log."""
+    """Export everything stored about a person; the export is in the audit log."""
 
     needs = Scope.ADMIN
 
     def get(self, request: HttpRequest, alias: str, person: int) -> HttpResponse:
-        """Gather and send it."""
+        """Send the file."""
         record = data_subject.export_person(self.caller, collection=Alias(alias), person=person)
         return download(previews.subject(record), f"person-{person}.json")
 
 
 class MergeView(ConsoleView):
-    """Make two people one."""
+    """Merge two people."""
 
     needs = Scope.ENROL
 
     def post(self, request: HttpRequest, alias: str, person: int) -> HttpResponse:
         """Merge the other one into this one."""
         collection = get_collection(self.caller, name=Alias(alias))
-        said = self.said(MergeForm(request.POST))
-        kept = merge_split.merge_people(self.caller, collection=collection.name, person=person, **said)
-        return self.done(_("The two are one person now."), "person", alias=collection.alias, person=kept.pk)
+        values = self.values(MergeForm(request.POST))
+        kept = merge_split.merge_people(self.caller, collection=collection.name, person=person, **values)
+        return self.done(_("The two people are merged."), "person", alias=collection.alias, person=kept.pk)
 
 
 class MoveFacesView(ConsoleView):
-    """Give the faces that were ticked to somebody else."""
+    """Move selected faces to another person."""
 
     needs = Scope.ENROL
 
@@ -144,6 +144,6 @@ class MoveFacesView(ConsoleView):
         """Move them: to a person of the collection, or to a new one."""
         collection = get_collection(self.caller, name=Alias(alias))
         target = merge_split.move_faces(
-            self.caller, collection=collection.name, **self.said(MoveFacesForm(request.POST))
+            self.caller, collection=collection.name, **self.values(MoveFacesForm(request.POST))
         )
         return self.done(_("The faces are moved."), "person", alias=collection.alias, person=target.pk)

@@ -1,4 +1,4 @@
-"""The playground: what the API does, with an image and a few clicks, through the same operations."""
+"""The playground: try the API's operations with an image."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ ACTIONS = ("detect", "compare", "search", "enrol")
 
 
 class PlaygroundView(ConsoleView):
-    """The page around the trials."""
+    """The page with the forms."""
 
     needs = Scope.SEARCH
     template = "console/playground.html"
@@ -44,13 +44,13 @@ class PlaygroundView(ConsoleView):
 
 
 class TryView(ConsoleView):
-    """One trial."""
+    """Run one operation."""
 
     needs = Scope.SEARCH
     section = "playground"
 
     def post(self, request: HttpRequest, action: str) -> HttpResponse:
-        """Do it and show what was found."""
+        """Run it and show the result."""
         if action not in ACTIONS:
             raise Http404
         form = _form(self, action, request.POST, request.FILES)
@@ -62,11 +62,11 @@ class TryView(ConsoleView):
         return self.page(template=f"console/playground/_{action}.html", answers=raw, **context)
 
     def refused(self, error: Exception) -> HttpResponse:
-        """Say it in the result pane."""
+        """Show the error in the result pane."""
         return self._shown(super().refused(error))
 
     def _shown(self, answer: HttpResponse) -> HttpResponse:
-        """Give a refusal the status 200 that lets htmx show it."""
+        """Set the status to 200, because htmx does not show errors."""
         if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
             answer.status_code = 200
         return answer
@@ -95,7 +95,7 @@ class TryView(ConsoleView):
 
 
 class PictureView(ConsoleView):
-    """The image at a URL, for the form: the platform fetches it, since the page may ask no other server."""
+    """Fetch the image at a URL for the form; the page itself may not contact other servers."""
 
     needs = Scope.SEARCH
 
@@ -105,19 +105,19 @@ class PictureView(ConsoleView):
         return HttpResponse(picture.content, content_type=picture.kind, headers={"Cache-Control": "no-store"})
 
     def refused(self, error: Exception) -> HttpResponse:
-        """Say in plain text why not, for the script that asked."""
+        """Explain the error in plain text, for the script."""
         status, sentence = explain(error)
         return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
 
 
 class VerdictView(ConsoleView):
-    """Whether two faces are one person at a threshold: asked for while the slider moves."""
+    """Whether two faces count as one person at a threshold; requested while the slider moves."""
 
     needs = Scope.SEARCH
     template = "console/playground/_verdict.html"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Decide, and say how often strangers would pass."""
+        """Show the verdict and the false match rate."""
         form = VerdictForm(request.GET)
         if not form.is_valid():
             raise Http404

@@ -1,4 +1,4 @@
-"""Receipts of erasure: what went, when, from which stores, and the signature that proves it."""
+"""Receipts of erasure: what was erased, when, from which stores, and the signature."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ class ReceiptView(ConsoleView):
     section = "receipts"
 
     def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:
-        """Show it, with what its signature says where that was asked for."""
+        """Show it, and verify its signature on request."""
         if "check" not in request.GET:
             return self.page(receipt=get_receipt(self.caller, receipt=str(receipt)))
         checked = check_receipt(self.caller, receipt=str(receipt))
@@ -44,7 +44,7 @@ class ReceiptView(ConsoleView):
 
 
 class DocumentView(ConsoleView):
-    """The signed document, for whoever asked to be erased; `manage.py verify_receipt` checks it without us."""
+    """The signed document for the data subject; `manage.py verify_receipt` checks it offline."""
 
     def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:
         """Send it."""

@@ -1,4 +1,4 @@
-"""The search log: what was asked, and why it was answered so."""
+"""The search log, and the explanation of each search."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ class SearchesView(ConsoleView):
 
 
 class SearchView(ConsoleView):
-    """Why a search was answered as it was."""
+    """Explain one search."""
 
     needs = Scope.AUDIT
     template = "console/search.html"
     section = "searches"
 
     def get(self, request: HttpRequest, search: Any) -> HttpResponse:
-        """Show the candidates against the threshold of that time."""
+        """Show the candidates and the threshold that applied then."""
         explained = browse.explain_search(self.caller, search=str(search), below="below" in request.GET)
         record = explained.record
         meaning = explain_threshold(self.caller, threshold=record.applied, faces=record.gallery_size)

@@ -14,7 +14,7 @@ from tenants.access import Scope
 
 
 class SettingsView(FormView):
-    """Name, quotas, and how the dialects speak to the tenant's clients."""
+    """Name, quotas and the dialects' settings."""
 
     needs_to_change = Scope.ADMIN
     template = "console/settings.html"
@@ -22,11 +22,11 @@ class SettingsView(FormView):
     form = TenantForm
 
     def blank(self, **where: Any) -> Form:
-        """Show them as they are."""
-        return TenantForm(initial=TenantForm.now(self.caller.tenant))
+        """Show the current settings."""
+        return TenantForm(initial=TenantForm.initial_for(self.caller.tenant))
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show them with what is used of the quotas."""
+        """Show them with the usage of the quotas."""
         return self.page(status, form=form, overview=overview(self.caller))
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:

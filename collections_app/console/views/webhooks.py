@@ -1,4 +1,4 @@
-"""Webhooks: who is told of what, and how the deliveries went. A secret is on the page that made it and on no other."""
+"""Webhooks and their deliveries. A secret is shown once, right after it was created."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ class WebhooksView(FormView):
     form = WebhookForm
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
-        """Make it, and have its secret shown this once."""
+        """Create it and show its secret once."""
         made = webhooks.create_webhook(self.caller, **form.cleaned_data)
         return self.show_once("webhooks", {"secret": made.secret})
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
-        """Show them, and the secret of one that was just made, this once."""
+        """Show them, and once the secret of a new webhook."""
         listed, made = webhooks.list_webhooks(self.caller), self.take_once("webhooks")
         return self.page(status, form=form, webhooks=listed, made=made)
 
@@ -41,26 +41,26 @@ class WebhookView(ConsoleView):
     section = "settings"
 
     def get(self, request: HttpRequest, webhook: str) -> HttpResponse:
-        """Show how they went."""
+        """Show the deliveries."""
         found = webhooks.get_webhook(self.caller, webhook=webhook)
         deliveries = webhooks.list_deliveries(self.caller, webhook=webhook, limit=_DELIVERIES)
         return self.page(webhook=found, deliveries=deliveries)
 
 
 class SwitchView(ConsoleView):
-    """Off for a while, or on again."""
+    """Switch a webhook off or on."""
 
     needs = Scope.ADMIN
 
     def post(self, request: HttpRequest, webhook: str) -> HttpResponse:
         """Switch it."""
         hook = webhooks.switch_webhook(self.caller, webhook=webhook, active="active" in request.POST)
-        said = _("The webhook is told again from now on.") if hook.active else _("The webhook is told nothing more.")
-        return self.done(said, "webhook", webhook=hook.pk)
+        done = _("The webhook is switched on.") if hook.active else _("The webhook is switched off.")
+        return self.done(done, "webhook", webhook=hook.pk)
 
 
 class DeleteView(ConsoleView):
-    """The end of a webhook."""
+    """Delete a webhook."""
 
     needs = Scope.ADMIN
 
@@ -71,11 +71,11 @@ class DeleteView(ConsoleView):
 
 
 class RedeliverView(ConsoleView):
-    """Once more."""
+    """Repeat a delivery."""
 
     needs = Scope.ADMIN
 
     def post(self, request: HttpRequest, webhook: str, delivery: str) -> HttpResponse:
-        """Have it sent again."""
+        """Queue it again."""
         webhooks.redeliver(self.caller, webhook=webhook, delivery=delivery)
-        return self.done(_("It is on its way again."), "webhook", webhook=webhook)
+        return self.done(_("It is being sent again."), "webhook", webhook=webhook)

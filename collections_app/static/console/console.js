@@ -1,20 +1,15 @@
-// What every page does: switch the theme, copy, tick all, submit a choice at once. All of it is marked in the HTML by data-*.
+// Behaviour of all pages, bound by data-* attributes: switch the theme, copy text, submit on change.
 document.addEventListener("click", async (event) => {
-  const target = event.target.closest("[data-theme-switch], [data-copy], [data-tick-all]");
+  const target = event.target.closest("[data-theme-switch], [data-copy]");
   if (!target) return;
   if ("themeSwitch" in target.dataset) {
     const root = document.documentElement;
     root.dataset.bsTheme = root.dataset.bsTheme === "dark" ? "light" : "dark";
     localStorage.setItem("theme", root.dataset.bsTheme);
-  } else if ("copy" in target.dataset) {
+  } else {
     await navigator.clipboard.writeText(document.querySelector(target.dataset.copy).textContent.trim());
     const label = target.querySelector("[data-copied]");
     if (label) label.textContent = label.dataset.copied;
-  } else {
-    const boxes = [...document.querySelectorAll(target.dataset.tickAll)];
-    const all = boxes.every((box) => box.checked);
-    boxes.forEach((box) => { box.checked = !all; });
-    boxes[0]?.dispatchEvent(new Event("change", { bubbles: true }));
   }
 });
 

@@ -1,5 +1,5 @@
-// The playground's pictures: chosen, dropped, pasted, taken with the camera or fetched from a URL by the server, all end
-// up in the form's file field.
+// The playground's images: a file, a dropped or pasted one, a photo of the camera or one that the server fetched from a
+// URL all go into the form's file field.
 const fields = () => [...document.querySelectorAll("[data-picker]")];
 
 function show(picker, file) {

@@ -1,4 +1,4 @@
-// Sets the theme before the page is drawn: what was chosen here, else what the system wishes.
+// Sets the theme before the page is drawn: the stored choice, else the system's preference.
 (() => {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {

@@ -1,0 +1,164 @@
+"""What pages call the words of the platform: scopes, events, audit actions, kinds of targets, states."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from collections_app.dialects import DIALECTS
+
+OUTCOMES = {"match": _("match"), "no_match": _("no match"), "spoof": _("refused: liveness")}
+EVENTS = {
+    "face.enrolled": _("a face is enrolled"),
+    "face.deleted": _("faces are erased"),
+    "search.matched": _("a search finds a match"),
+    "collection.index_ready": _("an index is built"),
+    "audit.alert": _("an alert is raised"),
+}
+ROLES = {"owner": _("Owner"), "admin": _("Administrator"), "operator": _("Operator"), "auditor": _("Auditor")}
+SCOPES = {
+    "read": _("Read"),
+    "search": _("Search"),
+    "enrol": _("Enrol"),
+    "delete": _("Erase"),
+    "admin": _("Administer"),
+    "audit": _("Audit"),
+    "scores": _("Scores"),
+}
+SCOPE_HINTS = {
+    "read": _("list and look at faces and people"),
+    "search": _("detect, compare and search"),
+    "enrol": _("add faces and change people"),
+    "delete": _("erase faces and people; with Administer, collections too"),
+    "admin": _("collections, policies and keys"),
+    "audit": _("read the search log and the audit log"),
+    "scores": _("see scores below the threshold, from which a face can be reconstructed"),
+}
+VIAS = {
+    **{dialect.name: dialect.label for dialect in DIALECTS},
+    "console": _("this console"),
+    "system": _("the system itself"),
+}
+REASONS = {
+    "small_face": _("the face is small"),
+    "extreme_pose": _("the head is turned too far"),
+    "low_sharpness": _("blurred"),
+    "too_dark": _("too dark"),
+    "too_bright": _("too bright"),
+    "cut_by_edge": _("cut off at the edge of the image"),
+    "low_confidence": _("hardly recognisable as a face"),
+}
+ERASURES = {
+    "face": _("face"),
+    "person": _("person"),
+    "collection": _("collection"),
+    "tenant": _("tenant"),
+    "retention": _("faces past their retention period"),
+}
+STORES = {
+    "face records": _("face records"),
+    "people": _("people"),
+    "templates": _("templates"),
+    "kept answers": _("stored responses"),
+    "kept images": _("stored images"),
+    "index files": _("index files"),
+    "data keys": _("data keys"),
+}
+SCRUBBED = {
+    "sqlite: deleted rows overwritten, write-ahead log truncated": _("deleted rows are overwritten"),
+    "postgresql: dead rows vacuumed": _("deleted rows are removed from the files"),
+}
+FAMILIES = {
+    "face": _("faces"),
+    "person": _("people"),
+    "collection": _("collections"),
+    "key": _("keys"),
+    "member": _("members"),
+    "webhook": _("webhooks"),
+    "index": _("indexes"),
+    "image": _("stored images"),
+    "data_key": _("data keys"),
+    "do_not_enrol": _("do-not-enrol lists"),
+    "tenant": _("the tenant"),
+    "alert": _("alerts"),
+    "audit": _("this log"),
+}
+ACTIONS = {
+    "alert.audit_broken": _("alert: audit log broken"),
+    "alert.face_probed": _("alert: too many scores of one face requested"),
+    "alert.probing": _("alert: one face searched for too often"),
+    "alert.templates_damaged": _("alert: templates damaged"),
+    "audit.exported": _("audit log exported"),
+    "collection.created": _("collection created"),
+    "collection.deleted": _("collection deleted"),
+    "collection.examined": _("collection examined"),
+    "collection.looked_below_floor": _("scores below the threshold viewed"),
+    "collection.policy_changed": _("policy changed"),
+    "collection.renamed": _("collection renamed"),
+    "collection.searched": _("collection searched"),
+    "data_key.added": _("data key added"),
+    "data_key.removed": _("data key removed"),
+    "do_not_enrol.added": _("added to the do-not-enrol list"),
+    "do_not_enrol.removed": _("removed from the do-not-enrol list"),
+    "face.deleted": _("face erased"),
+    "face.enrolled": _("face enrolled"),
+    "face.expired": _("face erased after its retention period"),
+    "face.moved": _("face moved"),
+    "face.shown": _("face viewed"),
+    "face.verified": _("face verified"),
+    "image.listed": _("images listed"),
+    "image.viewed": _("image viewed"),
+    "index.rebuild_asked": _("index rebuild requested"),
+    "key.issued": _("key created"),
+    "key.revoked": _("key revoked"),
+    "key.rotated": _("key rotated"),
+    "member.invitation_withdrawn": _("invitation withdrawn"),
+    "member.invited": _("member invited"),
+    "member.joined": _("member joined"),
+    "member.removed": _("member removed"),
+    "member.role_changed": _("role changed"),
+    "person.changed": _("person changed"),
+    "person.deleted": _("person erased"),
+    "person.exported": _("personal data downloaded"),
+    "tenant.changed": _("tenant settings changed"),
+    "tenant.created": _("tenant created"),
+    "tenant.erased": _("tenant erased"),
+    "webhook.created": _("webhook created"),
+    "webhook.deleted": _("webhook deleted"),
+    "webhook.redelivered": _("webhook delivery repeated"),
+    "webhook.switched": _("webhook switched on or off"),
+}
+TARGETS = {
+    "apikey": _("key"),
+    "collection": _("collection"),
+    "face": _("face"),
+    "invitation": _("invitation"),
+    "member": _("member"),
+    "person": _("person"),
+    "searchrecord": _("search"),
+    "tenant": _("tenant"),
+    "webhook": _("webhook"),
+}
+PROBLEMS = {
+    "address not allowed": _("address not allowed"),
+    "malformed": _("malformed URL"),
+    "no connection": _("no connection"),
+    "not an http or https URL of a plain host": _("not an http or https URL"),
+    "port not allowed": _("port not allowed"),
+    "too many redirects": _("too many redirects"),
+    "took too long": _("took too long"),
+    "unknown host": _("unknown host"),
+}
+LABELS: Mapping[str, Mapping[str, Any]] = {
+    "action": ACTIONS,
+    "erasure": ERASURES,
+    "event": EVENTS,
+    "problem": PROBLEMS,
+    "reason": REASONS,
+    "role": ROLES,
+    "scope": SCOPES,
+    "scrubbed": SCRUBBED,
+    "store": STORES,
+    "target": TARGETS,
+    "via": VIAS,
+}
