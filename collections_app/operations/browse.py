@@ -9,7 +9,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from collections_app import identifiers
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.paging import Page, page_by_time, place
@@ -131,7 +131,7 @@ def _candidates_told(
     found = faces.select_related("person").in_bulk(field_name="uuid")
     there = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
     probe = found.get(record.request_name)
-    told = {match.face.uuid: match.score for match in tell(caller, record.collection, there, terms, probe=probe)}
+    told = {match.face.uuid: match.score for match in disclose(caller, record.collection, there, terms, probe=probe)}
     erased = {uuid: score for uuid in near if uuid not in found and (score := terms.score(near[uuid])) is not None}
     scores = told | erased
     return tuple(Candidate(uuid, scores[uuid], found.get(uuid)) for uuid in near if uuid in scores)

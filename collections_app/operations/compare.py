@@ -9,7 +9,7 @@ from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
-from collections_app.operations.budget import refuse_probing, tell, withdrawn
+from collections_app.operations.budget import disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
@@ -121,7 +121,7 @@ def verify(
         ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
-    withdrawn(caller)
+    hidden_faces(caller)
     collection = find(caller, collection)
     enrolled = find_face(collection, face)
     examined = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
@@ -157,7 +157,7 @@ def verify_person(
         raise PersonNotFound(str(person))  # their last face went just now
     terms = disclosure(caller, collection, threshold)
     with transaction.atomic():
-        told = tell(caller, collection, [(faces[best], cosines[best])], terms, probe="picture")
+        told = disclose(caller, collection, [(faces[best], cosines[best])], terms, probe="picture")
         # Which of them is nearest is an order, so without a score it is any.
         shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
         if terms.below:
@@ -175,7 +175,7 @@ def verify_template(
     """
     cosine = float(template @ face_index().vector(collection.gallery, enrolled.pk))
     with transaction.atomic():
-        told = tell(caller, collection, [(enrolled, cosine)], terms, probe="picture")
+        told = disclose(caller, collection, [(enrolled, cosine)], terms, probe="picture")
         if terms.below:
             log_look(caller, collection, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)

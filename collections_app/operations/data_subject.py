@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from collections_app import erasure, identifiers, storage
 from collections_app.errors import PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt, SearchRecord
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
@@ -266,7 +266,7 @@ def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> byte
 
 def _told(caller: Caller, collection: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
     """Return the score that is told of a face that a search came near to, which is counted."""
-    told = tell(caller, collection, [near], terms)
+    told = disclose(caller, collection, [near], terms)
     return told[0].score if told else None
 
 

@@ -16,7 +16,7 @@ from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFac
 from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.data_subject import PersonDetails, known_person, save_person
 from collections_app.operations.disclosure import disclosure
@@ -175,7 +175,7 @@ def _store(
         )
     except DuplicateFace as error:
         with transaction.atomic():
-            tell(
+            disclose(
                 caller, collection, [(find_face(collection, error.face), error.cosine)], disclosure(caller, collection)
             )
         raise

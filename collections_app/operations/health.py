@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 
 from collections_app.models import Collection, Face, HealthReport
-from collections_app.operations.budget import refuse_probing, tell_pairs
+from collections_app.operations.budget import disclose_pairs, refuse_probing
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import EVERYTHING, Disclosure, below_floor, disclosure, log_look
 from tenants import audit
@@ -113,5 +113,5 @@ def _pairs(
         for first, second, cosine in found
         if int(first) in faces and int(second) in faces
     ]
-    scores = tell_pairs(caller, collection, there, terms)
+    scores = disclose_pairs(caller, collection, there, terms)
     return [FacePair(first, second, score) for (first, second, _), score in zip(there, scores, strict=True)]

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import PART, refuse_probing, tell, tell_pairs
+from collections_app.operations.budget import PART, disclose, disclose_pairs, refuse_probing
 from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
@@ -118,7 +118,7 @@ def neighbours(
     found = Face.objects.of(collection.tenant).select_related("person").in_bulk([one.face_id for one in near])
     others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
     with transaction.atomic():
-        told = tell(caller, collection, others[:limit], terms, probe=probe)
+        told = disclose(caller, collection, others[:limit], terms, probe=probe)
         if below:
             log_look(caller, collection, "neighbours", [match.face.uuid for match in told])
     return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in told)
@@ -141,7 +141,7 @@ def _table(
     """
     places = list(combinations(range(len(faces)), 2))
     pairs = [(faces[one], faces[other], float(cosines[one, other])) for one, other in places]
-    told = dict(zip(places, tell_pairs(caller, collection, pairs, terms, most=PART), strict=True))
+    told = dict(zip(places, disclose_pairs(caller, collection, pairs, terms, most=PART), strict=True))
     few = range(min(len(faces), MOST_COMPARED))
     told |= {(one, one): 100.0 for one in few}
     return tuple(

@@ -11,7 +11,7 @@ from django.db import transaction
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, refuse_probing, tell, withdrawn
+from collections_app.operations.budget import Match, disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, with_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
@@ -99,7 +99,7 @@ def search_by_image(
         ProbingRefused: the caller was told too much of one face.
     """
     caller.require(Scope.SEARCH)
-    hidden = withdrawn(caller)
+    hidden = hidden_faces(caller)
     started = time.perf_counter()
     collection = find(caller, collection)
     query = Query(
@@ -250,7 +250,7 @@ def _record(
     collection, terms = query.collection, query.terms
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
-        matches = tell(caller, collection, found, terms, probe=query.probe or "picture")
+        matches = disclose(caller, collection, found, terms, probe=query.probe or "picture")
         about = matches[0].face if matches else query.probe  # whoever is nearest and does not match is told to nobody
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.unscoped.create(
