@@ -4,19 +4,16 @@ import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
-import numpy as np
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from collections_app import erasure, safe_http, storage, stores
+from collections_app import erasure, health_report, safe_http, storage, stores
 from collections_app.models import (
     Collection,
     Face,
@@ -26,12 +23,9 @@ from collections_app.models import (
     Receipt,
     SearchRecord,
 )
-from recognition import packs
-from recognition.calibration.pairwise import HIGH, LOW, Findings, separate
 from recognition.index import store
 from recognition.index.lease import Lease
 from recognition.models import Gallery
-from recognition.similarity import LOWEST
 from tenants import access, audit, events
 from tenants.models import Delivery, Event, Tenant, Webhook
 from tenants.queue import enqueue, exclusive, isolate_failure
@@ -39,24 +33,24 @@ from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.tasks")
 _BATCH = 500
-_LOG_KEPT = timedelta(days=30)  # events and how their delivery went; the last attempt comes after a day
-_RUN_SECONDS = 5.0  # in which deliveries begin: a run ends within the schedule's 10, unless somebody answers slowly
-_RUN_LOST_SECONDS = 30.0
+_LOG_KEPT = timedelta(days=30)  # events and their deliveries; the last attempt is a day after the event
+_RUN_SECONDS = 5.0  # in which a run starts deliveries; the schedule starts a run every 10 s
+_RUN_LOST_SECONDS = 30.0  # after which a run that stopped answering is considered dead
 _SENT_AT_ONCE = 8
-_LOOK_SECONDS = 0.25
-_MOST_COMPARED = 20_000  # all pairs of these take a core about a minute
+_LOOK_SECONDS = 0.25  # between two looks for further deliveries
 _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
-_EXAMINED_FOR = timedelta(minutes=30)  # longer than any examination takes
+_EXAMINED_FOR = timedelta(minutes=30)  # longer than any comparison takes
 
 
 @shared_task
 def purge_collection(collection_id: int) -> None:
     """Erase a deleted collection's templates, faces, people and images; its row stays (decision A12).
 
-    Works in batches and can be run again at any point. While a worker makes a segment of it, that is waited for: its
-    lease is ours then until the gallery goes, so that nobody makes another.
+    Works in batches and can be run again at any point. It needs the compaction lease, so that no worker writes another
+    segment: while a worker holds the lease, this does nothing and purge_due tries again. The lease goes with the
+    gallery.
     """
     deleted = Collection.unscoped.filter(pk=collection_id, state=Collection.State.DELETED)
     if not deleted.exists():
@@ -73,7 +67,7 @@ def purge_collection(collection_id: int) -> None:
 
 @shared_task
 def finish_erasure(receipt_id: int) -> None:
-    """Look whether everything of an erasure is gone, and sign its receipt."""
+    """Check that nothing is left of an erasure, and sign its receipt."""
     receipt = Receipt.unscoped.select_related("tenant").filter(pk=receipt_id).first()
     if receipt is not None:
         erasure.finish(receipt)
@@ -81,7 +75,7 @@ def finish_erasure(receipt_id: int) -> None:
 
 @shared_task
 def purge_due() -> None:
-    """Find what a lost message left behind: deleted collections that still have a gallery, and open receipts."""
+    """Finish what a lost message left undone: deleted collections, open receipts. Delete what is past its time."""
     left = Collection.unscoped.filter(state=Collection.State.DELETED, gallery__isnull=False)
     for collection_id in left.values_list("pk", flat=True):
         with isolate_failure("purge_collection", collection_id):
@@ -97,9 +91,9 @@ def purge_due() -> None:
 
 @shared_task
 def sweep_images() -> None:
-    """Remove the kept images that no face names: a killed process left them, or an erasure while the storage was away.
+    """Remove kept images that no face refers to: left by a killed process, or by an erasure while the storage was down.
 
-    One that was kept within the hour may belong to a face that is not committed yet.
+    An image younger than an hour is left alone: its face may not be committed yet.
     """
     for tenant in Tenant.objects.order_by("pk"):
         with isolate_failure("sweep_images", tenant):
@@ -108,8 +102,8 @@ def sweep_images() -> None:
 
 def _sweep_images(tenant: Tenant) -> None:
     oldest = timezone.now() - _UNNAMED_FOR
-    lying = storage.names(tenant.pk)
-    while names := set(islice(lying, _BATCH)):
+    stored = storage.names(tenant.pk)
+    while names := set(islice(stored, _BATCH)):
         kept = Face.unscoped.filter(tenant=tenant, stored_image__in=names)
         for name in names - set(kept.values_list("stored_image", flat=True)):
             with suppress(FileNotFoundError):
@@ -120,7 +114,7 @@ def _sweep_images(tenant: Tenant) -> None:
 
 @shared_task
 def expire_faces() -> None:
-    """Erase the faces that are older than their collection's policy keeps them."""
+    """Erase the faces that are older than their collection's retention."""
     bounded = Collection.unscoped.filter(state=Collection.State.ACTIVE, retention_days__isnull=False)
     for collection in bounded.select_related("tenant", "gallery__tenant"):
         with isolate_failure("expire_faces", collection.pk):
@@ -130,7 +124,7 @@ def expire_faces() -> None:
 
 @shared_task
 def verify_templates() -> None:
-    """Open every stored template; damaged ones, which no search finds, raise an alert with the first faces' ids."""
+    """Decrypt every stored template; for damaged ones, which no search finds, raise an alert that names the first."""
     for collection in Collection.unscoped.filter(state=Collection.State.ACTIVE).select_related(
         "tenant", "gallery__tenant"
     ):
@@ -144,7 +138,7 @@ def verify_templates() -> None:
 
 
 def _expire_batch(collection: Collection) -> bool:
-    """Erase some of what is due, and tell whether there was any."""
+    """Erase a batch of expired faces; return whether there were any."""
     caller = access.system(collection.tenant, "retention")
     due = timezone.now() - timedelta(days=collection.retention_days or 0)
     with transaction.atomic():
@@ -163,26 +157,27 @@ def _expire_batch(collection: Collection) -> bool:
 
 @shared_task
 def deliver_due() -> None:
-    """Deliver what is due to webhooks, one event at a time to each; those that fail become due again later.
+    """Send due deliveries to webhooks, one at a time to each webhook; failed ones become due again later.
 
-    One run is at work at a time, for some seconds; then whatever else waits in the queue has its turn.
+    Only one run is active at a time. It starts deliveries for _RUN_SECONDS and then queues itself again, so that other
+    tasks get their turn.
     """
-    under_way: dict[Future[int], Delivery] = {}
+    running: dict[Future[int], Delivery] = {}
     with exclusive(deliver_due.name, _RUN_LOST_SECONDS) as ours, ThreadPoolExecutor(_SENT_AT_ONCE) as pool:
         ends = time.monotonic() + _RUN_SECONDS
         while ours:
-            while len(under_way) < _SENT_AT_ONCE and time.monotonic() < ends and (delivery := _claimed_delivery()):
-                under_way[_attempt(pool, delivery)] = delivery
-            if not under_way:
+            while len(running) < _SENT_AT_ONCE and time.monotonic() < ends and (delivery := _claimed_delivery()):
+                running[_attempt(pool, delivery)] = delivery
+            if not running:
                 break
-            for attempt in wait(under_way, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
-                _settle(under_way.pop(attempt), attempt)
+            for attempt in wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done:
+                _settle(running.pop(attempt), attempt)
     if ours and time.monotonic() > ends:
         enqueue(Task.DELIVER_DUE, expires=events.SCHEDULED_SECONDS)
 
 
 def _claimed_delivery() -> Delivery | None:
-    """Take a due delivery of the webhook that was free first: until the lease is over, or settled, it has no other."""
+    """Lease a due delivery of the webhook that has been free longest; until it is settled the webhook gets no other."""
     now = timezone.now()
     due = Delivery.unscoped.filter(state=Delivery.State.PENDING, next_at__lte=now)
     free = Webhook.unscoped.filter(Exists(due.filter(webhook=OuterRef("pk"))), active=True, free_at__lte=now)
@@ -195,18 +190,18 @@ def _claimed_delivery() -> Delivery | None:
     if not Webhook.unscoped.filter(pk=hook.pk, free_at=hook.free_at).update(free_at=until):
         return None
     if not mine.update(attempts=F("attempts") + 1, next_at=until):
-        return None  # it was asked for once more just now, which freed the webhook
+        return None  # redeliver() changed it just now, which freed the webhook
     delivery.attempts, delivery.next_at = delivery.attempts + 1, until
     return delivery
 
 
 def _attempt(pool: Executor, delivery: Delivery) -> "Future[int]":
-    """Begin to send; what fails before it fails like the sending. The database is asked here, in the task's thread."""
+    """Start sending in the pool. The database is read here, in the task's thread; an error here is a failed attempt."""
     hook, event = delivery.webhook, delivery.event
     content = events.body(event)
     try:
         headers = events.headers(hook, event, content)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is this delivery's alone
+    except Exception as error:  # noqa: BLE001 -- whatever it is, only this delivery fails
         failed: Future[int] = Future()
         failed.set_exception(error)
         return failed
@@ -230,26 +225,16 @@ def _settle(delivery: Delivery, attempt: "Future[int]") -> None:
 
 @shared_task
 def examine_collection(report_id: int) -> None:
-    """Compare a collection's templates with one another and write down what was found, with progress on the way.
-
-    Of a collection with more than _MOST_COMPARED faces a random sample is compared; the report says how many.
-    """
+    """Compare a collection's templates with one another and save the findings (collections_app.health_report)."""
     report = HealthReport.unscoped.select_related("collection__gallery__tenant").filter(pk=report_id).first()
     if report is None or report.state == HealthReport.State.DONE:
         return
-    _tell(report, state=HealthReport.State.RUNNING, progress=0, began_at=timezone.now())
-    try:
-        findings = _examine(report)
-    except Exception:
-        _tell(report, state=HealthReport.State.FAILED)
-        raise
-    done = {"state": HealthReport.State.DONE, "progress": 100, "finished_at": timezone.now()}
-    _tell(report, findings=_plain(findings), **done)
+    health_report.make(report)
 
 
 @shared_task
 def examine_due() -> None:
-    """Do what a lost message left undone, or a worker that was killed or lost the database."""
+    """Restart comparisons whose message was lost, or whose worker was killed or lost the database."""
     now = timezone.now()
     lost = Q(state=HealthReport.State.QUEUED, created_at__lt=now - _LOST_AFTER)
     abandoned = Q(state=HealthReport.State.RUNNING, began_at__lt=now - _EXAMINED_FOR)
@@ -258,43 +243,9 @@ def examine_due() -> None:
             examine_collection.run(report_id)
 
 
-def _examine(report: HealthReport) -> Findings:
-    collection = report.collection
-    order = "?" if collection.gallery.size > _MOST_COMPARED else "pk"
-    chosen = dict(collection.faces.order_by(order).values_list("pk", "person_id")[:_MOST_COMPARED])
-    vectors: dict[int, np.ndarray] = {}
-    wanted = list(chosen)
-    for start in range(0, len(wanted), _BATCH):
-        vectors |= store.vectors(collection.gallery, wanted[start : start + _BATCH])
-    faces = np.array(list(vectors), dtype=np.int64)
-    scale = packs.get(collection.pack).similarity
-    return separate(
-        faces,
-        np.array([chosen[face] for face in vectors], dtype=np.int64),
-        np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), packs.get(collection.pack).dimension),
-        duplicate_from=collection.similarity_threshold,
-        mixed_below=LOWEST.on(scale),  # faces of one person that are no more alike than many strangers
-        progress=lambda share: _tell(report, progress=int(100 * share)),
-    )
-
-
-def _tell(report: HealthReport, **facts: Any) -> None:  # noqa: ANN401 -- the report's own fields
-    for name, value in facts.items():
-        setattr(report, name, value)
-    report.save(update_fields=list(facts))
-
-
-def _plain(findings: Findings) -> dict[str, Any]:
-    """Return the findings as JSON; ids as text, since they are larger than JavaScript's whole numbers."""
-    plain = asdict(findings) | {"low": LOW, "high": HIGH}
-    for kind in ("duplicates", "mixed"):
-        plain[kind] = [[str(pair["first"]), str(pair["second"]), round(pair["cosine"], 4)] for pair in plain[kind]]
-    return plain
-
-
 @shared_task
 def purge_searches() -> None:
-    """Delete the searches that are older than the search log keeps them."""
+    """Delete the searches that are older than SEARCH_LOG_DAYS; 0 keeps them all."""
     if not settings.SEARCH_LOG_DAYS:
         return
     old = timezone.now() - timedelta(days=settings.SEARCH_LOG_DAYS)

@@ -1,7 +1,7 @@
-"""The audit log, as its tenant reads it: page by page, checked, and as a signed file.
+"""The audit log for its tenant: list it, verify its chain, export it as a signed file.
 
-The log is the tenant's as a whole: it tells of keys, members and every collection, and its chain can only be checked
-from end to end. So whoever reaches some collections only is refused.
+The log covers keys, members and all collections, and its chain can only be verified as a whole. So callers that reach
+only some collections are refused.
 """
 
 import csv
@@ -25,8 +25,8 @@ from tenants.models import AuditEntry, AuditHead
 from tenants.queue import enqueue
 from tenants.task_names import Task
 
-MOST_AT_ONCE = 20_000  # entries that are recomputed within a request: some two seconds
-MOST_EXPORTED = 100_000  # in a file; they are made in memory, within a request's time
+MOST_AT_ONCE = 20_000  # entries that a request verifies: about two seconds
+MOST_EXPORTED = 100_000  # entries in a file, which is made in memory within a request
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = (
     "number",
@@ -49,7 +49,7 @@ Form: TypeAlias = Literal["csv", "json"]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which entries; what is empty does not narrow. An action that ends in a dot stands for its whole family."""
+    """Filters of the list; empty ones do not apply. An action that ends in a dot selects its whole family."""
 
     action: str = ""
     actor: str = ""
@@ -65,7 +65,7 @@ EVERY = Filters()
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check of the whole chain found; while its job is under way `sound` is None, `entries` how far it is."""
+    """The result of verifying the chain; while its job runs `sound` is None and `entries` is the progress."""
 
     sound: bool | None
     entries: int
@@ -75,7 +75,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Entries, newest first, and the number to ask for the next page with; None: this was the last."""
+    """Entries, newest first, and the `before` of the next page; None: this is the last page."""
 
     entries: tuple[AuditEntry, ...]
     before: int | None
@@ -83,7 +83,7 @@ class AuditPage:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file of entries, oldest first, and the signed document that says what it is and what its SHA-256 is."""
+    """A file of entries, oldest first, and the signed statement about it, with its SHA-256."""
 
     name: str
     media_type: str
@@ -92,7 +92,7 @@ class Export:
 
 
 def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None = None, limit: int = 50) -> AuditPage:
-    """List entries, newest first; `before` is the number that the page before ended with."""
+    """List entries, newest first; `before` is the last number of the page before."""
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()
     entries = _filtered(caller, filters)
@@ -103,9 +103,9 @@ def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None
 
 
 def verify_chain(caller: Caller) -> Checked:
-    """Recompute the tenant's whole chain and compare: at once, or a long one as a job.
+    """Verify the tenant's whole chain: at once, or as a job if it has more than MOST_AT_ONCE entries.
 
-    What a job found is told for an hour; who asks later starts another.
+    A job's result is returned for an hour; after that a call starts another job.
     """
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()
@@ -122,7 +122,7 @@ def verify_chain(caller: Caller) -> Checked:
 
 
 def export(caller: Caller, *, form: Form, filters: Filters = EVERY) -> Export:
-    """Write entries to a file, signed by the installation; that it was taken is an entry itself.
+    """Write entries to a file and sign it with the installation's key; the export is logged.
 
     Raises:
         InvalidRequest: more than MOST_EXPORTED entries.
@@ -175,12 +175,12 @@ def _json(entries: Iterable[AuditEntry]) -> tuple[bytes, int]:
 
 
 def _csv(entries: Iterable[AuditEntry]) -> tuple[bytes, int]:
-    """Write CSV that a spreadsheet opens without running anything: a cell that begins like a formula gets a quote."""
+    """Write CSV. A cell that a spreadsheet would read as a formula gets a leading apostrophe."""
     out = io.StringIO()
     sheet = csv.writer(out)
     sheet.writerow(_COLUMNS)
     count = 0
-    for count, entry in enumerate(entries, start=1):  # noqa: B007 -- the last number is how many
+    for count, entry in enumerate(entries, start=1):  # noqa: B007 -- the last number is the count
         cells = _row(entry) | {"facts": json.dumps(entry.facts, ensure_ascii=False, sort_keys=True)}
         sheet.writerow(["'" + cell if cell.startswith(_FORMULA) else cell for cell in map(str, cells.values())])
     return out.getvalue().encode(), count

@@ -1,4 +1,4 @@
-"""Lists for people to look through: scoped queries that the console filters and pages."""
+"""Lists of faces, people and searches, and the explanation of one search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from collections_app import identifiers
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.paging import Page, page_by_time, place
@@ -19,7 +19,7 @@ from tenants.models import AuditEntry
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A face that a search came near to: its score, and the face itself unless it is erased by now."""
+    """A candidate of a search: its score, and the face unless it was erased since."""
 
     uuid: str
     score: float
@@ -37,7 +37,7 @@ class PersonSummary:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A search and what it was decided on; of the candidates those from the floor on, `below`: all that are kept."""
+    """A search with its candidates at or above the floor; `below`: with all that were recorded."""
 
     record: SearchRecord
     candidates: tuple[Candidate, ...]
@@ -51,7 +51,7 @@ def browse_faces(caller: Caller, *, collection: str) -> QuerySet[Face]:
 
 
 def sum_up(caller: Caller, *, people: Sequence[int]) -> tuple[PersonSummary, ...]:
-    """Return people by their ids, with how many faces they have and their newest face: two queries for all of them."""
+    """Return people by their ids, each with their number of faces and newest face, in two queries."""
     caller.require(Scope.READ)
     faces = Face.objects.of(caller.tenant)
     newest = faces.filter(person=OuterRef("pk")).order_by("-number").values("pk")[:1]
@@ -72,10 +72,10 @@ def browse_searches(caller: Caller) -> QuerySet[SearchRecord]:
 def page_searches(
     caller: Caller, *, limit: int, after: str, collection: str | None = None, outcome: str | None = None
 ) -> Page:
-    """Return the newest searches, of one collection or outcome if named; `after` is where the page before ended.
+    """Return the newest searches, optionally of one collection or outcome; `after` is where the last page ended.
 
     Raises:
-        UnknownCursor: no page ends there.
+        UnknownCursor: `after` is no such place.
     """
     caller.require(Scope.AUDIT)
     if after and place(after) is None:
@@ -87,23 +87,21 @@ def page_searches(
 
 
 def best_told(caller: Caller, record: SearchRecord) -> float | None:
-    """Return the best score of a search; None: nobody came so near that it is told, or they are erased by now."""
+    """Return the best score of a search; None: it is below the floor, or the face was erased."""
     if not record.candidates:
         return None
     uuid, cosine = record.candidates[0]
     with transaction.atomic():
-        told = _candidates_told(caller, record, {uuid: cosine}, disclosure(caller, record.collection))
-    return told[0].score if told else None
+        shown = _disclosed(caller, record, {uuid: cosine}, disclosure(caller, record.collection))
+    return shown[0].score if shown else None
 
 
 def explain_search(caller: Caller, *, search: str, below: bool = False) -> Explained:
-    """Return why a search answered as it did.
-
-    `below`: with the candidates below the floor as well, which takes a scope of its own.
+    """Return a search and its candidates; `below`: also those below the floor, which needs Scope.SCORES.
 
     Raises:
-        SearchNotFound: none within reach has this UUID.
-        ProbingRefused: the caller was told too much of one face.
+        SearchNotFound: no search within reach has this UUID.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.AUDIT)
     refuse_probing(caller)
@@ -114,31 +112,33 @@ def explain_search(caller: Caller, *, search: str, below: bool = False) -> Expla
     terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     near = {uuid: cosine for uuid, cosine in record.candidates if terms.score(cosine) is not None}
     with transaction.atomic():
-        candidates = _candidates_told(caller, record, near, terms)
+        candidates = _disclosed(caller, record, near, terms)
         if below:
             log_look(caller, collection, "searches", near)
     return Explained(record, candidates, below)
 
 
-def _candidates_told(
+def _disclosed(
     caller: Caller, record: SearchRecord, near: Mapping[str, float], terms: Disclosure
 ) -> tuple[Candidate, ...]:
-    """Return what is told of some of a record's candidates, which is counted; in a transaction.
+    """Disclose and charge some of a record's candidates, given as UUIDs with cosines; in the caller's transaction.
 
-    A search by an enrolled face bears its name, and tells of that one too.
+    The record of a search by an enrolled face has its UUID as `request_name`: that face is charged too.
     """
     faces = Face.objects.of(caller.tenant).filter(uuid__in=[*near, record.request_name])
     found = faces.select_related("person").in_bulk(field_name="uuid")
-    there = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
+    existing = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
     probe = found.get(record.request_name)
-    told = {match.face.uuid: match.score for match in tell(caller, record.collection, there, terms, probe=probe)}
+    shown = {
+        match.face.uuid: match.score for match in disclose(caller, record.collection, existing, terms, probe=probe)
+    }
     erased = {uuid: score for uuid in near if uuid not in found and (score := terms.score(near[uuid])) is not None}
-    scores = told | erased
+    scores = shown | erased
     return tuple(Candidate(uuid, scores[uuid], found.get(uuid)) for uuid in near if uuid in scores)
 
 
 def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:
-    """Return what was done to a face since it was enrolled, newest first."""
+    """Return the audit entries about a face, newest first."""
     caller.require(Scope.READ)
     entries = AuditEntry.objects.of(caller.tenant).filter(target_kind="face", target_id=str(face.pk))
     return entries.order_by("-number")

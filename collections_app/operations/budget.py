@@ -1,37 +1,42 @@
-"""How much is told of an enrolled face in thirty days, and what follows when it is too much.
+"""The budget of an enrolled face: how much may be disclosed about it in 30 days, and what happens beyond that.
 
-A picture of a stranger that matches points at the owner's template: the mean of ten such pictures has a cosine near .8
-with it, at any vendor. What can be held small is their number, and what else each answer says. So each match that a
-stranger's picture could have had is written down with its cost, by face and over all keys:
+Why: a stranger's picture that matches a face points towards the face's template. The mean of ten such pictures has a
+cosine of about .8 with the template, whatever the vendor's model. The platform cannot prevent that, but it can limit
+how many such matches it discloses, and what else each answer reveals. So every disclosed score that a stranger's
+picture could have reached is charged to the face (a NearMatch row), by key. The figures are from tests/attack.
 
-- a match within five points above the threshold, where nine in ten of the strangers land who reach it, costs one;
-- one between there and the scores of owners costs a tenth; so does each but the first beside the same match that looks
-  like its owner, since a door meets its people's doubles every day (whoever enrols pictures of strangers to have such a
-  match beside each of them pays for each), and so does one just above a threshold that was raised among the owners'
-  scores, since a threshold that moves is a question about the score;
-- a face that looks like its owner costs nothing: somebody whom a door sees fifty times a day is told as ever;
-- an answer below the collection's threshold costs one;
-- where two enrolled faces are held against each other, each of them is told of.
+What a disclosed score costs, in matches:
 
-The same cosine told again tells nothing new and costs nothing. With MATCHES_PER_FACE as the limit (ten; the figures are
-from tests/attack), in thirty days:
+- 1 below the threshold, and up to 5 points above it, but not above 95: nine in ten of the strangers who reach the
+  threshold score there.
+- 0.1 above that, up to 95.5, or up to half a point above a higher threshold: to raise a threshold step by step is to
+  ask for the score.
+- 0 above that: the face looks like its owner. A person whom a door sees fifty times a day costs nothing.
+- 0.1 instead of 1 for a double: a face in one answer with a best match that costs 0, except the first time beside that
+  best match. A door meets its people's doubles every day. An attacker who enrols strangers' pictures, to have such a
+  best match in each answer, pays 1 for each of them.
+- 0 for a cosine that was disclosed before: it reveals nothing new.
 
-- from a fifth of it, scores are told up to 95 only, above which no rate was measured: who got near with two strangers'
-  pictures could climb from one whole point to the next with pictures made for it;
-- beyond half of it, the face is found where it matches, but told with the threshold's own score, last in the order,
-  and nothing is told of it below the threshold; an alert is raised once;
-- a key that was told as much as the limit of one face is refused whatever it asks, so that a refusal is no answer;
-- unless most of what it was told of that face lies above the strangers' scores: somebody is badly enrolled there. Then
-  searches and verifications go on as if that face were not enrolled, for that key, and nobody else is hindered.
+A score between two enrolled faces is charged to both.
 
-What a key was told of a face before it meets the face at 98 or more counts no more: that is the owner's own picture,
-where strangers' pictures do not lead (tests/attack: earning it with made-up probes wins nothing).
+What follows, with the limit MATCHES_PER_FACE (10). The first two count the charges of all keys, the last those of one:
 
-The figures for a door that sees somebody fifty times a day are in docs/operate.md: from a mean cosine of .66 on, the
-middle of the people in measured photographs, they are known all the time; from .62 down, where a third of them are, the
-limit is reached within days. No limit holds both: twenty matches instead of ten let made-up probes come .14 nearer than
-the mean of what matched. So an alert comes first, and a better picture is the remedy: what is written down goes with
-the face, and after thirty days.
+- From a fifth of the limit on, answers with the face show scores above 95 as 95: no false match rate was measured above
+  it, and a caller who got near with two strangers' pictures could climb by whole points with made-up pictures.
+- Beyond half of the limit, a match is shown with the threshold's score, after the other matches, and nothing is
+  disclosed below the threshold. An alert is raised once.
+- At the limit, the key is refused whatever it asks, so that the refusal reveals nothing. But if most charges for that
+  face were 0.1, the face is probably badly enrolled: then searches by picture and verifications go on for that key as
+  if the face were not enrolled, and no other person is affected.
+
+When a key's picture scores 98 or more with a face, it shows the owner: the mean of strangers' pictures does not reach
+that. The charges of this key for this face are then set to 0. Made-up pictures gain nothing by this.
+
+Trade-off, for a door that sees a person fifty times a day (figures: docs/operate.md): with a mean cosine of .66 to the
+enrolled face, the median in measured photographs, the person stays known; at .62 and below, where a third of the people
+are, the limit is reached within days. A limit of twenty would let made-up pictures come .14 nearer than the mean of the
+matches. So an alert comes first, and a better enrolled picture is the remedy: charges go with the face, and after 30
+days.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,17 +53,17 @@ from collections_app.operations.disclosure import Disclosure
 from tenants import audit
 from tenants.access import Caller
 
-WHOLE, PART = 10, 1  # what a match costs, in tenths
-_STRANGERS = 5.0  # points above the threshold within which nine in ten of the strangers land who reach it
+WHOLE, PART = 10, 1  # the costs 1 and 0.1, in tenths of a match
+_STRANGERS = 5.0  # points above the threshold that cost 1: nine in ten of the strangers who reach it score there
 _ANCHORED = 95.0  # the highest score with a measured false match rate
-_OWNERS = 0.5  # points above that, or above a threshold that is higher, from which on a face looks like its owner
-_KNOWN = 98.0  # the score from which on a face was met: the mean of ten strangers' pictures does not lead there
-_DIGITS = 5  # of a cosine, within which it counts as the same probe again
+_OWNERS = 0.5  # points above _ANCHORED, or above a higher threshold, from which a face looks like its owner
+_KNOWN = 98.0  # from this score on a picture is the owner's: the mean of ten strangers' pictures does not reach it
+_DIGITS = 5  # of a cosine; equal ones count as the same disclosure
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A face as it is told of, and the exact cosine that was decided on."""
+    """A face with the score that is shown, and the exact cosine behind it."""
 
     face: Face
     score: float
@@ -66,8 +71,8 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What is told of a face: its cosine to something, what that costs, in tenths, and beside whom it is told."""
+class _Charge:
+    """A disclosed cosine of a face and its cost in tenths; `beside`: the best match, if the face is its double."""
 
     face: Face
     cosine: float
@@ -77,184 +82,179 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
-    """What a face's matches cost in the window, over all keys and of the caller's, in tenths."""
+    """The charges to a face in the last 30 days, in tenths: of all keys, and of the caller's."""
 
     total: int = 0
     own: int = 0
 
 
 def refuse_probing(caller: Caller) -> None:
-    """Refuse a caller that was told too much of one face.
+    """Refuse a caller that has reached the limit of any face.
 
     Raises:
-        ProbingRefused: it was.
+        ProbingRefused: it has, until the last charge beyond a limit is 30 days old.
     """
-    last = _spent_whole(caller).order_by("-at").first()
+    last = _exhausted(caller).order_by("-at").first()
     if last is not None:
         raise ProbingRefused((last.at + NearMatch.KEPT - timezone.now()).total_seconds())
 
 
-def withdrawn(caller: Caller) -> frozenset[int]:
-    """Return the faces of which the caller was told too much and is told nothing any more, whatever it asks.
-
-    They look like their owners more often than like strangers: badly enrolled, they do not cost others their door.
+def hidden_faces(caller: Caller) -> frozenset[int]:
+    """Return the ids of the faces whose limit the caller has reached: it does not see them any more.
 
     Raises:
-        ProbingRefused: it was told too much of a face that looks like strangers.
+        ProbingRefused: half or more of its charges for one of them are 1, so that it seems to probe.
     """
-    faces = set(_spent_whole(caller).values_list("face_id", flat=True))
+    faces = set(_exhausted(caller).values_list("face_id", flat=True))
     if faces:
-        dear = Sum(Case(When(cost=WHOLE, then=1), default=-1))
-        told = _window(caller).filter(actor_id=caller.id, face__in=faces, cost__gt=0)
-        if told.values("face_id").annotate(dear=dear).filter(dear__gte=0).exists():
+        balance = Sum(Case(When(cost=WHOLE, then=1), default=-1))
+        charges = _window(caller).filter(actor_id=caller.id, face__in=faces, cost__gt=0)
+        if charges.values("face_id").annotate(balance=balance).filter(balance__gte=0).exists():
             refuse_probing(caller)
     return frozenset(faces)
 
 
-def tell(
+def disclose(
     caller: Caller,
     collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     probe: Face | Literal["picture"] | None = None,
 ) -> tuple[Match, ...]:
-    """Decide what is told of faces that were found, best first, and write down what it costs; in a transaction.
+    """Charge for faces that were found, and return what is shown of them; in the caller's transaction.
 
-    `found` are faces with their cosines to a probe. Those whose cosine may not be told are left out, and those that are
-    withdrawn from the caller. Where the probe is an enrolled face itself, each answer is one about it as well: whoever
-    enrols pictures can ask for them by it. Where it is a picture that the caller sent, a face can have been met.
+    `found` are faces with their cosines to the probe, best first. Left out are cosines below the floor, and faces whose
+    limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well: otherwise a
+    caller could enrol pictures and search by the face. "picture": the caller sent a picture, which may show the owner.
     """
     found = [(face, cosine) for face, cosine in found if terms.score(cosine) is not None]
     spent = _spent(caller, [face.pk for face, _ in found])
-    most = settings.MATCHES_PER_FACE * WHOLE
-    found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < most]
+    limit = settings.MATCHES_PER_FACE * WHOLE
+    found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < limit]
     if probe == "picture":
-        _forget_met(caller, collection, found, terms, spent)
-    answers = [_Answer(face, cosine, _cost(collection, terms, cosine)) for face, cosine in found]
-    if answers and answers[0].cost == 0 and any(answer.cost for answer in answers):
-        answers = _beside(caller, answers)
+        _clear_owners(caller, collection, found, terms, spent)
+    charges = [_Charge(face, cosine, _cost(collection, terms, cosine)) for face, cosine in found]
+    if charges and charges[0].cost == 0 and any(charge.cost for charge in charges):
+        charges = _discount_doubles(caller, charges)
     enrolled = probe if isinstance(probe, Face) else None
     if enrolled is not None:
-        answers += [replace(answer, face=enrolled) for answer in answers]
-    return _as_told(collection, found, terms, _count(caller, answers), enrolled)
+        charges += [replace(charge, face=enrolled) for charge in charges]
+    return _shown(collection, found, terms, _record(caller, charges), enrolled)
 
 
-def tell_pairs(
+def disclose_pairs(
     caller: Caller,
     collection: Collection,
     pairs: Sequence[tuple[Face, Face, float]],
     terms: Disclosure,
     most: int = WHOLE,
 ) -> list[float | None]:
-    """Decide which scores are told of pairs of enrolled faces, and write down what is new; in a transaction.
+    """Charge for pairs of enrolled faces with their cosines, and return the score to show for each, if any.
 
-    `most` is what one pair may cost each of its faces.
+    In the caller's transaction. `most` is the highest cost of a pair for each of its faces, in tenths.
     """
-    answers = [
-        _Answer(face, cosine, min(_cost(collection, terms, cosine), most))
+    charges = [
+        _Charge(face, cosine, min(_cost(collection, terms, cosine), most))
         for first, second, cosine in pairs
         if terms.score(cosine) is not None
         for face in (first, second)
     ]
-    after = _count(caller, answers)
-    scores: list[float | None] = []
-    for first, second, cosine in pairs:
-        told = _as_told(collection, [(second, cosine)], terms, after, first)
-        scores.append(told[0].score if told else None)
-    return scores
+    totals = _record(caller, charges)
+    shown = [_shown(collection, [(second, cosine)], terms, totals, first) for first, second, cosine in pairs]
+    return [matches[0].score if matches else None for matches in shown]
 
 
-def _beside(caller: Caller, answers: Sequence[_Answer]) -> list[_Answer]:
-    """Return the answers beside a best match that looks like its owner: of its doubles the first one costs as ever."""
-    owner = answers[0].face
-    known = _window(caller).filter(face__in=[answer.face.pk for answer in answers], beside=owner.pk)
-    doubles = set(known.values_list("face_id", flat=True))
+def _discount_doubles(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
+    """Reduce the charges beside a best match that looks like its owner, for faces that were beside it before."""
+    owner = charges[0].face
+    before = _window(caller).filter(face__in=[charge.face.pk for charge in charges], beside=owner.pk)
+    doubles = set(before.values_list("face_id", flat=True))
     return [
-        replace(answer, cost=min(answer.cost, PART) if answer.face.pk in doubles else answer.cost, beside=owner)
-        for answer in answers
+        replace(charge, cost=min(charge.cost, PART) if charge.face.pk in doubles else charge.cost, beside=owner)
+        for charge in charges
     ]
 
 
-def _count(caller: Caller, answers: Sequence[_Answer]) -> dict[int, int]:
-    """Write down what is new of these answers, raise the alerts, and return what each face's have cost since then."""
-    faces = {answer.face.pk: answer.face for answer in answers}
-    new = _new(caller, [answer for answer in answers if answer.cost])
+def _record(caller: Caller, charges: Sequence[_Charge]) -> dict[int, int]:
+    """Save the new charges, raise alerts, and return by face what all keys have spent on it, in tenths."""
+    faces = {charge.face.pk: charge.face for charge in charges}
+    new = _new(caller, [charge for charge in charges if charge.cost])
     spent = _spent(caller, faces)
-    after = {pk: spent[pk].total if pk in spent else 0 for pk in faces}
+    total = {pk: spent[pk].total if pk in spent else 0 for pk in faces}
     own = {pk: spent[pk].own if pk in spent else 0 for pk in faces}
     rows: list[NearMatch] = []
-    most = settings.MATCHES_PER_FACE * WHOLE
-    for answer in new:
-        pk = answer.face.pk
-        own[pk] += answer.cost
-        after[pk] += answer.cost
+    half = settings.MATCHES_PER_FACE * WHOLE / 2
+    for charge in new:
+        pk = charge.face.pk
+        own[pk] += charge.cost
+        total[pk] += charge.cost
         rows.append(
             NearMatch(
                 tenant=caller.tenant,
-                face=answer.face,
+                face=charge.face,
                 actor_id=caller.id,
-                cosine=round(answer.cosine, _DIGITS),
-                cost=answer.cost,
+                cosine=round(charge.cosine, _DIGITS),
+                cost=charge.cost,
                 spent=own[pk],
-                beside=answer.beside.pk if answer.beside else None,
+                beside=charge.beside.pk if charge.beside else None,
             )
         )
-        if after[pk] - answer.cost <= most / 2 < after[pk]:
-            facts = {"face": answer.face.uuid, "matches": after[pk] / WHOLE, "days": NearMatch.KEPT.days}
-            audit.alert(caller, "alert.face_probed", answer.face, **facts)
+        if total[pk] - charge.cost <= half < total[pk]:
+            facts = {"face": charge.face.uuid, "matches": total[pk] / WHOLE, "days": NearMatch.KEPT.days}
+            audit.alert(caller, "alert.face_probed", charge.face, **facts)
     NearMatch.unscoped.bulk_create(rows)
-    return after
+    return total
 
 
-def _forget_met(
+def _clear_owners(
     caller: Caller,
     collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     spent: Mapping[int, _Spent],
 ) -> None:
-    """Forget what the caller was told of faces before it met their owners."""
+    """Set the caller's charges to 0 for the faces whose owner the picture shows: it scores _KNOWN or more."""
     known = float(terms.scale.cosine(_KNOWN))
-    met = [face.pk for face, cosine in found if cosine >= known and _cost(collection, terms, cosine) == 0]
-    if owing := [pk for pk in met if spent.get(pk, _Spent()).own]:
-        _window(caller).filter(actor_id=caller.id, face__in=owing).update(cost=0, spent=0)
+    owners = [face.pk for face, cosine in found if cosine >= known and _cost(collection, terms, cosine) == 0]
+    if charged := [pk for pk in owners if spent.get(pk, _Spent()).own]:
+        _window(caller).filter(actor_id=caller.id, face__in=charged).update(cost=0, spent=0)
 
 
-def _as_told(
+def _shown(
     collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
-    after: Mapping[int, int],
+    totals: Mapping[int, int],
     probe: Face | None = None,
 ) -> tuple[Match, ...]:
-    """Put the scores that are told to the faces, and the faces in the order of these scores.
+    """Return the matches to show, in the order of the scores that they are shown with.
 
-    A probe that is beyond its own budget is told of as the faces are that are beyond theirs.
+    `totals` is what all keys have spent on each face, in tenths. The total of an enrolled probe counts for every match.
     """
-    most = settings.MATCHES_PER_FACE * WHOLE
+    limit = settings.MATCHES_PER_FACE * WHOLE
     threshold = max(terms.threshold, collection.similarity_threshold)
     lowest = terms.scale.threshold(threshold).score
-    of_probe = after.get(probe.pk, 0) if probe else 0
-    told = [max(after.get(face.pk, 0), of_probe) for face, _ in found]
-    highest = max(_ANCHORED, lowest) if any(cost >= most / 5 for cost in told) else 100.0
+    of_probe = totals.get(probe.pk, 0) if probe else 0
+    spent = [max(totals.get(face.pk, 0), of_probe) for face, _ in found]
+    highest = max(_ANCHORED, lowest) if any(total >= limit / 5 for total in spent) else 100.0
     within: list[Match] = []
     beyond: list[Match] = []
-    for (face, cosine), cost in zip(found, told, strict=True):
+    for (face, cosine), total in zip(found, spent, strict=True):
         score = terms.score(cosine)
         if score is None:
             continue
-        if cost <= most / 2:
+        if total <= limit / 2:
             within.append(Match(face, min(score, highest), cosine))
         elif cosine >= threshold:
             beyond.append(Match(face, lowest, cosine))
-    within.sort(key=lambda one: (-one.score, -one.cosine))
-    # Which of two owners a probe is nearer to is not told; that somebody looks like themselves beside a double is.
-    beyond.sort(key=lambda one: (_cost(collection, terms, one.cosine) != 0, one.face.number))
+    within.sort(key=lambda match: (-match.score, -match.cosine))
+    # In the order of enrolment: one by cosine would reveal which face is nearer. But people come before their doubles.
+    beyond.sort(key=lambda match: (_cost(collection, terms, match.cosine) != 0, match.face.number))
     return (*within, *beyond)
 
 
 def _cost(collection: Collection, terms: Disclosure, cosine: float) -> int:
-    """Return what it costs to tell of a face at a cosine, in tenths."""
+    """Return the cost of disclosing a cosine, in tenths of a match."""
     threshold = float(terms.scale.score(max(terms.threshold, collection.similarity_threshold)))
     score = float(terms.scale.score(cosine))
     if score < min(threshold + _STRANGERS, _ANCHORED):
@@ -262,35 +262,38 @@ def _cost(collection: Collection, terms: Disclosure, cosine: float) -> int:
     return PART if score < max(threshold, _ANCHORED) + _OWNERS else 0
 
 
-def _new(caller: Caller, answers: Sequence[_Answer]) -> list[_Answer]:
-    """Return those that were not told before of a face that is still there; their faces are locked.
+def _new(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
+    """Return the charges that are not recorded yet and whose face still exists.
 
-    The lock makes two answers about one face follow one another.
+    Locks the faces, so that concurrent answers about one face are charged one after the other.
     """
-    if not answers:
+    if not charges:
         return []
-    faces = Face.objects.of(caller.tenant).filter(pk__in={answer.face.pk for answer in answers}).order_by("pk")
-    there = set(faces.select_for_update(no_key=True).values_list("pk", flat=True))
-    same = _window(caller).filter(face__in=there, cosine__in={round(answer.cosine, _DIGITS) for answer in answers})
-    told = set(same.values_list("face_id", "cosine"))
-    new: dict[tuple[int, float], _Answer] = {}
-    for answer in answers:
-        what = (answer.face.pk, round(answer.cosine, _DIGITS))
-        if answer.face.pk in there and what not in told:
-            new.setdefault(what, answer)
+    faces = Face.objects.of(caller.tenant).filter(pk__in={charge.face.pk for charge in charges}).order_by("pk")
+    existing = set(faces.select_for_update(no_key=True).values_list("pk", flat=True))
+    cosines = {round(charge.cosine, _DIGITS) for charge in charges}
+    same = _window(caller).filter(face__in=existing, cosine__in=cosines)
+    recorded = set(same.values_list("face_id", "cosine"))
+    new: dict[tuple[int, float], _Charge] = {}
+    for charge in charges:
+        key = (charge.face.pk, round(charge.cosine, _DIGITS))
+        if charge.face.pk in existing and key not in recorded:
+            new.setdefault(key, charge)
     return list(new.values())
 
 
 def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, _Spent]:
+    """Return what has been spent on each of these faces; a face without charges is missing."""
     own = Sum("cost", filter=Q(actor_id=caller.id), default=0)
     sums = _window(caller).filter(face__in=list(faces)).values("face_id").annotate(total=Sum("cost"), own=own)
     return {row["face_id"]: _Spent(row["total"], row["own"]) for row in sums}
 
 
-def _spent_whole(caller: Caller) -> QuerySet[NearMatch]:
-    """Return the answers to the caller with which it had been told as much of a face as there is."""
+def _exhausted(caller: Caller) -> QuerySet[NearMatch]:
+    """Return the charges with which the caller reached the limit of a face."""
     return _window(caller).filter(actor_id=caller.id, spent__gte=settings.MATCHES_PER_FACE * WHOLE)
 
 
 def _window(caller: Caller) -> QuerySet[NearMatch]:
+    """Return the tenant's charges of the last 30 days."""
     return NearMatch.objects.of(caller.tenant).filter(at__gt=timezone.now() - NearMatch.KEPT)

@@ -41,7 +41,7 @@ _POLICY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CollectionPage:
-    """Some collections of a list, and whether it goes on after these."""
+    """A page of collections, and whether there are more after it."""
 
     collections: tuple[Collection, ...]
     more: bool
@@ -49,24 +49,23 @@ class CollectionPage:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A collection by its alias: the id that a dialect or the console hands out, which stays when the name changes."""
+    """A collection by its alias: the id that dialects and the console give out, which stays when the name changes."""
 
     id: str
 
 
 def find(caller: Caller, collection: str | Alias) -> Collection:
-    """Return the caller's living collection, with its gallery: a text is our id or else its name; or its alias.
+    """Return the caller's active collection with its gallery; a text is its id, or else its name.
 
-    Whoever may rename a collection must not come to stand for another's id.
-    Not an operation of its own: each operation says its scope first.
+    Ids come before names, so that a collection cannot be renamed to take the place of another. Not an operation.
 
     Raises:
-        CollectionNotFound: none within reach was ever called so.
-        CollectionDeleted: the last one called so is deleted.
+        CollectionNotFound: no collection within reach had this id, name or alias.
+        CollectionDeleted: the last one that had it is deleted.
     """
     theirs = Collection.objects.of(caller.tenant)
     name = collection.id if isinstance(collection, Alias) else collection
-    if "\0" in name:  # no collection is called so, and PostgreSQL cannot even be asked
+    if "\0" in name:  # no name has one, and PostgreSQL refuses it in a query
         raise CollectionNotFound(name)
     if isinstance(collection, Alias):
         return _reachable(caller, name, theirs.filter(alias=name))
@@ -77,10 +76,10 @@ def find(caller: Caller, collection: str | Alias) -> Collection:
 
 
 def lock(collection: Collection) -> Gallery:
-    """Take the collection's lock until the caller's transaction ends: who holds it is alone in changing faces.
+    """Lock the collection until the caller's transaction ends; every change of its faces needs this lock.
 
     Raises:
-        CollectionDeleted: the collection was deleted meanwhile.
+        CollectionDeleted: the collection was deleted in the meantime.
     """
     gallery: Gallery | None = (
         Gallery.objects.of(collection.tenant).select_for_update(no_key=True).filter(pk=collection.pk).first()
@@ -92,16 +91,16 @@ def lock(collection: Collection) -> Gallery:
 
 
 def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, **policy: Any) -> Collection:  # noqa: ANN401
-    """Make a collection; what is not given of the policy takes its default.
+    """Make a collection; omitted fields of the policy have their defaults.
 
     The similarity threshold and floor are Thresholds.
 
     Raises:
-        InvalidRequest: no collection can be called so.
-        ReachTooNarrow: the caller reaches some collections only, and a new one is none of them.
-        CollectionExists: the tenant has a living collection of that name.
-        QuotaExceeded: the tenant has as many collections as it may.
-        django.core.exceptions.ValidationError: a value of the policy is out of its bounds.
+        InvalidRequest: a collection cannot have this name.
+        ReachTooNarrow: the caller reaches only some collections, so it could not reach the new one.
+        CollectionExists: the tenant has an active collection of this name.
+        QuotaExceeded: the tenant has as many collections as its quota allows.
+        django.core.exceptions.ValidationError: a value of the policy is out of bounds.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -126,21 +125,21 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
 
 
 def list_collections(caller: Caller) -> QuerySet[Collection]:
-    """Return the living collections within reach, with their galleries, by name."""
+    """Return the active collections within reach, with their galleries, by name."""
     caller.require(Scope.READ)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
     return caller.within(living, "pk").select_related("gallery").order_by("name")
 
 
 def page_collections(caller: Caller, *, limit: int, after: str = "") -> CollectionPage:
-    """Return up to `limit` living collections within reach, by name, from the first one after a name."""
+    """Return up to `limit` active collections within reach, by name, beginning after the name `after`."""
     caller.require(Scope.READ)
     page = tuple(list_collections(caller).filter(name__gt=after)[: limit + 1])
     return CollectionPage(page[:limit], more=len(page) > limit)
 
 
 def collection_names(caller: Caller, *, ids: Iterable[int]) -> dict[int, str]:
-    """Return the names of living collections within reach by their ids."""
+    """Return the names of active collections within reach by their ids."""
     caller.require(Scope.READ)
     return dict(list_collections(caller).filter(pk__in=set(ids)).values_list("pk", "name"))
 
@@ -152,7 +151,7 @@ def get_collection(caller: Caller, *, name: str | Alias) -> Collection:
 
 
 def oldest_collection(caller: Caller) -> Collection:
-    """Return the oldest living collection within reach: the one that is meant where a contract knows of one only.
+    """Return the oldest active collection within reach, for contracts that know only one.
 
     Raises:
         CollectionNotFound: there is none.
@@ -171,13 +170,14 @@ def update_collection(
     name: str | None = None,
     **policy: Any,  # noqa: ANN401
 ) -> Collection:
-    """Change a collection's name or policy, its ids stay; the similarity threshold and floor are Thresholds.
+    """Change a collection's name or policy; its ids stay. The similarity threshold and floor are Thresholds.
 
     Raises:
-        InvalidRequest: no collection can be called so.
-        ReachTooNarrow: a new name, and the caller reaches some collections only: a refusal would tell of the others'.
-        CollectionExists: the tenant has another living collection of that name.
-        django.core.exceptions.ValidationError: a value is out of its bounds.
+        InvalidRequest: a collection cannot have this name.
+        ReachTooNarrow: the name changes and the caller reaches only some collections: CollectionExists would disclose
+            the names of the others.
+        CollectionExists: the tenant has another active collection of this name.
+        django.core.exceptions.ValidationError: a value is out of bounds.
     """
     caller.require(Scope.ADMIN)
     collection = find(caller, collection)
@@ -206,9 +206,9 @@ def update_collection(
 
 
 def delete_collection(caller: Caller, *, name: str | Alias) -> Receipt:
-    """Delete a collection: unsearchable when this returns, its templates and images erased by the worker soon after."""
+    """Delete a collection: no search finds it when this returns; a worker then erases its templates and images."""
     caller.require(Scope.DELETE)
-    caller.require(Scope.ADMIN)  # to make a collection and to end one is the administrators' matter
+    caller.require(Scope.ADMIN)  # only administrators make and delete collections
     collection = find(caller, name)
     with transaction.atomic():
         gallery = lock(collection)
@@ -232,7 +232,7 @@ def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
 
 
 def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:
-    """Prefer the living one, and of two the one that is spelt so; a deleted one is worth its own error."""
+    """Return the active one; of two, the one spelt exactly so. If there is only a deleted one, say that."""
     spelt = Case(When(name=name, then=Value(0)), default=Value(1), output_field=IntegerField())
     order = ("state", spelt, "-deleted_at")  # "active" sorts before "deleted"
     found = caller.within(candidates, "pk").select_related("tenant", "gallery__tenant").order_by(*order).first()

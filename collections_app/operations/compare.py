@@ -1,4 +1,4 @@
-"""Detect, compare and verify: what needs no gallery, or one face of it."""
+"""Detect, compare and verify: operations on images alone, or on one person's enrolled faces."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
-from collections_app.operations.budget import refuse_probing, tell, withdrawn
+from collections_app.operations.budget import disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
@@ -35,7 +35,7 @@ class ComparedFace:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The largest face of the source held against every face of the target, most similar first."""
+    """The largest face of the source compared with every face of the target, most similar first."""
 
     source: Analysis
     target: Analysis
@@ -46,7 +46,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """An enrolled face held against the face of the image; `score` is None below the collection's floor."""
+    """An enrolled face compared with the face of the image; `score` is None below the collection's floor."""
 
     collection: Collection
     face: Face
@@ -58,7 +58,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class PersonVerification:
-    """The face of a person that is most like the face of the image; below the floor any of theirs, and no score."""
+    """The person's face most similar to the face of the image; below the floor any of theirs, with no score."""
 
     collection: Collection
     face: Face
@@ -85,8 +85,8 @@ def compare(
     """Compare the largest face of one image with every face of another; nothing is kept, and there is no floor.
 
     Raises:
-        ImageRefused: the "source" or the "target" cannot be used, and why.
-        It cannot, too, where the source shows no face; a target without faces is an answer (decision H17).
+        ImageRefused: the "source" or the "target" cannot be used, with the reason; also if the source shows no face.
+            A target without faces is no error (decision H17).
     """
     caller.require(Scope.SEARCH)
     with naming("source"):
@@ -114,14 +114,14 @@ def verify(
     threshold: Threshold | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Verification:
-    """Hold the largest face of the image against one enrolled face, at a threshold as in a search.
+    """Compare the largest face of the image with one enrolled face; `threshold` as in a search.
 
     Raises:
         NoFace: the image has none.
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
-    withdrawn(caller)
+    hidden_faces(caller)  # refuses a caller that probes; disclose() hides the faces
     collection = find(caller, collection)
     enrolled = find_face(collection, face)
     examined = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
@@ -139,12 +139,12 @@ def verify_person(
     threshold: Threshold | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> PersonVerification:
-    """Hold the largest face of the image against every face of one person, at a threshold as in a search.
+    """Compare the largest face of the image with every face of one person; `threshold` as in a search.
 
     Raises:
         PersonNotFound: the collection holds no such person.
         NoFace: the image has none.
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
     refuse_probing(caller)
@@ -154,12 +154,12 @@ def verify_person(
     cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(collection.gallery, list(faces)).items()}
     best = max(cosines, key=cosines.__getitem__, default=None)
     if best is None:
-        raise PersonNotFound(str(person))  # their last face went just now
+        raise PersonNotFound(str(person))  # their last face was erased just now
     terms = disclosure(caller, collection, threshold)
     with transaction.atomic():
-        told = tell(caller, collection, [(faces[best], cosines[best])], terms, probe="picture")
-        # Which of them is nearest is an order, so without a score it is any.
-        shown, score = (faces[best], told[0].score) if told else (faces[min(cosines)], None)
+        matches = disclose(caller, collection, [(faces[best], cosines[best])], terms, probe="picture")
+        # Which face is nearest is an order, so without a score any face is shown.
+        shown, score = (faces[best], matches[0].score) if matches else (faces[min(cosines)], None)
         if terms.below:
             log_look(caller, collection, "verify", [shown.uuid])
         watch_verifications(caller, faces[best])
@@ -169,14 +169,14 @@ def verify_person(
 def verify_template(
     caller: Caller, collection: Collection, enrolled: Face, template: np.ndarray, terms: Disclosure
 ) -> tuple[float | None, bool]:
-    """Hold a template against an enrolled face; return the score that is told, if any, and whether it is a match.
+    """Compare a template with an enrolled face; return the score to show, if any, and whether it is a match.
 
-    Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
+    Not an operation: callers check the scope and the budget first.
     """
     cosine = float(template @ face_index().vector(collection.gallery, enrolled.pk))
     with transaction.atomic():
-        told = tell(caller, collection, [(enrolled, cosine)], terms, probe="picture")
+        matches = disclose(caller, collection, [(enrolled, cosine)], terms, probe="picture")
         if terms.below:
             log_look(caller, collection, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)
-    return (told[0].score if told else None), bool(told) and terms.matches(cosine)
+    return (matches[0].score if matches else None), bool(matches) and terms.matches(cosine)

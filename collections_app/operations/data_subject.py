@@ -1,4 +1,4 @@
-"""A data subject: the record of one person, to find, list, change, erase and hand out to the person it is about."""
+"""People: find, list, change and erase them, and export everything that is kept about one (a data subject)."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 from collections_app import erasure, identifiers, storage
 from collections_app.errors import PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt, SearchRecord
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
@@ -19,12 +19,12 @@ from tenants.access import Caller, Scope
 from tenants.scope import as_id, random_id
 
 logger = logging.getLogger("faceplane.people")
-_BATCH = 200  # people read from the database at a time; of their images one person's are in memory
+_BATCH = 200  # people read from the database at a time; the images of one person at a time are in memory
 
 
 @dataclass(frozen=True, slots=True)
 class PersonDetails:
-    """What the caller says of a person; None: nothing. `reference` is the caller's own id, empty for a new person."""
+    """A person's fields as sent; None: omitted. `reference` is the caller's own id for them; empty: a new person."""
 
     reference: str = ""
     external_id: str | None = None
@@ -35,15 +35,15 @@ class PersonDetails:
     note: str | None = None
 
     @property
-    def said(self) -> dict[str, str | int]:
-        """What is said, by the names of a person's fields."""
+    def values(self) -> dict[str, str | int]:
+        """The fields that are not omitted."""
         names = ("external_id", "name", "age", "gender", "listing", "note")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """A person, and their enrolled images as they were given, oldest first; none unless the policy keeps originals."""
+    """A person with their original images, oldest first; none unless the policy keeps originals."""
 
     collection: Collection
     person: Person
@@ -60,7 +60,7 @@ class PeoplePage:
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """A search that came near to a person: the score of their face that was nearest, and whether it was a match."""
+    """A search with a candidate of this person: the best score of their faces, and whether it was a match."""
 
     record: SearchRecord
     score: float
@@ -69,7 +69,7 @@ class Nearness:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecord:
-    """Everything that is kept about one person; `images` are the kept ones by image id."""
+    """Everything that is kept about one person; `images` are the kept images by image id."""
 
     collection: Collection
     person: Person
@@ -85,14 +85,14 @@ def browse_people(caller: Caller, *, collection: str | Alias) -> QuerySet[Person
 
 
 def page_people(caller: Caller, *, collection: str | Alias, limit: int, after: int = 0) -> PeoplePage:
-    """Return up to `limit` people of a collection by id, from the first one after an id."""
+    """Return up to `limit` people of a collection in the order of their ids, beginning after the id `after`."""
     caller.require(Scope.READ)
     page = tuple(browse_people(caller, collection=collection).filter(pk__gt=after).order_by("pk")[: limit + 1])
     return PeoplePage(page[:limit], more=len(page) > limit)
 
 
 def list_people(caller: Caller, *, collection: str | Alias) -> Iterator[PersonRecord]:
-    """List everybody in a collection with their images, oldest first, read as the iteration goes."""
+    """Iterate over all people of a collection with their images, oldest first, reading them in batches."""
     caller.require(Scope.READ)
     collection = find(caller, collection)
     if collection.images == Collection.Images.ORIGINAL:
@@ -102,7 +102,7 @@ def list_people(caller: Caller, *, collection: str | Alias) -> Iterator[PersonRe
 
 
 def get_person(caller: Caller, *, collection: str | Alias, person: int | str) -> Person:
-    """Return somebody by the caller's reference or by our id.
+    """Return a person by the caller's reference or by our id.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -114,7 +114,7 @@ def get_person(caller: Caller, *, collection: str | Alias, person: int | str) ->
 def list_faces_of(
     caller: Caller, *, collection: str | Alias, person: int | str, limit: int, before: int | None = None
 ) -> FacePage:
-    """List somebody's faces, newest first, from before the number of the last face seen.
+    """List a person's faces, newest first; `before` is the number of the last face of the page before.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -125,7 +125,7 @@ def list_faces_of(
 
 
 def update_person(caller: Caller, *, collection: str | Alias, person: int | str, details: PersonDetails) -> Person:
-    """Note what is said of somebody now; what nothing is said of stays, and so does the reference.
+    """Change a person; omitted fields and the reference stay unchanged.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -135,18 +135,18 @@ def update_person(caller: Caller, *, collection: str | Alias, person: int | str,
     with transaction.atomic():
         lock(collection)
         changed = save_person(collection, details, find_person(collection, person))
-        audit.record(caller, "person.changed", changed, collection=str(collection.pk), fields=sorted(details.said))
+        audit.record(caller, "person.changed", changed, collection=str(collection.pk), fields=sorted(details.values))
     return changed
 
 
 def export_person(caller: Caller, *, collection: str | Alias, person: int | str, below: bool = False) -> SubjectRecord:
-    """Gather everything about somebody: their details, faces, kept images, and the searches that came near to them.
+    """Collect everything about a person: their fields, faces, kept images, and searches with them as a candidate.
 
-    `below`: those below the floor as well, which takes a scope of its own.
+    `below`: also searches below the floor, which needs Scope.SCORES.
 
     Raises:
         PersonNotFound: the collection holds no such person.
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.ADMIN)
     refuse_probing(caller)
@@ -162,7 +162,7 @@ def export_person(caller: Caller, *, collection: str | Alias, person: int | str,
         searches = tuple(
             Nearness(record, score, best[1] >= record.threshold)
             for record in collection.searches.order_by("at").iterator(chunk_size=500)
-            if (best := _nearest(record, by_uuid)) and (score := _told(caller, collection, best, terms)) is not None
+            if (best := _nearest(record, by_uuid)) and (score := _score(caller, collection, best, terms)) is not None
         )
         if below:
             log_look(caller, collection, "export", by_uuid)
@@ -171,7 +171,7 @@ def export_person(caller: Caller, *, collection: str | Alias, person: int | str,
 
 
 def delete_person(caller: Caller, *, collection: str | Alias, person: int | str, reason: str = "") -> Receipt:
-    """Erase somebody with every face, template and kept image of theirs; the reason stands in the audit log.
+    """Erase a person with all faces, templates and kept images; the audit log keeps the reason.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -179,9 +179,7 @@ def delete_person(caller: Caller, *, collection: str | Alias, person: int | str,
     caller.require(Scope.DELETE)
     collection = find(caller, collection)
     with transaction.atomic():
-        lock(
-            collection
-        )  # before the faces are read: one that came afterwards would lose its person and keep its template
+        lock(collection)  # before the faces are read: a face enrolled in between would keep its template
         found = find_person(collection, person)
         pk, faces = str(found.pk), list(found.faces.all())
         erased = erasure.erase_faces(caller, collection, faces, kind=Receipt.Kind.PERSON, subject=pk)
@@ -193,7 +191,7 @@ def delete_person(caller: Caller, *, collection: str | Alias, person: int | str,
 
 
 def find_person(collection: Collection, person: int | str) -> Person:
-    """Return a person: a number is our id, a text the caller's reference or else our id.
+    """Return a person: an int is our id, a text the caller's reference or else our id.
 
     Raises:
         PersonNotFound: the collection holds no such person.
@@ -205,44 +203,46 @@ def find_person(collection: Collection, person: int | str) -> Person:
 
 
 def known_person(collection: Collection, reference: str) -> Person | None:
-    """Return the person whom the caller, or else the platform, knows by this id.
+    """Return the person with this reference, or else with this id of ours.
 
-    A person without an id of the caller's is told to callers by ours, so that is what may come back.
+    Callers get our id for a person without a reference, so they may send it as the reference.
     """
     if not reference or "\0" in reference:
         return None
     named = list(collection.people.filter(reference_key__in=identifiers.keys(reference)))
-    found = min(named, key=lambda person: person.reference != reference, default=None)  # of two: who is spelt so
+    found = min(
+        named, key=lambda person: person.reference != reference, default=None
+    )  # of two: the one spelt exactly so
     if found is None and (ours := as_id(identifiers.comparison_key(reference))) is not None:
         found = collection.people.filter(pk=ours).first()
     return found
 
 
 def save_person(collection: Collection, details: PersonDetails, known: Person | None = None) -> Person:
-    """Make a person, or note of a known one what is said of them now; what nothing is said of stays.
+    """Make a person, or change the known one; omitted fields stay unchanged.
 
     Raises:
-        InvalidRequest: nobody can be called so.
+        InvalidRequest: a field cannot have its value.
     """
-    said = details.said
+    values = details.values
     for field in ("external_id", "name"):
-        identifiers.check_text(field, str(said.get(field, "")))
+        identifiers.check_text(field, str(values.get(field, "")))
     if known is None:
         pk = random_id()
         if details.reference:
             identifiers.check("reference", details.reference)
         reference = details.reference or str(pk)
         return Person.unscoped.create(
-            id=pk, tenant=collection.tenant, collection=collection, reference=reference, **said
+            id=pk, tenant=collection.tenant, collection=collection, reference=reference, **values
         )
-    for name, value in said.items():
+    for name, value in values.items():
         setattr(known, name, value)
-    known.save(update_fields=list(said))
+    known.save(update_fields=list(values))
     return known
 
 
 def with_images(collection: Collection, people: QuerySet[Person]) -> Iterator[PersonRecord]:
-    """Read people in batches: two queries a batch, and one for the keys."""
+    """Iterate over people with their images: two queries a batch, and one for the tenant's keys."""
     if collection.images != Collection.Images.ORIGINAL:
         for person in people.iterator(chunk_size=_BATCH):
             yield PersonRecord(collection, person, ())
@@ -256,7 +256,7 @@ def with_images(collection: Collection, people: QuerySet[Person]) -> Iterator[Pe
 
 
 def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> bytes | None:
-    """Read a kept image; None: it was erased since its row was read, or the storage lost it."""
+    """Return a kept image; None: it was erased after its row was read, or the storage lost it."""
     try:
         return read(image, name)
     except FileNotFoundError:
@@ -264,14 +264,14 @@ def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> byte
         return None
 
 
-def _told(caller: Caller, collection: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
-    """Return the score that is told of a face that a search came near to, which is counted."""
-    told = tell(caller, collection, [near], terms)
-    return told[0].score if told else None
+def _score(caller: Caller, collection: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
+    """Disclose and charge one candidate of a search; return the score to show, if any."""
+    matches = disclose(caller, collection, [near], terms)
+    return matches[0].score if matches else None
 
 
 def _nearest(record: SearchRecord, faces: Mapping[str, Face]) -> tuple[Face, float] | None:
-    """Return to which of these faces a search came nearest, and how near; one made with one of them bears its name."""
+    """Return the best of these faces in a search, with its cosine: 1 if the search was made with that face."""
     if record.request_name in faces:
         return faces[record.request_name], 1.0
     near = [(faces[uuid], cosine) for uuid, cosine in record.candidates if uuid in faces]

@@ -1,9 +1,10 @@
-"""What a caller is told of enrolled faces: whole points from the collection's floor on, and below it nothing.
+"""Which scores a caller gets: whole points from the collection's floor on, and nothing below it.
 
-The model is public and a score is linear in the cosine: whoever is told how alike a few dozen probes of their own are
-to a face can compute its template. So a threshold may be raised by a caller and not lowered, and what does not reach
-the floor has neither score nor place in an order (decisions R10, R19). To look below takes Scope.SCORES; each look is
-logged and counted.
+Why: the model is public and a score is linear in the cosine, so the exact scores of a few dozen probes with a face are
+enough to compute its template. Therefore scores are whole points; a caller may raise the threshold but not lower it;
+and a face below the floor has no score and no place in any order (decisions R10, R19). The floor is the collection's
+threshold, unless its policy sets a lower one. Scope.SCORES allows a look below the floor; each look is logged and
+counted. How many scores of one face are disclosed is limited in operations.budget.
 """
 
 from collections.abc import Iterable
@@ -15,14 +16,14 @@ from recognition.similarity import DEFAULT, LOWEST, SimilarityScale, Threshold
 from tenants import audit, usage
 from tenants.access import Caller, Scope
 
-EVERYTHING = -2.0  # under every cosine
+EVERYTHING = -2.0  # below every cosine
 
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """The threshold that is applied and the floor from which on a score is told, both cosines of one pack.
+    """The rules of one answer: the threshold for a match and the floor for a score, both cosines of the pack.
 
-    `below`: the caller looks below the collection's floor, which has to be logged (log_look).
+    `below`: the caller looks below the collection's floor, which must be logged (log_look).
     """
 
     scale: SimilarityScale
@@ -32,25 +33,25 @@ class Disclosure:
 
     @property
     def applied(self) -> Threshold:
-        """The threshold as it is told."""
+        """The threshold as a score."""
         return self.scale.threshold(self.threshold)
 
     def matches(self, cosine: float) -> bool:
-        """Decide, on the exact value."""
+        """Return whether an exact cosine is a match."""
         return cosine >= self.threshold
 
     def score(self, cosine: float) -> float | None:
-        """Return the score to be told, a match's never below the threshold; None: nothing may be told."""
+        """Return the score to show, for a match at least the threshold's; None below the floor."""
         if cosine < self.floor:
             return None
-        told = self.scale.whole(cosine)
-        return max(told, self.applied.score) if self.matches(cosine) else told
+        score = self.scale.whole(cosine)
+        return max(score, self.applied.score) if self.matches(cosine) else score
 
 
 def disclosure(caller: Caller, collection: Collection, asked: Threshold | None = None) -> Disclosure:
-    """Return what holds for a call that asks for a threshold, None: for the collection's own.
+    """Return the rules for a call with the threshold `asked`; None: the collection's own.
 
-    What is asked for is rounded up to whole points, and raised to the floor unless the caller may look below it.
+    The threshold is rounded up to whole points, and raised to the floor unless the caller has Scope.SCORES.
     """
     scale, floor = packs.get(collection.pack).similarity, floor_of(collection)
     if asked is None:
@@ -62,23 +63,23 @@ def disclosure(caller: Caller, collection: Collection, asked: Threshold | None =
 
 
 def below_floor(caller: Caller, collection: Collection) -> Disclosure:
-    """Return what holds for looking at everything, with the collection's own threshold.
+    """Return the rules for a look at all scores, with the collection's own threshold.
 
     Raises:
-        ScopeMissing: the caller may not look below the floor.
+        ScopeMissing: the caller lacks Scope.SCORES.
     """
     caller.require(Scope.SCORES)
     return Disclosure(packs.get(collection.pack).similarity, _own(collection), EVERYTHING, below=True)
 
 
 def of_images(pack: str, asked: Threshold | None = None) -> Disclosure:
-    """Return what holds between two images: nothing enrolled is asked, so there is no floor."""
+    """Return the rules for a comparison of two images: no enrolled face is involved, so there is no floor."""
     scale = packs.get(pack).similarity
     return Disclosure(scale, (asked or DEFAULT).rounded_up().on(scale), EVERYTHING)
 
 
 def floor_of(collection: Collection) -> float:
-    """Return the cosine below which nothing is said: the threshold, or the lower end that the policy opens."""
+    """Return the cosine below which no score is shown: the policy's floor, or else the collection's threshold."""
     own = _own(collection)
     if collection.similarity_floor is None:
         return own
@@ -86,12 +87,12 @@ def floor_of(collection: Collection) -> float:
 
 
 def log_look(caller: Caller, collection: Collection, what: str, faces: Iterable[str]) -> None:
-    """Log that somebody was told of these faces, by UUID, whatever their scores; in the caller's transaction."""
+    """Log that the caller saw these faces, by UUID, below the floor too; in the caller's transaction."""
     audit.record(caller, "collection.looked_below_floor", collection, what=what, faces=sorted(faces))
     usage.count(caller.tenant, f"{caller.via} scores below the floor")
 
 
 def _own(collection: Collection) -> float:
-    """Return the collection's threshold as a cosine, within the scale as it is today."""
+    """Return the collection's threshold as a cosine, moved into LOWEST to 100 if the pack's scale has changed."""
     scale = packs.get(collection.pack).similarity
     return min(max(collection.similarity_threshold, LOWEST.on(scale)), float(scale.cosine(100)))

@@ -1,6 +1,6 @@
-"""A collection's do-not-enrol list: references of people who are not to be enrolled, whoever asks for it.
+"""A collection's do-not-enrol list: references of people whom no caller may enrol.
 
-It is kept by reference, the caller's own id, since nothing else is left of somebody who was erased.
+It holds references, the callers' own ids for people, because nothing else is left of an erased person.
 """
 
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from tenants.access import Caller, Scope
 
 @dataclass(frozen=True, slots=True)
 class BarredPage:
-    """Some entries of a list, and whether it goes on."""
+    """A page of entries, and whether there are more after it."""
 
     entries: tuple[BarredReference, ...]
     more: bool
 
     @property
     def last(self) -> int:
-        """Where the next page goes on."""
+        """The `after` of the next page."""
         return int(self.entries[-1].pk)
 
 
 def list_barred(caller: Caller, *, collection: str | Alias, limit: int, after: int = 0) -> BarredPage:
-    """Return up to `limit` entries by id, from the first one after an id."""
+    """Return up to `limit` entries in the order of their ids, beginning after the id `after`."""
     caller.require(Scope.READ)
     page = tuple(find(caller, collection).do_not_enrol.filter(pk__gt=after).order_by("pk")[: limit + 1])
     return BarredPage(page[:limit], more=len(page) > limit)
 
 
 def bar(caller: Caller, *, collection: str | Alias, reference: str) -> BarredReference:
-    """Put a reference on the list; one that is there already stays. Faces that are enrolled are not erased by it.
+    """Put a reference on the list, if it is not there already; enrolled faces are not erased.
 
     Raises:
-        InvalidRequest: nobody can be called so.
+        InvalidRequest: a person cannot have this reference.
     """
     caller.require(Scope.ADMIN)
     collection = find(caller, collection)
@@ -59,7 +59,7 @@ def unbar(caller: Caller, *, collection: str | Alias, reference: str) -> None:
     """Take a reference off the list.
 
     Raises:
-        PersonNotFound: it is not on it.
+        PersonNotFound: the list does not have it.
     """
     caller.require(Scope.ADMIN)
     collection = find(caller, collection)
@@ -72,10 +72,10 @@ def unbar(caller: Caller, *, collection: str | Alias, reference: str) -> None:
 
 
 def refuse_barred(collection: Collection, reference: str) -> None:
-    """Refuse to enrol somebody on the list. Not an operation of its own: each operation says its scope first.
+    """Refuse to enrol a person on the list. Not an operation.
 
     Raises:
-        EnrolmentBarred: the reference is on it.
+        EnrolmentBarred: the reference is on the list.
     """
     if reference and collection.do_not_enrol.filter(reference_key=comparison_key(reference)).exists():
         raise EnrolmentBarred

@@ -1,27 +1,28 @@
 """Enrolment: from an image to faces that the next search finds.
 
-Pixels first, rows second: the pipeline has run before the transaction opens.
+Pixels first, rows second: the pipeline runs before the transaction begins.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-import cv2
 from django.db import transaction
 from django.db.models import Sum
 
-from collections_app import erasure, storage
+from collections_app import erasure
 from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
 from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import refuse_probing, tell
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.data_subject import PersonDetails, known_person, save_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
+from collections_app.operations.kept_images import KeptImage, kept
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
@@ -31,30 +32,16 @@ from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.scope import random_id
 
-_CROP_MARGIN = 0.3
-_CROP_QUALITY = 90
-
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Faces that were stored, in the order of `added`, and those that were seen in the image and not stored."""
+    """Faces that were stored, in the order of `added`, and the faces of the image that were not."""
 
     collection: Collection
     image: str
     faces: tuple[Face, ...]
     added: tuple[DetectedFace, ...]
     not_added: tuple[DetectedFace, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What was kept of an image: the file's name, and the part it shows (left, top, width, height)."""
-
-    name: str
-    frame: tuple[int, ...]
-
-
-_NOTHING = _Stored("", ())
 
 
 def enrol_face(
@@ -70,18 +57,17 @@ def enrol_face(
 ) -> Enrolment:
     """Store the one face of the image, or with `largest` the largest of several, as a face of the person.
 
-    `consent` is the caller's reference to the person's consent. `settle` is called in the transaction of the enrolment,
-    with what was enrolled.
+    `consent` is the caller's reference to the person's consent. `settle` is called with the result, in the transaction.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
-        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired, EnrolmentBarred: the policy said no.
-        ProbingRefused: the caller was told too much of one face.
-        CollectionFull, QuotaExceeded: there is no room.
+        SpoofSuspected, LowQuality, DuplicateFace, ConsentRequired, EnrolmentBarred: the policy refused it.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
+        CollectionFull, QuotaExceeded: the collection or the tenant has no room.
     """
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
-    _check_asked(caller, collection, consent)
+    _check_request(caller, collection, consent)
     refuse_barred(collection, person.reference)
     examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest, limits=limits)
     return _store(caller, collection, [examined], person=person, consent=consent, settle=settle)[0]
@@ -95,19 +81,19 @@ def enrol_person(
     person: PersonDetails,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Person:
-    """Store the largest face of each of one or more images as the person's faces, all or none.
+    """Store the largest face of each image as the person's faces, all or none.
 
-    Somebody known by that reference is replaced: their faces are erased, each with a receipt, in the transaction in
-    which the new ones come, and at no time are they unknown.
+    If the reference is known, the person's old faces are erased, each with a receipt, in the same transaction: searches
+    find the person at any time.
 
     Raises:
-        ImageRefused: one of the images shows no face, is none, or the policy said no to it.
-        DuplicateFace, EnrolmentBarred: the policy said no.
-        CollectionFull, QuotaExceeded: there is no room.
+        ImageRefused: an image cannot be decoded, shows no face, or was refused by the policy.
+        DuplicateFace, EnrolmentBarred: the policy refused it.
+        CollectionFull, QuotaExceeded: the collection or the tenant has no room.
     """
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
-    _check_asked(caller, collection, "")
+    _check_request(caller, collection, "")
     refuse_barred(collection, person.reference)
     examined = []
     for place, image in enumerate(images):
@@ -125,24 +111,24 @@ def enrol_faces(
     label: str = "",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
-    """Store the `limit` largest faces, each as a new person, all or none; an image without one is no error.
+    """Store the `limit` largest faces, each as a new person, all or none; an image without a face is no error.
 
     Raises:
-        SpoofSuspected, LowQuality, DuplicateFace: the policy said no to one of them.
-        CollectionFull, QuotaExceeded: there is no room for them.
+        SpoofSuspected, LowQuality, DuplicateFace: the policy refused a face.
+        CollectionFull, QuotaExceeded: the collection or the tenant has no room.
     """
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
-    _check_asked(caller, collection, "")
+    _check_request(caller, collection, "")
     examined = examine(caller, collection, image, purpose=Purpose.ENROL, at_most=limit, limits=limits)
     return _store(caller, collection, [examined], label=label)[0]
 
 
-def _check_asked(caller: Caller, collection: Collection, consent: str) -> None:
-    """Refuse before anything of the image is looked at."""
+def _check_request(caller: Caller, collection: Collection, consent: str) -> None:
+    """Refuse what the policy refuses without looking at the image."""
     if collection.consent_required and not consent:
         raise ConsentRequired
-    if collection.duplicates == Collection.Duplicates.REFUSE:  # which tells that a face is there
+    if collection.duplicates == Collection.Duplicates.REFUSE:  # a refusal discloses that a face is enrolled
         refuse_probing(caller)
 
 
@@ -157,92 +143,85 @@ def _store(
     consent: str = "",
     settle: Callable[[Enrolment], None] | None = None,
 ) -> list[Enrolment]:
-    """Write everything in one transaction: all faces to the one person, or each to a new one; one answer an image.
+    """Write all faces in one transaction, as faces of `person` or each of a new person; return one Enrolment an image.
 
-    With `replace`, the faces that the person had are erased, each with a receipt. The refusal of a duplicate is an
-    answer about a face, and is counted as one.
+    `replace`: the faces that the person had before are erased, each with a receipt.
     """
-    try:
-        return _write(
-            caller,
-            collection,
-            images,
-            person=person,
-            label=label,
-            replace=replace,
-            consent=consent,
-            settle=settle,
-        )
-    except DuplicateFace as error:
-        with transaction.atomic():
-            tell(
-                caller, collection, [(find_face(collection, error.face), error.cosine)], disclosure(caller, collection)
-            )
-        raise
-
-
-def _write(
-    caller: Caller,
-    collection: Collection,
-    images: Sequence[Examined],
-    *,
-    person: PersonDetails | None,
-    label: str,
-    replace: bool,
-    consent: str,
-    settle: Callable[[Enrolment], None] | None,
-) -> list[Enrolment]:
-    """Write everything, in one transaction."""
     chosen = [face for image in images for face in image.faces]
-    with _kept(collection, images) as stored, transaction.atomic():
+    with _charging_duplicates(caller, collection), kept(collection, images) as stored, transaction.atomic():
         gallery = lock(collection)
         known = known_person(collection, person.reference) if person else None
         refuse_barred(collection, known.reference if known else person.reference if person else "")
         replaced = list(known.faces.all()) if known and replace else []
         _check_room(collection, gallery, len(chosen) - len(replaced))
         _check_duplicates(caller, collection, chosen, known)
-        ids = [random_id() for _ in chosen]
-        first = face_index().add(collection.gallery, {i: f.template for i, f in zip(ids, chosen, strict=True)})
+        numbered = _index(collection, chosen)
         one = save_person(collection, person, known) if person else None
-        numbered = iter(enumerate(ids, start=first))
-        done = [
-            _enrolment(caller, collection, image, numbered, label=label, stored=kept)
-            for image, kept in zip(images, stored, strict=True)
-        ]
-        faces = [face for enrolment in done for face in enrolment.faces]
+        enrolment = partial(_enrolment, caller, collection, numbered=numbered, label=label)
+        done = list(map(enrolment, images, stored))
+        faces = [face for each in done for face in each.faces]
         for face in faces:
             face.person, face.consent = one or save_person(collection, PersonDetails()), consent
         Face.unscoped.bulk_create(faces)
         erased = erasure.erase_each(caller, collection, replaced)
-        _tell(collection, faces)
+        _emit(collection, faces)
         if settle:
             settle(done[0])
-        facts = {"images": [image.id for image in images], "replaced": [face.uuid for face in replaced]}
-        facts |= {"receipts": [gone.receipt.uuid for gone in erased]} if erased else {}
-        audit.record(caller, "face.enrolled", collection, faces=[face.uuid for face in faces], **facts)
+        _log(caller, collection, images, faces, erased)
     for gone in erased:
         erasure.search_again(collection, gone)
     return done
+
+
+@contextmanager
+def _charging_duplicates(caller: Caller, collection: Collection) -> Iterator[None]:
+    """Charge for the refusal of a duplicate, which discloses that a face is enrolled, after the rollback."""
+    try:
+        yield
+    except DuplicateFace as error:
+        found = [(find_face(collection, error.face), error.cosine)]
+        with transaction.atomic():
+            disclose(caller, collection, found, disclosure(caller, collection))
+        raise
+
+
+def _index(collection: Collection, faces: Sequence[DetectedFace]) -> Iterator[tuple[int, int]]:
+    """Add the faces' templates to the index; return an iterator of each face's number and id."""
+    ids = [random_id() for _ in faces]
+    first = face_index().add(collection.gallery, {i: f.template for i, f in zip(ids, faces, strict=True)})
+    return iter(enumerate(ids, start=first))
 
 
 def _enrolment(
     caller: Caller,
     collection: Collection,
     image: Examined,
-    numbered: Iterator[tuple[int, int]],
+    stored: KeptImage,
     *,
+    numbered: Iterator[tuple[int, int]],
     label: str,
-    stored: _Stored,
 ) -> Enrolment:
-    """Make the rows of an image's chosen faces, still without their people."""
+    """Make the rows of an image's chosen faces, without their people; not saved."""
     faces = [_face(caller, collection, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
     return Enrolment(collection, image.id, tuple(faces), image.faces, image.analysis.faces[len(image.faces) :])
 
 
-def _tell(collection: Collection, faces: Sequence[Face]) -> None:
+def _emit(collection: Collection, faces: Sequence[Face]) -> None:
     for face in faces:
         facts = {"face": face.uuid, "person": str(face.person_id)}
         events.emit(collection.tenant, events.Kind.FACE_ENROLLED, collection=collection.name, **facts)
+
+
+def _log(
+    caller: Caller,
+    collection: Collection,
+    images: Sequence[Examined],
+    faces: Sequence[Face],
+    erased: Sequence[erasure.Erased],
+) -> None:
+    facts = {"images": [image.id for image in images], "replaced": [gone.receipt.subject for gone in erased]}
+    facts |= {"receipts": [gone.receipt.uuid for gone in erased]} if erased else {}
+    audit.record(caller, "face.enrolled", collection, faces=[face.uuid for face in faces], **facts)
 
 
 def _check_room(collection: Collection, gallery: Gallery, more: int) -> None:
@@ -259,7 +238,7 @@ def _check_room(collection: Collection, gallery: Gallery, more: int) -> None:
 def _check_duplicates(
     caller: Caller, collection: Collection, faces: Sequence[DetectedFace], person: Person | None
 ) -> None:
-    """Refuse a face that is in the collection under somebody else; `person` may be shown again."""
+    """Refuse a face that matches another person in the collection."""
     if collection.duplicates != Collection.Duplicates.REFUSE:
         return
     own = set(person.faces.values_list("pk", flat=True)) if person else set()
@@ -279,7 +258,7 @@ def _face(
     numbered: tuple[int, int],
     *,
     label: str,
-    stored: _Stored,
+    stored: KeptImage,
 ) -> Face:
     number, pk = numbered
     return Face(
@@ -310,44 +289,3 @@ def _face(
         stored_image=stored.name,
         stored_frame=list(stored.frame),
     )
-
-
-@contextmanager
-def _kept(collection: Collection, images: Sequence[Examined]) -> Iterator[list[_Stored]]:
-    """Store what the policy keeps of each image, and say where; remove all of it again if what follows fails."""
-    stored: list[_Stored] = []
-    try:
-        stored.extend(
-            _keep_image(collection, image) for image in images
-        )  # a generator: it holds what was stored so far
-        yield stored
-    except BaseException:
-        for one in stored:
-            if one.name:
-                storage.erase(one.name)
-        raise
-
-
-def _keep_image(collection: Collection, image: Examined) -> _Stored:
-    """Store what the policy keeps of the image."""
-    if collection.images == Collection.Images.NONE or not image.faces:
-        return _NOTHING
-    if collection.images == Collection.Images.ORIGINAL:
-        whole = (0, 0, image.analysis.width, image.analysis.height)
-        return _Stored(storage.keep(collection, image.id, image.content), whole)
-    content, part = _crop(image)
-    return _Stored(storage.keep(collection, image.id, content), part)
-
-
-def _crop(image: Examined) -> tuple[bytes, tuple[int, ...]]:
-    """Return the part of the image that holds the chosen faces, with a margin, as JPEG, and which part it is."""
-    boxes = [face.box for face in image.faces]
-    margin = _CROP_MARGIN * max(max(box.width, box.height) for box in boxes)
-    left = max(0, int(min(box.x for box in boxes) - margin))
-    top = max(0, int(min(box.y for box in boxes) - margin))
-    right = min(image.analysis.width, int(max(box.x + box.width for box in boxes) + margin))
-    bottom = min(image.analysis.height, int(max(box.y + box.height for box in boxes) + margin))
-    _, jpeg = cv2.imencode(
-        ".jpg", image.analysis.pixels[top:bottom, left:right], [cv2.IMWRITE_JPEG_QUALITY, _CROP_QUALITY]
-    )
-    return jpeg.tobytes(), (left, top, right - left, bottom - top)

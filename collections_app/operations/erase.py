@@ -1,4 +1,4 @@
-"""Erase what was enrolled: unsearchable everywhere when the operation returns, with a receipt of what became of it."""
+"""Erase faces: no search finds them when the operation returns; a receipt documents the erasure."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from tenants.access import Caller, Scope
 
 
 def delete_face(caller: Caller, *, collection: str | Alias, face: str) -> Receipt:
-    """Erase one face, its template and its kept image; a person goes with their last face.
+    """Erase one face, its template and its kept image; a person is deleted with their last face.
 
     Raises:
         FaceNotFound: the collection holds no such face.
@@ -28,9 +28,7 @@ def delete_face(caller: Caller, *, collection: str | Alias, face: str) -> Receip
 def delete_faces(
     caller: Caller, *, collection: str | Alias, faces: Sequence[str], reason: str = ""
 ) -> tuple[Receipt, ...]:
-    """Erase several faces at once, all or none.
-
-    Each has a receipt of its own.
+    """Erase several faces at once, all or none, each with its own receipt.
 
     Raises:
         FaceNotFound: one of them is not in the collection.
@@ -50,10 +48,10 @@ def delete_faces(
 
 
 def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50) -> QuerySet[Receipt]:
-    """List the receipts of erasures within reach, newest first; `before` is the id that the page before ended with.
+    """List the receipts of erasures within reach, newest first; `before` is the last id of the page before.
 
     Raises:
-        UnknownCursor: none within reach has that id.
+        UnknownCursor: no receipt within reach has this id.
     """
     caller.require(Scope.READ)
     receipts = reachable_receipts(caller)
@@ -70,7 +68,7 @@ def get_receipt(caller: Caller, *, receipt: str) -> Receipt:
     """Return a receipt by its UUID.
 
     Raises:
-        ReceiptNotFound: none within reach has it.
+        ReceiptNotFound: no receipt within reach has it.
     """
     caller.require(Scope.READ)
     found = reachable_receipts(caller).filter(uuid=receipt).first()
@@ -80,5 +78,5 @@ def get_receipt(caller: Caller, *, receipt: str) -> Receipt:
 
 
 def reachable_receipts(caller: Caller) -> QuerySet[Receipt]:
-    """Return the receipts within reach. Not an operation of its own: each operation says its scope first."""
+    """Return the receipts within reach. Not an operation."""
     return caller.within(Receipt.objects.of(caller.tenant))

@@ -14,7 +14,7 @@ from tenants.access import Caller, Scope
 
 @dataclass(frozen=True, slots=True)
 class FacePage:
-    """Some faces of a collection's list, how many the whole list has, and whether it goes on after these."""
+    """A page of faces, the number of faces in the whole list, and whether there are more after the page."""
 
     faces: tuple[Face, ...]
     total: int
@@ -25,7 +25,7 @@ class FacePage:
     def of(
         cls, collection: Collection, faces: QuerySet[Face], *, limit: int, offset: int = 0, before: int | None = None
     ) -> Self:
-        """Return a page of some of a collection's faces, newest first."""
+        """Return a page of `faces`, newest first; `before` is the number of the last face of the page before."""
         total = faces.count()
         if before is not None:
             faces = faces.filter(number__lt=before)
@@ -34,12 +34,10 @@ class FacePage:
 
 
 def find_face(collection: Collection, face: str) -> Face:
-    """Return the face of that UUID in the collection, with its person.
-
-    Not an operation of its own: each operation says its scope first.
+    """Return the face with this UUID, with its person. Not an operation.
 
     Raises:
-        FaceNotFound: the collection holds none.
+        FaceNotFound: the collection holds no such face.
     """
     try:
         wanted = str(uuid.UUID(face))
@@ -60,7 +58,7 @@ def get_face(caller: Caller, *, collection: str | Alias, face: str) -> Face:
 def list_faces(
     caller: Caller, *, collection: str, limit: int, offset: int = 0, before: int | None = None, term: str = ""
 ) -> FacePage:
-    """List faces, newest first, by offset or by the number of the last face seen; `term` is a part of the UUID."""
+    """List faces, newest first, from an offset or before a number; `term` is a part of the UUID."""
     caller.require(Scope.READ)
     collection = find(caller, collection)
     faces: QuerySet[Face] = collection.faces.all()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 
 from collections_app.models import Collection, Face, HealthReport
-from collections_app.operations.budget import refuse_probing, tell_pairs
+from collections_app.operations.budget import disclose_pairs, refuse_probing
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import EVERYTHING, Disclosure, below_floor, disclosure, log_look
 from tenants import audit
@@ -28,12 +28,12 @@ class FacePair:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The newest report with the faces it names that are still as it says; None before the first.
+    """The newest report, None before the first, and those of its findings that are still true.
 
-    `duplicates` are faces of two people that are likely one, `mixed` faces of one person that are likely two; those
-    without a score stand in the order in which they were enrolled. `below`: it tells of what is below the floor, and so
-    may show how the similarities are distributed: of few faces a distribution is a list of scores.
-    `poor` are the newest faces with something wrong about their quality, `poor_total` counts them all.
+    `duplicates` are pairs of faces of two people who are likely one person; `mixed` are pairs of faces of one person
+    who are likely two. Pairs without a score are in the order of enrolment. `below`: scores below the floor are
+    included, so the page may show the distribution of similarities, which for few faces is a list of scores.
+    `poor` are the newest faces with quality reasons, `poor_total` is the number of all of them.
     """
 
     report: HealthReport | None
@@ -45,7 +45,7 @@ class Health:
 
 
 def examine(caller: Caller, *, collection: str) -> HealthReport:
-    """Queue a new look at the collection; one that is under way already is as good."""
+    """Queue a comparison of the collection's templates, unless one is queued or running; return its report."""
     caller.require(Scope.SEARCH)
     collection = find(caller, collection)
     under_way = collection.health_reports.filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
@@ -60,12 +60,12 @@ def examine(caller: Caller, *, collection: str) -> HealthReport:
 
 
 def health(caller: Caller, *, collection: str, below: bool = False) -> Health:
-    """Return what the newest look at the collection found.
+    """Return what the newest report found.
 
-    `below`: with what is below the floor as well, which takes a scope of its own.
+    `below`: also what is below the floor, which needs Scope.SCORES.
 
     Raises:
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.READ)
     refuse_probing(caller)
@@ -93,7 +93,7 @@ def health(caller: Caller, *, collection: str, below: bool = False) -> Health:
 
 
 def _unscored(pairs: Iterable[FacePair]) -> tuple[FacePair, ...]:
-    """Return the pairs without their scores and not in their order; that they are unlike is an answer all the same."""
+    """Return the pairs without scores and in the order of enrolment, not of similarity."""
     enrolled = sorted(pairs, key=lambda pair: (pair.first.number, pair.second.number))
     return tuple(replace(pair, score=None) for pair in enrolled)
 
@@ -105,13 +105,13 @@ def _of_one(pair: FacePair) -> bool:
 def _pairs(
     caller: Caller, collection: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure
 ) -> list[FacePair]:
-    """Look the faces up, with the scores that are told; a pair whose face was erased meanwhile is settled."""
+    """Return the pairs whose faces still exist; the pairs are charged, and have the scores to show."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
     faces = {face.pk: face for face in Face.objects.of(collection.tenant).filter(pk__in=ids).select_related("person")}
-    there = [
+    existing = [
         (faces[int(first)], faces[int(second)], cosine)
         for first, second, cosine in found
         if int(first) in faces and int(second) in faces
     ]
-    scores = tell_pairs(caller, collection, there, terms)
-    return [FacePair(first, second, score) for (first, second, _), score in zip(there, scores, strict=True)]
+    scores = disclose_pairs(caller, collection, existing, terms)
+    return [FacePair(first, second, score) for (first, second, _), score in zip(existing, scores, strict=True)]

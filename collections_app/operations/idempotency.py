@@ -1,7 +1,8 @@
-"""Once and only once: a request that comes again with its Idempotency-Key gets its first answer.
+"""Idempotency: a request that is repeated with its Idempotency-Key gets the answer of the first one.
 
-Whoever claims the key first does the work; the answer is written in the transaction of the work, so that no crash can
-leave one without the other. Whoever comes meanwhile waits for it. A refusal is not kept: the request may be mended.
+The first request claims the key and does the work. Its answer is saved in the transaction of the work, so no crash can
+leave one without the other. Requests that come in the meantime wait for it. A refusal is not saved, so that the client
+can correct the request and use the key again.
 """
 
 import json
@@ -21,14 +22,14 @@ from collections_app.operations.enrol import Enrolment
 from tenants.access import Caller, Scope
 from tenants.vault import Vault
 
-_LEASE = timedelta(seconds=60)  # an answer takes less; whoever claimed longer ago and has none died
-_PATIENCE = 20.0
+_LEASE = timedelta(seconds=60)  # the work takes less, so a process without an answer by then is dead
+_PATIENCE = 20.0  # seconds to wait for another request's answer
 _PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answer in plain JSON, and whether it was given before."""
+    """An answer as JSON, and whether it is that of an earlier request."""
 
     answer: Any
     replayed: bool
@@ -42,18 +43,18 @@ def once(
     work: Callable[[Callable[[Enrolment], None]], Enrolment],
     render: Callable[[Enrolment], Any],
 ) -> Outcome:
-    """Enrol a face unless a request with this key did; answer what the first one was answered. No key: just do it.
+    """Enrol a face, unless a request with this key did; return the first answer. With an empty key, just enrol.
 
-    `work` is given a function to call, in its transaction, with its result. `fingerprint` tells requests apart. Once
-    the face is erased the answer is too, and the key is free.
+    `work` gets a function that it must call with its result, in its transaction. Requests with different `fingerprint`
+    are different. When the face is erased, the answer is too, and the key is free again.
 
     Raises:
-        KeyReused: the key came before with another request.
-        KeyInUse: the first request is still being worked on.
+        KeyReused: the key was used before with another request.
+        KeyInUse: the first request has no answer yet.
     """
     caller.require(Scope.ENROL)
     if not key:
-        return Outcome(render(work(_nothing)), replayed=False)
+        return Outcome(render(work(_no_settlement)), replayed=False)
     mine = _claimed(caller, f"{caller.kind}:{caller.id}:{key}", fingerprint)
     if mine.answer is not None:
         return Outcome(json.loads(Vault.of(caller.tenant).open(bytes(mine.answer), _context(mine))), replayed=True)
@@ -65,7 +66,7 @@ def once(
         content = json.dumps(rendered).encode()
         sealed = Vault.of(caller.tenant).seal(content, _context(mine))
         if not _held(caller, mine).update(answer=sealed, face=result.faces[0]):
-            raise KeyInUse  # we took so long that somebody else took over
+            raise KeyInUse  # this took longer than _LEASE, and another request took over
 
     try:
         work(settle)
@@ -76,7 +77,7 @@ def once(
 
 
 def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:
-    """Return the key's row: ours to answer, or answered."""
+    """Return the key's row: claimed by this request, or with an answer."""
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -85,7 +86,7 @@ def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:
         except IntegrityError:
             row: KeyedRequest | None = KeyedRequest.objects.of(caller.tenant).filter(key=key).first()
         if row is None:
-            continue  # it was refused just now: our turn
+            continue  # the other request was refused just now: try to claim
         if row.claimed_at < timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS):
             _held(caller, row).delete()
             continue
@@ -99,7 +100,7 @@ def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:
 
 
 def _take_over(caller: Caller, row: KeyedRequest) -> bool:
-    """Claim the row of somebody who died; of several who try, one succeeds."""
+    """Claim the row of a dead process; of several requests that try, one succeeds."""
     now = timezone.now()
     if row.claimed_at > now - _LEASE:
         return False
@@ -109,8 +110,8 @@ def _take_over(caller: Caller, row: KeyedRequest) -> bool:
     return bool(taken)
 
 
-def _nothing(result: object) -> None:
-    """Settle nothing."""
+def _no_settlement(result: object) -> None:
+    """Save no answer: there is no key."""
 
 
 def _held(caller: Caller, row: KeyedRequest) -> Any:  # noqa: ANN401 -- a queryset of a tenant's rows

@@ -1,4 +1,4 @@
-"""See how a collection's index is, and have it made again."""
+"""The state of a collection's index, and rebuilding it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,9 +19,10 @@ from tenants.task_names import Task
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """A collection's index: what it holds, whether all of it is sound, and the work on it.
+    """A collection's index: its contents, its condition, and the work on it.
 
-    `waiting` are the changes since the last segment: they are searched exactly.
+    `waiting` is the number of changes since the last segment: they are searched exactly. `buried` is the number of
+    erased faces that segments still contain.
     """
 
     collection: Collection
@@ -34,12 +35,12 @@ class IndexState:
 
     @property
     def sound(self) -> bool:
-        """Whether every segment can be used; while one cannot, the collection is searched exactly from the database."""
+        """Whether every segment is usable; otherwise the collection is searched exactly, from the database."""
         return all(segment.condition == IndexSegment.Condition.SOUND for segment in self.segments)
 
 
 class IndexCondition(StrEnum):
-    """How an index is, in a word."""
+    """The condition of an index."""
 
     SOUND = "sound"
     DAMAGED = "damaged"
@@ -47,7 +48,7 @@ class IndexCondition(StrEnum):
 
 
 def index_state(caller: Caller, *, collection: str) -> IndexState:
-    """Say how a collection's index is."""
+    """Return the state of a collection's index."""
     caller.require(Scope.READ)
     collection = find(caller, collection)
     gallery: Gallery = collection.gallery
@@ -64,7 +65,7 @@ def index_state(caller: Caller, *, collection: str) -> IndexState:
 
 
 def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
-    """Say of each collection within reach, by its id, whether its index can be used or is being made: three queries."""
+    """Return the condition of the index of each collection within reach, by its id, in three queries."""
     caller.require(Scope.READ)
     collections = list_collections(caller).values_list("pk", flat=True)
     held = lease.held(Compaction.objects.of(caller.tenant))
@@ -79,7 +80,7 @@ def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
 
 
 def rebuild(caller: Caller, *, collection: str) -> Job:
-    """Have every segment made again from the stored templates; searches go on with the old ones meanwhile."""
+    """Queue a rebuild of every segment from the stored templates; searches use the old ones until then."""
     caller.require(Scope.ADMIN)
     collection = find(caller, collection)
     with transaction.atomic():

@@ -1,8 +1,8 @@
-"""Jobs: the work behind the requests, in one shape wherever it is written down.
+"""Jobs: the work behind the requests, all kinds in one form.
 
-The work on an index is told by its compaction, a look at a collection's health by its report, an erasure by its
-receipt, a check of the audit log by the log's head. There is no table of jobs, so none can say otherwise than what it
-is about. A collection has one index, so the work on it is one job, which is done, waits and runs again.
+A job is computed from the row of its subject: an index job from the index's Compaction, a health job from its report,
+an erasure from its receipt, an audit job from the log's head. There is no table of jobs that could contradict these. A
+collection has one index, so the work on it is always the same job, which is done, waits, and runs again.
 """
 
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ from tenants.scope import as_id
 
 R = TypeVar("R", bound=Model)
 Place: TypeAlias = tuple[datetime, int]
-"""Where a job stands in the list: since when it is there, and then by the key of what it is about."""
+"""A job's place in the list: the time since when it exists, and the id of its subject."""
 
 
 class Kind(StrEnum):
-    """What is worked on."""
+    """The kind of work."""
 
     INDEX = "index"
     HEALTH = "health"
@@ -38,7 +38,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """How far it is. What failed and is tried again by itself waits."""
+    """The state. A job that failed and will be retried automatically is WAITING."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -48,10 +48,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of work, told as of now.
+    """The present state of a piece of work.
 
-    Rows, progress (0 to 1) and seconds are of the present stage, and None where they cannot be known. `fault` is what
-    stopped the last attempt.
+    Rows, progress (0 to 1) and seconds are those of the present stage, and None if unknown. `fault` is what stopped the
+    last attempt.
     """
 
     id: str
@@ -71,28 +71,28 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, and whether the list goes on after these."""
+    """A page of jobs, and whether there are more after it."""
 
     jobs: tuple[Job, ...]
     more: bool
 
 
 def list_jobs(caller: Caller, *, limit: int, before: Place | None = None) -> JobPage:
-    """List the jobs within reach that are not over, newest first; `before` is where the page before ended."""
+    """List the unfinished jobs within reach, newest first; `before` is the place of the last job of the page before."""
     caller.require(Scope.READ)
-    found = sorted(_under_way(caller, before, limit + 1), key=lambda job: job.place, reverse=True)
+    found = sorted(_unfinished(caller, before, limit + 1), key=lambda job: job.place, reverse=True)
     return JobPage(tuple(found[:limit]), more=len(found) > limit)
 
 
 def get_job(caller: Caller, *, job: str) -> Job:
-    """Return a job by its id, over or not.
+    """Return a job by its id, finished or not.
 
     Raises:
-        JobNotFound: none within reach has it.
+        JobNotFound: no job within reach has it.
     """
     caller.require(Scope.READ)
     kind, _, which = job.partition("-")
-    number = as_id(which) or 0  # which no row has
+    number = as_id(which) or 0  # 0: no row has it
     if kind == Kind.ERASURE and (receipt := reachable_receipts(caller).filter(uuid=which).first()):
         return erasure_job(receipt)
     if kind == Kind.HEALTH and (report := _reports(caller).filter(pk=number).first()):
@@ -106,14 +106,14 @@ def get_job(caller: Caller, *, job: str) -> Job:
 
 
 def index_job(collection: Collection) -> Job:
-    """Tell how far the work on a collection's index is."""
+    """Return the work on a collection's index as a job."""
     work = _compactions(collection.tenant).filter(gallery_id=collection.pk).first()
     place = (collection.created_at, collection.pk)
     return _index_job(work) if work else Job(f"{Kind.INDEX}-{collection.pk}", Kind.INDEX, collection, State.DONE, place)
 
 
 def health_job(report: HealthReport) -> Job:
-    """Tell how far a look at a collection's health is."""
+    """Return the making of a health report as a job."""
     state = State.WAITING if report.state == HealthReport.State.QUEUED else State(report.state)
     running = state == State.RUNNING
     return Job(
@@ -130,7 +130,7 @@ def health_job(report: HealthReport) -> Job:
 
 
 def erasure_job(receipt: Receipt) -> Job:
-    """Tell whether an erasure is complete."""
+    """Return an erasure as a job."""
     return Job(
         id=f"{Kind.ERASURE}-{receipt.uuid}",
         kind=Kind.ERASURE,
@@ -143,7 +143,7 @@ def erasure_job(receipt: Receipt) -> Job:
 
 
 def audit_job(head: AuditHead) -> Job:
-    """Tell how far the recomputation of the whole audit log is."""
+    """Return the verification of the whole audit log as a job."""
     asked, ended, done = head.check_asked_at, head.check_ended_at, head.check_done
     state = State.DONE if ended else State.RUNNING if done else State.WAITING
     running = state == State.RUNNING
@@ -164,7 +164,7 @@ def audit_job(head: AuditHead) -> Job:
 
 
 def seconds_left(began_at: datetime | None, done: int, total: int) -> float | None:
-    """Return how long the rest takes if it goes on as it went; None: it cannot be known yet."""
+    """Return how long the rest takes at the speed so far; None: unknown yet."""
     if began_at is None or not done:
         return None
     return (timezone.now() - began_at).total_seconds() / done * (total - done)
@@ -194,8 +194,8 @@ def _index_job(work: Compaction) -> Job:
     )
 
 
-def _under_way(caller: Caller, before: Place | None, most: int) -> Iterator[Job]:
-    """Give up to so many jobs of each kind that are not over, newest first."""
+def _unfinished(caller: Caller, before: Place | None, most: int) -> Iterator[Job]:
+    """Yield up to `most` unfinished jobs of each kind, newest first."""
     active = Q(leased_until__gt=timezone.now()) | ~Q(stage="") | ~Q(fault="") | Q(unsound=True)
     works = _compactions(caller.tenant).filter(active, gallery__collection__state=Collection.State.ACTIVE)
     works = caller.within(works, "gallery")
@@ -219,7 +219,7 @@ def _compactions(tenant: Tenant) -> QuerySet[Compaction]:
     segments = IndexSegment.objects.of(tenant).filter(gallery=OuterRef("gallery"))
     unsound = Exists(segments.exclude(condition=IndexSegment.Condition.SOUND))
     works: QuerySet[Compaction] = Compaction.objects.of(tenant).select_related("gallery__collection")
-    return works.filter(gallery__mirrored=False).annotate(unsound=unsound)  # in pgvector there are no segments to make
+    return works.filter(gallery__mirrored=False).annotate(unsound=unsound)  # pgvector has no segments
 
 
 def _reports(caller: Caller) -> QuerySet[HealthReport]:
@@ -228,6 +228,6 @@ def _reports(caller: Caller) -> QuerySet[HealthReport]:
 
 
 def _checks(caller: Caller) -> QuerySet[AuditHead]:
-    """Return the check of the audit log, if one was asked for: whoever may not read the log learns of none."""
+    """Return the log's head if a verification was requested; nothing for callers that may not read the log."""
     checks = AuditHead.objects.of(caller.tenant).filter(check_asked_at__isnull=False)
     return checks if Scope.AUDIT in caller.scopes and caller.collections is None else checks.none()

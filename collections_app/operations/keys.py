@@ -1,7 +1,7 @@
-"""API keys, as their tenant handles them.
+"""API keys: issue, list, rotate and revoke them.
 
-Nobody hands out more than they hold: a key's scopes, collections, networks, time and limits are within those of whoever
-issues or rotates it.
+A caller cannot give more than it has: a key's scopes, collections, networks, expiry and limits must lie within those of
+the key or member that issues or rotates it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ _MOST_KEPT = 8  # earlier secrets of a key that still work
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """From where, until when and how often a key may be used; nothing: from anywhere, for good, without end."""
+    """From where, until when and how often a key may be used; empty or None: without a bound."""
 
     networks: list[str]
     expires_at: datetime | None
@@ -38,12 +38,12 @@ class _Bounds:
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
-        """Return a key's."""
+        """Return the bounds of a key."""
         return cls(key.networks, key.expires_at, key.requests_per_minute, key.calls_per_day)
 
 
 def list_keys(caller: Caller, *, limit: int | None = None, after: str = "") -> tuple[ApiKey, ...]:
-    """List the tenant's keys within reach, newest first, the revoked ones too: up to `limit` beyond the key `after`."""
+    """List up to `limit` keys within reach, revoked ones too, newest first, beginning after the key `after`."""
     caller.require(Scope.ADMIN)
     found = ApiKey.objects.of(caller.tenant).order_by("-created_at", "pk")
     if last := found.filter(pk=after).first():
@@ -54,7 +54,7 @@ def list_keys(caller: Caller, *, limit: int | None = None, after: str = "") -> t
 
 
 def issuers(caller: Caller, *, among: Iterable[ApiKey]) -> set[str]:
-    """Return the ids of those of the keys that have issued keys which still live."""
+    """Return the ids of those keys that have issued keys which are not revoked."""
     caller.require(Scope.ADMIN)
     issued = ApiKey.objects.of(caller.tenant).filter(parent__in=[key.pk for key in among], revoked_at=None)
     return {str(parent) for parent in issued.values_list("parent_id", flat=True)}
@@ -64,7 +64,7 @@ def get_key(caller: Caller, *, key: str) -> ApiKey:
     """Return a key by its id.
 
     Raises:
-        KeyNotFound: none within reach has this id.
+        KeyNotFound: no key within reach has this id.
     """
     caller.require(Scope.ADMIN)
     return _find(caller, key)
@@ -81,15 +81,15 @@ def issue_key(
     requests_per_minute: int | None = None,
     calls_per_day: int | None = None,
 ) -> IssuedKey:
-    """Make a key; the answer is the only place that ever shows its secret.
+    """Issue a key; only this answer ever shows its secret.
 
-    `collections` are names, None: every one of the tenant's, those of the future too. `networks` are addresses or
-    networks such as 192.0.2.0/24, none: from anywhere.
+    `collections` are names; None: all of the tenant's, future ones too. `networks` are addresses or networks such as
+    192.0.2.0/24; empty: from anywhere.
 
     Raises:
         InvalidRequest: a value cannot be used.
-        ScopeMissing: the caller does not hold what the key is to have.
-        CollectionNotFound, CollectionDeleted: a collection is not there.
+        ScopeMissing: the caller lacks a scope that the key would have.
+        CollectionNotFound, CollectionDeleted: a collection does not exist.
     """
     caller.require(Scope.ADMIN)
     wanted = _scopes(scopes)
@@ -103,7 +103,7 @@ def issue_key(
             raise InvalidRequest(field, "must be at least 1")
     bounds = _Bounds(_networks(networks), expires_at, requests_per_minute, calls_per_day)
     with transaction.atomic():
-        parent = _own(caller, lock=True)  # nobody revokes it, and what it made, meanwhile
+        parent = _own(caller, lock=True)  # locked, so that it is not revoked with its keys in the meantime
         _check_within(parent, bounds)
         _check_generation(parent)
         more = asdict(bounds) | {"parent": parent}
@@ -113,15 +113,15 @@ def issue_key(
 
 
 def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) -> IssuedKey:
-    """Give a key a new secret under its old id; until `keep_until` the secret before opens the door as well.
+    """Give a key a new secret under the same id; the previous secret works until `keep_until`.
 
-    A secret that an earlier rotation kept stays as long as was said then. Without `keep_until` no earlier one stays:
-    that is the answer to a leak.
+    Secrets that earlier rotations kept work until the time that was set then. Without `keep_until` no earlier secret
+    works any more: use this after a leak.
 
     Raises:
-        KeyNotFound: none within reach has this id.
+        KeyNotFound: no key within reach has this id.
         InvalidRequest: the key is revoked, the time is past, or too many earlier secrets still work.
-        ScopeMissing: the key has a scope that the caller does not hold.
+        ScopeMissing: the key has a scope that the caller lacks.
     """
     caller.require(Scope.ADMIN)
     _check_future("keep_until", keep_until)
@@ -139,12 +139,12 @@ def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) 
 
 
 def revoke_key(caller: Caller, *, key: str, with_issued: bool = True) -> ApiKey:
-    """Close a key for good: the next request with it is refused, in whatever process. Doing it twice changes nothing.
+    """Revoke a key: every process refuses the next request with it. Revoking it again changes nothing.
 
-    The keys that it issued, and those that they issued, are closed with it, unless they are to be kept.
+    With `with_issued`, all keys that it issued, directly or through other keys, are revoked too.
 
     Raises:
-        KeyNotFound: none within reach has this id.
+        KeyNotFound: no key within reach has this id.
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
@@ -160,7 +160,7 @@ def revoke_key(caller: Caller, *, key: str, with_issued: bool = True) -> ApiKey:
 
 
 def _issued_by(key: ApiKey) -> Iterator[ApiKey]:
-    """Yield, locked, the keys that a locked key issued, then those that they did: so none is issued meanwhile."""
+    """Yield the keys that a locked key issued, then the keys that those issued, and lock them: none can be added."""
     generation = [key]
     while generation:
         rows = ApiKey.objects.of(key.tenant).select_for_update().filter(parent__in=generation)
@@ -169,10 +169,10 @@ def _issued_by(key: ApiKey) -> Iterator[ApiKey]:
 
 
 def _own(caller: Caller, *, lock: bool = False) -> ApiKey | None:
-    """Return the key that asks; None: a member or the platform does.
+    """Return the caller's own key; None: the caller is a member or the platform.
 
     Raises:
-        RevokedKey: it was revoked since it was let in.
+        RevokedKey: it was revoked after the request began.
     """
     if caller.kind != "key":
         return None
@@ -187,14 +187,16 @@ def _find(caller: Caller, key: str, *, lock: bool = False) -> ApiKey:
     keys_of_tenant = ApiKey.objects.of(caller.tenant)
     if lock:
         keys_of_tenant = keys_of_tenant.select_for_update()
-    found: ApiKey | None = None if "\0" in key else keys_of_tenant.filter(pk=key).first()  # PostgreSQL takes no zero
+    found: ApiKey | None = (
+        None if "\0" in key else keys_of_tenant.filter(pk=key).first()
+    )  # PostgreSQL refuses NUL characters
     if found is None or not _within_reach(caller, found.collections):
         raise KeyNotFound(key)
     return found
 
 
 def _within_reach(caller: Caller, collections: list[int] | None) -> bool:
-    """Tell whether the caller reaches everything that a key of these collections reaches."""
+    """Return whether the caller reaches all that a key for these collections reaches; None: all collections."""
     if caller.collections is None:
         return True
     return collections is not None and caller.collections.issuperset(collections)
@@ -207,13 +209,13 @@ def _check_grant(caller: Caller, scopes: Iterable[str]) -> None:
 
 
 def _check_generation(parent: ApiKey | None) -> None:
-    """Refuse a key of a key of a key without end: each of them is looked at with every call."""
+    """Refuse too long a chain of keys that issued keys: every call checks the whole chain."""
     if parent is not None and sum(1 for _ in parent.lineage()) >= ApiKey.GENERATIONS:
         raise InvalidRequest("scopes", f"{ApiKey.GENERATIONS} generations of keys at most: ask with an older key")
 
 
 def _check_within(own: ApiKey | None, wanted: _Bounds) -> None:
-    """Refuse bounds that are wider than those of the key that asks; members have none."""
+    """Refuse bounds wider than those of the caller's key; members have no bounds."""
     if own is None:
         return
     inside = [any(_is_within(one, its) for its in own.networks) for one in wanted.networks]

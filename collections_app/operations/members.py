@@ -1,6 +1,6 @@
-"""A tenant's people: who belongs to it, in which role, and who is invited.
+"""A tenant's members and invitations.
 
-Owners and administrators may do the same, but for one thing: only an owner appoints or removes owners.
+Owners and administrators have the same rights, except that only owners appoint and remove owners.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from tenants.scope import as_id
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """A tenant's members by name, and the invitations that wait."""
+    """A tenant's members by name, and its open invitations."""
 
     members: tuple[Member, ...]
     invitations: tuple[Invitation, ...]
 
 
 def team(caller: Caller) -> Team:
-    """Return who belongs to the tenant and who is invited."""
+    """Return the members and the open invitations."""
     caller.require(Scope.READ)
     members = Member.objects.of(caller.tenant).select_related("user").order_by("user__username")
     waiting = Invitation.objects.of(caller.tenant).filter(access.waiting())
@@ -32,32 +32,32 @@ def team(caller: Caller) -> Team:
 
 
 def invite(caller: Caller, *, email: str, role: str) -> str:
-    """Invite somebody; return the secret of their link, which is shown this once and good while the caller may give it.
+    """Invite a person; return the secret of the link: shown only now, valid while the inviter may give the role.
 
     Raises:
-        OwnerNeeded: somebody else than an owner invites an owner.
+        OwnerNeeded: the role is owner and the caller is none.
         MemberNotFound: the caller has just been removed.
     """
     caller.require(Scope.ADMIN)
     _check_rank(caller, role)
     with transaction.atomic():
-        caller.tenant.lock()  # whoever is removed takes their invitations along
-        inviter = None if caller.kind == "system" else _place(caller)
-        given = {"email": email, "role": role, "invited_by": caller.name}
-        invitation, secret = invitations.issue(caller.tenant, inviter=inviter, **given)
+        caller.tenant.lock()  # with a member, the invitations from them are deleted
+        inviter = None if caller.kind == "system" else _inviter(caller)
+        values = {"email": email, "role": role, "invited_by": caller.name}
+        invitation, secret = invitations.issue(caller.tenant, inviter=inviter, **values)
         audit.record(caller, "member.invited", invitation, role=role)
     return secret
 
 
 def withdraw(caller: Caller, *, invitation: int) -> None:
-    """Make an invitation's link useless.
+    """Withdraw an invitation.
 
     Raises:
-        InvitationUnusable: there is no such invitation that still waits.
+        InvitationUnusable: there is no such open invitation.
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
-        caller.tenant.lock()  # nobody takes it meanwhile
+        caller.tenant.lock()  # so that it is not accepted in the meantime
         found = Invitation.objects.of(caller.tenant).filter(pk=invitation, accepted_at=None).first()
         if found is None:
             raise InvitationUnusable
@@ -70,27 +70,27 @@ def change_role(caller: Caller, *, member: int, role: str) -> Member:
 
     Raises:
         MemberNotFound: the tenant has no such member.
-        OwnerNeeded: an owner is concerned and the caller is none, or the last owner would go.
+        OwnerNeeded: only an owner may change this, or no owner would be left.
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
-        caller.tenant.lock()  # two owners may not remove each other at once
+        caller.tenant.lock()  # so that two owners cannot remove each other at the same time
         found = _member(caller, member)
         before = found.role
         _check_rank(caller, before, role)
         found.role = role
         found.save(update_fields=["role"])
-        _check_an_owner_stays(caller)
+        _check_owner_left(caller)
         audit.record(caller, "member.role_changed", found, before=before, after=role)
     return found
 
 
 def remove_member(caller: Caller, *, member: int) -> None:
-    """Take a member's place away; their account stays.
+    """Remove a member; the user's account stays.
 
     Raises:
         MemberNotFound: the tenant has no such member.
-        OwnerNeeded: an owner is concerned and the caller is none, or the last owner would go.
+        OwnerNeeded: only an owner may change this, or no owner would be left.
     """
     caller.require(Scope.ADMIN)
     with transaction.atomic():
@@ -99,14 +99,14 @@ def remove_member(caller: Caller, *, member: int) -> None:
         _check_rank(caller, found.role)
         audit.record(caller, "member.removed", found, role=found.role, user=str(found.user_id))
         found.delete()
-        _check_an_owner_stays(caller)
+        _check_owner_left(caller)
 
 
 def accept_invitation(secret: str, user: User) -> Member:
-    """Take the place that a link offers; the link is the authority, so there is no Caller yet.
+    """Accept an invitation; the link's secret authorises it, so there is no Caller.
 
     Raises:
-        InvitationUnusable: there is no such invitation that still waits.
+        InvitationUnusable: there is no such open invitation.
     """
     invitation = access.invitation_for(secret)
     with rls.one_tenant(invitation.tenant), transaction.atomic():
@@ -125,7 +125,7 @@ def _member(caller: Caller, member: int) -> Member:
     return found
 
 
-def _place(caller: Caller) -> Member:
+def _inviter(caller: Caller) -> Member:
     found: Member | None = Member.objects.of(caller.tenant).filter(user_id=as_id(caller.id) or 0).first()
     if found is None:
         raise MemberNotFound
@@ -133,7 +133,7 @@ def _place(caller: Caller) -> Member:
 
 
 def _check_rank(caller: Caller, *roles: str) -> None:
-    """Let only owners, and the platform itself, deal with owners."""
+    """Allow only owners and the platform to give or remove the role of an owner."""
     if Member.Role.OWNER not in roles or caller.kind == "system":
         return
     owners = Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER)
@@ -141,6 +141,6 @@ def _check_rank(caller: Caller, *roles: str) -> None:
         raise OwnerNeeded
 
 
-def _check_an_owner_stays(caller: Caller) -> None:
+def _check_owner_left(caller: Caller) -> None:
     if not Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER).exists():
         raise OwnerNeeded

@@ -1,6 +1,6 @@
-"""People and their faces: look at one person, name them, move faces between people, merge and split people.
+"""One person's faces and their similarity; move faces between people, and merge and split people.
 
-Templates stay where they are: only whose they are changes, and a search reads that from the database.
+A move changes only the face's row: templates stay in the index, and searches read the person from the database.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from django.db import transaction
 
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import PART, refuse_probing, tell, tell_pairs
+from collections_app.operations.budget import PART, disclose, disclose_pairs, refuse_probing
 from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
@@ -27,7 +27,7 @@ MOST_COMPARED = 12
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A face, its score against the one that is looked at, and whether that reaches the threshold."""
+    """A face, its score with the face in question, and whether that reaches the threshold."""
 
     face: Face
     score: float
@@ -38,7 +38,7 @@ class Neighbour:
 class Likeness:
     """A face of a person, and how many of the person's other faces it matches at the collection's threshold.
 
-    `outlier`: fewer than half of them, so that it may be somebody else's.
+    `outlier`: fewer than half of them, so that it may show another person.
     """
 
     face: Face
@@ -48,7 +48,7 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class Resemblance:
-    """How alike two faces of a person are: the score, None below the floor, and whether it reaches the threshold."""
+    """The score of two faces of a person, None below the floor, and whether it reaches the threshold."""
 
     score: float | None
     match: bool
@@ -56,9 +56,9 @@ class Resemblance:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A person with the newest of their faces, newest first.
+    """A person with up to MOST_SHOWN of their faces, newest first.
 
-    `mutual` tells how alike the first MOST_COMPARED of these are to one another; nothing for an only face.
+    `mutual` compares each of the first MOST_COMPARED of these with each other; empty for a single face.
     """
 
     person: Person
@@ -69,13 +69,13 @@ class Portrait:
 
 
 def portrait(caller: Caller, *, collection: str, person: int, below: bool = False) -> Portrait:
-    """Return a person with their faces and how alike these are.
+    """Return a person with their faces, compared with one another.
 
-    `below`: with the scores below the floor as well, which takes a scope of its own.
+    `below`: also with scores below the floor, which needs Scope.SCORES.
 
     Raises:
         PersonNotFound: the collection holds no such person.
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.READ)
     refuse_probing(caller)
@@ -100,12 +100,12 @@ def portrait(caller: Caller, *, collection: str, person: int, below: bool = Fals
 def neighbours(
     caller: Caller, *, collection: str, face: str, limit: int = 8, below: bool = False
 ) -> tuple[Neighbour, ...]:
-    """Return the faces of the collection nearest to an enrolled one; no probe is looked for, so nothing is recorded.
+    """Return the faces of the collection most similar to an enrolled one; this is not recorded as a search.
 
-    `below`: with those below the floor as well, which takes a scope of its own.
+    `below`: also those below the floor, which needs Scope.SCORES.
 
     Raises:
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.READ)
     refuse_probing(caller)
@@ -118,14 +118,14 @@ def neighbours(
     found = Face.objects.of(collection.tenant).select_related("person").in_bulk([one.face_id for one in near])
     others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
     with transaction.atomic():
-        told = tell(caller, collection, others[:limit], terms, probe=probe)
+        shown = disclose(caller, collection, others[:limit], terms, probe=probe)
         if below:
-            log_look(caller, collection, "neighbours", [match.face.uuid for match in told])
-    return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in told)
+            log_look(caller, collection, "neighbours", [match.face.uuid for match in shown])
+    return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in shown)
 
 
 def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the cosines, (n, n), of n templates with one another."""
+    """Return the cosines (n, n) of n templates with one another."""
     matrix = np.stack(vectors) if vectors else np.zeros((0, 1), dtype=np.float32)
     cosines = np.asarray(matrix @ matrix.T)
     np.fill_diagonal(cosines, 1.0)
@@ -135,18 +135,18 @@ def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
 def _table(
     caller: Caller, collection: Collection, faces: Sequence[Face], cosines: np.ndarray, terms: Disclosure
 ) -> tuple[tuple[Resemblance, ...], ...]:
-    """Return how alike the first faces are to one another; what is told of all of them is counted, as of doubles.
+    """Compare the first MOST_COMPARED faces with one another; all pairs are charged, with the cost of doubles.
 
-    They are one person's by the word of whoever enrolled or moved them, which may have been done to ask.
+    They are charged although they are one person's: a caller may have enrolled or moved a face to learn its scores.
     """
     places = list(combinations(range(len(faces)), 2))
     pairs = [(faces[one], faces[other], float(cosines[one, other])) for one, other in places]
-    told = dict(zip(places, tell_pairs(caller, collection, pairs, terms, most=PART), strict=True))
+    shown = dict(zip(places, disclose_pairs(caller, collection, pairs, terms, most=PART), strict=True))
     few = range(min(len(faces), MOST_COMPARED))
-    told |= {(one, one): 100.0 for one in few}
+    shown |= {(one, one): 100.0 for one in few}
     return tuple(
         tuple(
-            Resemblance(told[min(one, other), max(one, other)], terms.matches(float(cosines[one, other])))
+            Resemblance(shown[min(one, other), max(one, other)], terms.matches(float(cosines[one, other])))
             for other in few
         )
         for one in few
@@ -162,7 +162,7 @@ def move_faces(
     name: str = "",
     reason: str = "",
 ) -> Person:
-    """Give faces to a person of the collection, or with None to a new one of that name; whoever has no face left goes.
+    """Move faces to a person, or with None to a new one called `name`; a person without faces left is deleted.
 
     Raises:
         FaceNotFound: one of the faces is not in the collection.
@@ -180,15 +180,15 @@ def move_faces(
         target = (
             save_person(collection, PersonDetails(name=name)) if person is None else find_person(collection, person)
         )
-        _give(caller, collection, moved, target, reason)
+        _move(caller, collection, moved, target, reason)
     return target
 
 
 def merge_people(caller: Caller, *, collection: str, person: int | str, other: int | str, reason: str = "") -> Person:
-    """Give the other person's faces to the person; the other person goes.
+    """Move the faces of `other` to `person`, and delete `other`.
 
     Raises:
-        PersonNotFound: one of them is not in the collection, or they are the same.
+        PersonNotFound: one of them is not in the collection, or they are the same person.
     """
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
@@ -197,14 +197,14 @@ def merge_people(caller: Caller, *, collection: str, person: int | str, other: i
         kept, gone = find_person(collection, person), find_person(collection, other)
         if kept == gone:
             raise PersonNotFound(str(other))
-        _give(caller, collection, list(gone.faces.select_related("person")), kept, reason)
+        _move(caller, collection, list(gone.faces.select_related("person")), kept, reason)
     return kept
 
 
-def _give(caller: Caller, collection: Collection, faces: list[Face], target: Person, reason: str) -> None:
-    before = {face.person_id for face in faces} - {target.pk}
+def _move(caller: Caller, collection: Collection, faces: list[Face], target: Person, reason: str) -> None:
+    losing = {face.person_id for face in faces} - {target.pk}
     Face.objects.of(collection.tenant).filter(pk__in=[face.pk for face in faces]).update(person=target)
     for face in faces:
-        was = str(face.person_id)
-        audit.record(caller, "face.moved", face, face=face.uuid, before=was, after=str(target.pk), reason=reason)
-    Person.objects.of(collection.tenant).filter(pk__in=before, faces__isnull=True).delete()
+        before = str(face.person_id)
+        audit.record(caller, "face.moved", face, face=face.uuid, before=before, after=str(target.pk), reason=reason)
+    Person.objects.of(collection.tenant).filter(pk__in=losing, faces__isnull=True).delete()

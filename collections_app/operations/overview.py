@@ -1,4 +1,4 @@
-"""How a tenant is doing: what it holds, and what was asked of it lately."""
+"""A tenant's counts, and its enrolments and searches of the last days."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DAYS = 14
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What happened on one day, UTC."""
+    """The enrolments and searches of one UTC day."""
 
     day: date
     enrolments: int
@@ -25,13 +25,13 @@ class Day:
 
     @property
     def searches(self) -> int:
-        """All of them, however they ended."""
+        """The searches of the day, whatever their outcome."""
         return sum(self.outcomes.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A tenant's counts and its last days, oldest first; `p95` is in milliseconds, None where nobody searched."""
+    """A tenant's counts and its last days, oldest first; `p95` is in milliseconds, None without searches."""
 
     faces: int
     people: int
@@ -58,18 +58,18 @@ def overview(caller: Caller) -> Overview:
     caller.require(Scope.READ)
     today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
-    homes = list_collections(caller)
-    # Faces and people are counted by way of their collections, so that an index alone can tell.
-    enrolled = homes.filter(faces__created_at__gte=days[0]).aggregate(**_each("faces__created_at", days))
+    collections = list_collections(caller)
+    # Faces and people are counted through their collections, so that an index covers the query.
+    enrolled = collections.filter(faces__created_at__gte=days[0]).aggregate(**_each("faces__created_at", days))
     searches = caller.within(SearchRecord.objects.of(caller.tenant).filter(at__gte=days[0]))
     counts = {
         str(kind): list(searches.filter(outcome=kind).aggregate(**_each("at", days)).values())
         for kind in SearchRecord.Outcome.values
     }
-    totals = homes.aggregate(faces=Sum("gallery__size"), collections=Count("pk"))
+    totals = collections.aggregate(faces=Sum("gallery__size"), collections=Count("pk"))
     return Overview(
         faces=totals["faces"] or 0,
-        people=homes.aggregate(people=Count("people"))["people"],
+        people=collections.aggregate(people=Count("people"))["people"],
         collections=totals["collections"],
         keys=ApiKey.objects.of(caller.tenant).filter(revoked_at=None).count(),
         members=Member.objects.of(caller.tenant).count(),
@@ -83,13 +83,13 @@ def overview(caller: Caller) -> Overview:
 
 
 def _each(field: str, days: Sequence[datetime]) -> dict[str, Count]:
-    """Count each day by comparing: a function that cuts a date out would be called for every row."""
+    """Count by day with comparisons: a date function would be called for every row."""
     spans = [{f"{field}__gte": day, f"{field}__lt": day + timedelta(days=1)} for day in days]
     return {f"day{n}": Count(field, filter=Q(**span)) for n, span in enumerate(spans)}
 
 
 def _p95(searches: QuerySet[SearchRecord]) -> float | None:
-    """Return the time that 95 of 100 searches needed at most: the nearest rank, that of number ceil(.95 n)."""
+    """Return the 95th percentile of the searches' milliseconds, by nearest rank: number ceil(.95 n) of n."""
     times = searches.order_by("milliseconds").values_list("milliseconds", flat=True)
     count = times.count()
     return times[(95 * count + 99) // 100 - 1] if count else None

@@ -1,4 +1,4 @@
-"""The kept images of faces: decrypted for who may read them, whole or as a thumbnail."""
+"""The kept images of faces, decrypted, whole or as a thumbnail; each view is logged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from recognition.pipeline.decoding.formats import format_of
 from tenants import audit
 from tenants.access import Caller, Scope
 
-_SIDE = 160
-_MARGIN = 0.25
-_QUALITY = 85
-_TOLD = timedelta(hours=1)
+_SIDE = 160  # of a thumbnail, in pixels
+_MARGIN = 0.25  # around the face, of its longer side, on each side
+_QUALITY = 85  # of the JPEG
+_VALID_FOR = timedelta(hours=1)  # of a ticket
 _SIGNER = signing.TimestampSigner(salt="pictures.ticket")
 
 
@@ -37,49 +37,47 @@ class Picture:
 
     @property
     def kind(self) -> str:
-        """Its media type; what is kept was decoded once, so its format is one that is read."""
+        """Its media type; kept images were decoded before, so the format is known."""
         return MEDIA_TYPES[format_of(self.content)]
 
 
 def face_picture(caller: Caller, *, collection: str | Alias, face: str) -> Picture:
-    """Return what is kept of the image from which a face was enrolled.
+    """Return what is kept of the image that a face was enrolled from.
 
     Raises:
         FaceNotFound: the collection holds no such face.
         ImageNotKept: nothing of its image was kept.
     """
     caller.require(Scope.READ)
-    found = get_face(caller, collection=collection, face=face)
-    content = _kept(caller, found)
-    _tell(caller, found)
+    found, content = _kept(caller, collection, face)
+    _log_view(caller, found)
     return Picture(content)
 
 
 def show_faces(caller: Caller, *, faces: Sequence[Face]) -> None:
-    """Note in one entry that a page shows these faces; its tickets keep their thumbnails from being told one by one."""
+    """Log one entry for the page that shows these faces; with its tickets their thumbnails are not logged again."""
     caller.require(Scope.READ)
     with transaction.atomic():
         audit.record(caller, "face.shown", faces=[face.uuid for face in faces])
 
 
 def ticket(caller: Caller, *, face: Face) -> str:
-    """Return what a thumbnail is asked for with on a page that tells of it."""
+    """Return the ticket with which a page that logged the face asks for its thumbnail."""
     caller.require(Scope.READ)
     return _SIGNER.sign_object([caller.id, face.uuid])
 
 
 def face_thumbnail(caller: Caller, *, collection: str | Alias, face: str, ticket: str) -> Picture:
-    """Return a small square JPEG of a face; without the ticket of a page that told of it, the log tells it here.
+    """Return a small square JPEG of a face; without the ticket of a page that logged it, the view is logged here.
 
     Raises:
         FaceNotFound: the collection holds no such face.
         ImageNotKept: nothing of its image was kept.
     """
     caller.require(Scope.READ)
-    found = get_face(caller, collection=collection, face=face)
-    content = _kept(caller, found)
-    if not _is_told(caller, found, ticket):
-        _tell(caller, found)
+    found, content = _kept(caller, collection, face)
+    if not _is_logged(caller, found, ticket):
+        _log_view(caller, found)
     pixels = decode(content, DEFAULT_LIMITS)
     left, top, width, height = found.stored_frame
     scale_x, scale_y = pixels.shape[1] / width, pixels.shape[0] / height
@@ -94,11 +92,11 @@ def face_thumbnail(caller: Caller, *, collection: str | Alias, face: str, ticket
 
 
 def picture_at(caller: Caller, *, url: str) -> Picture:
-    """Fetch an image for whoever is about to try it; nothing is kept.
+    """Fetch an image for a trial; nothing is kept.
 
     Raises:
-        ImageUrlRefused, ImageUrlTimeout: the URL is not allowed, or there is nothing at it.
-        RecognitionError: there is something at it, and it is no image that could be used.
+        ImageUrlRefused, ImageUrlTimeout: the URL is not allowed, or no usable answer comes from it.
+        RecognitionError: what is there is no image that can be used.
     """
     caller.require(Scope.SEARCH)
     content = load(ImageUrl(url, PORTS), lane=caller.tenant.pk, max_bytes=DEFAULT_LIMITS.max_bytes)
@@ -107,23 +105,24 @@ def picture_at(caller: Caller, *, url: str) -> Picture:
     return Picture(content)
 
 
-def _is_told(caller: Caller, face: Face, ticket: str) -> bool:
+def _is_logged(caller: Caller, face: Face, ticket: str) -> bool:
     try:
-        told: bool = _SIGNER.unsign_object(ticket, max_age=_TOLD) == [caller.id, face.uuid]
+        return bool(_SIGNER.unsign_object(ticket, max_age=_VALID_FOR) == [caller.id, face.uuid])
     except signing.BadSignature:
         return False
-    return told
 
 
-def _tell(caller: Caller, face: Face) -> None:
+def _log_view(caller: Caller, face: Face) -> None:
     with transaction.atomic():
         audit.record(caller, "image.viewed", face, collection=str(face.collection_id))
 
 
-def _kept(caller: Caller, face: Face) -> bytes:
-    if not face.stored_image:
+def _kept(caller: Caller, collection: str | Alias, face: str) -> tuple[Face, bytes]:
+    """Return a face and its kept image."""
+    found = get_face(caller, collection=collection, face=face)
+    if not found.stored_image:
         raise ImageNotKept
     try:
-        return storage.read(caller.tenant, face.image, face.stored_image)
+        return found, storage.read(caller.tenant, found.image, found.stored_image)
     except FileNotFoundError:
         raise ImageNotKept from None

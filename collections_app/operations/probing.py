@@ -1,8 +1,8 @@
-"""Notices who asks again and again about one face: fifty scores are enough to rebuild a template.
+"""Alerts for repeated searches and verifications of one face: fifty exact scores are enough to compute a template.
 
-Counts what is recorded anyway, by key and face. No probe is kept: a probe that is changed a little each time still
-meets the same best match, and that is what gives its sender away. A search that matches nobody tells nothing, and an
-alert that named the nearest face would: such a search counts only for the enrolled face that it was made with.
+Counts the search records and audit entries of the last minute, by key and face. No probe is stored or compared: probes
+that differ only a little have the same best match. A search without a match discloses nothing, but an alert with its
+nearest face would; so it counts only for the enrolled face that it was made with, if any.
 """
 
 from datetime import timedelta
@@ -20,21 +20,21 @@ _SPAN = timedelta(minutes=1)
 
 
 def watch_searches(caller: Caller, record: SearchRecord) -> None:
-    """Raise an alert if the caller's searches were about the record's face too often; in the search's transaction."""
+    """Raise an alert if the caller searched for the record's face too often; in the search's transaction."""
     if record.best:
         recent = SearchRecord.objects.of(caller.tenant).filter(best=record.best, at__gt=timezone.now() - _SPAN)
         _alert(caller, record.best, recent.filter(actor_id=caller.id).count())
 
 
 def watch_verifications(caller: Caller, face: Face) -> None:
-    """Record a verification, and raise an alert if the caller verified against the face too often."""
+    """Log a verification, and raise an alert if the caller verified the face too often."""
     audit.record(caller, "face.verified", face, collection=str(face.collection_id))
     recent = _entries(caller, "face.verified").filter(target_kind="face", target_id=str(face.pk))
     _alert(caller, face.uuid, recent.count())
 
 
 def _alert(caller: Caller, face: str, probes: int) -> None:
-    """Raise the alert once a minute for a key and face."""
+    """Raise the alert, at most once a minute for a key and face."""
     if probes <= settings.PROBES_PER_MINUTE:
         return
     if not _entries(caller, "alert.probing").filter(facts__face=face).exists():

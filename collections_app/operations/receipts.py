@@ -1,4 +1,4 @@
-"""Receipts of erasure, held against the installation's signature."""
+"""Verify the signature of a receipt of erasure."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from tenants.errors import SignatureBroken
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A receipt, and whether its document is as the installation signed it; None: it is not signed yet."""
+    """A receipt, and whether its document has the installation's signature; None: it is not signed yet."""
 
     receipt: Receipt
     genuine: bool | None
 
 
 def check_receipt(caller: Caller, *, receipt: str) -> Checked:
-    """Hold a receipt's document against its signature.
+    """Verify the signature of a receipt's document.
 
     Raises:
-        ReceiptNotFound: none within reach has this UUID.
+        ReceiptNotFound: no receipt within reach has this UUID.
     """
     caller.require(Scope.READ)
     found = get_receipt(caller, receipt=receipt)

@@ -11,7 +11,7 @@ from django.db import transaction
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, refuse_probing, tell, withdrawn
+from collections_app.operations.budget import Match, disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, with_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
@@ -25,12 +25,12 @@ from recognition.similarity import Threshold
 from tenants import audit, events
 from tenants.access import Caller, Scope
 
-_RECORDED = 5  # the best candidates are kept with the record, matches or not, so that an auditor sees how near it was
-_ALL = -2.0  # under every cosine
-_WIDER = 4  # how much further to look, when too few of the nearest count
-_PAGE = 1000
-_TRIES = 3
-_MANY = 100
+_RECORDED = 5  # best candidates kept with the record, matches or not, so that an auditor sees how near it was
+_ALL = -2.0  # below every cosine
+_WIDER = 4  # by how much the search grows when too few of the nearest faces qualify
+_PAGE = 1000  # faces in one SQL statement
+_TRIES = 3  # repetitions when faces were erased during the search
+_MANY = 100  # above this limit only faces at or above the threshold are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class PersonMatch:
-    """Who was recognised, and the score of their face that is most similar to the probe."""
+    """The recognised person, and the score of their face that is most similar to the probe."""
 
     record: PersonRecord
     score: float
@@ -63,7 +63,10 @@ class PersonMatch:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched in and how; `started` is by the performance counter; `probe` and `hidden` are not found."""
+    """The parameters of a search.
+
+    `started` is a time of the performance counter. `probe` (an enrolled face) and `hidden` (face ids) are not found.
+    """
 
     collection: Collection
     terms: Disclosure
@@ -90,27 +93,20 @@ def search_by_image(
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
-    None as the threshold is the collection's own, and a lower one is raised to its floor unless the caller may look
-    below it. Faces enrolled before `since` are no candidates. The image is not kept.
+    `threshold` None is the collection's own; a lower one is raised to the floor unless the caller has Scope.SCORES.
+    Faces enrolled before `since` are not found. The image is not kept.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
-    hidden = withdrawn(caller)
+    hidden = hidden_faces(caller)
     started = time.perf_counter()
     collection = find(caller, collection)
-    query = Query(
-        collection,
-        disclosure(caller, collection, threshold),
-        limit,
-        started,
-        since=since,
-        request_name=request_name,
-        hidden=hidden,
-    )
+    terms = disclosure(caller, collection, threshold)
+    query = Query(collection, terms, limit, started, since=since, request_name=request_name, hidden=hidden)
     try:
         examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
     except SpoofSuspected as error:
@@ -125,10 +121,10 @@ def search_by_image(
 def search_by_face(
     caller: Caller, *, collection: str, face: str, limit: int, threshold: Threshold | None = None
 ) -> SearchResult:
-    """Find the faces most similar to an enrolled one, which is not among them (decision H21).
+    """Find the faces most similar to an enrolled one, which is not in the result (decision H21).
 
     Raises:
-        ProbingRefused: the caller was told too much of one face.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
     refuse_probing(caller)
@@ -145,10 +141,10 @@ def search_by_face(
 def match_person(
     caller: Caller, *, collection: str | Alias, images: Sequence[bytes], limits: ImageLimits = DEFAULT_LIMITS
 ) -> PersonMatch | None:
-    """Tell who the largest face of one or more images is, by the best match of any of them; None: nobody we know.
+    """Return the person whom the largest face of any image matches best; None: no image matches.
 
     Raises:
-        ImageRefused: an image shows no face, or is none.
+        ImageRefused: an image cannot be decoded or shows no face.
     """
     caller.require(Scope.SEARCH)
     results = [_match_one(caller, collection, place, image, limits) for place, image in enumerate(images)]
@@ -158,7 +154,7 @@ def match_person(
     if best is None:
         return None
     match, collection = best.matches[0], best.collection
-    if Scope.READ not in caller.scopes:  # to be told who it is takes less than to be shown their pictures
+    if Scope.READ not in caller.scopes:  # enough to learn who it is, not to see their pictures
         return PersonMatch(PersonRecord(collection, match.face.person, ()), match.score)
     record = next(with_images(collection, collection.people.filter(pk=match.face.person_id)), None)
     if record and record.images:
@@ -170,9 +166,9 @@ def match_person(
 
 
 def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tuple[SearchRecord, tuple[Match, ...]]:
-    """Find the faces most similar to a template: the part of every search that comes behind the pipeline.
+    """Find the faces most similar to a template: the second half of every search.
 
-    Not an operation of its own: operations say their scope first, and refuse whoever was told too much.
+    Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
     limit = query.limit + len(hidden)
@@ -189,8 +185,8 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
 def _candidates(
     collection: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None = None
 ) -> list[_Candidate]:
-    """Return the best `limit` faces, or those to be recorded; of many, only those who reach the bar are read."""
-    recorded = _RECORDED + 1  # the probe itself may be among them
+    """Return the best `limit` faces, at least those to record; with a large limit only those at or above `floor`."""
+    recorded = _RECORDED + 1  # the probe may be one of them
     if limit > _MANY:
         found = _nearest(collection, probe, limit, floor, since)
         if len(found) >= recorded:
@@ -202,9 +198,9 @@ def _candidates(
 def _nearest(
     collection: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None
 ) -> list[_Candidate]:
-    """Return the best `limit` faces, enrolled at or after `since`, that the database, asked last, still has here.
+    """Return the best `limit` faces, enrolled at or after `since`, that the database still has after the search.
 
-    Whoever left while we searched may have been replaced just then, so we look again.
+    If faces were erased meanwhile, new ones may have replaced them, so the search is repeated up to _TRIES times.
     """
     wanted, again = limit, _TRIES
     while True:
@@ -221,10 +217,8 @@ def _nearest(
 def _confirmed(
     collection: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
 ) -> tuple[list[_Candidate], bool]:
-    """Return up to `limit` faces among the neighbours, and whether any of those looked at is gone."""
-    rows = Face.objects.of(
-        collection.tenant
-    )  # and no more than that, or SQLite reads the whole collection for five ids
+    """Return up to `limit` of the neighbours that still exist, and whether any of those checked does not."""
+    rows = Face.objects.of(collection.tenant)  # with the collection as a condition, SQLite would read all its faces
     wanted = rows.select_related("person")
     if since is not None:
         wanted = wanted.filter(created_at__gte=since)
@@ -246,12 +240,14 @@ def _confirmed(
 def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
-    """Decide what is told, and write down what was asked, answered and spent, in one transaction."""
+    """Disclose and charge the matches, and record the search, in one transaction."""
     collection, terms = query.collection, query.terms
     with transaction.atomic():
         found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
-        matches = tell(caller, collection, found, terms, probe=query.probe or "picture")
-        about = matches[0].face if matches else query.probe  # whoever is nearest and does not match is told to nobody
+        matches = disclose(caller, collection, found, terms, probe=query.probe or "picture")
+        about = (
+            matches[0].face if matches else query.probe
+        )  # without a match the nearest face must not appear in an alert
         outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
         record = SearchRecord.unscoped.create(
             tenant=collection.tenant,

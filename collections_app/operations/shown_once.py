@@ -1,4 +1,4 @@
-"""A secret between the form that made it and the page that shows it: sealed, so that a stored session tells nobody."""
+"""Pass a secret from the form that makes it to the page that shows it, sealed: stored sessions reveal nothing."""
 
 import json
 from base64 import b64decode, b64encode
@@ -9,13 +9,13 @@ from tenants.vault import Vault
 
 
 def seal(caller: Caller, page: str, values: dict[str, str]) -> str:
-    """Return the values, sealed for this caller and this page, as text that a session can hold."""
+    """Return the values, sealed for this caller and page, as text for the session."""
     sealed = Vault.of(caller.tenant).seal(json.dumps(values).encode(), _context(caller, page))
     return b64encode(sealed).decode()
 
 
 def unseal(caller: Caller, page: str, sealed: str) -> dict[str, str] | None:
-    """Return the values; None where they were sealed for another caller, tenant or page."""
+    """Return the values; None if they were sealed for another caller, tenant or page."""
     try:
         values: dict[str, str] = json.loads(Vault.of(caller.tenant).open(b64decode(sealed), _context(caller, page)))
     except SealBroken:

@@ -1,4 +1,4 @@
-"""The tenant itself: what it is called, and its settings of the dialects."""
+"""The tenant's name and its settings of the dialects."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from tenants.models import Tenant
 
 
 def update_tenant(caller: Caller, *, name: str, profiles: Mapping[str, str]) -> Tenant:
-    """Change the tenant's name, and its settings of the dialects named; a dialect's descriptor says what is one."""
+    """Change the tenant's name, and a setting for each dialect in `profiles`; its descriptor lists the choices."""
     caller.require(Scope.ADMIN)
     tenant = caller.tenant
     after = {"name": name, "profiles": {**tenant.profiles, **profiles}}

@@ -1,4 +1,4 @@
-"""What a similarity threshold means: how often strangers reach it."""
+"""The meaning of a similarity threshold: how often strangers reach it; and the packs to choose from."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from tenants.access import Caller, Scope
 
 @dataclass(frozen=True, slots=True)
 class ThresholdMeaning:
-    """A threshold in other words.
+    """A threshold's expected errors.
 
-    `strangers` is how many of `faces` faces of other people a search is expected to return. Beyond what was measured
-    (`measured` is False) the false match rate is the smallest that was, so that it is never understated. `curve` are
-    (score, false match rate) to draw, from the lowest score that a collection may ask for.
+    `strangers` is how many of `faces` faces of other people a search is expected to return. Above the highest measured
+    score (`measured` is False) the rate is the smallest measured one, so that it is never understated. `curve` has
+    pairs (score, false match rate) to draw, from the lowest threshold that a collection may have to 100.
     """
 
     score: float
@@ -27,7 +27,7 @@ class ThresholdMeaning:
 
 
 def explain_threshold(caller: Caller, *, threshold: Threshold, faces: int) -> ThresholdMeaning:
-    """Say what a threshold means for a search among that many faces."""
+    """Return what a threshold means for a search among `faces` faces."""
     caller.require(Scope.READ)
     rate = threshold.false_match_rate
     points = np.linspace(LOWEST.score, 100, 61).tolist()
@@ -37,6 +37,6 @@ def explain_threshold(caller: Caller, *, threshold: Threshold, faces: int) -> Th
 
 
 def packs_on_offer(caller: Caller) -> tuple[str, ...]:
-    """Return the names of the model packs that a new collection may take, the default first."""
+    """Return the names of the model packs for a new collection, the default first."""
     caller.require(Scope.READ)
     return packs.names()

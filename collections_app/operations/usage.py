@@ -1,4 +1,4 @@
-"""How much a tenant uses."""
+"""A tenant's use of the API."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from tenants.models import UsageDay
 
 
 def count_calls(caller: Caller, *, days: int) -> QuerySet[UsageDay]:
-    """Return the tenant's calls of so many UTC days by endpoint, the newest day first, ten seconds late."""
+    """Return the tenant's calls of the last `days` UTC days by endpoint, newest day first, up to ten seconds late."""
     caller.require(Scope.READ)
     caller.require_whole_tenant()
     since = timezone.now().date() - timedelta(days=days)

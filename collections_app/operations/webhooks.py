@@ -1,6 +1,6 @@
-"""Webhooks: where a tenant wants to be told of events, and how the deliveries went.
+"""Webhooks: URLs that receive a tenant's events, and their deliveries.
 
-A webhook hears of every collection, so who reaches some only has no say in it.
+A webhook receives events of all collections, so callers that reach only some of them are refused.
 """
 
 from collections.abc import Sequence
@@ -20,23 +20,23 @@ from tenants.queue import enqueue
 from tenants.scope import as_id, random_id
 from tenants.task_names import Task
 
-MOST = 20  # of a tenant: each event is written, kept and sent once for each
+MOST = 20  # webhooks of a tenant: every event is saved and sent for each
 
 
 @dataclass(frozen=True, slots=True)
 class NewWebhook:
-    """A webhook and its signing secret, in the one answer that shows it."""
+    """A webhook and its signing secret, which only this answer shows."""
 
     webhook: Webhook
     secret: str
 
 
 def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebhook:
-    """Have events of these kinds sent to a URL from now on.
+    """Send events of these kinds to a URL from now on.
 
     Raises:
-        InvalidRequest: the URL is malformed, or nothing could ever be sent to it.
-        QuotaExceeded: the tenant has as many webhooks as it may.
+        InvalidRequest: the URL is malformed or leads to an address that is not allowed.
+        QuotaExceeded: the tenant has MOST webhooks already.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -67,7 +67,7 @@ def get_webhook(caller: Caller, *, webhook: str) -> Webhook:
     """Return a webhook.
 
     Raises:
-        WebhookNotFound: the tenant has none of this id.
+        WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -75,10 +75,10 @@ def get_webhook(caller: Caller, *, webhook: str) -> Webhook:
 
 
 def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
-    """Stop telling a webhook of events for a while, or go on; what happens while it is off is not told later.
+    """Switch a webhook off or on; events that happen while it is off are not sent later.
 
     Raises:
-        WebhookNotFound: the tenant has none of this id.
+        WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -92,10 +92,10 @@ def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
 
 
 def delete_webhook(caller: Caller, *, webhook: str) -> None:
-    """Stop sending to a webhook; what was not delivered is dropped.
+    """Delete a webhook and its pending deliveries.
 
     Raises:
-        WebhookNotFound: the tenant has none of this id.
+        WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -109,7 +109,7 @@ def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Del
     """Return the newest deliveries of a webhook, with their events.
 
     Raises:
-        WebhookNotFound: the tenant has none of this id.
+        WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
@@ -117,7 +117,7 @@ def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Del
 
 
 def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
-    """Send an event to a webhook once more, with all its attempts before it; one that is under way counts no more.
+    """Send an event to a webhook again, with a full set of attempts; the result of a running attempt is ignored.
 
     Raises:
         WebhookNotFound: the tenant has no such webhook, or the webhook no such delivery.

@@ -15,7 +15,7 @@ from django.db.models import F
 
 from collections_app.errors import ProbingRefused
 from collections_app.models import Collection, Face, NearMatch, Person
-from collections_app.operations.budget import withdrawn
+from collections_app.operations.budget import hidden_faces
 from collections_app.operations.compare import verify_template
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.search import Query, search_by_template
@@ -65,7 +65,7 @@ class Enrolled:
 
         def ask(probe: np.ndarray) -> dict[str, float] | None:
             try:
-                hidden = withdrawn(caller)
+                hidden = hidden_faces(caller)
             except ProbingRefused:
                 return None
             query = Query(self.collection, terms, limit, time.perf_counter(), hidden=hidden)
@@ -80,7 +80,7 @@ class Enrolled:
 
         def ask(probe: np.ndarray) -> dict[str, float] | None:
             try:
-                withdrawn(caller)
+                hidden_faces(caller)
             except ProbingRefused:
                 return None
             score, match = verify_template(caller, self.collection, face, probe, terms)

@@ -10,7 +10,7 @@ from django.db.models import F, Sum
 from collections_app.errors import DuplicateFace, ProbingRefused
 from collections_app.models import Face, HealthReport, NearMatch, SearchRecord
 from collections_app.operations.browse import best_told
-from collections_app.operations.budget import Match, refuse_probing, withdrawn
+from collections_app.operations.budget import Match, hidden_faces, refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
 from collections_app.operations.data_subject import PersonDetails, export_person
@@ -59,7 +59,7 @@ class Door:
 
     def search(self, caller: Caller, probe: np.ndarray, score: float | None = None, limit: int = 10) -> list[Match]:
         """Search with a template as the operation does."""
-        hidden = withdrawn(caller)
+        hidden = hidden_faces(caller)
         terms = disclosure(caller, self.world.collection, None if score is None else Threshold(score))
         query = Query(self.world.collection, terms, limit, time.perf_counter(), hidden=hidden)
         return list(search_by_template(caller, query, probe)[1])

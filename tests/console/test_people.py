@@ -108,7 +108,7 @@ def test_health_finds_one_person_twice_and_two_under_one_name(
     assert sum(report.findings["impostor"]) == 7
     assert (report.findings["duplicates_found"], report.findings["mixed_found"]) == (1, 1)
     assert "the clearest of" not in content
-    monkeypatch.setattr("collections_app.tasks.separate", partial(separate, most=0))
+    monkeypatch.setattr("collections_app.health_report.separate", partial(separate, most=0))
     operator.post(page)
     examine_collection.run(HealthReport.objects.of(acme.tenant).latest("created_at").pk)
     assert operator.get(page).content.decode().count("0 · the clearest of 1 found") == 2

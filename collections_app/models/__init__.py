@@ -1,0 +1,23 @@
+"""Collections with their policy, the people and faces in them, and the records of requests about them."""
+
+from collections_app.models.collection import MOST_DAYS, MOST_FACES, Collection
+from collections_app.models.face import Face, NearMatch
+from collections_app.models.fields import new_alias, new_uuid
+from collections_app.models.person import BarredReference, Person
+from collections_app.models.records import HealthReport, KeyedRequest, Receipt, SearchRecord
+
+__all__ = [
+    "MOST_DAYS",
+    "MOST_FACES",
+    "BarredReference",
+    "Collection",
+    "Face",
+    "HealthReport",
+    "KeyedRequest",
+    "NearMatch",
+    "Person",
+    "Receipt",
+    "SearchRecord",
+    "new_alias",
+    "new_uuid",
+]
