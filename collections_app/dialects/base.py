@@ -2,9 +2,12 @@
 
 import base64
 import binascii
+import gzip
+import io
 import json
 import logging
 import re
+import zlib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,13 +16,13 @@ from typing import IO, Any, ClassVar, TypeVar
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, UnreadablePostError
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import Field, Serializer
 from rest_framework.utils.json import strict_constant
 from rest_framework.views import APIView
 
@@ -38,7 +41,9 @@ logger = logging.getLogger("faceplane.dialects")
 _MOST_PARTS, _MOST_LEVELS = 12_000, 16
 _LONGEST_REASON = 300
 _CROWDED_RETRY = 1.0  # seconds after which a refused request may be repeated
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})  # methods whose input is the query
+_METHOD_NOT_ALLOWED = 405
 
 A = TypeVar("A")
 
@@ -58,7 +63,9 @@ class _FirstRenderer(BaseContentNegotiation):
     def select_parser(self, request: Request, parsers: list[BaseParser]) -> BaseParser | None:  # type: ignore[override]
         """Choose the parser by content type."""
         kind = request.content_type.split(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == kind), None)
+        parser = next((parser for parser in parsers if parser.media_type == kind), None)
+        packed = request.headers.get("Content-Encoding", "").strip().lower() in {"gzip", "x-gzip"}
+        return _Unpacked(parser) if parser and packed else parser
 
     def select_renderer(  # type: ignore[override]
         self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
@@ -85,6 +92,32 @@ class Form(MultiPartParser):
     ) -> Any:
         """Return the fields and files."""
         return super().parse(_LegibleHeaders(stream), media_type, parser_context)  # type: ignore[arg-type]
+
+
+class _Unpacked(BaseParser):
+    """A parser of gzip'd bodies: what they unpack to has the same limit as other bodies."""
+
+    def __init__(self, parser: BaseParser) -> None:
+        """Wrap the parser of the content type."""
+        self._parser = parser
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Unpack the body and parse it.
+
+        Raises:
+            rest_framework.exceptions.ParseError: it is not gzip.
+            ImageTooLarge: it unpacks to more than MAX_BODY_BYTES.
+        """
+        packed, most = stream.read(), settings.MAX_BODY_BYTES
+        try:
+            body = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(most + 1)
+        except (OSError, EOFError, zlib.error):
+            raise ParseError("The body is not gzip.") from None
+        if len(body) > most:
+            raise ImageTooLarge(limit=most, actual=len(body), unit="bytes")
+        return self._parser.parse(io.BytesIO(body), media_type, parser_context)
 
 
 class _LegibleHeaders:
@@ -157,6 +190,8 @@ class DialectView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate before the body is read."""
         super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":  # a browser's preflight, which has no key
+            raise MethodNotAllowed("OPTIONS")
         if request.META.get(CROWDED):
             raise TooManyRequests(_CROWDED_RETRY)
         _refuse_large_body(request)
@@ -187,8 +222,8 @@ class DialectView(APIView):
         Raises:
             rest_framework.exceptions.ValidationError: a field is missing or wrong.
         """
-        query = self.request.method in {"GET", "DELETE"}
-        form = body(data=self.request.query_params if query else self.request.data)
+        in_query = self.request.method in _IN_QUERY
+        form = body(data=self.request.query_params if in_query else without_nulls(self.request.data, body().fields))
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 
@@ -204,6 +239,8 @@ class DialectView(APIView):
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
+        if self.request.method == "OPTIONS" and isinstance(exc, MethodNotAllowed):
+            response.status_code = _METHOD_NOT_ALLOWED  # also where the contract's errors have another status
         why = in_ascii(reason(exc))
         if why:
             response["X-Reason"] = why
@@ -212,6 +249,18 @@ class DialectView(APIView):
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
         return response
+
+
+def without_nulls(body: Any, fields: Mapping[str, Field[Any, Any, Any, Any]]) -> Any:
+    """Return a JSON body without its null fields, except those that mean something: many clients write every field."""
+    if type(body) is not dict:
+        return body
+    inner = {name: field.fields for name, field in fields.items() if isinstance(field, Serializer)}
+    return {
+        name: without_nulls(value, inner[name]) if name in inner else value
+        for name, value in body.items()
+        if value is not None or (name in fields and fields[name].allow_null)
+    }
 
 
 def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | None:
@@ -282,7 +331,7 @@ def image_bytes(text: str) -> bytes:
     Raises:
         ValueError: the text is not base64.
     """
-    body = _DATA_URI.sub("", text, count=1) if text.startswith("data:") else text
+    body = _DATA_URI.sub("", text, count=1) if text[:5].lower() == "data:" else text
     try:
         return base64.b64decode("".join(body.split()), validate=True)
     except binascii.Error as error:

@@ -85,8 +85,9 @@ class Setting:
 
 
 def method_and_route(request: Request) -> str:
-    """Return an operation's name: its method and its URL pattern, without the values of the request."""
-    return f"{request.method} {request.resolver_match.route if request.resolver_match else ''}"
+    """Return an operation's name: its method and its URL pattern, without the values of the request. HEAD is a GET."""
+    method = "GET" if request.method == "HEAD" else request.method
+    return f"{method} {request.resolver_match.route if request.resolver_match else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,12 @@ def test_the_best_match_comes_first(argos: ArgosClient) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_more_than_ten_matches_are_returned(argos: ArgosClient) -> None:
+    """Decision R4: all of them, up to 100."""
+    added = {_add(argos, "ardern_2022").json()["faceId"] for _ in range(12)}
+    assert set(_search(argos, "ardern_2022").json()["faceIdList"]) == added
+
+
 def test_the_same_answers_under_modules(acme: Customer) -> None:
     """Decision A16."""
     older = ArgosClient(acme.issued.token, prefix="/modules")

@@ -1,5 +1,6 @@
 """AccuAuth's endpoints: parse, operate, render."""
 
+import secrets
 from functools import partial
 from typing import Any
 
@@ -53,8 +54,10 @@ class AccuAuthView(DialectView):
 
     @property
     def context(self) -> dict[str, str]:
-        """The serializer context: the request's number, which every response contains."""
-        return {"request_id": wire.request_number(self.request.META.get("faceplane.request_id", ""))}
+        """The serializer context: the request's number, in every response; a client may repeat its X-Request-Id."""
+        repeatable = "X-Request-Id" in self.request.headers
+        number = secrets.token_hex(16) if repeatable else self.request.META.get("faceplane.request_id", "")
+        return {"request_id": wire.request_number(number)}
 
 
 _described = partial(described, refusal=wire.Refusal, refused=possible(errors.ANSWERS))

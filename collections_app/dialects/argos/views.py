@@ -16,7 +16,7 @@ from tenants import keys
 from tenants.errors import MissingKey
 
 _PAGE = 50
-_MATCHES = 10
+_MATCHES = 100  # decision R4
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,11 +36,17 @@ class ArgosView(DialectView):
 
     def answer(self, error: Exception) -> Answer | None:
         """Return the error's answer at this endpoint."""
-        return errors.answer(error, self.endpoints.get(self.request.method or ""))
+        return errors.answer(error, self.endpoint)
 
     def internal_error(self) -> Answer:
         """Return the endpoint's unspecified error with status 500."""
-        return errors.internal(self.endpoints.get(self.request.method or ""))
+        return errors.internal(self.endpoint)
+
+    @property
+    def endpoint(self) -> errors.Endpoint | None:
+        """The contract's operation of the request's method; HEAD is a GET."""
+        method = self.request.method or ""
+        return self.endpoints.get("GET" if method == "HEAD" else method)
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render {errorCode, message}."""
@@ -94,7 +100,7 @@ class SearchView(ArgosView):
 
     @_described("searchFace", "search", body=wire.SearchFace, answer=wire.FoundFaces)
     def post(self, request: Request) -> Response:
-        """Find the faces of a collection that match an image."""
+        """Find the faces of a collection that match an image: all of them up to 100, best first."""
         body = self.parse(wire.SearchFace)
         found = search.search_by_image(
             self.caller,

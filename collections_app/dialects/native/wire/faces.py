@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
-from collections_app.dialects.base import read_json
+from collections_app.dialects.base import read_json, without_nulls
 from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor, refuse_unknown
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
@@ -30,7 +30,7 @@ class PersonField(serializers.JSONField):
                 raise serializers.ValidationError("It must be JSON.") from None
         if isinstance(data, Mapping):
             refuse_unknown(PersonFields().fields, data)
-        form = PersonFields(data=data)
+        form = PersonFields(data=without_nulls(data, PersonFields().fields))
         form.is_valid(raise_exception=True)
         return form.validated_data["details"]
 

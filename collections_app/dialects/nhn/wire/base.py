@@ -92,6 +92,12 @@ class Page(serializers.Serializer[Any]):
 
     limit = QueryWhole(min_value=1, max_value=200)
 
+    def to_internal_value(self, data: Any) -> Any:
+        """Ignore the limit if there is a token, which contains one (decision H13)."""
+        if data.get("next-token"):
+            data = {"next-token": data["next-token"], "limit": "1"}
+        return super().to_internal_value(data)
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add `next-token`, which is not a Python identifier."""
         return {**super().get_fields(), "next-token": Text(default="", allow_blank=True)}
