@@ -1,4 +1,4 @@
-"""The ways in which clients speak: a folder each, which describes itself. Another one is a folder and a name here."""
+"""The dialects: one folder each, which describes itself. A new dialect is a folder and its name in the tuple here."""
 
 from importlib import import_module
 
@@ -6,10 +6,16 @@ from collections_app.dialects.descriptor import Dialect, Part
 
 DIALECTS: tuple[Dialect, ...] = tuple(
     import_module(f"{__name__}.{name}.dialect").DIALECT
-    for name in ("argos", "nhn", "accuauth", "facedb", "native")  # in the order in which people are shown them
+    for name in (
+        "argos",
+        "nhn",
+        "accuauth",
+        "facedb",
+        "native",
+    )  # the order in which the console and the docs list them
 )
 
 
 def key_places(part: Part) -> str:
-    """Say where the clients of each dialect put this part of an API key."""
+    """Return where each dialect's clients put this part of an API key, as one line of text."""
     return ", ".join(f"{dialect.label} {place}" for dialect in DIALECTS for place in dialect.credentials.places(part))

@@ -1,10 +1,13 @@
-"""What every dialect does alike: credentials -> caller -> operation -> answer, each error in the dialect's words."""
+"""The base of every dialect's views: credentials -> caller -> operation -> response; errors in the dialect's terms."""
 
 import base64
 import binascii
+import gzip
+import io
 import json
 import logging
 import re
+import zlib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,13 +16,13 @@ from typing import IO, Any, ClassVar, TypeVar
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, UnreadablePostError
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import Field, Serializer
 from rest_framework.utils.json import strict_constant
 from rest_framework.views import APIView
 
@@ -33,12 +36,14 @@ from tenants.database import at_fault
 from tenants.errors import TooManyRequests
 
 logger = logging.getLogger("faceplane.dialects")
-# What a JSON body may be made of. A contract's longest list has 1,000 entries, its longest text 10,000 characters that
-# may all be commas, and its deepest object 3 levels.
+# Bounds of a JSON body: commas and brackets, levels of nesting. The contracts need less: lists of 1,000 entries, texts
+# of 10,000 characters (which may all be commas), 3 levels.
 _MOST_PARTS, _MOST_LEVELS = 12_000, 16
 _LONGEST_REASON = 300
-_MOMENT = 1.0  # until fewer requests are under way
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
+_CROWDED_RETRY = 1.0  # seconds after which a refused request may be repeated
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})  # methods whose input is the query
+_METHOD_NOT_ALLOWED = 405
 
 A = TypeVar("A")
 
@@ -53,53 +58,81 @@ class Answer:
 
 
 class _FirstRenderer(BaseContentNegotiation):
-    """The vendors' contracts know one format each, whatever a client's Accept header says."""
+    """Render the dialect's one format, whatever the Accept header asks for."""
 
     def select_parser(self, request: Request, parsers: list[BaseParser]) -> BaseParser | None:  # type: ignore[override]
-        """Choose by content type."""
+        """Choose the parser by content type."""
         kind = request.content_type.split(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == kind), None)
+        parser = next((parser for parser in parsers if parser.media_type == kind), None)
+        packed = request.headers.get("Content-Encoding", "").strip().lower() in {"gzip", "x-gzip"}
+        return _Unpacked(parser) if parser and packed else parser
 
     def select_renderer(  # type: ignore[override]
         self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """Choose the first."""
+        """Choose the first renderer."""
         return renderers[0], str(renderers[0].media_type)
 
 
 class Json(JSONParser):
-    """A JSON body that costs no more than its bytes."""
+    """A parser of JSON bodies that bounds their number of parts and their nesting."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Read it."""
+        """Return the parsed body."""
         return read_json(stream.read())
 
 
 class Form(MultiPartParser):
-    """A form with files, of whose names nobody reads more than that they are there: they may be in any encoding."""
+    """A parser of multipart forms that accepts file names in any encoding; the names are not used."""
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Read it."""
+        """Return the fields and files."""
         return super().parse(_LegibleHeaders(stream), media_type, parser_context)  # type: ignore[arg-type]
 
 
+class _Unpacked(BaseParser):
+    """A parser of gzip'd bodies: what they unpack to has the same limit as other bodies."""
+
+    def __init__(self, parser: BaseParser) -> None:
+        """Wrap the parser of the content type."""
+        self._parser = parser
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Unpack the body and parse it.
+
+        Raises:
+            rest_framework.exceptions.ParseError: it is not gzip.
+            ImageTooLarge: it unpacks to more than MAX_BODY_BYTES.
+        """
+        packed, most = stream.read(), settings.MAX_BODY_BYTES
+        try:
+            body = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(most + 1)
+        except (OSError, EOFError, zlib.error):
+            raise ParseError("The body is not gzip.") from None
+        if len(body) > most:
+            raise ImageTooLarge(limit=most, actual=len(body), unit="bytes")
+        return self._parser.parse(io.BytesIO(body), media_type, parser_context)
+
+
 class _LegibleHeaders:
-    """A form's stream in which a part's header that is no UTF-8 has question marks: Django skips the part otherwise."""
+    """A form's stream that puts question marks for non-UTF-8 bytes in part headers; Django would skip such a part."""
 
     _HEADER = re.compile(rb"^Content-Disposition:[^\r\n]*", re.IGNORECASE | re.MULTILINE)
     _LONGEST = 1024
 
     def __init__(self, stream: IO[bytes]) -> None:
-        """Keep the stream, and a line's beginning until its rest has come."""
+        """Wrap the stream; an incomplete line is held back until the rest of it is read."""
         self._stream = stream
         self._held = b""
 
     def read(self, size: int) -> bytes:
-        """Return about as many bytes; none only at the end."""
+        """Return about `size` bytes; an empty result only at the end of the stream."""
         while True:
             read = self._stream.read(size)
             chunk = self._held + read
@@ -120,54 +153,58 @@ class _LegibleHeaders:
 
 
 class DialectView(APIView):
-    """A vendor's endpoint. A subclass for the dialect gives `dialect`, `credentials`, `answer` and `refuse`."""
+    """The base class of endpoints. Each dialect defines `dialect` and overrides the methods that raise."""
 
     dialect: ClassVar[Dialect]
     parser_classes = [Json]
     content_negotiation_class = _FirstRenderer
-    metadata_class = None  # OPTIONS is no operation of any contract
+    metadata_class = None  # no contract has OPTIONS
     caller: Caller
 
     def credentials(self, request: Request) -> tuple[str, str]:
-        """Return the key's id and secret, from where the vendor's client puts them.
+        """Return the key's id and secret from where the vendor's client sends them.
 
         Raises:
-            MissingKey: they are not there.
+            MissingKey: the request has none.
         """
         raise NotImplementedError
 
     def answer(self, error: Exception) -> Answer | None:
-        """Look the error up in the dialect's table; None: it has none."""
+        """Return the dialect's answer to the error; None if its table has no entry."""
         raise NotImplementedError
 
     def internal_error(self) -> Answer:
-        """Return the dialect's answer to what nobody foresaw."""
+        """Return the dialect's answer to an unexpected error."""
         raise NotImplementedError
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
-        """Render a refusal in the dialect's envelope."""
+        """Render an error in the dialect's envelope."""
         raise NotImplementedError
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Read every body and query as UTF-8: a charset of the client's choice may be one that unpacks, as zlib."""
-        with suppress(SuspiciousOperation):  # a query of too many fields: who reads it is told
+        """Decode every body and query as UTF-8: some charsets that a client could name decompress, such as zlib."""
+        with suppress(SuspiciousOperation):  # too many query fields: raised again when the query is read
             request.encoding = "utf-8"
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find the caller before anything of the body is looked at."""
+        """Authenticate before the body is read."""
         super().initial(request, *args, **kwargs)
+        if request.method == "OPTIONS":  # a browser's preflight, which has no key
+            raise MethodNotAllowed("OPTIONS")
         if request.META.get(CROWDED):
-            raise TooManyRequests(_MOMENT)
+            raise TooManyRequests(_CROWDED_RETRY)
         _refuse_large_body(request)
-        known: Caller | None = request.META.get(CALLER)  # config.server asks again when a large body has come
-        if known:
-            rls.set_tenant(known.tenant)
-        self.caller = known or self._admitted(request)
+        caller: Caller | None = request.META.get(
+            CALLER
+        )  # set if config.server authenticated the request before it read a large body
+        if caller:
+            rls.set_tenant(caller.tenant)
+        self.caller = caller or self._authenticate(request)
         request.META[CALLER] = self.caller
 
-    def _admitted(self, request: Request) -> Caller:
-        """Find the caller, and count the call."""
+    def _authenticate(self, request: Request) -> Caller:
+        """Return the caller of the request's key, within its rate limits, and count the call."""
         caller = access.caller_for_key(
             *self.credentials(request),
             via=self.dialect.name,
@@ -180,21 +217,21 @@ class DialectView(APIView):
         return caller
 
     def parse(self, body: type[Serializer[Any]]) -> dict[str, Any]:
-        """Return the request's body, or for GET and DELETE its query, as the wire describes it.
+        """Validate the request's body, or its query for GET and DELETE, and return the values.
 
         Raises:
             rest_framework.exceptions.ValidationError: a field is missing or wrong.
         """
-        query = self.request.method in {"GET", "DELETE"}
-        form = body(data=self.request.query_params if query else self.request.data)
+        in_query = self.request.method in _IN_QUERY
+        form = body(data=self.request.query_params if in_query else without_nulls(self.request.data, body().fields))
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer an error from the dialect's table; log what has no entry and answer it as an internal error."""
+        """Answer an error from the dialect's table; an error without an entry is logged and answered as internal."""
         if at_fault(exc):
             exc = Unavailable("database")
-        elif isinstance(exc, UnreadablePostError):  # the client went away, or took too long
+        elif isinstance(exc, UnreadablePostError):  # the client disconnected, or was too slow
             exc = ParseError("The body ended before its length.")
         answer = self.answer(exc)
         if answer is None:
@@ -202,6 +239,8 @@ class DialectView(APIView):
             answer = self.internal_error()
         response = self.refuse(answer, exc)
         response.exception = True
+        if self.request.method == "OPTIONS" and isinstance(exc, MethodNotAllowed):
+            response.status_code = _METHOD_NOT_ALLOWED  # also where the contract's errors have another status
         why = in_ascii(reason(exc))
         if why:
             response["X-Reason"] = why
@@ -212,13 +251,25 @@ class DialectView(APIView):
         return response
 
 
+def without_nulls(body: Any, fields: Mapping[str, Field[Any, Any, Any, Any]]) -> Any:
+    """Return a JSON body without its null fields, except those that mean something: many clients write every field."""
+    if type(body) is not dict:
+        return body
+    inner = {name: field.fields for name, field in fields.items() if isinstance(field, Serializer)}
+    return {
+        name: without_nulls(value, inner[name]) if name in inner else value
+        for name, value in body.items()
+        if value is not None or (name in fields and fields[name].allow_null)
+    }
+
+
 def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | None:
-    """Find the answer of the error's class, or of the nearest of its parents."""
+    """Return the entry of the error's class or of its nearest base class."""
     return next((answers[kind] for kind in type(error).__mro__ if kind in answers), None)
 
 
 def problem(detail: Any, field: str = "") -> str:
-    """Name the first wrong field of a ValidationError's detail and say what is wrong with it."""
+    """Return the first wrong field of a ValidationError's detail, with its message."""
     if isinstance(detail, Mapping):
         name, inner = next(iter(detail.items()))
         if name == "non_field_errors":
@@ -227,13 +278,13 @@ def problem(detail: Any, field: str = "") -> str:
         return problem(inner, f"{field}{inside}".removeprefix("."))
     if isinstance(detail, list):
         return problem(detail[0], field)
-    if getattr(detail, "code", "") == "invalid_choice":  # its own words repeat what was sent
+    if getattr(detail, "code", "") == "invalid_choice":  # DRF's message would repeat the value
         detail = "is none of the choices"
     return f"{field}: {detail}" if field else str(detail)
 
 
 def reason(error: Exception) -> str:
-    """Say why something was refused: what, which input, how much was allowed; empty: nobody foresaw the error."""
+    """Return why a request was refused: what, which input, which limit. Empty for an unexpected error."""
     if isinstance(error, ValidationError):
         return problem(error.detail)
     if isinstance(error, APIException):
@@ -242,19 +293,19 @@ def reason(error: Exception) -> str:
 
 
 def in_ascii(text: str) -> str:
-    """Write a sentence as a header may hold it, and a log's line: one line of printable ASCII, and not a long one."""
+    """Return the text for a header or a log line: one line of printable ASCII, at most 300 characters."""
     plain = text.encode("ascii", "backslashreplace").decode()
     return "".join(one if one.isprintable() else " " for one in plain)[:_LONGEST_REASON]
 
 
 def read_json(body: bytes) -> Any:
-    """Read JSON, if it is made of few parts: a million of them would take a minute and a hundred times their bytes.
+    """Parse JSON with a bounded number of parts and levels: a million parts take a minute and 100 times their bytes.
 
-    Every value but the first follows a comma or a bracket, so these are counted before anything is made of them; an
-    image has none. Commas in texts count along.
+    Every value but the first follows a comma or a bracket, so these are counted before parsing. Base64 contains
+    neither; commas inside texts are counted too.
 
     Raises:
-        rest_framework.exceptions.ParseError: it is no JSON, or too many parts, or they are nested too deep.
+        rest_framework.exceptions.ParseError: not JSON, too many parts, or nested too deep.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_PARTS:
         raise ParseError("The body has too many parts.")
@@ -275,12 +326,12 @@ def _inside(value: Any) -> Collection[Any]:
 
 
 def image_bytes(text: str) -> bytes:
-    """Decode an image in base64, with or without a `data:…;base64,` before it.
+    """Decode an image from base64, with or without the prefix `data:…;base64,`.
 
     Raises:
-        ValueError: it is no base64.
+        ValueError: the text is not base64.
     """
-    body = _DATA_URI.sub("", text, count=1) if text.startswith("data:") else text
+    body = _DATA_URI.sub("", text, count=1) if text[:5].lower() == "data:" else text
     try:
         return base64.b64decode("".join(body.split()), validate=True)
     except binascii.Error as error:

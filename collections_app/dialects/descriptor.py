@@ -1,7 +1,7 @@
-"""What a dialect says of itself: the one value of its folder's dialect.py, from which everything else is assembled.
+"""How a dialect describes itself: each folder's dialect.py defines one Dialect.
 
-Who reads it: the URLs and the OpenAPI documents, the views (their name, how calls are counted), the console (labels,
-the playground, settings), `issue_key`, `conformance`, and the tests that ask every dialect the same.
+It is used by the URLs, the OpenAPI documents, the views (name, usage counts), the console (labels, playground,
+settings), the commands `issue_key` and `conformance`, and the tests that run over every dialect.
 """
 
 import base64
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 # An API key as a whole, or one of its two halves.
 Part: TypeAlias = Literal["key", "id", "secret"]
-# How OpenAPI describes one header or scheme; and one way to prove who is asking: all the schemes that it needs.
+# One OpenAPI security scheme; and one way to authenticate: all the schemes that it needs together.
 SecurityScheme: TypeAlias = Mapping[str, str]
 Way: TypeAlias = Mapping[str, SecurityScheme]
 
-FACE, OTHER = "@face@", "@other@"  # in the body of an Exchange: where the first image goes, and the second
-KEY_ID = "@id@"  # in the path of an Exchange: where the key's id goes
+FACE, OTHER = "@face@", "@other@"  # placeholders for the first and the second image in the body of an Exchange
+KEY_ID = "@id@"  # placeholder for the key's id in the path of an Exchange
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Where a client puts its API key: in headers, as HTTP Basic, its id into the parameter `path` of the URL."""
+    """Where a client puts its API key: headers by name, HTTP Basic, and the URL's parameter `path` for the id."""
 
     headers: Mapping[str, Part] = field(default_factory=dict)
     path: str = ""
     basic: bool = False
 
     def sent(self, key_id: str, secret: str) -> dict[str, str]:
-        """Return the headers with which a client proves that it has this key."""
+        """Return the headers that authenticate a client with this key."""
         parts: dict[Part, str] = {"key": f"{key_id}.{secret}", "id": key_id, "secret": secret}
         headers = {name: parts[part] for name, part in self.headers.items()}
         if self.basic:
@@ -45,11 +45,11 @@ class Credentials:
         return headers
 
     def in_path(self, key_id: str) -> dict[str, str]:
-        """Return what goes into the URL's path, by the parameter's name."""
+        """Return the path parameters that hold the key's id, by name."""
         return {self.path: key_id} if self.path else {}
 
     def places(self, part: Part) -> list[str]:
-        """Return the names of the places where this part of the key goes."""
+        """Return the names of the headers, path parameters or Basic fields that hold this part of the key."""
         named = [name for name, wanted in self.headers.items() if wanted == part]
         if part == "id" and self.path:
             named.append(self.path)
@@ -60,7 +60,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Profiles:
-    """A setting that a tenant has of a dialect; `choices` are (value, what the console calls it), the default first."""
+    """A tenant's setting of a dialect; `choices` are pairs (value, label in the console), the default first."""
 
     label: "_StrPromise"
     help: "_StrPromise"
@@ -69,7 +69,7 @@ class Profiles:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request of a dialect's client and its answer: the path after the prefix, the JSON body, the answer's JSON."""
+    """A request as a dialect's client sends it, with its response: path after the prefix, JSON body, JSON response."""
 
     path: str
     body: Mapping[str, Any]
@@ -78,23 +78,24 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What an answer depends on besides its facts: the tenant's profile of the dialect, and the request's id."""
+    """What a response depends on besides the result: the tenant's profile of the dialect, and the request's id."""
 
     profile: str
     request_id: str
 
 
 def method_and_route(request: Request) -> str:
-    """Name an operation by method and path, as the URL configuration writes it: without what callers put in."""
-    return f"{request.method} {request.resolver_match.route if request.resolver_match else ''}"
+    """Return an operation's name: its method and its URL pattern, without the values of the request. HEAD is a GET."""
+    method = "GET" if request.method == "HEAD" else request.method
+    return f"{method} {request.resolver_match.route if request.resolver_match else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """A dialect. `name` is its folder's; `previews` has an Exchange for each action of the playground that it knows.
+    """A dialect. `name` is its folder's name; `previews` makes an Exchange for each playground action it supports.
 
-    `ways` are the alternatives by which its clients may prove who they are; `credentials` is the first of them.
-    `threshold` is what the contract documents where a request gives none; None: it is the collection's.
+    `ways` are the alternative ways to authenticate; `credentials` is the first of them.
+    `threshold` is the default that the contract documents for requests without one; None: the collection's applies.
     """
 
     name: str
@@ -111,16 +112,16 @@ class Dialect:
 
     @property
     def urls(self) -> str:
-        """The module of its endpoints."""
+        """The module of its URL patterns."""
         return f"{__package__}.{self.name}.urls"
 
     @cached_property
     def cases(self) -> Path:
-        """The folder of its contract's recorded cases."""
+        """The folder of its recorded cases."""
         return Path(__file__).parent / self.name / "cases"
 
     def profile(self, of_tenant: Mapping[str, Any]) -> str:
-        """Return the tenant's setting of this dialect: the default unless the tenant has chosen another."""
+        """Return the tenant's setting of this dialect, or the default."""
         if self.profiles is None:
             return ""
         chosen = of_tenant.get(self.name)

@@ -1,6 +1,6 @@
-"""How an endpoint is described in its dialect's OpenAPI document: from the same serializers that parse and render.
+"""How endpoints are described in their dialect's OpenAPI document: by the serializers that parse and render.
 
-What may be refused is read from the dialect's own table of answers, so that the document cannot forget a code.
+The possible errors come from the dialect's own table of answers, so the document lists every code.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,11 +28,11 @@ from collections_app.dialects.base import Answer, image_bytes
 
 _OK = 200
 _TYPES = {bool: "boolean", int: "integer", str: "string", list: "array"}
-# No operation answers with these: they are what a path or a method that does not exist is answered with.
+# Unknown paths and methods are answered with these; no operation is.
 _ELSEWHERE = (exceptions.NotFound, exceptions.MethodNotAllowed)
 _NAME = "As documented"
 
-# OpenAPI's word for base64 text that is a file.
+# OpenAPI's type of a file as base64 text.
 BASE64 = {"type": "string", "format": "byte"}
 
 Body = type[Serializer[Any]]
@@ -48,38 +48,38 @@ class Base64Image(serializers.CharField):
     default_error_messages = {"base64": "is not base64", "blank": EMPTY_IMAGE}
 
     def to_internal_value(self, data: Any) -> Any:
-        """Decode it."""
+        """Return the image's bytes."""
         try:
             return image_bytes(super().to_internal_value(data))
         except ValueError:
             return self.undecoded()
 
     def undecoded(self) -> bytes:
-        """Refuse what is no base64; a dialect may say otherwise."""
+        """Refuse text that is not base64; a dialect may override this."""
         self.fail("base64")
 
     def run_validators(self, value: Any) -> None:
-        """Skip the checks for odd characters: they would spell out the image, a second for every 5 MB."""
+        """Skip CharField's character checks: they take a second for every 5 MB."""
 
 
 class Text(serializers.CharField):
-    """A name, which is stored and told as it was sent; control characters are refused."""
+    """A name, stored and returned as it was sent; control characters are refused."""
 
     default_error_messages = {"unusable": "{problem}"}
 
     def __init__(self, **kwargs: Any) -> None:
-        """Keep the white space at its ends."""
+        """Keep leading and trailing white space."""
         super().__init__(max_length=identifiers.LONGEST, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """Look at its characters."""
+        """Return the text, or refuse its characters."""
         text: str = super().to_internal_value(data)
         if wrong := self.problem(text):
             self.fail("unusable", problem=wrong)
         return text
 
     def problem(self, text: str) -> str:
-        """Say what is wrong with it."""
+        """Return what is wrong with the text; empty if nothing is."""
         return identifiers.text_problem(text)
 
 
@@ -87,37 +87,37 @@ class Identifier(Text):
     """A new collection's name, or the caller's own id of a person."""
 
     def problem(self, text: str) -> str:
-        """Say what is wrong with it; an empty one is for the field to judge."""
+        """Return what is wrong with the text; `allow_blank` decides on an empty one."""
         return identifiers.problem(text) if text else ""
 
 
 class Always(serializers.Field[Any, Any, Any, Any]):
-    """What an answer says every time, whatever was done."""
+    """A response field with a constant value."""
 
-    def __init__(self, value: bool | int | str | list[int]) -> None:  # noqa: FBT001 -- it is the value itself
-        """Keep it, and put it into the document."""
+    def __init__(self, value: bool | int | str | list[int]) -> None:  # noqa: FBT001 -- the value itself
+        """Keep the value, and describe it as a constant."""
         super().__init__(source="*", read_only=True)
         self._value = value
         set_override(self, "field", {"type": _TYPES[type(value)], "const": value})
 
     def to_representation(self, value: object) -> object:
-        """Say it."""
+        """Return the value."""
         return self._value
 
 
 def example(value: Mapping[str, Any]) -> Callable[[S], S]:
-    """Show a body with the values that the vendor's document shows it with."""
+    """Add the example of the vendor's document to a body."""
     return extend_schema_serializer(examples=[OpenApiExample(_NAME, value=value)])
 
 
 def example_of(body: object) -> Any:
-    """Return the body's example; None: it has none."""
+    """Return the body's example, if it has one."""
     found = get_override(body, "examples", [])
     return found[0].value if found else None
 
 
 def possible(answers: Mapping[type[Exception], Any], key: str = "") -> list[Answer]:
-    """Return the answers of a dialect's table that an operation may give; `key` chooses where it has several each."""
+    """Return the answers of a dialect's table that operations may give; `key` selects where an error has several."""
     entries = [entry for error, entry in answers.items() if error not in _ELSEWHERE]
     return [entry.get(key) if key else entry for entry in entries if not key or key in entry]
 
@@ -135,10 +135,10 @@ def described(
     media_types: tuple[str, ...] = (),
     refusal_type: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Describe a view's method: its operation id, what it takes, and every status that it answers with.
+    """Describe a view's method: its operation id, its parameters and body, and every status it responds with.
 
-    `body` is by media type where its shape depends on it; `media_types` and `refusal_type` are given where an answer or
-    a refusal is no application/json.
+    `body` is a mapping by media type if its shape depends on the media type. `media_types` (of the answer) and
+    `refusal_type` (of errors) are needed if they are not application/json.
     """
     by_status: dict[int, dict[str, None]] = {}
     for one in refused:
@@ -147,7 +147,7 @@ def described(
     responses: dict[Any, Any] = {(status, *media_types) if media_types else status: done}
     for refused_with, lines in sorted(by_status.items()):
         text = "\n".join(["It was refused:", "", *lines])
-        if refused_with == status:  # the contract answers everything with 200; the body tells which it is
+        if refused_with == status:  # the contract answers errors with 200 too; the body tells them apart
             either = PolymorphicProxySerializer(f"{operation}Answer", [answer, refusal], None)  # type: ignore[list-item]
             shown = [*_examples(answer), *_examples(refusal, "A refusal")]
             responses[status] = OpenApiResponse(either, f"It was done. Or: {text}", shown)
@@ -164,7 +164,7 @@ def described(
 
 
 def alias(view: type[APIView], **operations: str) -> type[APIView]:
-    """Return the view for another path of the same operations; by method: their ids in the document there."""
+    """Return a copy of the view for another path; `operations` are its operation ids there, by method."""
     named = {method: extend_schema(operation_id=operation) for method, operation in operations.items()}
     return extend_schema_view(**named)(new_class(view.__name__, (view,)))
 

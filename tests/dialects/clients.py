@@ -1,4 +1,4 @@
-"""Integrators' clients of the dialects that have more to them than one header, and what tests say through them."""
+"""Integrators' clients of AccuAuth, facedb and the native API, with requests that several tests send."""
 
 import base64
 import json
@@ -22,8 +22,8 @@ class AccuAuthClient:
     def __init__(self, key_id: str, secret: str) -> None:
         """Keep the credentials."""
         self._http = Client(raise_request_exception=False)
-        given = {"X-DF-API-ID": key_id, "X-DF-API-SECRET": secret}
-        self._headers = {name: value for name, value in given.items() if value}
+        headers = {"X-DF-API-ID": key_id, "X-DF-API-SECRET": secret}
+        self._headers = {name: value for name, value in headers.items() if value}
 
     def __call__(self, call: str, body: dict[str, Any], kind: str = MULTIPART, **headers: str) -> Any:
         """Post a body in one of the three encodings."""
@@ -40,7 +40,7 @@ class AccuAuthClient:
 
 
 def upload(image: bytes) -> SimpleUploadedFile:
-    """Return the image as a form's file."""
+    """Return the image as a file of a form."""
     return SimpleUploadedFile("face.jpg", image, "image/jpeg")
 
 
@@ -57,7 +57,7 @@ def search(accuauth: AccuAuthClient, image: str | bytes = "macron_2014", **more:
 
 
 def refused(answer: Any, http: int, status: str) -> str:
-    """Check a refusal's status and shape; return its reason."""
+    """Check an error's status and shape; return its reason."""
     body = answer.json()
     assert (answer.status_code, body["status"]) == (http, status)
     assert list(body) == ["status", "reason", "request_id"]
@@ -69,14 +69,14 @@ class FacedbClient:
     """An integrator's client of the face database."""
 
     def __init__(self, user: str, password: str, node: str = "") -> None:
-        """Keep the credentials, and the node that goes into every body."""
+        """Keep the credentials, and the node of every body."""
         self._http = Client(raise_request_exception=False)
         pair = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {pair}"} if user else {}
         self.node = node
 
     def __call__(self, call: str, body: dict[str, Any] | None = None) -> Any:
-        """Post a body to the node; return the answer's, which is JSON with HTTP 200."""
+        """Post a body to the node; return the response's JSON, whose status is 200."""
         answer = self.raw("POST", f"/v2/va/{call}", json.dumps({"nodeId": self.node} | (body or {})).encode())
         assert answer.status_code == 200
         return json.loads(answer.getvalue())
@@ -87,7 +87,7 @@ class FacedbClient:
 
 
 def details(*images: str | bytes, **changed: object) -> dict[str, Any]:
-    """Return the document's sample of a registration, with these images."""
+    """Return the document's example of a registration, with these images."""
     contents = [portrait(image) if isinstance(image, str) else image for image in images]
     body = {
         "uuId": "12345",
@@ -103,12 +103,12 @@ def details(*images: str | bytes, **changed: object) -> dict[str, Any]:
 
 
 def kept(folder: Path) -> list[Path]:
-    """Return the files in the storage."""
+    """Return the stored files."""
     return [file for file in folder.rglob("*") if file.is_file()]
 
 
 class NativeClient:
-    """A client of the native API, to which no answer may come that its document does not promise."""
+    """A client of the native API that checks every response against the OpenAPI document."""
 
     def __init__(self, token: str) -> None:
         """Keep the whole key."""
@@ -117,9 +117,9 @@ class NativeClient:
 
     def __call__(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         """Send a JSON body; in a header's name an underscore stands for a hyphen."""
-        said = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
         content = "" if body is None else json.dumps(body)
-        return self._held(method, self._http.generic(method, f"/api/v1{path}", content, JSON, headers=said))
+        return self._held(method, self._http.generic(method, f"/api/v1{path}", content, JSON, headers=sent))
 
     def upload(self, path: str, body: dict[str, Any], **headers: str) -> Any:
         """Send a form."""

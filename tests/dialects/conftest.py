@@ -1,4 +1,4 @@
-"""A client per dialect, each with the credentials of acme."""
+"""A client for each dialect, with acme's credentials."""
 
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ def accuauth(acme: Customer) -> AccuAuthClient:
 
 @pytest.fixture
 def files(settings: Any, tmp_path: Path) -> None:
-    """Keep kept images away from the installation's."""
+    """Store images in a temporary folder."""
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     settings.STORAGES = settings.STORAGES | {"default": files}
 
 
 @pytest.fixture
 def facedb(acme: Customer, files: None) -> FacedbClient:
-    """Acme's client, with a node of its own that keeps images."""
+    """Acme's client, with a new node that keeps images."""
     client = FacedbClient(acme.issued.key.pk, acme.issued.secret)
     client.node = client("create-computing-node", {"host": "10.0.0.1", "nodeName": "gate", "license": "x"})["nodeId"]
     return client

@@ -21,20 +21,20 @@ def document(dialect: str) -> Any:
 
 
 def hold_to_document(method: str, answer: Any) -> None:
-    """Check an answer of the native API against its document: the status, the shape, and a refusal's code."""
+    """Check a response of the native API against its document: status, shape, and an error's code."""
     path = re.sub(r"<[a-z]+:([a-z_]+)>", r"{\1}", answer.resolver_match.route.removeprefix("api/v1"))
     operation = document("native")["paths"].get(path, {}).get(method.lower())
     if operation is None:
         assert answer.status_code in {404, 405}, path
         return
-    said = operation["responses"][str(answer.status_code)]
+    described = operation["responses"][str(answer.status_code)]
     if answer.status_code == 204:
         assert not answer.content
         return
-    content = said["content"][answer["Content-Type"]]
+    content = described["content"][answer["Content-Type"]]
     if answer["Content-Type"].startswith("image/"):
         return
     judge = Draft202012Validator(content["schema"] | {"components": document("native")["components"]})
     judge.validate(answer.json())
     if answer.status_code >= 400:
-        assert f"`{answer.json()['code']}`" in said["description"], (method, path)
+        assert f"`{answer.json()['code']}`" in described["description"], (method, path)

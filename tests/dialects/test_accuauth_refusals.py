@@ -34,7 +34,7 @@ def test_a_duplicate_set_is_refused_in_the_documents_words(accuauth: AccuAuthCli
 
 
 @pytest.mark.parametrize("call", ["add_face", "search_face"])
-def test_a_set_that_is_not_there_is_refused_in_the_documents_words(
+def test_an_unknown_set_is_refused_in_the_documents_words(
     acme: Customer, globex: Customer, accuauth: AccuAuthClient, call: str
 ) -> None:
     create_collection(globex.caller, name="theirs")
@@ -45,7 +45,7 @@ def test_a_set_that_is_not_there_is_refused_in_the_documents_words(
         assert refused(answer, 400, "INVALID_ARGUMENT") == "db not exist"
 
 
-def test_the_key_opens_the_door(acme: Customer) -> None:
+def test_credentials(acme: Customer) -> None:
     def issue(**more: Any) -> AccuAuthClient:
         issued = keys.issue(acme.tenant, name="other", **{"scopes": ["admin", "enrol", "search"]} | more)
         return AccuAuthClient(issued.key.pk, issued.secret)
@@ -93,7 +93,7 @@ def test_quotas(acme: Customer, accuauth: AccuAuthClient) -> None:
     ],
     ids=["no face", "small", "wide", "heavy", "gif", "text", "empty", "truncated"],
 )
-def test_an_image_that_cannot_be_used_isrefused(accuauth: AccuAuthClient, call: str, image: bytes, reason: str) -> None:
+def test_an_unusable_image_is_refused(accuauth: AccuAuthClient, call: str, image: bytes, reason: str) -> None:
     answer = accuauth(call, {"name": "people", "file": upload(image)})
     assert refused(answer, 400, "INVALID_ARGUMENT").startswith(reason)
     assert not Person.unscoped.exists()

@@ -1,4 +1,4 @@
-"""Every dialect has an answer to every error, in so many words."""
+"""Every dialect's table has an entry for every error class."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ def _errors(dialect: str) -> ModuleType:
 
 
 def _answers(entry: object) -> Iterator[object]:
-    """Give an entry's answers: itself, or one for each endpoint or generation of the contract."""
+    """Return an entry's answers: itself, or one for each endpoint or generation of the contract."""
     yield from entry.values() if isinstance(entry, Mapping) else [entry]
 
 
@@ -62,8 +62,8 @@ def test_a_dialect_has_an_answer_of_its_own_to_an_error(dialect: str, error: typ
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_dialect_answers_to_nothing_that_is_gone(dialect: str) -> None:
-    """An entry for one of our families is an entry for one of its errors, never for the family."""
+def test_tables_have_no_entry_for_a_base_class(dialect: str) -> None:
+    """Tables have entries for concrete errors, never for their base classes."""
     families = tuple(FAMILIES.values())
     ours = {error for error in _errors(dialect).ANSWERS if issubclass(error, families)}
     assert ours <= set(ERRORS)

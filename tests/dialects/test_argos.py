@@ -26,7 +26,7 @@ def _search(argos: ArgosClient, image: str | bytes = "macron_2014", **changed: o
 
 @pytest.fixture
 def deleted(acme: Customer) -> Collection:
-    """A collection that was deleted."""
+    """A deleted collection."""
     collection = create_collection(acme.caller, name="gone")
     delete_collection(acme.caller, name="gone")
     return collection
@@ -80,6 +80,12 @@ def test_the_best_match_comes_first(argos: ArgosClient) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_more_than_ten_matches_are_returned(argos: ArgosClient) -> None:
+    """Decision R4: all of them, up to 100."""
+    added = {_add(argos, "ardern_2022").json()["faceId"] for _ in range(12)}
+    assert set(_search(argos, "ardern_2022").json()["faceIdList"]) == added
+
+
 def test_the_same_answers_under_modules(acme: Customer) -> None:
     """Decision A16."""
     older = ArgosClient(acme.issued.token, prefix="/modules")
@@ -88,14 +94,14 @@ def test_the_same_answers_under_modules(acme: Customer) -> None:
     assert older("GET", "/faces", collectionId="people", page="1").json()["totalCount"] == 1
 
 
-def test_a_data_uri_is_as_good_as_bare_base64(argos: ArgosClient) -> None:
+def test_a_data_uri_is_accepted_like_bare_base64(argos: ArgosClient) -> None:
     """Decision A11."""
     image = base64_of(portrait("macron_2025"))
     for prefix in ("", "data:image/jpeg;base64,", "data:image/png;charset=utf-8;base64,"):
         assert _add(argos, faceImage=prefix + image).status_code == 200
 
 
-def test_user_name_stands_in_for_request_name(argos: ArgosClient) -> None:
+def test_user_name_replaces_a_missing_request_name(argos: ArgosClient) -> None:
     """Decision A2."""
     found = _search(argos, requestName=None, userName="by user name").json()
     assert (found["requestName"], found["userName"]) == ("by user name", "by user name")
@@ -125,7 +131,7 @@ def test_a_field_of_the_wrong_type_is_refused(argos: ArgosClient, field: str, va
     assert 6010 <= answer.json()["errorCode"] <= 6017
 
 
-def test_the_lowest_code_speaks(argos: ArgosClient) -> None:
+def test_the_lowest_code_wins(argos: ArgosClient) -> None:
     """Decision A18."""
     _refused(argos("POST", "/faces", {}), 400, 6010)
     _refused(argos("POST", "/faces", {"collectionId": "people"}), 400, 6011)
@@ -133,7 +139,7 @@ def test_the_lowest_code_speaks(argos: ArgosClient) -> None:
     _refused(_add(argos, collectionId="nowhere", faceImage="!!!"), 400, 6013)
 
 
-def test_collections_that_are_not_there(argos: ArgosClient, deleted: Collection) -> None:
+def test_unknown_and_deleted_collections(argos: ArgosClient, deleted: Collection) -> None:
     """Decision A12: unknown and deleted differ."""
     for name, codes in (("nowhere", (6013, 6021, 6027, 6033)), (deleted.name, (6014, 6020, 6028, 6034))):
         _refused(_add(argos, collectionId=name), 400, codes[0])
@@ -233,8 +239,8 @@ IMAGES: list[tuple[bytes, int, int]] = [
 
 
 @pytest.mark.parametrize(("image", "add_code", "search_code"), IMAGES, ids=range(len(IMAGES)))
-def test_images_that_will_not_do(argos: ArgosClient, image: bytes, add_code: int, search_code: int) -> None:
-    """Decision A7. An image that decodes to nothing is there, so it is 6017 and not 6011."""
+def test_unusable_images(argos: ArgosClient, image: bytes, add_code: int, search_code: int) -> None:
+    """Decision A7. An image that decodes to nothing is present, so it is 6017 and not 6011."""
     text = base64_of(image) or "===="
     _refused(_add(argos, faceImage=text), 400, add_code)
     _refused(_search(argos, faceImage=text), 400, search_code)
@@ -248,7 +254,7 @@ def test_an_image_of_too_many_bytes(argos: ArgosClient) -> None:
 
 @pytest.fixture
 def liveness(acme: Customer) -> None:
-    """Nobody is alive enough for this policy."""
+    """A liveness policy that no image meets."""
     update_collection(
         acme.caller, collection="people", liveness_on_enrol=True, liveness_on_search=True, liveness_threshold=1.0
     )
@@ -293,7 +299,7 @@ def test_bodies_that_are_no_json_object(argos: ArgosClient) -> None:
             _refused(http.post(path, b"x=1", content_type=kind, headers=key), 400, unspecified)
 
 
-def test_paths_and_methods_that_are_not_there(argos: ArgosClient) -> None:
+def test_unknown_paths_and_methods(argos: ArgosClient) -> None:
     for method, path, status in (
         ("GET", "/nowhere", 404),
         ("POST", "/faces/", 404),

@@ -1,4 +1,4 @@
-"""Bodies made to cost more than they weigh are refused like any other that cannot be read, in every dialect."""
+"""Every dialect refuses bodies that cost far more than their bytes, as it refuses unreadable ones."""
 
 import base64
 import json
@@ -24,11 +24,11 @@ COSTLY = {
 }
 
 
-_ITS_OWN = {"request_id", "reason", "message", "detail"}  # which of them it is, each answer says for itself
+_ITS_OWN = {"request_id", "reason", "message", "detail"}  # differs per answer
 
 
 def _send(customer: Customer, dialect: str, body: bytes) -> tuple[int, Any]:
-    """Post a body; return what is answered, but for the request's number."""
+    """Post a body; return status and answer without the request's number."""
     key, secret = customer.issued.key.pk, customer.issued.secret
     path, headers = {
         "argos": ("/faces", {"x-api-key": customer.issued.token}),
@@ -42,7 +42,7 @@ def _send(customer: Customer, dialect: str, body: bytes) -> tuple[int, Any]:
     }[dialect]
     client = Client(raise_request_exception=False)
     answer = client.generic("POST", path, body, "application/json", headers=headers)
-    return answer.status_code, {name: said for name, said in answer.json().items() if name not in _ITS_OWN}
+    return answer.status_code, {name: value for name, value in answer.json().items() if name not in _ITS_OWN}
 
 
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY)
@@ -56,7 +56,7 @@ def test_a_body_of_too_many_parts_or_levels_is_malformed(acme: Customer, dialect
 
 
 @pytest.mark.parametrize("person", ["[" * 100_000, "[" + "[]," * 100_000 + "[]]"], ids=["levels", "parts"])
-def test_so_is_json_in_a_form_s_field(acme: Customer, person: str) -> None:
+def test_json_in_a_form_field_with_too_many_parts_is_malformed(acme: Customer, person: str) -> None:
     path, headers = "/api/v1/collections/people/faces", {"x-api-key": acme.issued.token}
     client = Client(raise_request_exception=False)
     answer = client.post(path, {"person": person, "image_url": "x"}, headers=headers)
@@ -65,7 +65,7 @@ def test_so_is_json_in_a_form_s_field(acme: Customer, person: str) -> None:
     assert (answer.status_code, answer.json()["errors"]["person"]) == (422, ["It must be JSON."])
 
 
-def test_so_are_more_fields_than_anybody_needs(acme: Customer) -> None:
+def test_too_many_fields_are_malformed(acme: Customer) -> None:
     client, headers = Client(raise_request_exception=False), {"x-api-key": acme.issued.token}
     fields = {str(number): "x" for number in range(1001)}
     answer = client.post("/api/v1/collections/people/faces", fields, headers=headers)
@@ -75,8 +75,8 @@ def test_so_are_more_fields_than_anybody_needs(acme: Customer) -> None:
     assert client.get("/faces?" + "&" * 1001, headers=headers).json()["errorCode"] == 6029
 
 
-def test_what_a_contract_lets_in_is_read(acme: Customer) -> None:
-    """A person's longest note, the longest list, and the most that base64 may weigh."""
+def test_the_largest_bodies_of_a_contract_are_read(acme: Customer) -> None:
+    """The longest note, the longest list, and the largest base64 text."""
     longest = {"note": "," * 10_000, "faces": ["x" * 32] * 1000, "image": "data:image/jpeg;base64," + "A" * 59_900_000}
     body = json.dumps(longest).encode()
     began = time.thread_time()

@@ -1,4 +1,4 @@
-"""Every recorded case of every contract, against our own server over HTTP; and the kit catches what deviates."""
+"""Every recorded case runs against our own server over HTTP, and the command finds deviations."""
 
 import json
 import threading
@@ -25,13 +25,13 @@ TABLE = settings.BASE_DIR / "collections_app" / "dialects" / "README.md"
 
 
 class Server(NamedTuple):
-    """A running server and the credentials by which each dialect reaches it."""
+    """A running server, and each dialect's credentials."""
 
     url: str
     credentials: dict[str, str]
 
 
-# Makes what the contracts' credentials name, and prints them.
+# Creates what the cases' credentials name, and prints it.
 CAST = """
 import base64, datetime, json
 from django.core.management import call_command
@@ -73,15 +73,15 @@ print(json.dumps(cast))
 
 
 class _Portraits(SimpleHTTPRequestHandler):
-    """A folder on the web."""
+    """A web server of portraits."""
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def image_urls() -> Iterator[dict[str, str]]:
-    """Serve the portraits, and take connections that are never answered, at ports that NHN's contract allows."""
+    """Serve the portraits, and a socket that never answers, at ports that NHN's contract allows."""
     handler = partial(_Portraits, directory=str(SAMPLES))
     with _listener(handler) as portraits, _listener(handler) as silent:
         threading.Thread(target=portraits.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -103,7 +103,7 @@ def _listener(handler: Any) -> ThreadingHTTPServer:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, image_urls: dict[str, str]) -> Iterator[Server]:
-    """A server with everything that the contracts' credentials name, and one collection that is deleted."""
+    """A server with everything that the cases' credentials name, and a deleted collection."""
     env = environment(tmp_path_factory.mktemp("conformance"), ALLOW_PRIVATE_URLS="true")
     cast = json.loads(manage(env, "shell", "--verbosity", "0", "-c", CAST))
     with web_server(env, workers=1) as (url, _):
@@ -111,13 +111,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, image_urls: dict[str, str])
 
 
 @pytest.mark.parametrize(("dialect", "case"), CASES, ids=[f"{dialect}-{case.name}" for dialect, case in CASES])
-def test_our_server_keeps_the_contract(server: Server, dialect: str, case: conformance.Case) -> None:
+def test_our_server_passes_every_case(server: Server, dialect: str, case: conformance.Case) -> None:
     run = conformance.Run(CONTRACTS[dialect], server.url, server.credentials, SAMPLES)
     assert case.needs <= server.credentials.keys()
     assert run.differences(case) == []
 
 
-# What no request can bring about on a server that is well, or only by chance.
+# Errors that no request can provoke reliably on a healthy server.
 NOT_PROVOKED = {
     "busy",
     "idempotency_key_in_use",
@@ -154,7 +154,7 @@ def test_the_table_has_every_case_and_the_docs_their_number(capsys: pytest.Captu
 
 
 class _Deviant(BaseHTTPRequestHandler):
-    """A server that answers everything in the contract's form, a little wrong."""
+    """A server whose answers deviate slightly from the contract."""
 
     answer: Any = None
 
@@ -168,7 +168,7 @@ class _Deviant(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ class _Deviant(BaseHTTPRequestHandler):
     ],
 )
 def test_a_planted_deviation_is_caught(answer: object, where: str) -> None:
-    """Wrong type, wrong case, a missing key, a key too many, another form altogether."""
+    """Wrong type, wrong case, a missing key, an extra key, another form."""
     handler = type("Handler", (_Deviant,), {"answer": answer})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as deviant:
         threading.Thread(target=deviant.serve_forever, daemon=True).start()

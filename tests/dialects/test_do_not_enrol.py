@@ -1,4 +1,4 @@
-"""Nobody on a collection's do-not-enrol list is enrolled in it, through any dialect or page."""
+"""No dialect and no page enrols a person who is on the collection's do-not-enrol list."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_no_image_of_theirs_is_looked_at(acme: Customer, monkeypatch: pytest.Mon
         enrol_face(acme.caller, collection="people", image=portrait("obama"), person=PersonDetails(reference="x"))
 
 
-def test_neither_is_somebody_who_is_known_by_our_id(acme: Customer) -> None:
+def test_a_barred_person_is_not_enrolled_by_our_id(acme: Customer) -> None:
     details = PersonDetails(reference="x")
     (face,) = enrol_face(acme.caller, collection="people", image=portrait("obama"), person=details).faces
     do_not_enrol.bar(acme.caller, collection="people", reference="x")

@@ -68,16 +68,16 @@ def test_kept_images_go_with_their_person(acme: Customer, facedb: FacedbClient, 
     assert (entry.action, entry.via, len(entry.facts["faces"])) == ("person.deleted", "facedb", 2)
 
 
-@pytest.mark.parametrize("given", [..., "", None])
-def test_a_person_without_an_id_gets_one(facedb: FacedbClient, given: object) -> None:
-    first = facedb("register-facedb", details("obama", uuId=given))["uuId"]
-    second = facedb("register-facedb", details("obama", uuId=given))["uuId"]
+@pytest.mark.parametrize("uu_id", [..., "", None])
+def test_a_person_without_an_id_gets_one(facedb: FacedbClient, uu_id: object) -> None:
+    first = facedb("register-facedb", details("obama", uuId=uu_id))["uuId"]
+    second = facedb("register-facedb", details("obama", uuId=uu_id))["uuId"]
     assert re.fullmatch("[0-9a-f]{16}", first)
     assert first != second
 
 
 def test_registering_again_replaces_details_faces_and_images(acme: Customer, facedb: FacedbClient) -> None:
-    """Decision N7. Nothing of the first registration is left."""
+    """Decision N7. Nothing of the first registration remains."""
     facedb("register-facedb", details("macron_2025", "macron_2014"))
     before = Person.unscoped.get()
     second = details("obama", userId="u-2", userName="pear", userAge=0, gender=2, identifier=2, memo=...)
@@ -99,7 +99,7 @@ def test_registering_again_replaces_details_faces_and_images(acme: Customer, fac
 def test_a_person_who_is_replaced_is_found_at_every_moment(
     facedb: FacedbClient, reading: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The replacement commits in the middle of a search, just before it reads these rows; another process makes it."""
+    """Another process commits the replacement during a search, just before the search reads these rows."""
     another = LocalIndex(segmented=True)
     monkeypatch.setattr(erasure, "face_index", lambda: another)
     facedb("register-facedb", details("obama", userName="before"))
@@ -146,7 +146,7 @@ def test_a_match_is_the_best_of_several_images(facedb: FacedbClient) -> None:
 
 
 def test_images_that_are_not_kept_are_not_listed(acme: Customer, facedb: FacedbClient, tmp_path: Path) -> None:
-    """Decision N8. Acme's collection "people" keeps none."""
+    """Decision N8. Acme's collection "people" keeps no images."""
     facedb.node = acme.people.alias
     assert facedb("register-facedb", details("obama"))["code"] == 0
     assert facedb("list-facedb")["faceDBs"] == [details() | {"nodeId": facedb.node}]
@@ -160,13 +160,13 @@ def test_who_may_search_but_not_read_sees_no_image(acme: Customer, facedb: Faced
     assert (found["uuId"], found["faceImages"]) == ("12345", [])
 
 
-def test_whoever_is_handed_images_is_told_of_in_the_log(acme: Customer, facedb: FacedbClient) -> None:
-    """Check 24: a list of everybody's, and those of the person who was recognised."""
+def test_handing_out_images_is_logged(acme: Customer, facedb: FacedbClient) -> None:
+    """Check 24: images of a list, and images of the recognised person."""
     facedb("register-facedb", details("macron_2025"))
     facedb("list-facedb")
     facedb("matching-face", details("macron_2014"))
-    told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="image.").order_by("number")
-    assert [(entry.action, entry.actor_id) for entry in told] == [
+    entries = AuditEntry.objects.of(acme.tenant).filter(action__startswith="image.").order_by("number")
+    assert [(entry.action, entry.actor_id) for entry in entries] == [
         ("image.listed", acme.issued.key.pk),
         ("image.viewed", acme.issued.key.pk),
     ]
@@ -193,7 +193,7 @@ def test_a_list_takes_as_many_queries_for_many_as_for_one(facedb: FacedbClient) 
 
 
 def test_a_list_reads_images_as_it_goes(facedb: FacedbClient, tmp_path: Path) -> None:
-    """What is erased while the list is on its way is not in memory already."""
+    """Images erased while the list is being sent are not sent."""
     for uuid in ("1", "2", "3"):
         facedb("register-facedb", details("obama", uuId=uuid))
     answer = facedb.raw("POST", "/v2/va/list-facedb", json.dumps({"nodeId": facedb.node}).encode())

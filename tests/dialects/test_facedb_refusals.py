@@ -50,7 +50,7 @@ def test_nothing_is_left_of_images_when_there_is_no_room(acme: Customer, facedb:
     assert answer == {"code": EXCEEDED, "message": "CHANNEL_LICENSE_EXCEEDED"}
     assert not kept(tmp_path)
     assert facedb("register-facedb", details("obama", "obama"))["code"] == 0
-    assert facedb("register-facedb", details("sunak", "sunak"))["code"] == 0  # replaced: no more than before
+    assert facedb("register-facedb", details("sunak", "sunak"))["code"] == 0  # replaced, so the number stays the same
     assert facedb("register-facedb", details("sunak", uuId="2"))["code"] == EXCEEDED
 
 
@@ -109,7 +109,7 @@ def _code(client: FacedbClient, http: int = 200) -> tuple[int, str]:
     return body["code"], body["message"]
 
 
-def test_the_key_opens_the_door(acme: Customer, facedb: FacedbClient) -> None:
+def test_credentials(acme: Customer, facedb: FacedbClient) -> None:
     def issue(**more: Any) -> keys.IssuedKey:
         return keys.issue(acme.tenant, name="other", **{"scopes": ["delete"]} | more)
 

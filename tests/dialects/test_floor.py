@@ -1,7 +1,7 @@
-"""Decisions R10 and R19: below the floor nothing is said of an enrolled face, and what is said is whole points.
+"""Decisions R10 and R19: nothing about an enrolled face is returned below the floor, and scores are whole points.
 
-Whoever asks is told neither score nor order nor id, whatever threshold they name; a key with the scope `scores` is, and
-the audit log says so.
+Callers get neither score nor order nor id, whatever threshold they send. A key with the scope `scores` does, and the
+audit log records it.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, a
 from tests.dialects.test_nhn import NhnClient, image
 from tests.make import base64_of, portrait
 
-PROBE = "sunak"  # a stranger to those who are enrolled
+PROBE = "sunak"  # not enrolled
 Ask = Callable[[Customer, IssuedKey, str], Any]
 
 
@@ -48,8 +48,8 @@ def _facedb(acme: Customer, key: IssuedKey, probe: str) -> Any:
 
 def _native(_: Customer, key: IssuedKey, probe: str) -> Any:
     client, sent = NativeClient(key.token), {"image": base64_of(portrait(probe)), "limit": 100}
-    asked: tuple[dict[str, float], ...] = ({}, {"threshold": 0}, {"threshold": 84.9}, {"false_match_rate": 1})
-    return [client("POST", "/collections/people/search", sent | least).json() for least in asked]
+    thresholds: tuple[dict[str, float], ...] = ({}, {"threshold": 0}, {"threshold": 84.9}, {"false_match_rate": 1})
+    return [client("POST", "/collections/people/search", sent | least).json() for least in thresholds]
 
 
 ASK: dict[str, Ask] = {"argos": _argos, "nhn": _nhn, "accuauth": _accuauth, "facedb": _facedb, "native": _native}
@@ -58,32 +58,32 @@ ASK: dict[str, Ask] = {"argos": _argos, "nhn": _nhn, "accuauth": _accuauth, "fac
 @pytest.fixture
 def faces(acme: Customer, accuauth: AccuAuthClient) -> list[Face]:
     """Two people."""
-    # Numbers that no request_id holds by chance.
+    # Numbers that no request_id contains by chance.
     for name, number in (("macron_2025", 700_100_200_300), ("obama", 700_200_300_400)):
         add(accuauth, name, person_id=number)
     return list(Face.objects.of(acme.tenant).select_related("person"))
 
 
-def _named(said: Any, faces: list[Face]) -> list[str]:
-    """Return which enrolled faces and people an answer names."""
-    text = json.dumps(said)
+def _named(answer: Any, faces: list[Face]) -> list[str]:
+    """Return the enrolled faces and people that an answer names."""
+    text = json.dumps(answer)
     return [face.uuid for face in faces if any(i in text for i in (face.uuid, str(face.pk), face.person.reference))]
 
 
-def _numbers(said: Any) -> list[float]:
-    """Return what an answer tells as a similarity."""
-    if isinstance(said, list):
-        return [number for each in said for number in _numbers(each)]
-    if not isinstance(said, dict):
+def _numbers(answer: Any) -> list[float]:
+    """Return the similarities in an answer."""
+    if isinstance(answer, list):
+        return [number for each in answer for number in _numbers(each)]
+    if not isinstance(answer, dict):
         return []
     names = {"similarity", "similarity_score", "score"}
-    own = [said[name] for name in names & said.keys()]
-    return own + [number for each in said.values() for number in _numbers(each)]
+    own = [answer[name] for name in names & answer.keys()]
+    return own + [number for each in answer.values() for number in _numbers(each)]
 
 
 @pytest.mark.parametrize("dialect", ASK)
 @pytest.mark.parametrize("scopes", [["search"], sorted(USUAL_SCOPES)], ids=["search", "usual"])
-def test_of_whom_a_stranger_does_not_match_nothing_is_said(
+def test_nothing_is_returned_about_faces_that_do_not_match(
     acme: Customer, faces: list[Face], dialect: str, scopes: list[str]
 ) -> None:
     key = keys.issue(acme.tenant, name="gate", scopes=scopes)
@@ -93,8 +93,8 @@ def test_of_whom_a_stranger_does_not_match_nothing_is_said(
 
 
 @pytest.mark.parametrize("dialect", ASK)
-def test_a_match_is_told_in_whole_points(acme: Customer, faces: list[Face], dialect: str) -> None:
-    """On 0 to 100; other scales are made of that."""
+def test_a_match_has_a_score_in_whole_points(acme: Customer, faces: list[Face], dialect: str) -> None:
+    """Whole points of 0 to 100; other scales are derived from it."""
     scale = 100 if dialect in {"accuauth", "facedb"} else 1
     points, same = (
         [scale * number for number in _numbers(ASK[dialect](acme, acme.issued, probe))]
@@ -106,7 +106,7 @@ def test_a_match_is_told_in_whole_points(acme: Customer, faces: list[Face], dial
     assert 100 in same
 
 
-@pytest.mark.parametrize("dialect", ["nhn", "accuauth", "native"])  # those whose requests name a threshold
+@pytest.mark.parametrize("dialect", ["nhn", "accuauth", "native"])  # the dialects whose requests have a threshold
 def test_the_scope_scores_looks_below_and_is_logged(acme: Customer, faces: list[Face], dialect: str) -> None:
     key = keys.issue(acme.tenant, name="lab", scopes=["search", "scores"])
     assert len(_named(ASK[dialect](acme, key, PROBE), faces)) == 2
@@ -139,16 +139,18 @@ def test_no_policy_lies_beneath_seventy(native: NativeClient, policy: dict[str, 
     assert native("POST", "/collections", {"name": "new"} | policy).status_code == 422
 
 
-def test_verifying_somebody_else_tells_no_similarity(acme: Customer, faces: list[Face], native: NativeClient) -> None:
-    """Decision R19: 0 where a contract always tells one; of a person's faces none is said to be the nearest."""
+def test_verifying_another_person_returns_no_similarity(
+    acme: Customer, faces: list[Face], native: NativeClient
+) -> None:
+    """Decision R19: 0 where the contract requires one; none of a person's faces is named as the nearest."""
     face = faces[0].uuid
     Face.objects.of(acme.tenant).update(person=faces[0].person)
     for whom in ({"face": face}, {"person": faces[0].person.reference}):
         for threshold in ({}, {"threshold": 0}):
             body = {"image": base64_of(portrait(PROBE)), **whom, **threshold}
-            said = native("POST", "/collections/people/verify", body).json()
-            assert (said["decision"], said["score"], said["false_match_rate"]) == ("no_match", 0, 1)
-            assert said["threshold"]["score"] == 85
+            answer = native("POST", "/collections/people/verify", body).json()
+            assert (answer["decision"], answer["score"], answer["false_match_rate"]) == ("no_match", 0, 1)
+            assert answer["threshold"]["score"] == 85
     probes = ("ardern_2018", "ardern_2022", PROBE)
     path, person = "/collections/people/verify", {"person": faces[0].person.reference}
     shown = {
@@ -163,8 +165,8 @@ def test_verifying_somebody_else_tells_no_similarity(acme: Customer, faces: list
     assert nhn("POST", verify, {"compareImage": image("macron_2025")})["data"]["similarity"] == 100
 
 
-def test_the_search_log_tells_what_was_told(acme: Customer, faces: list[Face], native: NativeClient) -> None:
-    """Nor does an export, nor a collection's health; the key that may look below is told, and logged."""
+def test_the_search_log_shows_what_was_returned(acme: Customer, faces: list[Face], native: NativeClient) -> None:
+    """Exports and a collection's health neither; a key with `scores` sees it, which is logged."""
     native("POST", "/collections/people/search", {"image": base64_of(portrait(PROBE))})
     record = native("GET", "/searches").json()["searches"][0]["id"]
     path = f"/searches/{record}"
@@ -184,11 +186,11 @@ def test_the_search_log_tells_what_was_told(acme: Customer, faces: list[Face], n
 
 
 def test_images_have_no_floor(native: NativeClient) -> None:
-    """Nothing enrolled is asked, so what two images have in common is told whatever it is, in whole points."""
+    """Comparing two images involves no enrolled face, so any similarity is returned, in whole points."""
     pair = {"source": base64_of(portrait("macron_2014")), "target": base64_of(portrait("obama"))}
-    said = native("POST", "/compare", pair | {"threshold": 1}).json()
-    assert 0 < said["faces"][0]["score"] < 70
-    assert said["faces"][0]["score"] == int(said["faces"][0]["score"])
+    answer = native("POST", "/compare", pair | {"threshold": 1}).json()
+    assert 0 < answer["faces"][0]["score"] < 70
+    assert answer["faces"][0]["score"] == int(answer["faces"][0]["score"])
 
 
 @pytest.mark.parametrize("scope", sorted(Scope))
@@ -199,14 +201,14 @@ def test_only_the_scope_scores_lowers_a_threshold(acme: Customer, faces: list[Fa
     assert len(matches) == (2 if scope == Scope.SCORES else 0)
 
 
-def test_a_threshold_that_moves_by_a_hair_finds_no_exact_score_out(
+def test_thresholds_in_small_steps_reveal_no_exact_score(
     acme: Customer, faces: list[Face], native: NativeClient
 ) -> None:
-    """Asked for in fractions it is applied in whole points: decisions tell what the score tells."""
+    """A fractional threshold is rounded up, so decisions reveal no more than the score."""
     update_collection(acme.caller, collection="people", similarity_threshold=Threshold(70))
     sent = {"image": base64_of(portrait("macron_2014"))}
-    told = native("POST", "/collections/people/search", sent).json()["matches"][0]["score"]
-    for asked in (told + 0.001, told + 0.5, told + 1):
-        found = native("POST", "/collections/people/search", sent | {"threshold": asked}).json()
-        assert (found["threshold"]["score"], found["matches"]) == (told + 1, [])
-    assert len(native("POST", "/collections/people/search", sent | {"threshold": told}).json()["matches"]) == 1
+    score = native("POST", "/collections/people/search", sent).json()["matches"][0]["score"]
+    for threshold in (score + 0.001, score + 0.5, score + 1):
+        found = native("POST", "/collections/people/search", sent | {"threshold": threshold}).json()
+        assert (found["threshold"]["score"], found["matches"]) == (score + 1, [])
+    assert len(native("POST", "/collections/people/search", sent | {"threshold": score}).json()["matches"]) == 1

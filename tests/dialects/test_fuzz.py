@@ -1,8 +1,8 @@
-"""Check 17: schemathesis over each OpenAPI document: right and wrong requests to every operation.
+"""Check 17: schemathesis sends valid and invalid requests to every operation of each OpenAPI document.
 
-25 of each; with SOAK=1 in the environment 200, drawn anew at each run.
-No answer is the server's failure; each has a status that the document names and the shape that it gives it; and whoever
-comes without a good key is refused, whatever else is right or wrong about the request.
+25 of each per operation; with SOAK=1 in the environment 200, generated anew at each run.
+No response is a server error; each has a status and a shape that the document describes; and requests without a valid
+key are refused, whatever else they contain.
 """
 
 import base64
@@ -64,7 +64,7 @@ OPERATIONS = [
     for dialect, schema in SCHEMAS.items()
     for found in schema.get_all_operations()
 ]
-# What is put in the place of most of what was made up, or no request would come further than the checks of its form.
+# Replaces most generated values; otherwise no request would pass the validation of its form.
 PORTRAIT, NOBODY = portrait("macron_2014"), blank()
 TEXT = [base64_of(PORTRAIT), base64_of(NOBODY)]
 OBJECT = [{"bytes": text} for text in TEXT]
@@ -79,7 +79,7 @@ IMAGES: dict[str, dict[str, list[Any]]] = {
 
 
 class Credentials(NamedTuple):
-    """What a client sends of its key, and the same of a key that nobody has."""
+    """What a client sends as its key, and the same for an unknown key."""
 
     headers: dict[str, str]
     path: dict[str, str]
@@ -92,7 +92,7 @@ def _credentials(dialect: str, key_id: str, secret: str) -> Credentials:
 
 
 def _word(dialect: str, answer: Any) -> object:
-    """Return what tells a dialect's answers apart: its code; None: an answer that is no JSON has none."""
+    """Return the code that distinguishes a dialect's answers; None if the answer is not JSON."""
     if not answer.headers.get("content-type", [""])[0].endswith("json"):
         return None
     body = answer.json()
@@ -111,7 +111,7 @@ FAILED = {"native": "internal_error", "argos": 500, "nhn": -50000, "accuauth": "
 
 
 def _fill(made_up: Any, known: dict[str, str], images: dict[str, list[Any]], draw: Any) -> Any:
-    """Put names that exist, and images that are some, in the place of most of what was made up."""
+    """Replace most generated names by existing ones and generated images by real ones."""
     if not isinstance(made_up, dict):
         return made_up
     filled = dict(made_up)
@@ -124,19 +124,19 @@ def _fill(made_up: Any, known: dict[str, str], images: dict[str, list[Any]], dra
 
 
 def _native_images(case: Any, draw: Any) -> dict[str, list[Any]]:
-    """Return what is put for an operation's images; most often there is one, since both it and its URL are optional."""
+    """Return the values for an operation's images; usually one, since an image and its URL are both optional."""
     two = case.operation.path == "/compare"
     names = ("source", "target") if two else ("image",) if case.operation.path.endswith(TAKES_AN_IMAGE) else ()
     images: dict[str, list[Any]] = dict.fromkeys(names, FILES if case.media_type == FORM else TEXT)
     if isinstance(case.body, dict) and draw(st.sampled_from([True, True, True, False])):
-        given = {name: value for name, value in case.body.items() if name.removesuffix("_url") not in names}
-        one = {"face": ""} if case.operation.path.endswith("/verify") and "person" not in given else {}
-        case.body = given | one | dict.fromkeys(names)
+        kept = {name: value for name, value in case.body.items() if name.removesuffix("_url") not in names}
+        one = {"face": ""} if case.operation.path.endswith("/verify") and "person" not in kept else {}
+        case.body = kept | one | dict.fromkeys(names)
     return images
 
 
 def _native_names(acme: Customer, somebody: Person) -> dict[str, str]:
-    """Return one of each thing that the native API's paths and bodies name."""
+    """Return an existing value for each name in the native API's paths and bodies."""
     collection, other = "people", PersonDetails(name="other")
     update_collection(acme.caller, collection=collection, images="crop")
     kept = enrol_face(acme.caller, collection=collection, image=PORTRAIT, person=other).faces[0]

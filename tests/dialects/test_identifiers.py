@@ -1,4 +1,4 @@
-"""Names and references: stored as sent, compared by a key, and reachable by every path that can name them."""
+"""Names and references: stored as sent, compared by a key, addressable by every path."""
 
 import re
 import unicodedata
@@ -52,7 +52,7 @@ USABLE = [
 
 
 @pytest.mark.parametrize("text", UNUSABLE.values(), ids=UNUSABLE)
-def test_what_can_be_no_identifier_is_refused_everywhere(acme: Customer, native: NativeClient, text: str) -> None:
+def test_an_invalid_identifier_is_refused_everywhere(acme: Customer, native: NativeClient, text: str) -> None:
     assert problem(text)
     with pytest.raises(InvalidRequest):
         create_collection(acme.caller, name=text)
@@ -80,7 +80,7 @@ def test_who_enrols_can_be_looked_up_changed_and_erased_by_the_path(native: Nati
 
 
 @pytest.mark.parametrize("text", USABLE)
-def test_so_can_a_collection(native: NativeClient, text: str) -> None:
+def test_a_collection_is_addressed_by_the_path(native: NativeClient, text: str) -> None:
     assert native("POST", "/collections", {"name": text}).json()["name"] == text
     path = f"/collections/{quote(text, safe='')}"
     assert native("GET", path).json()["name"] == text
@@ -105,7 +105,7 @@ def test_what_looks_the_same_is_the_same(acme: Customer, native: NativeClient) -
     assert native("GET", f"/searches?collection={quote(NFD)}").status_code == 200
 
 
-def test_the_vendors_entrances_keep_the_same_rule(accuauth: AccuAuthClient, facedb: FacedbClient) -> None:
+def test_the_vendors_dialects_apply_the_same_rule(accuauth: AccuAuthClient, facedb: FacedbClient) -> None:
     assert accuauth("create", {"name": NFC}).status_code == 200
     assert NFC in accuauth("create", {"name": NFC}).json()["reason"]
     assert accuauth("create", {"name": NFD}).status_code == 400
@@ -118,7 +118,7 @@ def test_the_vendors_entrances_keep_the_same_rule(accuauth: AccuAuthClient, face
 
 
 def test_no_route_has_a_word_that_a_name_could_hold() -> None:
-    """The words that follow a name in a path are the ones that may not stand between a name's slashes."""
+    """A name cannot contain, between slashes, a word that follows a name in a path."""
     routes = [str(one.pattern) for one in urls.urlpatterns if isinstance(one, URLPattern)]
     after = [route.partition("<name:collection>")[2] for route in routes if "<name:" in route]
     words = {word for route in after for word in re.sub(r"<[^>]+>", "", route).split("/") if word}
@@ -126,7 +126,7 @@ def test_no_route_has_a_word_that_a_name_could_hold() -> None:
 
 
 def _collisions(acme: Customer) -> tuple[Person, Person, Collection, Collection]:
-    """Store people and collections whose names compare equal, the first of each found as it is spelt."""
+    """Store people and collections whose names compare equal; the first of each is found by its spelling."""
     first, second = (
         Person.unscoped.create(tenant=acme.tenant, collection=acme.people, reference=one, reference_key=key)
         for one, key in ((NFD, exact_key(NFD)), (NFC, NFC))

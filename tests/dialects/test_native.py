@@ -1,4 +1,4 @@
-"""The native API: the whole platform in plain REST."""
+"""The native API's operations."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ FACES = ("obama", "sunak", "macron_2014")
 
 
 def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    """Check a refusal's status, media type and shape."""
+    """Check an error's status, media type and shape."""
     body = answer.json()
     assert (answer.status_code, body["code"]) == (status, code)
     assert answer["Content-Type"] == "application/problem+json"
@@ -161,11 +161,11 @@ def test_images_are_detected_compared_and_verified(native: NativeClient) -> None
             verified = native("POST", "/collections/people/verify", body).json()
             assert verified["decision"] == decision
             assert verified["face"]["id"] == face["id"]
-    for asked, applied in (
+    for rate, applied in (
         (1e-3, {"score": 85.0, "false_match_rate": 1e-4}),
         (1e-5, {"score": 90.0, "false_match_rate": 1e-5}),
     ):
-        body = {"face": face["id"], "false_match_rate": asked}
+        body = {"face": face["id"], "false_match_rate": rate}
         assert native("POST", "/collections/people/search", body).json()["threshold"] == applied  # decision R10
 
 
@@ -189,7 +189,7 @@ def test_a_refusal_is_a_problem_document_with_a_code(native: NativeClient) -> No
 @pytest.mark.parametrize(
     "wrong", [cursor("\ud800"), cursor("x\0"), base64_of(b"[" * 2000)], ids=["half", "nul", "deep"]
 )
-def test_a_cursor_that_was_never_given_out_is_unknown(native: NativeClient, wrong: str) -> None:
+def test_an_invalid_cursor_is_unknown(native: NativeClient, wrong: str) -> None:
     problem(native("GET", f"/collections?cursor={quote(wrong)}"), 422, "unknown_cursor")
 
 
@@ -212,7 +212,7 @@ def test_the_key_comes_in_either_header(native: NativeClient, acme: Customer) ->
 
 
 def test_a_key_without_the_scope_is_not_allowed(acme: Customer) -> None:
-    """Check 20: a wrong scope answers 403, on every operation, and says which scope is missing."""
+    """Check 20: every operation answers a missing scope with 403 and names it."""
     reader = NativeClient(keys.issue(acme.tenant, name="reader", scopes=["read"]).token)
     image = {"image": base64_of(portrait("obama"))}
     for method, path, body, scope in (
@@ -227,8 +227,8 @@ def test_a_key_without_the_scope_is_not_allowed(acme: Customer) -> None:
         assert problem(reader(method, path, body), 403, "not_allowed")["scope"] == scope
 
 
-def test_the_scope_that_is_told_is_enough(native: NativeClient, acme: Customer) -> None:
-    """Verifying asks for search only, a policy for admin only, a merge for enrol only: none also for read."""
+def test_the_named_scope_is_sufficient(native: NativeClient, acme: Customer) -> None:
+    """Verifying needs only search, a policy only admin, a merge only enrol; none needs read as well."""
     face = native.enrol("macron_2025", person={"reference": "em"}).json()
     native.enrol("macron_2014", person={"reference": "twin"})
     search, admin, enrol = (
@@ -245,7 +245,7 @@ def test_the_scope_that_is_told_is_enough(native: NativeClient, acme: Customer) 
 
 
 def test_consent_is_asked_for_where_the_policy_says_so(native: NativeClient) -> None:
-    """Check 23: an enrolment without a consent record answers 422."""
+    """Check 23: an enrolment without a reference to consent answers 422."""
     native("PATCH", "/collections/people", {"consent_required": True})
     problem(native.enrol(), 422, "consent_required")
     assert native.enrol(consent="form 7").status_code == 201
@@ -274,7 +274,7 @@ def test_keys_are_issued_rotated_and_revoked(native: NativeClient) -> None:
 
 
 def test_the_audit_log_is_read_checked_and_exported(native: NativeClient, acme: Customer) -> None:
-    """Check 24: an enrolment is in the log with who, when and what; the export is signed."""
+    """Check 24: the log has an enrolment's actor, time and object; the export is signed."""
     face = native.enrol().json()
     page = native("GET", "/audit?action=face.enrolled").json()
     (entry,) = page["entries"]
@@ -301,12 +301,12 @@ def test_receipts_are_listed_page_by_page(native: NativeClient) -> None:
 
 def test_work_behind_the_requests_is_answered_with_its_job(native: NativeClient, acme: Customer) -> None:
     face = native.enrol().json()
-    asked = native("POST", "/collections/people/index/rebuild")
-    assert (asked.status_code, asked["Location"]) == (202, f"/api/v1/jobs/index-{acme.people.pk}")
+    rebuild = native("POST", "/collections/people/index/rebuild")
+    assert (rebuild.status_code, rebuild["Location"]) == (202, f"/api/v1/jobs/index-{acme.people.pk}")
     looked = native("POST", "/collections/people/health")
     erased = native("DELETE", f"/collections/people/faces/{face['id']}")
     assert erased["Location"] == f"/api/v1/receipts/{erased.json()['id']}"
-    for answer in (asked, looked):
+    for answer in (rebuild, looked):
         assert native("GET", answer["Location"].removeprefix("/api/v1")).json() == answer.json()
     listed = native("GET", "/jobs").json()["jobs"]
     assert [job["id"] for job in listed] == [f"erasure-{erased.json()['id']}", looked.json()["id"]]
@@ -316,7 +316,7 @@ def test_work_behind_the_requests_is_answered_with_its_job(native: NativeClient,
     assert [*first["jobs"], *rest["jobs"]] == listed
     assert rest["next_cursor"] is None
     for wrong in ("MQ", cursor(1), cursor("x"), cursor("1~"), cursor(f"1~{2**63}"), cursor(f"{2**63}~1")):
-        problem(native("GET", f"/jobs?cursor={wrong}"), 422, "unknown_cursor")  # the last: a time of no calendar
+        problem(native("GET", f"/jobs?cursor={wrong}"), 422, "unknown_cursor")  # the last is no valid time
     for nobody in ("index-0", "index-" + "9" * 19, "index-" + "9" * 5000, "health-1", "erasure-x", "index", "x-1"):
         problem(native("GET", f"/jobs/{nobody}"), 404, "job_not_found")
 
@@ -340,7 +340,7 @@ def test_a_collection_tells_of_its_index_and_its_health(native: NativeClient) ->
     assert pair["score"] == 100
 
 
-def test_a_key_for_some_collections_is_told_that_the_audit_log_and_webhooks_are_of_all(
+def test_a_key_for_some_collections_cannot_read_the_audit_log_or_webhooks(
     native: NativeClient,
 ) -> None:
     body = {"name": "one", "scopes": ["read", "audit", "admin"], "collections": ["people"]}

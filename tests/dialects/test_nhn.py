@@ -46,7 +46,7 @@ class NhnClient:
         kind: str = "application/json;charset=UTF-8",
         **query: Any,
     ) -> Any:
-        """Send anything anywhere."""
+        """Send any body to any path."""
         answer = self._http.generic(
             method,
             path,
@@ -60,7 +60,7 @@ class NhnClient:
         return answer.json()
 
     def refused(self, *request: Any, **query: Any) -> tuple[int, str]:
-        """Send a request that is to be refused; return code and message."""
+        """Send a request that is refused; return code and message."""
         answer = self(*request, **query)
         assert list(answer) == ["header"]
         assert list(answer["header"]) == ["resultCode", "resultMessage", "isSuccessful"]
@@ -76,13 +76,13 @@ def nhn(acme: Customer) -> NhnClient:
 
 @pytest.fixture
 def current(acme: Customer) -> NhnClient:
-    """Acme's client, in the generation that the vendor runs today."""
+    """Acme's client, in the current generation."""
     Tenant.objects.filter(pk=acme.tenant.pk).update(profiles={"nhn": "current"})
     return NhnClient(acme.issued.key.pk, acme.issued.secret)
 
 
 def image(content: str | bytes) -> dict[str, str]:
-    """Return an image by the name of a portrait, or of bytes, as the contract wants it."""
+    """Return a portrait, by name, or bytes in the contract's form of an image."""
     return {"bytes": base64_of(portrait(content) if isinstance(content, str) else content)}
 
 
@@ -291,7 +291,7 @@ def test_a_list_of_faces_goes_on_by_token(nhn: NhnClient) -> None:
     first = nhn("GET", "groups/people/faces", limit=2)["data"]
     assert (first["faceCount"], len(first["faces"])) == (3, 2)
     assert first["nextToken"]
-    register(nhn, "ardern_2018")  # newer ones do not move the place
+    register(nhn, "ardern_2018")  # newer faces do not shift the page
     second = nhn("GET", "groups/people/faces", limit=200, next_token=first["nextToken"])["data"]
     assert len(second["faces"]) == 1
     assert second["nextToken"] == ""
@@ -304,8 +304,9 @@ def test_a_list_of_groups_goes_on_by_token_whose_limit_stays(nhn: NhnClient) -> 
         nhn("POST", "groups", {"groupId": name})
     seen: list[str] = []
     token = ""
-    for limit in (2, 100, 100):
-        data = nhn("GET", "groups", limit=limit, next_token=token)["data"]
+    pages: tuple[dict[str, object], ...] = ({"limit": 2}, {"limit": "none"}, {})
+    for query in pages:
+        data = nhn("GET", "groups", **query, next_token=token)["data"]
         assert data["groupCount"] == len(data["groups"]) <= 2
         seen += [group["groupId"] for group in data["groups"]]
         token = data["nextToken"]
@@ -362,7 +363,7 @@ def test_the_current_generation_names_a_quota(current: NhnClient, acme: Customer
 
 
 def _everywhere(nhn: NhnClient, group: str, face: str) -> Iterator[tuple[int, str]]:
-    """Ask every operation for a group and a face that are not the caller's."""
+    """Call every operation with a group and a face of another tenant."""
     picture = {"image": image("obama")}
     yield nhn.refused("GET", f"groups/{group}")
     yield nhn.refused("DELETE", f"groups/{group}")
@@ -394,7 +395,7 @@ def test_a_collection_of_another_pack_says_so(nhn: NhnClient, acme: Customer) ->
 
 
 @pytest.mark.parametrize("spoil", ["unknown", "wrong", "missing", "revoked", "expired", "suspended", "bearer", "nul"])
-def test_whoever_has_no_good_key_is_refused(acme: Customer, spoil: str) -> None:
+def test_a_request_without_a_valid_key_is_refused(acme: Customer, spoil: str) -> None:
     key, secret = acme.issued.key.pk, acme.issued.secret
     ago = timezone.now() - timedelta(seconds=1)
     if spoil == "suspended":

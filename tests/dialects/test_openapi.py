@@ -1,4 +1,4 @@
-"""The OpenAPI documents: valid, complete, and true to the URLs; the pages that show them."""
+"""The OpenAPI documents are valid and complete and match the URLs; pages show them."""
 
 import importlib
 import re
@@ -26,7 +26,7 @@ def _operations(dialect: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _mounted(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, str]]:
-    """Give path and method of all that is mounted, but for the catch-all."""
+    """Yield path and method of every operation in the URL configuration, without the catch-all."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _mounted(pattern.url_patterns, prefix + str(pattern.pattern))
@@ -72,7 +72,7 @@ def test_an_operation_says_what_it_takes_what_it_answers_and_who_may_ask(dialect
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_body_and_answer_has_an_example_that_fits(dialect: str) -> None:
-    """The vendors' documents show what is answered as well; of our own API the schema tells enough."""
+    """Vendors' documents also have example responses; the native API's schema is sufficient."""
     components = document(dialect)["components"]
     for path, _, operation in _operations(dialect):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
@@ -91,7 +91,7 @@ def test_our_own_api_takes_a_key_either_way_and_accuauth_both_of_its_headers() -
 
 
 def _contents(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what is said of a body for each JSON that it may be."""
+    """Return the description of a body for each of its JSON alternatives."""
     return [content for kind, content in body.get("content", {}).items() if kind.endswith("json")]
 
 

@@ -1,4 +1,4 @@
-"""Every refusal says what, which input and how much was allowed: in the dialect's words, in X-Reason and in the log."""
+"""Every error names the problem, the input and the limit: in the dialect's message, in X-Reason and in the log."""
 
 import json
 import logging
@@ -117,7 +117,7 @@ def _form(name: bytes, content: bytes, *fields: tuple[str, str]) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["cp949", "utf-8", "euc-jp"])
-def test_the_encoding_of_a_file_s_name_is_nobody_s_concern(acme: Customer, encoding: str) -> None:
+def test_file_names_in_any_encoding_are_accepted(acme: Customer, encoding: str) -> None:
     name = ("얼굴" if encoding != "euc-jp" else "顔").encode(encoding) + b".jpg"
     form = _form(name, portrait("obama"), ("largest", "true")).replace(b"FILE", b"image")
     client, kind = Client(), "multipart/form-data; boundary=x"
@@ -131,7 +131,7 @@ def test_the_encoding_of_a_file_s_name_is_nobody_s_concern(acme: Customer, encod
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000, 65536])
 def test_a_form_s_other_bytes_are_what_was_sent(size: int) -> None:
-    """Wherever a chunk ends: only a header's odd bytes are replaced."""
+    """Wherever a chunk ends, only a header's non-UTF-8 bytes are replaced."""
     form = _form(b"\xbe\xf3", portrait("sunak")[:20_000] + b"\xbe\xf3" * 2000, ("consent", "x"))
     stream, read = _LegibleHeaders(BytesIO(form)), b""
     while chunk := stream.read(size):

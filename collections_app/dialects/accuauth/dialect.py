@@ -1,4 +1,4 @@
-"""AccuAuth describes itself."""
+"""The AccuAuth dialect."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ _MATCHES = 5
 
 def _search(result: SearchResult, setting: Setting) -> Exchange:
     threshold = wire.share(result.record.applied.score)
-    asked = {"image_base64": FACE, "threshold": threshold, "start_time": 0, "topN": _MATCHES}
-    return Exchange("search_face", {"name": result.collection.name, **asked}, _answer(wire.Found, result, setting))
+    fields = {"image_base64": FACE, "threshold": threshold, "start_time": 0, "topN": _MATCHES}
+    return Exchange("search_face", {"name": result.collection.name, **fields}, _answer(wire.Found, result, setting))
 
 
 def _enrol(result: Enrolment, setting: Setting) -> Exchange:

@@ -1,4 +1,4 @@
-"""AccuAuth's status table: the word and the HTTP status go together, and the reason says more."""
+"""AccuAuth's error table: each status word has one HTTP status; `reason` has the details."""
 
 from collections.abc import Mapping
 
@@ -20,12 +20,12 @@ def _invalid(reason: str) -> Answer:
 _UNAUTHORIZED = Answer(401, "UNAUTHORIZED", "access is denied")
 _RATE = Answer(403, "RATE_LIMIT_EXCEEDED", "API request frequency exceeds the limit")  # not 429 (decision F9)
 _NO_SET = _invalid("db not exist")  # decision F3
-_DOWNLOAD = Answer(400, "DOWNLOAD_ERROR", "image download failed")  # no input of ours leads here (decision F6)
+_DOWNLOAD = Answer(400, "DOWNLOAD_ERROR", "image download failed")  # never happens: there is no URL input (decision F6)
 _NO_API = Answer(404, "NOT_FOUND", "requested API cannot be found")
 _INTERNAL = Answer(500, "INTERNAL_ERROR", "internal server error")
 _LATER = Answer(500, "INTERNAL_ERROR", "the service is busy, try again")  # the table has no 503
 
-# Texts are filled with the facts of the error. Decisions F3, F4, F5 and F9.
+# Placeholders are filled with the error's attributes. Decisions F3, F4, F5 and F9.
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: _UNAUTHORIZED,
     tenants.UnknownKey: _UNAUTHORIZED,
@@ -59,7 +59,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _DOWNLOAD,
     collections.ConsentRequired: _invalid("consent is required"),
     collections.EnrolmentBarred: _invalid("person must not be added to face db"),
-    # What only the native API asks for.
+    # Raised by operations of the native API only.
     collections.JobNotFound: _invalid("unsupported operation"),
     collections.ReceiptNotFound: _invalid("unsupported operation"),
     collections.SearchNotFound: _invalid("unsupported operation"),
@@ -100,10 +100,10 @@ def answer(error: Exception) -> Answer | None:
 
 
 def internal() -> Answer:
-    """Return the answer to what nobody foresaw."""
+    """Return the answer to an unexpected error."""
     return _INTERNAL
 
 
-def reason(given: Answer, error: Exception) -> str:
-    """Fill the answer's text with the error's facts and with the platform's own reason, its `why`."""
-    return given.text.format_map({**vars(error), "why": why(error)})
+def reason(answer: Answer, error: Exception) -> str:
+    """Fill the answer's text with the error's attributes, and `why` with the platform's reason."""
+    return answer.text.format_map({**vars(error), "why": why(error)})

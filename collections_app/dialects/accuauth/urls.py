@@ -1,4 +1,4 @@
-"""AccuAuth's face sets: its three endpoints, under /faceset/v2/."""
+"""AccuAuth's three endpoints, under /faceset/v2/."""
 
 from django.urls import path, re_path
 

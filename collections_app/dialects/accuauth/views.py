@@ -1,5 +1,6 @@
 """AccuAuth's endpoints: parse, operate, render."""
 
+import secrets
 from functools import partial
 from typing import Any
 
@@ -22,24 +23,24 @@ _LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000, fo
 
 
 class AccuAuthView(DialectView):
-    """An endpoint of AccuAuth. Its clients send multipart, URL-encoded and JSON bodies (contract 4.4)."""
+    """The base of AccuAuth's endpoints. Its clients send multipart, URL-encoded and JSON bodies (contract 4.4)."""
 
     dialect = DIALECT
     parser_classes = [Form, FormParser, Json]
 
     def credentials(self, request: Request) -> tuple[str, str]:
-        """Read the two headers."""
+        """Return the key from X-DF-API-ID and X-DF-API-SECRET."""
         key_id, secret = request.headers.get("X-DF-API-ID", ""), request.headers.get("X-DF-API-SECRET", "")
         if not key_id or not secret:
             raise MissingKey
         return key_id, secret
 
     def answer(self, error: Exception) -> Answer | None:
-        """Look the error up."""
+        """Return the error's answer."""
         return errors.answer(error)
 
     def internal_error(self) -> Answer:
-        """Answer INTERNAL_ERROR."""
+        """Return INTERNAL_ERROR."""
         return errors.internal()
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
@@ -48,13 +49,15 @@ class AccuAuthView(DialectView):
         return Response(wire.Refusal(refusal, context=self.context).data, status=answer.status)
 
     def reply(self, body: type[Serializer[Any]], done: object) -> Response:
-        """Render what was done."""
+        """Render a success."""
         return Response(body(done, context=self.context).data)
 
     @property
     def context(self) -> dict[str, str]:
-        """What every answer needs beside its facts."""
-        return {"request_id": wire.request_number(self.request.META.get("faceplane.request_id", ""))}
+        """The serializer context: the request's number, in every response; a client may repeat its X-Request-Id."""
+        repeatable = "X-Request-Id" in self.request.headers
+        number = secrets.token_hex(16) if repeatable else self.request.META.get("faceplane.request_id", "")
+        return {"request_id": wire.request_number(number)}
 
 
 _described = partial(described, refusal=wire.Refusal, refused=possible(errors.ANSWERS))
@@ -65,10 +68,10 @@ class CreateView(AccuAuthView):
 
     @_described("create", body=wire.Create, answer=wire.Created)
     def post(self, request: Request) -> Response:
-        """Make a face set."""
-        given = self.parse(wire.Create)
+        """Create a face set."""
+        body = self.parse(wire.Create)
         made = collections.create_collection(
-            self.caller, name=given["name"], description=given["desc"], similarity_threshold=DIALECT.threshold
+            self.caller, name=body["name"], description=body["desc"], similarity_threshold=DIALECT.threshold
         )
         return self.reply(wire.Created, made)
 
@@ -79,12 +82,12 @@ class AddFaceView(AccuAuthView):
     @_described("add_face", body=wire.AddFace, answer=wire.Added)
     def post(self, request: Request) -> Response:
         """Add the largest face of an image to a face set (decision F8)."""
-        given = self.parse(wire.AddFace)
+        body = self.parse(wire.AddFace)
         done = enrol.enrol_face(
             self.caller,
-            collection=given["name"],
-            image=given["image"],
-            person=PersonDetails(reference=given["person_id"]),
+            collection=body["name"],
+            image=body["image"],
+            person=PersonDetails(reference=body["person_id"]),
             largest=True,
             limits=_LIMITS,
         )
@@ -97,25 +100,25 @@ class SearchFaceView(AccuAuthView):
     @_described("search_face", body=wire.SearchFace, answer=wire.Found)
     def post(self, request: Request) -> Response:
         """Find the faces of a set that match the largest face of an image."""
-        given = self.parse(wire.SearchFace)
+        body = self.parse(wire.SearchFace)
         found = search.search_by_image(
             self.caller,
-            collection=given["name"],
-            image=given["image"],
-            limit=given["topN"],
-            threshold=given["threshold"],
+            collection=body["name"],
+            image=body["image"],
+            limit=body["topN"],
+            threshold=body["threshold"],
             largest=True,
-            since=given["start_time"],
+            since=body["start_time"],
             limits=_LIMITS,
         )
         return self.reply(wire.Found, found)
 
 
 class UnknownView(AccuAuthView):
-    """Any other path, in the same envelope, known key or not."""
+    """Any other path; answered in the dialect's envelope, with or without a key."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Say that there is nothing here."""
+        """Answer that the path is unknown."""
         raise NotFound

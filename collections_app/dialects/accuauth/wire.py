@@ -1,6 +1,6 @@
 """The bodies of AccuAuth, in the vendor's field order.
 
-Ids are int64 numbers (decision F7), scores go from 0 to 1, times are epoch seconds.
+Ids are int64 numbers (decision F7), scores 0 to 1, times epoch seconds.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from recognition.similarity import Threshold
 _LONGEST = 255
 _LONGEST_TEXT = 1000
 _DEFAULT = 0.8  # decision F1
-THRESHOLD = Threshold.of_share(_DEFAULT)  # of a set that this contract makes (decision R10)
+THRESHOLD = Threshold.of_share(_DEFAULT)  # the threshold of sets made through this contract (decision R10)
 _MATCHES = 10
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 _LAST_SECOND = 253_402_300_799  # of the year 9999
@@ -35,10 +35,10 @@ _HEX = re.compile(r"[0-9a-f]{32}")
 
 
 class WholeNumber(serializers.IntegerField):
-    """A number without a fraction, or its digits as a form sends them (decision F7)."""
+    """A whole number, or its digits as forms send them (decision F7)."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Refuse floats, truth values and everything else that int() would take."""
+        """Refuse floats, booleans and everything else that int() would accept."""
         number = isinstance(data, int) and not isinstance(data, bool)
         if not number and not (isinstance(data, str) and _WHOLE.fullmatch(data.strip())):
             self.fail("invalid")
@@ -51,18 +51,18 @@ class WholeNumber(serializers.IntegerField):
         "format": "int64",
         "minimum": _SMALLEST,
         "maximum": _LARGEST,
-        "example": 12345,  # a page in a browser rounds the bounds, and would offer one of them
+        "example": 12345,  # browsers round the bounds, and would offer one as the example
     }
 )
 class PersonNumber(WholeNumber):
-    """The caller's own number of a person."""
+    """The caller's own number for a person."""
 
 
 class Share(serializers.FloatField):
     """A number from 0 to 1."""
 
     def to_internal_value(self, data: Any) -> float:
-        """Refuse truth values, what no float can hold, and "nan", which would pass every comparison."""
+        """Refuse booleans, numbers too large for a float, and NaN, which passes every comparison."""
         if isinstance(data, bool) or (isinstance(data, int) and abs(data) > 1):
             self.fail("invalid")
         value = super().to_internal_value(data)
@@ -73,7 +73,7 @@ class Share(serializers.FloatField):
 
 @extend_schema_field({"type": "string", "format": "binary"})
 class Upload(serializers.FileField):
-    """An image as a form's file."""
+    """An image as a file of a form."""
 
 
 class Photo(serializers.Serializer[Any]):
@@ -83,7 +83,7 @@ class Photo(serializers.Serializer[Any]):
     image_base64 = serializers.CharField(required=False, allow_null=True, allow_blank=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Give the bytes of the image, as "image"."""
+        """Put the image's bytes under "image"."""
         upload, text = attrs.pop("file", None), attrs.pop("image_base64", None)
         if upload:
             return {**attrs, "image": upload.read()}
@@ -97,20 +97,20 @@ class Photo(serializers.Serializer[Any]):
 
 @extend_schema_field({"type": "string", "pattern": "^TID[0-9a-f]{32}$"})
 class RequestNumber(serializers.CharField):
-    """The number of the request, which stands in every answer; the view knows it."""
+    """The request's number, in every response; it comes from the view."""
 
     def __init__(self) -> None:
-        """Take it from the context."""
+        """Read the number from the context instead of the object."""
         super().__init__(source="*", read_only=True)
 
     def to_representation(self, value: object) -> str:
-        """Say it."""
+        """Return the number."""
         return str(self.context["request_id"])
 
 
 @example({"status": "INVALID_ARGUMENT", "reason": "db not exist", "request_id": "TID8bf47ab6eda64476973cc5f5b6ebf57e"})
 class Refusal(serializers.Serializer[Any]):
-    """The answer to what was not done (decision F10)."""
+    """The answer to a failure (decision F10)."""
 
     status = serializers.CharField()
     reason = serializers.CharField()
@@ -127,7 +127,7 @@ class Create(serializers.Serializer[Any]):
 
 @example({"request_id": "TID89665b3fe60745948095dd1965fa9b0a", "status": "OK"})
 class Created(serializers.Serializer[Any]):
-    """The answer to create: nothing of the set."""
+    """The answer to create; it says nothing about the set."""
 
     request_id = RequestNumber()
     status = Always("OK")
@@ -141,7 +141,7 @@ class AddFace(Photo):
     person_id = PersonNumber(required=False, allow_null=True, min_value=_SMALLEST, max_value=_LARGEST)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Give the person's number as the text it is stored as; empty: a new person."""
+        """Convert the person's number to the stored text; empty: a new person."""
         number = attrs.pop("person_id", None)
         return {**super().validate(attrs), "person_id": "" if number is None else str(number)}
 
@@ -191,11 +191,11 @@ class SearchFace(Photo):
     topN = WholeNumber(default=1, min_value=1, max_value=_MATCHES)
 
     def validate_threshold(self, value: float) -> Threshold:
-        """Put it on the platform's scale."""
+        """Convert it to the platform's scale."""
         return Threshold.of_share(value)
 
     def validate_start_time(self, value: int | None) -> datetime:
-        """Make it a time; six months ago when none is given (decision F12)."""
+        """Convert it to a time; default: six months ago (decision F12)."""
         return timezone.now() - _WINDOW if value is None else datetime.fromtimestamp(value, UTC)
 
 
@@ -248,13 +248,13 @@ class Found(serializers.Serializer[Any]):
 
 
 def request_number(request_id: str) -> str:
-    """Return the contract's form of a request's id: the id itself where it has that form, else a digest of it."""
+    """Return a request's id in the contract's form: the id itself if it has 32 hex digits, else its digest."""
     digits = request_id if _HEX.fullmatch(request_id) else hashlib.sha256(request_id.encode()).hexdigest()[:32]
     return f"TID{digits}"
 
 
 def person_number(person: Person) -> int:
-    """Return the caller's own number of a person; ours, where the caller's id is none or another dialect's text."""
+    """Return the caller's own number for a person, or ours if the caller's id is missing or not a number."""
     own = person.reference
     if _WHOLE.fullmatch(own) and str(int(own)) == own and _SMALLEST <= int(own) <= _LARGEST:
         return int(own)
@@ -262,5 +262,5 @@ def person_number(person: Person) -> int:
 
 
 def share(score: float) -> float:
-    """Express a score on the contract's scale of 0 to 1."""
+    """Convert a score to the contract's scale of 0 to 1."""
     return round(score / 100, _SCORE_DIGITS)

@@ -1,4 +1,4 @@
-"""Argos Face ID describes itself."""
+"""The Argos Face ID dialect."""
 
 from collections_app.dialects.argos import wire
 from collections_app.dialects.descriptor import FACE, Credentials, Dialect, Exchange, Setting
@@ -22,7 +22,7 @@ DIALECT = Dialect(
     name="argos",
     label="Argos Face ID",
     title="Argos Face ID",
-    prefix="",  # it has none of its own (decision A16)
+    prefix="",  # served at the root (decision A16)
     ways=({"Key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},),
     credentials=Credentials(headers={"x-api-key": "key"}),
     previews={"search": _search, "enrol": _enrol},

@@ -36,7 +36,7 @@ _NO_ACCESS = _all(403, 6040, "Access Denied: API Key is unavailable.")
 _NO_COLLECTION = _each(
     400,
     add=(6013, "Cannot find collection info."),
-    delete=(6021, "Cannot find face data"),  # the contract has no code for it here (decision A12)
+    delete=(6021, "Cannot find face data"),  # the contract has no "unknown collection" here (decision A12)
     list=(6027, "Cannot find collection info."),
     search=(6033, "Cannot find collection info."),
 )
@@ -57,7 +57,7 @@ _NO_IMAGE = _UNSPECIFIED | _each(
     400, add=(6017, "Not supported image format."), search=(6037, "Not supported image format.")
 )
 
-# By error, then by endpoint; "" is a request to no endpoint.
+# By error, then by endpoint; "" is an unknown path or method.
 ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.MissingKey: _all(403, 6039, "API Key is required."),
     tenants.UnknownKey: _NO_ACCESS,
@@ -91,7 +91,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.ImageUrlTimeout: _UNSPECIFIED,
     collections.ConsentRequired: _UNSPECIFIED,
     collections.EnrolmentBarred: _UNSPECIFIED,
-    # What only the native API asks for.
+    # Raised by operations of the native API only.
     collections.JobNotFound: _UNSPECIFIED,
     collections.ReceiptNotFound: _UNSPECIFIED,
     collections.SearchNotFound: _UNSPECIFIED,
@@ -124,7 +124,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     drf.MethodNotAllowed: _all(405, 405, "Method not allowed."),
 }
 
-# A missing or wrong field answers with the field's own code (decisions A2, A5, A6, A13, A14).
+# Each missing or wrong field has its own code (decisions A2, A5, A6, A13, A14).
 FIELDS: Mapping[str, Mapping[str, Answer]] = {
     "add": {
         "collectionId": Answer(400, 6010, "CollectionId is required"),
@@ -148,7 +148,7 @@ FIELDS: Mapping[str, Mapping[str, Answer]] = {
 
 
 def answer(error: Exception, endpoint: Endpoint | None) -> Answer | None:
-    """Return the endpoint's answer; of several wrong fields the one with the lowest code speaks (decision A18)."""
+    """Return the endpoint's answer; of several wrong fields, the lowest code wins (decision A18)."""
     if isinstance(error, drf.ValidationError) and endpoint:
         wrong = error.detail if isinstance(error.detail, dict) else {}
         known = [FIELDS[endpoint][field] for field in wrong if field in FIELDS[endpoint]]
@@ -158,5 +158,5 @@ def answer(error: Exception, endpoint: Endpoint | None) -> Answer | None:
 
 
 def internal(endpoint: Endpoint | None) -> Answer:
-    """Return the endpoint's unspecified error, as the server's fault."""
+    """Return the endpoint's unspecified error with status 500."""
     return _BROKEN[endpoint or ""]

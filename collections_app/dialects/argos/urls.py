@@ -1,4 +1,4 @@
-"""Argos Face ID: its four endpoints, at the root and under /modules (decision A16)."""
+"""Argos Face ID's four endpoints, at the root and under /modules (decision A16)."""
 
 from django.urls import path, re_path
 

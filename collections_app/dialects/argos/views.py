@@ -16,31 +16,37 @@ from tenants import keys
 from tenants.errors import MissingKey
 
 _PAGE = 50
-_MATCHES = 10
+_MATCHES = 100  # decision R4
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class ArgosView(DialectView):
-    """An endpoint of Argos Face ID. `endpoints` names the contract's operation by HTTP method."""
+    """The base of Argos's endpoints. `endpoints` has the contract's operation by HTTP method."""
 
     dialect = DIALECT
     endpoints: ClassVar[dict[str, errors.Endpoint]] = {}
 
     def credentials(self, request: Request) -> tuple[str, str]:
-        """Read the x-api-key header."""
+        """Return the key from x-api-key."""
         token = request.headers.get("x-api-key", "")
         if not token:
             raise MissingKey
         return keys.split(token)
 
     def answer(self, error: Exception) -> Answer | None:
-        """Look the error up for this endpoint."""
-        return errors.answer(error, self.endpoints.get(self.request.method or ""))
+        """Return the error's answer at this endpoint."""
+        return errors.answer(error, self.endpoint)
 
     def internal_error(self) -> Answer:
-        """Answer with the endpoint's unspecified error, and a status that says whose fault it is."""
-        return errors.internal(self.endpoints.get(self.request.method or ""))
+        """Return the endpoint's unspecified error with status 500."""
+        return errors.internal(self.endpoint)
+
+    @property
+    def endpoint(self) -> errors.Endpoint | None:
+        """The contract's operation of the request's method; HEAD is a GET."""
+        method = self.request.method or ""
+        return self.endpoints.get("GET" if method == "HEAD" else method)
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render {errorCode, message}."""
@@ -60,30 +66,30 @@ class FacesView(ArgosView):
     @_described("addFace", "add", body=wire.AddFace, answer=wire.AddedFace)
     def post(self, request: Request) -> Response:
         """Add a face to a collection."""
-        given = self.parse(wire.AddFace)
+        body = self.parse(wire.AddFace)
         done = enrol.enrol_face(
             self.caller,
-            collection=given["collectionId"],
-            image=given["faceImage"],
-            person=data_subject.PersonDetails(name=given["userName"]),
+            collection=body["collectionId"],
+            image=body["faceImage"],
+            person=data_subject.PersonDetails(name=body["userName"]),
         )
         return Response(wire.AddedFace(done).data)
 
     @_described("listFaces", "list", parameters=[wire.ListFaces], answer=wire.FaceList)
     def get(self, request: Request) -> Response:
         """List a collection's faces, 50 a page."""
-        given = self.parse(wire.ListFaces)
-        offset = (given["page"] - 1) * _PAGE
+        query = self.parse(wire.ListFaces)
+        offset = (query["page"] - 1) * _PAGE
         page = faces.list_faces(
-            self.caller, collection=given["collectionId"], limit=_PAGE, offset=offset, term=given.get("term", "")
+            self.caller, collection=query["collectionId"], limit=_PAGE, offset=offset, term=query.get("term", "")
         )
         return Response(wire.FaceList(page).data)
 
     @_described("deleteFace", "delete", parameters=[wire.DeleteFace], answer=wire.DeletedFace)
     def delete(self, request: Request) -> Response:
         """Delete a face from a collection."""
-        given = self.parse(wire.DeleteFace)
-        erase.delete_face(self.caller, collection=given["collectionId"], face=given["faceId"])
+        query = self.parse(wire.DeleteFace)
+        erase.delete_face(self.caller, collection=query["collectionId"], face=query["faceId"])
         return Response(wire.DeletedFace({}).data)
 
 
@@ -94,23 +100,23 @@ class SearchView(ArgosView):
 
     @_described("searchFace", "search", body=wire.SearchFace, answer=wire.FoundFaces)
     def post(self, request: Request) -> Response:
-        """Find the faces of a collection that match an image."""
-        given = self.parse(wire.SearchFace)
+        """Find the faces of a collection that match an image: all of them up to 100, best first."""
+        body = self.parse(wire.SearchFace)
         found = search.search_by_image(
             self.caller,
-            collection=given["collectionId"],
-            image=given["faceImage"],
+            collection=body["collectionId"],
+            image=body["faceImage"],
             limit=_MATCHES,
-            request_name=given["requestName"],
+            request_name=body["requestName"],
         )
         return Response(wire.FoundFaces(found).data)
 
 
 class UnknownView(ArgosView):
-    """Any other path, in the same envelope, known key or not."""
+    """Any other path; answered in the dialect's envelope, with or without a key."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Say that there is nothing here."""
+        """Answer that the path is unknown."""
         raise NotFound

@@ -20,13 +20,13 @@ class FaceImage(Base64Image):
     """An image in base64, bare or as a data URI (decision A11)."""
 
     def undecoded(self) -> bytes:
-        """Take what is no base64 for an empty image, which is refused where images are (decisions A7, A18)."""
+        """Treat invalid base64 as an empty image, which the decoder refuses (decisions A7, A18)."""
         return b""
 
 
 @example({"errorCode": 6040, "message": "Access Denied: API Key is unavailable."})
 class Refusal(serializers.Serializer[Answer]):
-    """The answer to what was not done."""
+    """The answer to a failure."""
 
     errorCode = serializers.IntegerField(source="code")
     message = serializers.CharField(source="text")
@@ -48,7 +48,7 @@ class AddFace(serializers.Serializer[Any]):
 
 
 class AddOption(serializers.Serializer[Any]):
-    """The liveness policy that an enrolment met. The score's key is spelt otherwise than in a search (contract 1.4)."""
+    """The liveness policy of an enrolment. A search spells the score's key differently (contract 1.4)."""
 
     option_liveness = serializers.BooleanField(source="collection.liveness_on_enrol")
     liveNess_threshold = serializers.SerializerMethodField()
@@ -59,7 +59,7 @@ class AddOption(serializers.Serializer[Any]):
         return percent(done.collection.liveness_threshold)
 
     def get_livenessScore(self, done: Enrolment) -> float:
-        """The measured score, 0 to 100; 0 where liveness is off and nothing was measured."""
+        """The measured score, 0 to 100; 0 if liveness is off."""
         return percent(done.faces[0].liveness)
 
 
@@ -97,7 +97,7 @@ class ListFaces(serializers.Serializer[Any]):
 
 
 class ListedFace(serializers.Serializer[Any]):
-    """One face of a list; snake_case here and nowhere else in the contract."""
+    """A face of a list; the contract has snake_case only here."""
 
     collection_id = serializers.CharField(source="collection.name")
     face_id = serializers.CharField(source="uuid")
@@ -156,14 +156,14 @@ class SearchFace(serializers.Serializer[Any]):
     faceImage = FaceImage()
 
     def to_internal_value(self, data: Any) -> Any:
-        """Let userName stand in for requestName."""
+        """Use userName if requestName is missing."""
         if isinstance(data, dict) and not data.get("requestName") and "userName" in data:
             data = {**data, "requestName": data["userName"]}
         return super().to_internal_value(data)
 
 
 class SearchOption(serializers.Serializer[Any]):
-    """The policy under which a search was answered."""
+    """The policy that a search was answered with."""
 
     option_liveness = serializers.BooleanField(source="collection.liveness_on_search")
     liveNess_threshold = serializers.SerializerMethodField()
@@ -175,7 +175,7 @@ class SearchOption(serializers.Serializer[Any]):
         return percent(found.collection.liveness_threshold)
 
     def get_liveNessScore(self, found: SearchResult) -> float:
-        """The measured score, 0 to 100; 0 where liveness is off and nothing was measured."""
+        """The measured score, 0 to 100; 0 if liveness is off."""
         return percent(found.record.liveness)
 
     def get_policy_similarity(self, found: SearchResult) -> float:
@@ -233,5 +233,5 @@ class FoundFaces(serializers.Serializer[Any]):
 
 
 def percent(share: float | None) -> float:
-    """Express a score of 0 to 1 on the contract's scale of 0 to 100."""
+    """Convert a score of 0 to 1 to the contract's scale of 0 to 100."""
     return round(100 * (share or 0), _SCORE_DIGITS)

@@ -1,4 +1,4 @@
-"""NEXTK's face database describes itself."""
+"""The dialect of NEXTK's face database."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from collections_app.operations.data_subject import PersonRecord
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.search import PersonMatch, SearchResult
 
-_LEFT_OUT = "…"  # the kept images of whoever matched, which the contract sends along
+_LEFT_OUT = "…"  # stands for the stored images that the contract returns with a match
 
 
 def _search(result: SearchResult, setting: Setting) -> Exchange:
@@ -22,8 +22,8 @@ def _search(result: SearchResult, setting: Setting) -> Exchange:
 
 def _enrol(result: Enrolment, setting: Setting) -> Exchange:
     person = result.faces[0].person
-    known = {"userId": person.name, "userName": person.name, "userAge": 0, "gender": 0, "identifier": 0}
-    body = {"nodeId": result.collection.alias, **known, "faceImages": [FACE]}
+    fields = {"userId": person.name, "userName": person.name, "userAge": 0, "gender": 0, "identifier": 0}
+    body = {"nodeId": result.collection.alias, **fields, "faceImages": [FACE]}
     return Exchange("register-facedb", body, wire.Registered(person).data)
 
 

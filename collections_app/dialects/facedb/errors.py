@@ -1,4 +1,4 @@
-"""NEXTK's error codes (contract 2.1). HTTP is 200 (decision N5), but 401 where no key was recognised (decision N6)."""
+"""NEXTK's error codes (contract 2.1). HTTP status 200 (decision N5), or 401 without a valid key (decision N6)."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ _NOT_SUPPORTED = Answer(200, 12, "NOT_SUPPORT_FUNCTION")
 _UNKNOWN_LICENSE = Answer(401, 20, "INVALID_LICENSE")
 _INVALID_LICENSE = Answer(200, 20, "INVALID_LICENSE")
 _EXPIRED_LICENSE = Answer(200, 21, "EXPIRED_LICENSE")
-_USED_UP = Answer(200, 25, "CHANNEL_LICENSE_EXCEEDED")  # the only code for more than was licensed
+_USED_UP = Answer(200, 25, "CHANNEL_LICENSE_EXCEEDED")  # the only code for exceeded limits
 _NO_CREATION = Answer(200, 100, "FAIL_CREATE_COMPUTING_NODE")
 _TIMEOUT = Answer(200, 502, "REQUEST_TIMEOUT")
 _NO_NODE = Answer(200, 503, "NOT_FOUND_COMPUTING_NODE")
@@ -56,7 +56,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _BAD_REQUEST,
     collections.EnrolmentBarred: _BAD_REQUEST,
-    # What only the native API asks for.
+    # Raised by operations of the native API only.
     collections.JobNotFound: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
     collections.SearchNotFound: _BAD_REQUEST,
@@ -90,10 +90,10 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     drf.MethodNotAllowed: _NOT_SUPPORTED,
 }
 
-# The vendor's C# client counts two codes further than its documents; the profile "client" follows it (decision N3).
+# The vendor's C# client numbers these codes higher by two than its documents; profile "client" (decision N3).
 CLIENT_CODES: Mapping[int | str, int] = {507: 509}
 
-# What follows the name of code 11 (decision N4) where the contract has words of its own for it.
+# The text after the name of code 11 (decision N4), in the contract's terms.
 DETAILS: Mapping[type[Exception], str] = {
     collections.PersonNotFound: "uuId: nobody has it",
     collections.DuplicateFace: "the face is registered under another uuId",
@@ -103,7 +103,7 @@ DETAILS: Mapping[type[Exception], str] = {
 
 
 def answer(error: Exception, profile: str = "") -> Answer | None:
-    """Return the error's answer, in the profile's codes."""
+    """Return the error's answer with the profile's code."""
     found = translate(error, ANSWERS)
     if found and profile == "client":
         return Answer(found.status, CLIENT_CODES.get(found.code, found.code), found.text)
@@ -111,14 +111,14 @@ def answer(error: Exception, profile: str = "") -> Answer | None:
 
 
 def internal() -> Answer:
-    """Return the answer to what nobody foresaw."""
+    """Return the answer to an unexpected error."""
     return _TIMEOUT
 
 
-def message(given: Answer, error: Exception) -> str:
-    """Return the code's name (decision N11), and what is wrong with the request where that is known."""
-    detail = _detail(error) if given.code == _BAD_REQUEST.code else ""
-    return f"{given.text}: {detail}" if detail else given.text
+def message(answer: Answer, error: Exception) -> str:
+    """Return the code's name (decision N11), for code 11 followed by what is wrong with the request."""
+    detail = _detail(error) if answer.code == _BAD_REQUEST.code else ""
+    return f"{answer.text}: {detail}" if detail else answer.text
 
 
 def _detail(error: Exception) -> str:

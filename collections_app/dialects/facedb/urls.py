@@ -1,4 +1,4 @@
-"""NEXTK's face database and the node calls that its client starts with, under /v2/va/."""
+"""NEXTK's face database and the node calls of its client, under /v2/va/."""
 
 from django.urls import path, re_path
 

@@ -21,16 +21,16 @@ from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
 
 _UNAUTHORIZED = 401
-_LIMITS = ImageLimits(formats=("JPEG", "PNG"))  # the documents name JPEG; its clients get back what they sent
+_LIMITS = ImageLimits(formats=("JPEG", "PNG"))  # the documents name JPEG; list-facedb returns images as they were sent
 
 
 class FacedbView(DialectView):
-    """An endpoint of the face database. A node is one of the tenant's collections (decision N6)."""
+    """The base of the face database's endpoints. A node is one of the tenant's collections (decision N6)."""
 
     dialect = DIALECT
 
     def credentials(self, request: Request) -> tuple[str, str]:
-        """Read HTTP Basic: the key's two halves, or the whole key as a user without a password.
+        """Return the key from HTTP Basic: id and secret, or the whole key as a user name without a password.
 
         The vendor's client sends Basic only when the password is empty (contract 2.2).
         """
@@ -46,16 +46,16 @@ class FacedbView(DialectView):
         return (user, password) if password else keys.split(user)
 
     def answer(self, error: Exception) -> Answer | None:
-        """Look the error up, in the codes that the tenant's profile names."""
+        """Return the error's answer with the code of the tenant's profile."""
         caller = getattr(self, "caller", None)
         return errors.answer(error, DIALECT.profile(caller.tenant.profiles) if caller else "")
 
     def internal_error(self) -> Answer:
-        """Answer 502."""
+        """Return code 502."""
         return errors.internal()
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
-        """Render {code, message}, and ask for credentials where they are what is wrong."""
+        """Render {code, message}; a 401 also asks for credentials."""
         headers = {"WWW-Authenticate": 'Basic realm="facedb"'} if answer.status == _UNAUTHORIZED else None
         refusal = {"code": answer.code, "message": errors.message(answer, error)}
         return Response(wire.Refusal(refusal).data, status=answer.status, headers=headers)
@@ -69,14 +69,14 @@ class RegisterView(FacedbView):
 
     @_described("register-facedb", body=wire.Register, answer=wire.Registered)
     def post(self, request: Request) -> Response:
-        """Register a person with their images, or replace the one of that uuId (decision N7)."""
-        given = self.parse(wire.Register)
+        """Register a person with images; a person of the same uuId is replaced (decision N7)."""
+        body = self.parse(wire.Register)
         person = enrol.enrol_person(
             self.caller,
-            collection=Alias(given["nodeId"]),
-            images=given["faceImages"],
+            collection=Alias(body["nodeId"]),
+            images=body["faceImages"],
             limits=_LIMITS,
-            person=wire.details(given),
+            person=wire.details(body),
         )
         return Response(wire.Registered(person).data)
 
@@ -87,9 +87,9 @@ class ListView(FacedbView):
     @_described("list-facedb", body=wire.List, answer=wire.Listed)
     def post(self, request: Request) -> StreamingHttpResponse:
         """List a node's people with their images."""
-        given = self.parse(wire.List)
-        everybody = data_subject.list_people(self.caller, collection=Alias(given["nodeId"]))
-        return StreamingHttpResponse(wire.listed(everybody), content_type="application/json")
+        body = self.parse(wire.List)
+        people = data_subject.list_people(self.caller, collection=Alias(body["nodeId"]))
+        return StreamingHttpResponse(wire.listed(people), content_type="application/json")
 
 
 class RemoveView(FacedbView):
@@ -98,8 +98,8 @@ class RemoveView(FacedbView):
     @_described("remove-facedb", body=wire.Remove, answer=wire.Outcome)
     def post(self, request: Request) -> Response:
         """Erase a person."""
-        given = self.parse(wire.Remove)
-        data_subject.delete_person(self.caller, collection=Alias(given["nodeId"]), person=given["uuId"])
+        body = self.parse(wire.Remove)
+        data_subject.delete_person(self.caller, collection=Alias(body["nodeId"]), person=body["uuId"])
         return Response(wire.Outcome({}).data)
 
 
@@ -108,10 +108,10 @@ class MatchView(FacedbView):
 
     @_described("matching-face", body=wire.Match, answer=wire.Matched)
     def post(self, request: Request) -> Response:
-        """Tell whose face it is."""
-        given = self.parse(wire.Match)
-        node = Alias(given["nodeId"])
-        found = search.match_person(self.caller, collection=node, images=given["faceImages"], limits=_LIMITS)
+        """Find the person whose face it is."""
+        body = self.parse(wire.Match)
+        node = Alias(body["nodeId"])
+        found = search.match_person(self.caller, collection=node, images=body["faceImages"], limits=_LIMITS)
         return Response(wire.Matched(found or {}).data)
 
 
@@ -120,9 +120,9 @@ class CreateNodeView(FacedbView):
 
     @_described("create-computing-node", body=wire.CreateNode, answer=wire.CreatedNode)
     def post(self, request: Request) -> Response:
-        """Make a node that keeps its images, since list-facedb gives them back (decision N8)."""
-        given = self.parse(wire.CreateNode)
-        made = collections.create_collection(self.caller, name=given["nodeName"], images="original")
+        """Create a node. It keeps the images, because list-facedb returns them (decision N8)."""
+        body = self.parse(wire.CreateNode)
+        made = collections.create_collection(self.caller, name=body["nodeName"], images="original")
         return Response(wire.CreatedNode(made).data)
 
 
@@ -131,7 +131,7 @@ class GetNodeView(FacedbView):
 
     @_described("get-computing-node", answer=wire.FoundNode)
     def post(self, request: Request) -> Response:
-        """Describe the caller's node: the oldest that the key reaches, for the contract knows of one a server."""
+        """Describe the caller's node: the oldest that the key can access; the contract has one node per server."""
         node = collections.oldest_collection(self.caller)
         return Response(wire.FoundNode(node, context={"url": request.build_absolute_uri()}).data)
 
@@ -142,8 +142,8 @@ class UpdateNodeView(FacedbView):
     @_described("update-computing-node", body=wire.UpdateNode, answer=wire.Outcome)
     def post(self, request: Request) -> Response:
         """Rename a node."""
-        given = self.parse(wire.UpdateNode)
-        collections.update_collection(self.caller, collection=Alias(given["nodeId"]), name=given["nodeName"])
+        body = self.parse(wire.UpdateNode)
+        collections.update_collection(self.caller, collection=Alias(body["nodeId"]), name=body["nodeName"])
         return Response(wire.Outcome({}).data)
 
 
@@ -152,17 +152,17 @@ class RemoveNodeView(FacedbView):
 
     @_described("remove-computing-node", body=wire.RemoveNode, answer=wire.RemovedNode)
     def post(self, request: Request) -> Response:
-        """Delete a node with everybody in it."""
-        given = self.parse(wire.RemoveNode)
-        collections.delete_collection(self.caller, name=Alias(given["nodeId"]))
-        return Response(wire.RemovedNode(given).data)
+        """Delete a node with all its people."""
+        body = self.parse(wire.RemoveNode)
+        collections.delete_collection(self.caller, name=Alias(body["nodeId"]))
+        return Response(wire.RemovedNode(body).data)
 
 
 class UnknownView(FacedbView):
-    """Any other path, in the same envelope, known key or not."""
+    """Any other path; answered in the dialect's envelope, with or without a key."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Say that there is nothing here."""
+        """Answer that the path is unknown."""
         raise NotFound

@@ -20,25 +20,25 @@ _OLDEST = 32_767
 _IMAGES = 4
 _SCORE_DIGITS = 6
 
-# Clients choose between the vendor's API generations by these: this is the last product of the v2 generation.
+# Clients choose the API generation by the product version: this is the last one of v2.
 _PRODUCT = "1.0.8.9"
 _RELEASED = "2023.06.01"
 _NEVER = "9999-12-31"
 
 
 class FaceImage(Base64Image):
-    """An image in base64, both ways."""
+    """An image in base64, in requests and responses."""
 
     def to_representation(self, value: Any) -> str:
-        """Encode it."""
+        """Return the image in base64."""
         return base64.b64encode(value).decode()
 
 
 class Whole(serializers.IntegerField):
-    """A JSON integer, and nothing that could be read as one (decisions N1 and N2)."""
+    """A JSON integer; no text or fraction is converted (decisions N1 and N2)."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Refuse text, fractions and truth values."""
+        """Refuse text, fractions and booleans."""
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return data
@@ -46,7 +46,7 @@ class Whole(serializers.IntegerField):
 
 @example({"code": 0, "message": ""})
 class Outcome(serializers.Serializer[Any]):
-    """It was done. A success has no message (decision N9)."""
+    """The answer to a success, which has no message (decision N9)."""
 
     code = Always(0)
     message = Always("")
@@ -54,7 +54,7 @@ class Outcome(serializers.Serializer[Any]):
 
 @example({"code": 502, "message": "REQUEST_TIMEOUT"})
 class Refusal(serializers.Serializer[Any]):
-    """The answer to what was not done."""
+    """The answer to a failure."""
 
     code = serializers.IntegerField(min_value=1)
     message = serializers.CharField()
@@ -75,7 +75,7 @@ _PERSON = {
 
 @example(_PERSON)
 class Register(serializers.Serializer[Any]):
-    """POST register-facedb. Fields that nobody knows are ignored (decision N10)."""
+    """POST register-facedb. Unknown fields are ignored (decision N10)."""
 
     nodeId = serializers.CharField()
     uuId = Identifier(default="", allow_blank=True, allow_null=True)
@@ -90,7 +90,7 @@ class Register(serializers.Serializer[Any]):
     )
 
     def validate_uuId(self, value: str | None) -> str:
-        """Give an id to whom the caller gives none (decision N7)."""
+        """Return the id, or a new one if the caller sent none (decision N7)."""
         return value or secrets.token_hex(8)
 
 
@@ -124,13 +124,13 @@ class FaceDB(serializers.Serializer[Any]):
     memo = serializers.CharField(source="person.note")
 
     def get_userAge(self, record: PersonRecord) -> int:
-        """The age; 0 for somebody whom another dialect enrolled without one."""
+        """The age; 0 if it is unknown."""
         return record.person.age or 0
 
 
 @example({"code": 0, "message": "", "faceDBs": [_PERSON]})
 class Listed(serializers.Serializer[Any]):
-    """The answer to list-facedb, which is written person by person."""
+    """The answer to list-facedb, streamed person by person."""
 
     code = Always(0)
     message = Always("")
@@ -147,7 +147,7 @@ class Remove(serializers.Serializer[Any]):
 
 @example({"nodeId": "53ba9bc997c72840", "faceImages": _PERSON["faceImages"]})
 class Match(serializers.Serializer[Any]):
-    """POST matching-face. The client sends a whole FaceDB; only the node and the images count."""
+    """POST matching-face. The client sends a whole FaceDB; only the node and the images are used."""
 
     nodeId = serializers.CharField()
     faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)
@@ -155,7 +155,7 @@ class Match(serializers.Serializer[Any]):
 
 @example({"code": 0, "message": "", **{name: _PERSON[name] for name in list(_PERSON)[1:]}, "similarity": 0.93})
 class Matched(serializers.Serializer[Any]):
-    """The answer to matching-face; nobody has an empty uuId and no similarity (contract 2.5)."""
+    """The answer to matching-face; without a match uuId is empty and similarity 0 (contract 2.5)."""
 
     code = Always(0)
     message = Always("")
@@ -170,17 +170,17 @@ class Matched(serializers.Serializer[Any]):
     similarity = serializers.SerializerMethodField()
 
     def get_userAge(self, found: PersonMatch | dict[str, Any]) -> int:
-        """The age, 0 for nobody."""
+        """The age; 0 if it is unknown or nobody matches."""
         return found.record.person.age or 0 if isinstance(found, PersonMatch) else 0
 
     def get_similarity(self, found: PersonMatch | dict[str, Any]) -> float:
-        """How similar it is, 0 to 1: the documents name no scale, and every other share in them is one of 1."""
+        """How similar it is, 0 to 1: the documents name no scale, but every other share in them is 0 to 1."""
         return round(found.score / 100, _SCORE_DIGITS) if isinstance(found, PersonMatch) else 0.0
 
 
 @example({"host": "10.0.0.1", "nodeName": "gate"})
 class CreateNode(serializers.Serializer[Any]):
-    """POST create-computing-node. Its `host` and `license` mean nothing here: the key is the licence."""
+    """POST create-computing-node. `host` and `license` are ignored: the API key is the licence."""
 
     nodeName = Identifier()
 
@@ -196,7 +196,7 @@ class CreatedNode(serializers.Serializer[Any]):
 
 
 class ComputingNode(serializers.Serializer[Any]):
-    """A node. It has no port for metadata, since no video is analysed here."""
+    """A node. It has no metadata port, because no video is analysed."""
 
     nodeId = serializers.CharField(source="alias")
     httpHost = serializers.SerializerMethodField()
@@ -212,11 +212,11 @@ class ComputingNode(serializers.Serializer[Any]):
     functions = Always([0])
 
     def get_httpHost(self, _: Collection) -> str:
-        """The host that the client has reached."""
+        """The host of the request's URL."""
         return str(urlsplit(self.context["url"]).hostname)
 
     def get_httpPort(self, _: Collection) -> int:
-        """The port that the client has reached."""
+        """The port of the request's URL."""
         url = urlsplit(self.context["url"])
         return url.port or (443 if url.scheme == "https" else 80)
 
@@ -273,24 +273,24 @@ class RemovedNode(serializers.Serializer[Any]):
     message = Always("")
 
 
-def details(given: dict[str, Any]) -> PersonDetails:
-    """Say of a person all that a registration says, so that nothing of an earlier one stays."""
+def details(body: dict[str, Any]) -> PersonDetails:
+    """Return a registration's person with every field, so that nothing of an earlier registration remains."""
     return PersonDetails(
-        reference=given["uuId"],
-        external_id=given["userId"],
-        name=given["userName"],
-        age=given["userAge"],
-        gender=given["gender"],
-        listing=given["identifier"],
-        note=given["memo"] or "",
+        reference=body["uuId"],
+        external_id=body["userId"],
+        name=body["userName"],
+        age=body["userAge"],
+        gender=body["gender"],
+        listing=body["identifier"],
+        note=body["memo"] or "",
     )
 
 
-def listed(everybody: Iterable[PersonRecord]) -> Iterator[bytes]:
-    """Write the answer to list-facedb person by person: the contract has no pages, and images are large."""
+def listed(people: Iterable[PersonRecord]) -> Iterator[bytes]:
+    """Render list-facedb's answer person by person: the contract has no pages, and images are large."""
     yield b'{"code":0,"message":"","faceDBs":['
     comma = b""
-    for record in everybody:
+    for record in people:
         yield comma + JSONRenderer().render(FaceDB(record).data)
         comma = b","
     yield b"]}"

@@ -1,4 +1,4 @@
-"""The native API describes itself."""
+"""The dialect of the native API."""
 
 from urllib.parse import quote
 
@@ -39,10 +39,9 @@ DIALECT = Dialect(
     title="Faceplane",
     prefix="api/v1/",
     description=(
-        "Every operation of the platform in plain REST. The key goes into `x-api-key`, or behind "
-        "`Authorization: Bearer`. A list goes on at its `next_cursor`. Scores run from 0 to 100; `false_match_rate` "
-        "says which share of strangers reaches one. What is erased is unsearchable at once; the receipt says when "
-        "nothing of it is left."
+        "Every operation of the platform in plain REST. Send the key in `x-api-key`, or as `Authorization: Bearer`. "
+        "A list continues at its `next_cursor`. Scores are 0 to 100; `false_match_rate` is the share of strangers "
+        "that reaches a score. Erased faces are unsearchable at once; the receipt tells when every copy is deleted."
     ),
     ways=(
         {"Key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},

@@ -1,4 +1,4 @@
-"""The native API's refusals: problem details after RFC 9457, each with a code that stays what it is."""
+"""The native API's errors: problem details (RFC 9457), each with a stable code."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -13,79 +13,89 @@ from recognition import errors as recognition
 from tenants import errors as tenants
 
 _UNKNOWN_KEY = Answer(401, "unknown_key", "The key is unknown, or its secret is wrong.")
-_NOT_ALLOWED = Answer(403, "not_allowed", "The key may not do this.")
-_INVALID = Answer(422, "invalid_request", "A field is missing or cannot be used.")
-_BROKEN = Answer(500, "internal_error", "Something went wrong that should not have. It was logged.")
+_NOT_ALLOWED = Answer(403, "not_allowed", "The key lacks the permission.")
+_INVALID = Answer(422, "invalid_request", "A field is missing or invalid.")
+_BROKEN = Answer(500, "internal_error", "An unexpected error occurred. It was logged.")
 
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
     tenants.UnknownKey: _UNKNOWN_KEY,
     tenants.RevokedKey: Answer(401, "revoked_key", "The key was revoked."),
-    tenants.ExpiredKey: Answer(401, "expired_key", "The key's time is over."),
+    tenants.ExpiredKey: Answer(401, "expired_key", "The key has expired."),
     tenants.AddressRefused: Answer(403, "address_refused", "The key may not be used from this address."),
     tenants.KeyNotFound: Answer(404, "key_not_found", "There is no such key."),
-    tenants.InvitationUnusable: Answer(404, "invitation_unusable", "There is no such invitation that still waits."),
+    tenants.InvitationUnusable: Answer(
+        404, "invitation_unusable", "The invitation does not exist or is no longer open."
+    ),
     tenants.MemberNotFound: Answer(404, "member_not_found", "There is no such member."),
-    tenants.OwnerNeeded: Answer(403, "owner_needed", "Only an owner appoints or removes owners, and one has to stay."),
+    tenants.OwnerNeeded: Answer(
+        403, "owner_needed", "Only an owner can appoint or remove owners, and one must remain."
+    ),
     tenants.TenantSuspended: Answer(403, "tenant_suspended", "The tenant is suspended."),
     tenants.ScopeMissing: _NOT_ALLOWED,
     tenants.ReachTooNarrow: Answer(
-        403, "reach_too_narrow", "The key reaches some collections only, and this concerns the whole tenant."
+        403, "reach_too_narrow", "The key can access some collections only; this concerns the whole tenant."
     ),
     tenants.QuotaExceeded: Answer(403, "quota_exceeded", "A quota of the tenant is used up."),
-    tenants.TooManyRequests: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
+    tenants.TooManyRequests: Answer(429, "too_many_requests", "The limit of requests is reached. Try again later."),
     tenants.SealBroken: _BROKEN,
     tenants.MasterKeyUnusable: _BROKEN,
     tenants.SignatureBroken: Answer(422, "signature_broken", "The document was changed, or was not signed here."),
     collections.CollectionNotFound: Answer(404, "collection_not_found", "There is no such collection."),
     collections.CollectionDeleted: Answer(404, "collection_deleted", "The collection was deleted."),
-    collections.CollectionExists: Answer(409, "collection_exists", "A collection of this name is there already."),
-    collections.CollectionFull: Answer(409, "collection_full", "The collection holds as many faces as it may."),
+    collections.CollectionExists: Answer(409, "collection_exists", "A collection of this name already exists."),
+    collections.CollectionFull: Answer(409, "collection_full", "The collection is full."),
     collections.FaceNotFound: Answer(404, "face_not_found", "There is no such face."),
     collections.PersonNotFound: Answer(404, "person_not_found", "There is no such person."),
     collections.JobNotFound: Answer(404, "job_not_found", "There is no such job."),
     collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
     collections.SearchNotFound: Answer(404, "search_not_found", "There is no such search."),
     collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
-    collections.ImageNotKept: Answer(404, "image_not_kept", "Nothing of the face's image was kept."),
-    collections.DuplicateFace: Answer(409, "duplicate_face", "The face is in the collection under somebody else."),
-    collections.ProbingRefused: Answer(429, "probing_refused", "The key was told too much of one face."),
-    collections.ConsentRequired: Answer(422, "consent_required", "The collection asks for a reference to consent."),
+    collections.ImageNotKept: Answer(404, "image_not_kept", "The face's image was not kept."),
+    collections.DuplicateFace: Answer(
+        409, "duplicate_face", "The collection already has this face under another person."
+    ),
+    collections.ProbingRefused: Answer(429, "probing_refused", "The key has asked about one face too often."),
+    collections.ConsentRequired: Answer(422, "consent_required", "The collection requires a reference to consent."),
     collections.EnrolmentBarred: Answer(409, "do_not_enrol", "The person is on the collection's do-not-enrol list."),
-    collections.KeyReused: Answer(422, "idempotency_key_reused", "The key came before with another request."),
-    collections.KeyInUse: Answer(409, "idempotency_key_in_use", "The first request is still being worked on."),
-    collections.UnknownCursor: Answer(422, "unknown_cursor", "The cursor is not one that a list gave out."),
-    collections.Unavailable: Answer(503, "unavailable", "A part of the service does not answer. Try again."),
+    collections.KeyReused: Answer(422, "idempotency_key_reused", "The key was already used for a different request."),
+    collections.KeyInUse: Answer(
+        409, "idempotency_key_in_use", "The first request with this key is still in progress."
+    ),
+    collections.UnknownCursor: Answer(422, "unknown_cursor", "The cursor is not valid for this list."),
+    collections.Unavailable: Answer(503, "unavailable", "A part of the service is unavailable. Try again."),
     collections.InvalidRequest: _INVALID,
-    collections.ImageUrlRefused: Answer(422, "image_url_refused", "There is no image to be had at the URL."),
+    collections.ImageUrlRefused: Answer(422, "image_url_refused", "The image cannot be fetched from the URL."),
     collections.ImageUrlTimeout: Answer(422, "image_url_timeout", "The image's server took too long."),
     collections.ImageRefused: Answer(422, "image_refused", "One of the images cannot be used."),
     recognition.ImageTooLarge: Answer(413, "image_too_large", "The image or the request is too large."),
     recognition.ImageTooSmall: Answer(422, "image_too_small", "The image is too small."),
-    recognition.UndecodableImage: Answer(422, "undecodable_image", "This is no image, or a damaged one."),
+    recognition.UndecodableImage: Answer(422, "undecodable_image", "The image is damaged, or not an image."),
     recognition.UnsupportedFormat: Answer(415, "unsupported_format", "Send an image in a format that is allowed."),
     recognition.NoFace: Answer(422, "no_face", "The image shows no face."),
     recognition.SeveralFaces: Answer(422, "several_faces", "The image shows several faces."),
     recognition.LowQuality: Answer(422, "low_quality", "The face does not meet the collection's policy."),
-    recognition.SpoofSuspected: Answer(422, "spoof_suspected", "The face looks like a picture of a face."),
+    recognition.SpoofSuspected: Answer(
+        422, "spoof_suspected", "The face looks like a picture of a face, not a live person."
+    ),
     recognition.Busy: Answer(503, "busy", "Too many images at once. Try again."),
     recognition.ModelUnavailable: Answer(503, "model_unavailable", "The models are not ready."),
     recognition.UnknownPack: Answer(422, "unknown_pack", "There is no such model pack."),
     recognition.TemplateNotFound: Answer(404, "face_not_found", "There is no such face."),
     PolicyError: _INVALID,
-    SuspiciousOperation: _INVALID,  # more fields than a form or a query may have
+    SuspiciousOperation: _INVALID,  # such as too many fields in a form or a query
     drf.NotAuthenticated: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
     drf.AuthenticationFailed: _UNKNOWN_KEY,
     drf.PermissionDenied: _NOT_ALLOWED,
     drf.ValidationError: _INVALID,
     drf.ParseError: Answer(400, "malformed_body", "The body cannot be read."),
     drf.UnsupportedMediaType: Answer(415, "unsupported_media_type", "Send application/json or multipart/form-data."),
-    drf.Throttled: Answer(429, "too_many_requests", "Slow down: the limit of requests is reached."),
-    drf.NotFound: Answer(404, "not_found", "There is nothing at this address."),
-    drf.MethodNotAllowed: Answer(405, "method_not_allowed", "This address does not know the method."),
+    drf.Throttled: Answer(429, "too_many_requests", "The limit of requests is reached. Try again later."),
+    drf.NotFound: Answer(404, "not_found", "The address is unknown."),
+    drf.MethodNotAllowed: Answer(405, "method_not_allowed", "The address does not support the method."),
 }
 
-# The facts of an error that its problem document tells.
+# The attributes of an error that its problem document contains.
 FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     tenants.ScopeMissing: ("scope",),
     tenants.QuotaExceeded: ("quota", "limit"),
@@ -102,7 +112,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
 
 Group: TypeAlias = tuple[type[Exception], ...]
 
-# What operations may be refused with, by what they do; each one's document names its own.
+# The errors that operations may raise, by what they do; each operation's description lists its own.
 EVERYWHERE: Group = (
     tenants.MissingKey,
     tenants.UnknownKey,
@@ -143,7 +153,7 @@ ENROLMENT: Group = (
     collections.KeyReused,
     collections.KeyInUse,
 )
-# By what stands in an operation's path.
+# By the operation's path parameter.
 NAMED: Mapping[str, Group] = {
     "collection": (drf.NotFound, collections.CollectionNotFound, collections.CollectionDeleted),
     "person": (collections.PersonNotFound,),
@@ -159,7 +169,7 @@ NAMED: Mapping[str, Group] = {
 
 
 def possible(*groups: Group) -> list[Answer]:
-    """Return the answers of an operation that may be refused for any of these."""
+    """Return the answers of an operation that may raise any of these errors."""
     return [ANSWERS[error] for group in (EVERYWHERE, *groups) for error in group]
 
 
@@ -169,12 +179,12 @@ def answer(error: Exception) -> Answer | None:
 
 
 def internal() -> Answer:
-    """Return the answer to what nobody foresaw."""
+    """Return the answer to an unexpected error."""
     return _BROKEN
 
 
 def facts(error: Exception) -> dict[str, Any]:
-    """Return what the problem document says beside its title: of the request and its images, never of others'."""
+    """Return the members that the problem document adds to its title; only facts about the request itself."""
     if isinstance(error, collections.ImageRefused):
         inner = answer(error.reason)
         return facts(error.reason) | {"image": error.which, "reason": inner.code if inner else _BROKEN.code}
@@ -185,7 +195,7 @@ def facts(error: Exception) -> dict[str, Any]:
 
 
 def _wrong(error: Exception) -> Any:
-    """Name the fields that cannot be used, with what is wrong with each."""
+    """Return the wrong fields with their messages, if the error has any."""
     if isinstance(error, collections.InvalidRequest):
         return {error.field: [error.problem]}
     if isinstance(error, PolicyError):

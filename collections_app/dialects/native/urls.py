@@ -23,9 +23,9 @@ from collections_app.dialects.native.views import (
 
 
 class NameConverter:
-    """A collection's name or a person's reference, which may have slashes: WSGI hands %2F over as one.
+    """A collection's name or a person's reference, which may contain slashes (WSGI decodes %2F).
 
-    What it may not have between them is a word that follows it in a path, so each path has one meaning
+    Between slashes it cannot contain a word that follows it in a path, so every path is unambiguous
     (collections_app.identifiers).
     """
 
@@ -33,17 +33,17 @@ class NameConverter:
     regex = f"(?:{_part}(?:/{_part})+|[^/]+)"
 
     def to_python(self, value: str) -> str:
-        """Take it as it is."""
+        """Return the value unchanged."""
         return value
 
     def to_url(self, value: str) -> str:
-        """Give it as it is."""
+        """Return the value unchanged."""
         return value
 
 
 register_converter(NameConverter, "name")
 
-_HOME = "collections/<name:collection>"
+_COLLECTION = "collections/<name:collection>"
 
 urlpatterns = [
     path("me", about.MeView.as_view()),
@@ -51,22 +51,22 @@ urlpatterns = [
     path("usage", about.UsageView.as_view()),
     path("problems", about.ProblemsView.as_view()),
     path("collections", collections.CollectionsView.as_view()),
-    path(_HOME, collections.CollectionView.as_view()),
-    path(f"{_HOME}/people", people.PeopleView.as_view()),
-    path(f"{_HOME}/people/<name:person>", people.PersonView.as_view()),
-    path(f"{_HOME}/people/<name:person>/faces", people.PersonFacesView.as_view()),
-    path(f"{_HOME}/people/<name:person>/export", data_subjects.PersonExportView.as_view()),
-    path(f"{_HOME}/people/<name:person>/merge", people.PersonMergeView.as_view()),
-    path(f"{_HOME}/do-not-enrol", do_not_enrol.DoNotEnrolView.as_view()),
-    path(f"{_HOME}/do-not-enrol/<name:reference>", do_not_enrol.BarredReferenceView.as_view()),
-    path(f"{_HOME}/faces", faces.FacesView.as_view()),
-    path(f"{_HOME}/faces/<str:face>", faces.FaceView.as_view()),
-    path(f"{_HOME}/faces/<str:face>/image", faces.FaceImageView.as_view()),
-    path(f"{_HOME}/search", search.SearchView.as_view()),
-    path(f"{_HOME}/verify", search.VerifyView.as_view()),
-    path(f"{_HOME}/index", index.IndexView.as_view()),
-    path(f"{_HOME}/index/rebuild", index.RebuildView.as_view()),
-    path(f"{_HOME}/health", health.HealthView.as_view()),
+    path(_COLLECTION, collections.CollectionView.as_view()),
+    path(f"{_COLLECTION}/people", people.PeopleView.as_view()),
+    path(f"{_COLLECTION}/people/<name:person>", people.PersonView.as_view()),
+    path(f"{_COLLECTION}/people/<name:person>/faces", people.PersonFacesView.as_view()),
+    path(f"{_COLLECTION}/people/<name:person>/export", data_subjects.PersonExportView.as_view()),
+    path(f"{_COLLECTION}/people/<name:person>/merge", people.PersonMergeView.as_view()),
+    path(f"{_COLLECTION}/do-not-enrol", do_not_enrol.DoNotEnrolView.as_view()),
+    path(f"{_COLLECTION}/do-not-enrol/<name:reference>", do_not_enrol.BarredReferenceView.as_view()),
+    path(f"{_COLLECTION}/faces", faces.FacesView.as_view()),
+    path(f"{_COLLECTION}/faces/<str:face>", faces.FaceView.as_view()),
+    path(f"{_COLLECTION}/faces/<str:face>/image", faces.FaceImageView.as_view()),
+    path(f"{_COLLECTION}/search", search.SearchView.as_view()),
+    path(f"{_COLLECTION}/verify", search.VerifyView.as_view()),
+    path(f"{_COLLECTION}/index", index.IndexView.as_view()),
+    path(f"{_COLLECTION}/index/rebuild", index.RebuildView.as_view()),
+    path(f"{_COLLECTION}/health", health.HealthView.as_view()),
     path("jobs", jobs.JobsView.as_view()),
     path("jobs/<str:job>", jobs.JobView.as_view()),
     path("detect", search.DetectView.as_view()),

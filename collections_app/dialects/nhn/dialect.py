@@ -1,4 +1,4 @@
-"""NHN Face Recognition describes itself."""
+"""The NHN Face Recognition dialect."""
 
 from typing import Any
 from urllib.parse import quote

@@ -1,7 +1,7 @@
-"""NHN Face Recognition's codes: every answer is HTTP 200, and the envelope's header says how it went.
+"""NHN Face Recognition's codes: every response is HTTP 200, and the envelope's header has the result.
 
-The contract was written twice. The pre-release guide shares -40000 and -45000 among many messages; what the vendor runs
-today gives each a code of its own. The messages are the same: a client that reads them works with both (decision H1).
+There are two generations of the contract. The pre-release guide uses -40000 and -45000 for many messages; the vendor's
+current service has a code for each. The messages are the same, so a client that reads them works with both (H1).
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,8 +32,8 @@ _BAD_GROUP_ID = _answers(-40000, -40010, "InvalidGroupID")
 _NO_GROUP = _answers(-40000, -40030, "NotFoundGroupError")
 _BAD_TOKEN = _answers(-40000, -40040, "InvalidTokenError")
 _NO_FACE_ID = _answers(-40000, -40050, "NotFoundFaceIDError")
-_QUOTA = _answers(-40000, -40070, "InvalidParam", "ServiceQuotaExceededException")  # the pre-release guide has no quota
-_NO_ACCESS = _answers(-41000, -41000, "UnauthorizedAppKey")  # the one code for whatever is wrong with a key (H3)
+_QUOTA = _answers(-40000, -40070, "InvalidParam", "ServiceQuotaExceededException")  # no quota in the pre-release guide
+_NO_ACCESS = _answers(-41000, -41000, "UnauthorizedAppKey")  # the only code for a wrong key (H3)
 _TOO_LARGE = _answers(_IMAGE_CODE, -45020, "ImageTooLargeException")
 _NO_BASE64 = _answers(_IMAGE_CODE, -45030, "InvalidImageFormatException", "InvalidImageBytesException")  # H18
 _FORMAT = _answers(_IMAGE_CODE, -45040, "InvalidImageFormatException")
@@ -55,26 +55,26 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     tenants.ScopeMissing: _NO_ACCESS,
     tenants.ReachTooNarrow: _NO_ACCESS,
     tenants.QuotaExceeded: _QUOTA,
-    tenants.TooManyRequests: _INTERNAL,  # no code says "later"; this is the one that clients try again after
+    tenants.TooManyRequests: _INTERNAL,  # no code means "later"; clients retry after this one
     tenants.SealBroken: _INTERNAL,
     tenants.SignatureBroken: _INTERNAL,
     tenants.MasterKeyUnusable: _INTERNAL,
     collections.CollectionNotFound: _NO_GROUP,
     collections.CollectionDeleted: _NO_GROUP,
     collections.CollectionExists: _answers(-40000, -40020, "DuplicatedGroupID"),
-    collections.CollectionFull: _QUOTA,  # all faces or none are stored, so 40070, partial success, never comes
+    collections.CollectionFull: _QUOTA,  # all faces or none are stored, so partial success (40070) never occurs
     collections.FaceNotFound: _NO_FACE_ID,
     collections.PersonNotFound: _NO_FACE_ID,
     collections.ProbingRefused: _INTERNAL,  # as TooManyRequests
-    collections.DuplicateFace: _INVALID,  # a policy of ours; the contract has no word for it
+    collections.DuplicateFace: _INVALID,  # our policy; the contract has no code for it
     collections.InvalidRequest: _INVALID,
     collections.Unavailable: _INTERNAL,  # as TooManyRequests
-    collections.ImageRefused: _FORMAT,  # answered by its reason, below
+    collections.ImageRefused: _FORMAT,  # see `answer`: its reason decides
     collections.ImageUrlRefused: _URL,
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _INVALID,
     collections.EnrolmentBarred: _INVALID,
-    # What only the native API asks for.
+    # Raised by operations of the native API only.
     collections.JobNotFound: _INVALID,
     collections.ReceiptNotFound: _INVALID,
     collections.SearchNotFound: _INVALID,
@@ -89,7 +89,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     recognition.UnsupportedFormat: _FORMAT,
     recognition.NoFace: _INVALID,  # H17
     recognition.SeveralFaces: _INVALID,
-    recognition.LowQuality: _INVALID,  # a policy of ours, as is the next
+    recognition.LowQuality: _INVALID,  # our policy, as is the next
     recognition.SpoofSuspected: _INVALID,
     recognition.Busy: _INTERNAL,  # as TooManyRequests
     recognition.ModelUnavailable: _INTERNAL,
@@ -104,11 +104,11 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     drf.AuthenticationFailed: _NO_ACCESS,
     drf.PermissionDenied: _NO_ACCESS,
     drf.Throttled: _INTERNAL,
-    drf.NotFound: _INVALID,  # no code says that there is no such path or method
+    drf.NotFound: _INVALID,  # no code means "unknown path or method"
     drf.MethodNotAllowed: _INVALID,
 }
 
-# What a wrong field is called where that is not InvalidParam, by the code that the fields of wire give it.
+# Field errors that are not InvalidParam, by the error code that the fields of `wire` raise.
 FIELDS: Mapping[str, ByProfile] = {
     "group_id": _BAD_GROUP_ID,  # H10
     "token": _BAD_TOKEN,  # H13
@@ -116,9 +116,9 @@ FIELDS: Mapping[str, ByProfile] = {
 }
 
 
-def profile(word: str | None) -> Profile:
-    """Return the generation of the contract that the tenant's setting names; the pre-release one unless "current"."""
-    return "current" if word == "current" else "prerelease"
+def profile(setting: str | None) -> Profile:
+    """Return the generation that the tenant's setting names; "prerelease" unless it is "current"."""
+    return "current" if setting == "current" else "prerelease"
 
 
 def answer(error: Exception, profile: Profile) -> Answer | None:
@@ -133,12 +133,12 @@ def answer(error: Exception, profile: Profile) -> Answer | None:
 
 
 def internal(profile: Profile) -> Answer:
-    """Return the answer to what nobody foresaw."""
+    """Return the answer to an unexpected error."""
     return _INTERNAL[profile]
 
 
 def _of_fields(error: drf.ValidationError, profile: Profile) -> Answer:
-    """Answer InvalidParam unless every wrong field is wrong in the same way, and that way has a name."""
+    """Return InvalidParam unless all wrong fields have the same error code and FIELDS knows it."""
     wrong = list(_wrong(error.get_codes()))
     codes = {code for _, code in wrong}
     known = FIELDS.get(codes.pop()) if len(codes) == 1 else None
@@ -148,7 +148,7 @@ def _of_fields(error: drf.ValidationError, profile: Profile) -> Answer:
 
 
 def _wrong(codes: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """Walk the codes of a ValidationError; give each with the name of its outermost field."""
+    """Yield the codes of a ValidationError, each with the name of its outermost field."""
     if isinstance(codes, Mapping):
         for name, inner in codes.items():
             yield from _wrong(inner, field or str(name))
@@ -160,7 +160,7 @@ def _wrong(codes: Any, field: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _of_image(refused: Answer, which: str) -> Answer:
-    """Say which of two images it is, where the pre-release guide does: "Image…Exception:Source" (decision H8)."""
+    """Name which of two images it is, as the pre-release guide does: "Image…Exception:Source" (decision H8)."""
     if refused.code != _IMAGE_CODE or which not in {"source", "target"}:
         return refused
     return replace(refused, text=f"Image{refused.text}:{which.capitalize()}")

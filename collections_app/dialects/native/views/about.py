@@ -1,4 +1,4 @@
-"""Who is asking, what the codes of problems mean, and what is nowhere."""
+"""The caller, the release, usage, the codes of problems, and unknown paths."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class MeView(NativeView):
 
     @described("whoAmI", answer=wire.Me)
     def get(self, request: Request) -> Response:
-        """Say who is asking."""
+        """Return the tenant, the key and its scopes."""
         return Response(wire.Me(self.caller).data)
 
 
@@ -28,7 +28,7 @@ class VersionView(NativeView):
 
     @described("getVersion", answer=wire.Version)
     def get(self, request: Request) -> Response:
-        """Tell which release answers."""
+        """Return the server's release."""
         return Response(wire.Version({"version": settings.VERSION}).data)
 
 
@@ -37,7 +37,7 @@ class UsageView(NativeView):
 
     @described("getUsage", "", errors.WHOLE_TENANT, query=wire.Days, answer=wire.Usage)
     def get(self, request: Request) -> Response:
-        """Count the tenant's calls by UTC day and endpoint, and say how many it may make; seconds late."""
+        """Return the tenant's calls by UTC day and endpoint, some seconds late, and its limits."""
         calls = usage.count_calls(self.caller, days=self.parse(wire.Days)["days"])
         return Response(wire.Usage({"usage": calls, "limits": self.caller.tenant}).data)
 
@@ -47,16 +47,16 @@ class ProblemsView(NativeView):
 
     @described("listProblems", answer=wire.Problems)
     def get(self, request: Request) -> Response:
-        """List every code with its status and what it means."""
+        """List every code with its status and meaning."""
         known = {answer.code: {"status": answer.status, "title": answer.text} for answer in errors.ANSWERS.values()}
         return Response(wire.Problems({"problems": known, "packs": packs.names()}).data)
 
 
 class UnknownView(NativeView):
-    """Any other path."""
+    """Any other path; answered with a problem document, with or without a key."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Say that there is nothing here."""
+        """Answer that the path is unknown."""
         raise NotFound

@@ -16,9 +16,9 @@ class AuditView(NativeView):
     @described("listAudit", "", errors.WHOLE_TENANT, query=wire.Query, answer=wire.Entries)
     def get(self, request: Request) -> Response:
         """List entries, newest first."""
-        given = self.parse(wire.Query)
-        before = from_cursor(given["cursor"], int)
-        page = audit.list_entries(self.caller, filters=wire.filters(given), before=before, limit=given["limit"])
+        query = self.parse(wire.Query)
+        before = from_cursor(query["cursor"], int)
+        page = audit.list_entries(self.caller, filters=wire.filters(query), before=before, limit=query["limit"])
         following = None if page.before is None else cursor(page.before)
         return Response(wire.Entries({"entries": page.entries, "next_cursor": following}).data)
 
@@ -37,7 +37,7 @@ class AuditExportView(NativeView):
 
     @described("exportAudit", "", errors.WHOLE_TENANT, query=wire.ExportQuery, answer=wire.Export)
     def get(self, request: Request) -> Response:
-        """Return entries as a file's text, with the signed statement of what it is."""
-        given = self.parse(wire.ExportQuery)
-        taken = audit.export(self.caller, form=given["form"], filters=wire.filters(given))
+        """Return entries as the text of a file, with a signed statement about it."""
+        query = self.parse(wire.ExportQuery)
+        taken = audit.export(self.caller, form=query["form"], filters=wire.filters(query))
         return Response(wire.Export(taken).data)

@@ -1,4 +1,4 @@
-"""What every endpoint of the native API does alike: key -> caller, error -> problem document, and its description."""
+"""The base of the native API's endpoints: key -> caller, error -> problem document, and the OpenAPI description."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from tenants.errors import MissingKey
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNAUTHORIZED, _ACCEPTED = 401, 202
-_NO_BODY = frozenset({b"", b"{}", b"null"})  # many HTTP libraries send one of these where there is nothing to send
+_NO_BODY = frozenset({b"", b"{}", b"null"})  # HTTP libraries send one of these where there is no body
 _PLACES = {
     "collection": "A collection's id, or its name.",
-    "person": "Your reference to a person, or our id.",
+    "person": "Your reference for a person, or our id.",
     "reference": "Your own id for a person.",
     "face": "A face's id.",
     "job": "A job's id.",
@@ -38,26 +38,26 @@ _PLACES = {
     "delivery": "A delivery's id.",
 }
 _RETRY_AFTER = OpenApiParameter(
-    "Retry-After", int, "header", response=[429, 503], description="The seconds after which to try again."
+    "Retry-After", int, "header", response=[429, 503], description="Seconds to wait before the next attempt."
 )
-_LOCATION = OpenApiParameter("Location", str, "header", response=[_ACCEPTED], description="Where to ask how far it is.")
+_LOCATION = OpenApiParameter("Location", str, "header", response=[_ACCEPTED], description="Where to read the progress.")
 
 
 class ProblemRenderer(JSONRenderer):
-    """JSON under the media type of problem details."""
+    """JSON with the media type of problem details."""
 
     media_type = "application/problem+json"
 
 
 class NativeView(DialectView):
-    """An endpoint of the native API."""
+    """The base of the native API's endpoints."""
 
     dialect = DIALECT
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Find the caller, then hold the query and the body against what the operation describes.
+        """Authenticate, then refuse query parameters and body fields that the operation does not describe.
 
-        Nothing is called by a name with a NUL in it, and PostgreSQL cannot even be asked.
+        A path with a NUL is unknown: no name contains one, and PostgreSQL refuses it in a query.
         """
         super().initial(request, *args, **kwargs)
         if any("\0" in name for name in kwargs.values()):
@@ -67,7 +67,7 @@ class NativeView(DialectView):
             _refuse_unread(request, operation.takes)
 
     def credentials(self, request: Request) -> tuple[str, str]:
-        """Read x-api-key, or a bearer token."""
+        """Return the key from x-api-key or a bearer token."""
         kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
         token = request.headers.get("x-api-key", "") or (bearer.strip() if kind.lower() == "bearer" else "")
         if not token:
@@ -75,11 +75,11 @@ class NativeView(DialectView):
         return keys.split(token)
 
     def answer(self, error: Exception) -> Answer | None:
-        """Look the error up."""
+        """Return the error's answer."""
         return errors.answer(error)
 
     def internal_error(self) -> Answer:
-        """Answer internal_error."""
+        """Return internal_error."""
         return errors.internal()
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
@@ -99,25 +99,25 @@ class NativeView(DialectView):
         return Response(Problem(problem | errors.facts(error)).data, status=answer.status, headers=headers)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Keep answers out of caches: they tell of people."""
-        done = super().finalize_response(request, response, *args, **kwargs)
-        done["Cache-Control"] = "no-store"
-        return done
+        """Forbid caching: responses contain personal data."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
 
 
 @dataclass(frozen=True, slots=True)
 class _Takes:
-    """The names of an operation's query parameters and of its body's fields; None: it has no body."""
+    """The names of an operation's query parameters and of its body's fields; None: it reads no body."""
 
     query: frozenset[str]
     body: frozenset[str] | None
 
 
 def _refuse_unread(request: Request, takes: _Takes) -> None:
-    """Refuse whatever of the request the operation would ignore.
+    """Refuse input that the operation would ignore.
 
     Raises:
-        rest_framework.exceptions.ValidationError: a parameter or field is unknown, or there is a body that is not read.
+        rest_framework.exceptions.ValidationError: a parameter or field is unknown or repeated, or a body is not read.
     """
     refuse_unknown(takes.query, request.query_params, "query parameter")
     refuse_repeated(request.query_params)
@@ -136,7 +136,7 @@ def _root() -> str:
 
 
 def accepted(answer: Any, place: str) -> Response:
-    """Answer that the rest is done behind the request, and where to ask how far it is."""
+    """Answer 202: the work continues after the response; Location is where to read its progress."""
     return Response(answer, status=_ACCEPTED, headers={"Location": f"{_root()}/{place}"})
 
 
@@ -150,9 +150,9 @@ def described(
     status: int = 200,
     **shapes: Any,
 ) -> Callable[[F], F]:
-    """Describe a method; `at` names what stands in its path, `refused` what it may be refused with beside the usual.
+    """Describe a method; `at` lists its path parameters, `refused` the errors it may raise besides the usual ones.
 
-    It stands in the document under the name of its module, with its own sentence as its title.
+    Its tag is the name of its module, its summary its docstring.
     """
     named = at.split()
     usual = [errors.NAMED[name] for name in named]

@@ -18,9 +18,9 @@ class CollectionsView(NativeView):
     @described("listCollections", query=Page, answer=wire.Collections)
     def get(self, request: Request) -> Response:
         """List collections by name."""
-        given = self.parse(Page)
-        after = from_cursor(given["cursor"], str) or ""
-        page = collections.page_collections(self.caller, limit=given["limit"], after=after)
+        query = self.parse(Page)
+        after = from_cursor(query["cursor"], str) or ""
+        page = collections.page_collections(self.caller, limit=query["limit"], after=after)
         following = cursor(page.collections[-1].name) if page.more else None
         return Response(wire.Collections({"collections": page.collections, "next_cursor": following}).data)
 
@@ -34,10 +34,10 @@ class CollectionsView(NativeView):
         answer=wire.Collection,
     )
     def post(self, request: Request) -> Response:
-        """Make a collection."""
-        given = self.parse(wire.NewCollection)
-        name, pack = given.pop("name"), given.pop("pack")
-        made = collections.create_collection(self.caller, name=name, pack=pack, **wire.policy(given))
+        """Create a collection."""
+        body = self.parse(wire.NewCollection)
+        name, pack = body.pop("name"), body.pop("pack")
+        made = collections.create_collection(self.caller, name=name, pack=pack, **wire.policy(body))
         return Response(wire.Collection(made).data, status=201)
 
 
@@ -58,13 +58,13 @@ class CollectionView(NativeView):
         answer=wire.Collection,
     )
     def patch(self, request: Request, collection: str) -> Response:
-        """Change its name or policy."""
-        given = self.parse(wire.ChangedCollection)
-        changed = collections.update_collection(self.caller, collection=collection, **wire.policy(given))
+        """Change a collection's name or policy."""
+        body = self.parse(wire.ChangedCollection)
+        changed = collections.update_collection(self.caller, collection=collection, **wire.policy(body))
         return Response(wire.Collection(changed).data)
 
     @described("deleteCollection", "collection", status=202, answer=Receipt)
     def delete(self, request: Request, collection: str) -> Response:
-        """Erase it with everybody in it."""
+        """Erase a collection with all its people."""
         receipt = collections.delete_collection(self.caller, name=collection)
         return accepted(Receipt(receipt).data, f"receipts/{receipt.uuid}")

@@ -1,4 +1,4 @@
-"""Everything that is kept about one person, for the person."""
+"""The export of everything stored about a person."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,7 +14,7 @@ class PersonExportView(NativeView):
 
     @described("exportPerson", "collection person", query=BelowFloor, answer=wire.Subject)
     def get(self, request: Request, collection: str, person: str) -> Response:
-        """Return everything about them."""
+        """Return everything stored about a person."""
         below = self.parse(BelowFloor)["below_floor"]
         record = data_subject.export_person(self.caller, collection=collection, person=person, below=below)
         return Response(wire.Subject(record).data)

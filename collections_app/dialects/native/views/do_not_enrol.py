@@ -14,18 +14,18 @@ class DoNotEnrolView(NativeView):
 
     @described("listDoNotEnrol", "collection", query=Page, answer=wire.DoNotEnrol)
     def get(self, request: Request, collection: str) -> Response:
-        """List the references of people who are not to be enrolled."""
-        given = self.parse(Page)
-        after = from_cursor(given["cursor"], int) or 0
-        page = do_not_enrol.list_barred(self.caller, collection=collection, limit=given["limit"], after=after)
+        """List the references of people who must not be enrolled."""
+        query = self.parse(Page)
+        after = from_cursor(query["cursor"], int) or 0
+        page = do_not_enrol.list_barred(self.caller, collection=collection, limit=query["limit"], after=after)
         following = cursor(page.last) if page.more else None
         return Response(wire.DoNotEnrol({"references": page.entries, "next_cursor": following}).data)
 
     @described("addDoNotEnrol", "collection", body=wire.NewBarredReference, status=201, answer=wire.BarredReference)
     def post(self, request: Request, collection: str) -> Response:
-        """Have somebody enrolled no more; what is enrolled of them stays until they are erased."""
-        given = self.parse(wire.NewBarredReference)
-        entry = do_not_enrol.bar(self.caller, collection=collection, **given)
+        """Block future enrolments of a person; faces that are already enrolled remain until they are erased."""
+        body = self.parse(wire.NewBarredReference)
+        entry = do_not_enrol.bar(self.caller, collection=collection, **body)
         return Response(wire.BarredReference(entry).data, status=201)
 
 
@@ -34,6 +34,6 @@ class BarredReferenceView(NativeView):
 
     @described("removeDoNotEnrol", "collection reference", status=204, answer=None)
     def delete(self, request: Request, collection: str, reference: str) -> Response:
-        """Take somebody off the list."""
+        """Remove a person from the list."""
         do_not_enrol.unbar(self.caller, collection=collection, reference=reference)
         return Response(status=204)

@@ -25,7 +25,11 @@ _HEADERS = [
         description="Repeat the request with the same key for 24 hours: the face is enrolled once.",
     ),
     OpenApiParameter(
-        "Idempotent-Replayed", str, "header", response=[201], description="`true`: the answer was given before."
+        "Idempotent-Replayed",
+        str,
+        "header",
+        response=[201],
+        description="`true`: this is the answer to an earlier request.",
     ),
 ]
 
@@ -38,9 +42,9 @@ class FacesView(NativeView):
     @described("listFaces", "collection", query=Page, answer=wire.Faces)
     def get(self, request: Request, collection: str) -> Response:
         """List faces, newest first."""
-        given = self.parse(Page)
-        before = from_cursor(given["cursor"], int)
-        page = faces.list_faces(self.caller, collection=collection, limit=given["limit"], before=before)
+        query = self.parse(Page)
+        before = from_cursor(query["cursor"], int)
+        page = faces.list_faces(self.caller, collection=collection, limit=query["limit"], before=before)
         return Response(wire.Faces(wire.listed(page)).data)
 
     @described(
@@ -57,12 +61,12 @@ class FacesView(NativeView):
         key = request.headers.get("Idempotency-Key", "")
         if len(key) > _LONGEST_KEY or not key.isprintable():
             raise InvalidRequest("Idempotency-Key", f"must have at most {_LONGEST_KEY} printable characters")
-        given = self.parse(wire.Enrol)
+        body = self.parse(wire.Enrol)
         done = idempotency.once(
             self.caller,
             key=key,
-            fingerprint=wire.fingerprint(request.path, given),
-            work=lambda settle: enrol.enrol_face(self.caller, collection=collection, settle=settle, **given),
+            fingerprint=wire.fingerprint(request.path, body),
+            work=lambda settle: enrol.enrol_face(self.caller, collection=collection, settle=settle, **body),
             render=lambda enrolled: wire.Face(enrolled.faces[0]).data,
         )
         headers = {"Idempotent-Replayed": "true"} if done.replayed else None
@@ -79,7 +83,7 @@ class FaceView(NativeView):
 
     @described("deleteFace", "collection face", status=202, answer=Receipt)
     def delete(self, request: Request, collection: str, face: str) -> Response:
-        """Erase it."""
+        """Erase a face."""
         receipt = erase.delete_face(self.caller, collection=collection, face=face)
         return accepted(Receipt(receipt).data, f"receipts/{receipt.uuid}")
 
@@ -95,6 +99,6 @@ class FaceImageView(NativeView):
         media_types=tuple(MEDIA_TYPES.values()),
     )
     def get(self, request: Request, collection: str, face: str) -> HttpResponse:
-        """Return what was kept of its image."""
+        """Return the stored image of a face."""
         picture = pictures.face_picture(self.caller, collection=collection, face=face)
         return HttpResponse(picture.content, content_type=picture.kind)

@@ -17,12 +17,12 @@ class HealthView(NativeView):
 
     @described("getHealth", "collection", (ProbingRefused,), query=BelowFloor, answer=wire.Report)
     def get(self, request: Request, collection: str) -> Response:
-        """Return what the newest look at the collection found."""
+        """Return the findings of the newest examination."""
         below = self.parse(BelowFloor)["below_floor"]
         return Response(wire.Report(health.health(self.caller, collection=collection, below=below)).data)
 
     @described("examineCollection", "collection", status=202, answer=Job)
     def post(self, request: Request, collection: str) -> Response:
-        """Compare all templates with one another, behind the request; one look that is under way is as good."""
+        """Start a comparison of all templates with each other; one that is already running is returned instead."""
         job = health_job(health.examine(self.caller, collection=collection))
         return accepted(Job(job).data, f"jobs/{job.id}")

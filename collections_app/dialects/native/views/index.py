@@ -14,7 +14,7 @@ class IndexView(NativeView):
 
     @described("getIndex", "collection", answer=wire.Index)
     def get(self, request: Request, collection: str) -> Response:
-        """Say how the index is; how far the work on it is, its job says."""
+        """Return the state of the index; the progress of a rebuild is in its job."""
         return Response(wire.Index(index.index_state(self.caller, collection=collection)).data)
 
 
@@ -23,6 +23,6 @@ class RebuildView(NativeView):
 
     @described("rebuildIndex", "collection", status=202, answer=Job)
     def post(self, request: Request, collection: str) -> Response:
-        """Have it made again from the stored templates; searches go on meanwhile."""
+        """Rebuild the index from the stored templates; searches continue meanwhile."""
         job = index.rebuild(self.caller, collection=collection)
         return accepted(Job(job).data, f"jobs/{job.id}")

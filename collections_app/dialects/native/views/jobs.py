@@ -1,4 +1,4 @@
-"""The work behind the requests."""
+"""Background jobs."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,9 +14,9 @@ class JobsView(NativeView):
 
     @described("listJobs", query=Page, answer=wire.Jobs)
     def get(self, request: Request) -> Response:
-        """List what is waited for or worked on, newest first."""
-        given = self.parse(Page)
-        page = jobs.list_jobs(self.caller, limit=given["limit"], before=wire.from_place(given["cursor"]))
+        """List waiting and running jobs, newest first."""
+        query = self.parse(Page)
+        page = jobs.list_jobs(self.caller, limit=query["limit"], before=wire.from_place(query["cursor"]))
         following = wire.place(page.jobs[-1]) if page.more else None
         return Response(wire.Jobs({"jobs": page.jobs, "next_cursor": following}).data)
 
@@ -26,5 +26,5 @@ class JobView(NativeView):
 
     @described("getJob", "job", answer=wire.Job)
     def get(self, request: Request, job: str) -> Response:
-        """Return a job, over or not."""
+        """Return a job, finished or not."""
         return Response(wire.Job(jobs.get_job(self.caller, job=job)).data)

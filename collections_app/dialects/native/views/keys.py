@@ -14,14 +14,14 @@ class KeysView(NativeView):
 
     @described("listKeys", answer=wire.Keys)
     def get(self, request: Request) -> Response:
-        """List the keys within reach, the revoked ones too."""
+        """List the keys that the caller can manage, also revoked ones."""
         return Response(wire.Keys({"keys": keys.list_keys(self.caller)}).data)
 
     @described(
         "issueKey", "", (CollectionNotFound, CollectionDeleted), body=wire.NewKey, status=201, answer=wire.Issued
     )
     def post(self, request: Request) -> Response:
-        """Issue a key; the answer is the only one that shows its secret."""
+        """Issue a key; only this answer contains its secret."""
         return Response(wire.Issued(keys.issue_key(self.caller, **self.parse(wire.NewKey))).data, status=201)
 
 
@@ -35,7 +35,7 @@ class KeyView(NativeView):
 
     @described("revokeKey", "key", query=wire.Revocation, answer=wire.Key)
     def delete(self, request: Request, key: str) -> Response:
-        """Revoke it."""
+        """Revoke a key."""
         with_issued = self.parse(wire.Revocation)["issued_keys"] == wire.REVOKE
         return Response(wire.Key(keys.revoke_key(self.caller, key=key, with_issued=with_issued)).data)
 
@@ -45,6 +45,6 @@ class KeyRotationView(NativeView):
 
     @described("rotateKey", "key", body=wire.Rotation, status=201, answer=wire.Issued)
     def post(self, request: Request, key: str) -> Response:
-        """Give it a new secret."""
+        """Replace a key's secret."""
         keep_until = self.parse(wire.Rotation)["keep_until"]
         return Response(wire.Issued(keys.rotate_key(self.caller, key=key, keep_until=keep_until)).data, status=201)

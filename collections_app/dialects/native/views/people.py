@@ -18,18 +18,18 @@ class PeopleView(NativeView):
     @described("listPeople", "collection", query=Page, answer=wire.People)
     def get(self, request: Request, collection: str) -> Response:
         """List people."""
-        given = self.parse(Page)
-        after = from_cursor(given["cursor"], int) or 0
-        page = data_subject.page_people(self.caller, collection=collection, limit=given["limit"], after=after)
+        query = self.parse(Page)
+        after = from_cursor(query["cursor"], int) or 0
+        page = data_subject.page_people(self.caller, collection=collection, limit=query["limit"], after=after)
         following = cursor(page.people[-1].pk) if page.more else None
         return Response(wire.People({"people": page.people, "next_cursor": following}).data)
 
     @described("splitPerson", "collection", (FaceNotFound,), body=wire.Split, status=201, answer=wire.Person)
     def post(self, request: Request, collection: str) -> Response:
-        """Make a new person of faces that belong to others; whoever has no face left goes."""
-        given = self.parse(wire.Split)
+        """Create a person from faces of others; people without a remaining face are deleted."""
+        body = self.parse(wire.Split)
         return Response(
-            wire.Person(merge_split.move_faces(self.caller, collection=collection, **given)).data, status=201
+            wire.Person(merge_split.move_faces(self.caller, collection=collection, **body)).data, status=201
         )
 
 
@@ -39,18 +39,18 @@ class PersonFacesView(NativeView):
     @described("listFacesOfPerson", "collection person", query=Page, answer=wire_faces.Faces)
     def get(self, request: Request, collection: str, person: str) -> Response:
         """List a person's faces, newest first."""
-        given = self.parse(Page)
-        before = from_cursor(given["cursor"], int)
+        query = self.parse(Page)
+        before = from_cursor(query["cursor"], int)
         page = data_subject.list_faces_of(
-            self.caller, collection=collection, person=person, limit=given["limit"], before=before
+            self.caller, collection=collection, person=person, limit=query["limit"], before=before
         )
         return Response(wire_faces.Faces(wire_faces.listed(page)).data)
 
     @described("moveFaces", "collection person", (FaceNotFound,), body=wire.MovedFaces, answer=wire.Person)
     def post(self, request: Request, collection: str, person: str) -> Response:
-        """Give faces to the person; whoever has no face left goes."""
-        given = self.parse(wire.MovedFaces)
-        target = merge_split.move_faces(self.caller, collection=collection, person=person, **given)
+        """Move faces to a person; people without a remaining face are deleted."""
+        body = self.parse(wire.MovedFaces)
+        target = merge_split.move_faces(self.caller, collection=collection, person=person, **body)
         return Response(wire.Person(target).data)
 
 
@@ -64,14 +64,14 @@ class PersonView(NativeView):
 
     @described("changePerson", "collection person", body=wire.ChangedPerson, answer=wire.Person)
     def patch(self, request: Request, collection: str, person: str) -> Response:
-        """Change what is said of them."""
+        """Change a person's details."""
         details = self.parse(wire.ChangedPerson)["details"]
         changed = data_subject.update_person(self.caller, collection=collection, person=person, details=details)
         return Response(wire.Person(changed).data)
 
     @described("deletePerson", "collection person", status=202, answer=Receipt)
     def delete(self, request: Request, collection: str, person: str) -> Response:
-        """Erase them."""
+        """Erase a person."""
         receipt = data_subject.delete_person(self.caller, collection=collection, person=person)
         return accepted(Receipt(receipt).data, f"receipts/{receipt.uuid}")
 
@@ -81,6 +81,6 @@ class PersonMergeView(NativeView):
 
     @described("mergePeople", "collection person", body=wire.Merge, answer=wire.Person)
     def post(self, request: Request, collection: str, person: str) -> Response:
-        """Give somebody else's faces to the person; the other goes."""
+        """Move all faces of another person to this one; the other is deleted."""
         merged = merge_split.merge_people(self.caller, collection=collection, person=person, **self.parse(wire.Merge))
         return Response(wire.Person(merged).data)

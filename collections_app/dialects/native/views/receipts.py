@@ -15,10 +15,10 @@ class ReceiptsView(NativeView):
     @described("listReceipts", query=Page, answer=wire.Receipts)
     def get(self, request: Request) -> Response:
         """List erasures, newest first."""
-        given = self.parse(Page)
-        before = from_cursor(given["cursor"], int)
-        found = list(erase.list_receipts(self.caller, before=before, limit=given["limit"] + 1))
-        page = found[: given["limit"]]
+        query = self.parse(Page)
+        before = from_cursor(query["cursor"], int)
+        found = list(erase.list_receipts(self.caller, before=before, limit=query["limit"] + 1))
+        page = found[: query["limit"]]
         following = cursor(page[-1].pk) if len(found) > len(page) else None
         return Response(wire.Receipts({"receipts": page, "next_cursor": following}).data)
 
@@ -28,5 +28,5 @@ class ReceiptView(NativeView):
 
     @described("getReceipt", "receipt", answer=wire.Receipt)
     def get(self, request: Request, receipt: str) -> Response:
-        """Return an erasure and its signed document."""
+        """Return an erasure with its signed document."""
         return Response(wire.Receipt(erase.get_receipt(self.caller, receipt=receipt)).data)

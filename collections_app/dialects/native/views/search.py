@@ -1,4 +1,4 @@
-"""Search, verify, compare, detect."""
+"""Search, verify, detect, compare."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from collections_app.operations import compare, search
 
 
 class ImageView(NativeView):
-    """An endpoint that takes images, in base64 or as files."""
+    """The base of endpoints that take images, in base64 or as files."""
 
     parser_classes = [Json, Form]
 
@@ -32,22 +32,22 @@ class SearchView(ImageView):
         answer=wire.Found,
     )
     def post(self, request: Request, collection: str) -> Response:
-        """Find whose face it is."""
-        given = self.parse(wire.Search)
-        threshold, limit = threshold_of(given), given["limit"]
-        if "face" in given:
+        """Find the enrolled faces that match a face."""
+        body = self.parse(wire.Search)
+        threshold, limit = threshold_of(body), body["limit"]
+        if "face" in body:
             found = search.search_by_face(
-                self.caller, collection=collection, face=given["face"], limit=limit, threshold=threshold
+                self.caller, collection=collection, face=body["face"], limit=limit, threshold=threshold
             )
         else:
             found = search.search_by_image(
                 self.caller,
                 collection=collection,
-                image=given["image"],
+                image=body["image"],
                 limit=limit,
                 threshold=threshold,
-                largest=given["largest"],
-                request_name=given["name"],
+                largest=body["largest"],
+                request_name=body["name"],
             )
         return Response(wire.Found(found).data)
 
@@ -65,12 +65,12 @@ class VerifyView(ImageView):
     )
     def post(self, request: Request, collection: str) -> Response:
         """Compare an image with an enrolled face or person."""
-        given = self.parse(wire.Verify)
-        asked = {"collection": collection, "image": given["image"], "threshold": threshold_of(given)}
-        if "person" in given:
-            verified: Any = compare.verify_person(self.caller, person=given["person"], **asked)
+        body = self.parse(wire.Verify)
+        values = {"collection": collection, "image": body["image"], "threshold": threshold_of(body)}
+        if "person" in body:
+            verified: Any = compare.verify_person(self.caller, person=body["person"], **values)
         else:
-            verified = compare.verify(self.caller, face=given["face"], **asked)
+            verified = compare.verify(self.caller, face=body["face"], **values)
         return Response(wire.Verified(verified).data)
 
 
@@ -89,8 +89,6 @@ class CompareView(ImageView):
     @described("compare", "", errors.IMAGE, (ImageRefused,), body=either_form(wire.Compare), answer=wire.Compared)
     def post(self, request: Request) -> Response:
         """Compare the largest face of one image with every face of another."""
-        given = self.parse(wire.Compare)
-        done = compare.compare(
-            self.caller, source=given["source"], target=given["target"], threshold=threshold_of(given)
-        )
+        body = self.parse(wire.Compare)
+        done = compare.compare(self.caller, source=body["source"], target=body["target"], threshold=threshold_of(body))
         return Response(wire.Compared(done).data)

@@ -1,4 +1,4 @@
-"""The search log: what was asked, and why it was answered so."""
+"""The search log."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,9 +15,9 @@ class SearchesView(NativeView):
     @described("listSearches", query=wire.SearchesPage, answer=wire.Searches)
     def get(self, request: Request) -> Response:
         """List searches, newest first."""
-        given = self.parse(wire.SearchesPage)
-        after = from_cursor(given.pop("cursor"), str) or ""
-        page = browse.page_searches(self.caller, after=after, **given)
+        query = self.parse(wire.SearchesPage)
+        after = from_cursor(query.pop("cursor"), str) or ""
+        page = browse.page_searches(self.caller, after=after, **query)
         following = cursor(page.after) if page.after else None
         return Response(wire.Searches({"searches": page.rows, "next_cursor": following}).data)
 
@@ -27,7 +27,7 @@ class RecordedSearchView(NativeView):
 
     @described("getSearch", "search", query=BelowFloor, answer=wire.ExplainedSearch)
     def get(self, request: Request, search: str) -> Response:
-        """Return a search with the faces that it came near to."""
+        """Return a search with the faces nearest to its probe."""
         below = self.parse(BelowFloor)["below_floor"]
         explained = browse.explain_search(self.caller, search=search, below=below)
         return Response(wire.ExplainedSearch(explained.record, context={"candidates": explained.candidates}).data)

@@ -28,9 +28,9 @@ class WebhooksView(NativeView):
         answer=wire.MadeWebhook,
     )
     def post(self, request: Request) -> Response:
-        """Make a webhook; the answer is the only one that shows its secret."""
-        given = self.parse(wire.NewWebhook)
-        made = webhooks.create_webhook(self.caller, url=given["url"], kinds=given["events"])
+        """Create a webhook; only this answer contains its secret."""
+        body = self.parse(wire.NewWebhook)
+        made = webhooks.create_webhook(self.caller, url=body["url"], kinds=body["events"])
         return Response(wire.MadeWebhook(made.webhook, context={"secret": made.secret}).data, status=201)
 
 
@@ -46,13 +46,13 @@ class WebhookView(NativeView):
 
     @described("switchWebhook", "webhook", errors.WHOLE_TENANT, body=wire.Switch, answer=wire.Webhook)
     def patch(self, request: Request, webhook: str) -> Response:
-        """Switch a webhook off, or on; what happens while it is off is not told later."""
+        """Switch a webhook on or off; events that occur while it is off are never delivered."""
         active = self.parse(wire.Switch)["active"]
         return Response(wire.Webhook(webhooks.switch_webhook(self.caller, webhook=webhook, active=active)).data)
 
     @described("deleteWebhook", "webhook", errors.WHOLE_TENANT, status=204, answer=None)
     def delete(self, request: Request, webhook: str) -> Response:
-        """Stop sending to it."""
+        """Delete a webhook; nothing more is delivered to it."""
         webhooks.delete_webhook(self.caller, webhook=webhook)
         return Response(status=204)
 
@@ -62,6 +62,6 @@ class RepeatView(NativeView):
 
     @described("repeatDelivery", "webhook delivery", errors.WHOLE_TENANT, status=202, answer=wire.Delivery)
     def post(self, request: Request, webhook: str, delivery: str) -> Response:
-        """Send an event once more."""
+        """Deliver an event again."""
         repeated = webhooks.redeliver(self.caller, webhook=webhook, delivery=delivery)
         return accepted(wire.Delivery(repeated).data, f"webhooks/{webhook}")

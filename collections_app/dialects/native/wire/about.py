@@ -1,4 +1,4 @@
-"""Who is asking, and what the codes of problems mean."""
+"""The caller, the release, usage, and the codes of problems."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tenants.models import Tenant, UsageDay
 
 
 class TenantName(serializers.Serializer[Any]):
-    """The tenant whose rows the key reaches."""
+    """The tenant of the key."""
 
     id = serializers.CharField(source="pk")
     slug = serializers.CharField()
@@ -18,7 +18,7 @@ class TenantName(serializers.Serializer[Any]):
 
 
 class KeyName(serializers.Serializer[Any]):
-    """The key that was sent."""
+    """The key of the request."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -33,28 +33,30 @@ class Me(serializers.Serializer[Caller]):
     restricted_to_collections = serializers.SerializerMethodField()
 
     def get_scopes(self, caller: Caller) -> list[Scope]:
-        """What the key may do."""
+        """The key's scopes."""
         return [scope for scope in Scope if scope in caller.scopes]
 
     def get_restricted_to_collections(self, caller: Caller) -> bool:
-        """Whether it reaches some collections only."""
+        """Whether the key can access some collections only."""
         return caller.collections is not None
 
 
 class Version(serializers.Serializer[Any]):
     """The answer to GET /version."""
 
-    version = serializers.CharField(help_text="Of this server's release, such as 0.2.0.")
+    version = serializers.CharField(help_text="The server's release, such as 0.2.0.")
 
 
 class Days(serializers.Serializer[Any]):
     """The query of GET /usage."""
 
-    days = serializers.IntegerField(min_value=1, max_value=366, default=31, help_text="So many days, today's the last.")
+    days = serializers.IntegerField(
+        min_value=1, max_value=366, default=31, help_text="The number of days, up to today."
+    )
 
 
 class Calls(serializers.Serializer[UsageDay]):
-    """How often an endpoint was called on a day."""
+    """The calls of an endpoint on a day."""
 
     day = serializers.DateField()
     endpoint = serializers.CharField(source="operation")
@@ -62,7 +64,7 @@ class Calls(serializers.Serializer[UsageDay]):
 
 
 class Limits(serializers.Serializer[Tenant]):
-    """What the tenant may have and do; null: as much as it likes."""
+    """The tenant's limits; null: unlimited."""
 
     faces = serializers.IntegerField(source="face_quota", allow_null=True)
     collections = serializers.IntegerField(source="collection_quota", allow_null=True)
@@ -71,14 +73,14 @@ class Limits(serializers.Serializer[Tenant]):
 
 
 class Usage(serializers.Serializer[Any]):
-    """The answer to GET /usage: the newest day first."""
+    """The answer to GET /usage, newest day first."""
 
     usage = Calls(many=True)
     limits = Limits()
 
 
 class Code(serializers.Serializer[Any]):
-    """What a problem's code means."""
+    """The meaning of a problem's code."""
 
     status = serializers.IntegerField()
     title = serializers.CharField()

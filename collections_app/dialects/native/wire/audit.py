@@ -10,7 +10,7 @@ from collections_app.operations.audit import Filters
 
 
 class Query(Page):
-    """GET /audit. An action that ends in a dot stands for its whole family."""
+    """The query of GET /audit. An `action` that ends in a dot selects all actions with this prefix."""
 
     action = serializers.CharField(allow_blank=True, default="")
     actor = serializers.CharField(allow_blank=True, default="")
@@ -22,13 +22,13 @@ class Query(Page):
 
 
 class ExportQuery(Query):
-    """GET /audit/export."""
+    """The query of GET /audit/export."""
 
     form = serializers.ChoiceField(["csv", "json"], default="json")
 
 
 class Actor(serializers.Serializer[Any]):
-    """Who did it, and from where."""
+    """Who did it, and from which address."""
 
     kind = serializers.CharField(source="actor_kind")
     id = serializers.CharField(source="actor_id")
@@ -37,14 +37,14 @@ class Actor(serializers.Serializer[Any]):
 
 
 class Target(serializers.Serializer[Any]):
-    """What it was done to."""
+    """The object of the action."""
 
     kind = serializers.CharField(source="target_kind")
     id = serializers.CharField(source="target_id")
 
 
 class Entry(serializers.Serializer[Any]):
-    """One thing that somebody did."""
+    """An entry of the audit log."""
 
     number = serializers.IntegerField()
     at = serializers.DateTimeField()
@@ -64,16 +64,16 @@ class Entries(Listing):
 
 
 class Verification(serializers.Serializer[Any]):
-    """The answer to GET /audit/verification: whether the chain is whole, and the first number at which it is not."""
+    """The answer to GET /audit/verification: whether the chain is intact, and the first number at which it is not."""
 
-    sound = serializers.BooleanField(allow_null=True, help_text="null: a job recomputes the long log; ask again.")
-    entries = serializers.IntegerField(help_text="Entries that are sound, so far.")
+    sound = serializers.BooleanField(allow_null=True, help_text="null: a job is still verifying a long log; ask again.")
+    entries = serializers.IntegerField(help_text="The number of intact entries so far.")
     broken_at = serializers.IntegerField(allow_null=True)
-    job = serializers.CharField(allow_null=True, help_text="The job that recomputes a long log; null: done at once.")
+    job = serializers.CharField(allow_null=True, help_text="The job that verifies a long log; null: none was needed.")
 
 
 class Export(serializers.Serializer[Any]):
-    """The answer to GET /audit/export: a file's text, and the signed statement of what it is."""
+    """The answer to GET /audit/export: the text of a file, and a signed statement about it."""
 
     name = serializers.CharField()
     media_type = serializers.CharField()
@@ -85,7 +85,7 @@ class Export(serializers.Serializer[Any]):
         return str(taken.content.decode())
 
 
-def filters(given: Mapping[str, Any]) -> Filters:
-    """Which entries of the audit log are asked for."""
+def filters(query: Mapping[str, Any]) -> Filters:
+    """Return the filters of a query."""
     names = ("action", "actor", "target_kind", "target", "request_id", "since", "until")
-    return Filters(**{name: given[name] for name in names})
+    return Filters(**{name: query[name] for name in names})

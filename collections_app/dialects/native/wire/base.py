@@ -1,7 +1,7 @@
-"""What the native API's bodies share: images, pages of a list, the scale of scores, and the problem document.
+"""What the native API's bodies share: images, paging, scores, and the problem document.
 
-snake_case, ids as text, pixels of the upright image, similarity as a score of 0 to 100 in whole points. A score of 80
-means a false match rate of 1e-3 with every model pack; `false_match_rate` says the rate itself.
+Names are snake_case, ids text, boxes pixels of the upright image, similarities scores of 0 to 100. A score of 80 means
+a false match rate of 1e-3 with every model pack; `false_match_rate` is the rate of the score.
 """
 
 import base64
@@ -27,17 +27,17 @@ from recognition.similarity import Threshold
 
 SCORE_DIGITS, _RATE_DIGITS = 3, 3
 LONGEST = 255
-_MOST_NAMED, _LONGEST_NAMED = 20, 64  # unknown fields that a refusal names, and the characters that it repeats of each
+_MOST_NAMED, _LONGEST_NAMED = 20, 64  # unknown fields that an error names, and the characters of each
 
 
 @extend_schema_field(BASE64 | {"description": "base64, bare or as a data URI"})
 class Image(serializers.Field[Any, Any, Any, Any]):
-    """An image: an uploaded file, or base64 with or without a data URI before it."""
+    """An image: an uploaded file, or base64, bare or as a data URI."""
 
     default_error_messages = {"invalid": "Send a file, or base64.", "empty": EMPTY_IMAGE}
 
     def to_internal_value(self, data: Any) -> bytes:
-        """Read it."""
+        """Return the image's bytes."""
         try:
             content = bytes(data.read()) if isinstance(data, UploadedFile) else image_bytes(data)
         except (ValueError, AttributeError):
@@ -47,39 +47,39 @@ class Image(serializers.Field[Any, Any, Any, Any]):
 
 @extend_schema_field(OpenApiTypes.BINARY)
 class ImageFile(Image):
-    """An image as a form sends it."""
+    """An image as a file of a form."""
 
 
 class Percent(serializers.FloatField):
-    """A share of 0 to 1, told as 0 to 100."""
+    """A share of 0 to 1, rendered as 0 to 100."""
 
     def to_representation(self, value: Any) -> Any:
-        """Tell it."""
+        """Convert and round the share."""
         return round(100 * value, SCORE_DIGITS)
 
 
 class Points(serializers.FloatField):
-    """A score of 0 to 100, with as many digits as a threshold may have."""
+    """A score of 0 to 100, rounded to the digits of thresholds."""
 
     def to_representation(self, value: Any) -> Any:
-        """Tell it."""
+        """Round the score."""
         return round(value, SCORE_DIGITS)
 
 
 @example({"image_url": "https://example.com/face.jpg"})
 class WithImage(serializers.Serializer[Any]):
-    """A body with one image, sent along or named by URL."""
+    """A body with one image, as bytes or by URL."""
 
     image = Image(required=False)
     image_url = serializers.CharField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Take the one that is there."""
+        """Require exactly one of the two."""
         return one_image(attrs, "image")
 
 
-class Bar(serializers.Serializer[Any]):
-    """What a match must reach: a score, or a false match rate; neither: the collection's own.
+class WithThreshold(serializers.Serializer[Any]):
+    """What a match must reach, as a score or a false match rate; default: the collection's threshold.
 
     It is rounded up to whole points, and raised to the collection's floor unless the key has the scope `scores`.
     """
@@ -88,7 +88,7 @@ class Bar(serializers.Serializer[Any]):
     false_match_rate = serializers.FloatField(required=False, min_value=1e-6, max_value=1)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse both: only one of them could be applied."""
+        """Refuse both together: only one can apply."""
         values = super().to_internal_value(data)
         if {"threshold", "false_match_rate"} <= values.keys():
             raise serializers.ValidationError({"false_match_rate": ["Send threshold or false_match_rate."]})
@@ -96,35 +96,37 @@ class Bar(serializers.Serializer[Any]):
 
 
 class BelowFloor(serializers.Serializer[Any]):
-    """A query that may ask for what is below the floor."""
+    """A query that may include faces below the floor."""
 
     below_floor = serializers.BooleanField(
-        default=False, help_text="Tell of faces below the collection's floor too; takes the scope `scores`, is logged."
+        default=False, help_text="Include faces below the collection's floor; needs the scope `scores` and is logged."
     )
 
 
 class Page(serializers.Serializer[Any]):
-    """A list's query."""
+    """The query of a list."""
 
     limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
-    cursor = serializers.CharField(allow_blank=True, default="", help_text="The `next_cursor` of the page before.")
+    cursor = serializers.CharField(allow_blank=True, default="", help_text="The `next_cursor` of the previous page.")
 
 
 class Listing(serializers.Serializer[Any]):
-    """A part of a list."""
+    """A page of a list."""
 
-    next_cursor = serializers.CharField(allow_null=True, help_text="Where the list goes on; null: it is over.")
+    next_cursor = serializers.CharField(
+        allow_null=True, help_text="Where the list continues; null: this is the last page."
+    )
 
 
 class Likeness(serializers.Serializer[Any]):
-    """How alike two faces are, and which share of strangers is as much alike: 0, and all of them, below the floor."""
+    """The similarity of two faces, and the share of strangers that reaches it; below the floor 0 and 1."""
 
     score = serializers.FloatField(min_value=0, max_value=100)
     false_match_rate = serializers.FloatField()
 
 
 class Verdict(Likeness):
-    """How alike two faces are, and whether that is enough."""
+    """The similarity of two faces, and whether they match."""
 
     decision = serializers.ChoiceField(["match", "no_match"])
 
@@ -140,32 +142,32 @@ class Verdict(Likeness):
     }
 )
 class Problem(serializers.Serializer[Any]):
-    """Why it was not done, after RFC 9457. `code` stays what it is; the facts after it belong to some codes."""
+    """An error (RFC 9457). `code` is stable; the members after `errors` occur with some codes only."""
 
     type = serializers.CharField()
     title = serializers.CharField()
     status = serializers.IntegerField()
     code = serializers.CharField()
     request_id = serializers.CharField()
-    detail = serializers.CharField(required=False, help_text="What, which input, how much was allowed.")
-    errors = serializers.DictField(required=False, help_text="By field, what is wrong with it.")  # type: ignore[assignment]
+    detail = serializers.CharField(required=False, help_text="What is wrong, with which input, and the limit.")
+    errors = serializers.DictField(required=False, help_text="The messages by field.")  # type: ignore[assignment]
     scope = serializers.CharField(required=False)
     quota = serializers.CharField(required=False)
     limit = serializers.IntegerField(required=False)
     minimum = serializers.IntegerField(required=False)
-    actual = serializers.IntegerField(required=False, help_text="How much was sent.")
-    unit = serializers.CharField(required=False, help_text="What limit and actual count.")
+    actual = serializers.IntegerField(required=False, help_text="The size that was sent.")
+    unit = serializers.CharField(required=False, help_text="The unit of limit and actual.")
     format = serializers.CharField(required=False)
-    allowed = serializers.ListField(child=serializers.CharField(), required=False, help_text="Formats.")
+    allowed = serializers.ListField(child=serializers.CharField(), required=False, help_text="The allowed formats.")
     count = serializers.IntegerField(required=False)
     face = serializers.CharField(required=False)
-    image = serializers.CharField(required=False, help_text="Which image of several.")
+    image = serializers.CharField(required=False, help_text="Which of several images.")
     reason = serializers.CharField(required=False)
     reasons = serializers.ListField(child=serializers.CharField(), required=False)
 
 
 def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
-    """Put the image or its URL under the image's name."""
+    """Put the image or its URL under the image's name; require exactly one of the two."""
     url = attrs.pop(f"{name}_url", None)
     if (url is None) == (name not in attrs):
         raise serializers.ValidationError({name: f"Send {name} or {name}_url."})
@@ -173,10 +175,10 @@ def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def refuse_unknown(known: Collection[str], sent: Iterable[str], kind: str = "field") -> None:
-    """Refuse what nobody reads: to ignore a misspelt field would be to say "done" of what was not done.
+    """Refuse unknown names: ignoring a misspelt field would report success for something that was not done.
 
     Raises:
-        rest_framework.exceptions.ValidationError: a name is unknown; it tells the nearest one that is known.
+        rest_framework.exceptions.ValidationError: a name is unknown; the message suggests the nearest known one.
     """
     unknown = [name for name in sent if name not in known][:_MOST_NAMED]
     if unknown:
@@ -189,10 +191,10 @@ def _unknown(name: str, known: Collection[str], kind: str) -> str:
 
 
 def refuse_repeated(sent: QueryDict) -> None:
-    """Refuse a name that a form or a query gives twice: only the last would count.
+    """Refuse a repeated name in a form or a query: only its last value would be used.
 
     Raises:
-        rest_framework.exceptions.ValidationError: it does.
+        rest_framework.exceptions.ValidationError: a name is repeated.
     """
     repeated = [name for name, values in sent.lists() if len(values) > 1][:_MOST_NAMED]
     if repeated:
@@ -201,47 +203,47 @@ def refuse_repeated(sent: QueryDict) -> None:
 
 @cache
 def either_form(body: Body) -> Mapping[str, Body]:
-    """Return the body as JSON has it, and as a form has it, in which images are files; both by media type."""
+    """Return the body by media type: as JSON, and as a form, in which images are files."""
     files = {name: ImageFile(required=False) for name, field in body().fields.items() if isinstance(field, Image)}
     form = new_class(f"{body.__name__}Form", (body,), exec_body=lambda space: space.update(files))
     return {"application/json": body, "multipart/form-data": form}
 
 
-def threshold_of(given: Mapping[str, Any]) -> Threshold | None:
-    """Return what a match must reach; None: nothing was asked for."""
-    if "threshold" in given:
-        return Threshold(given["threshold"])
-    return Threshold.of_rate(given["false_match_rate"]) if "false_match_rate" in given else None
+def threshold_of(body: Mapping[str, Any]) -> Threshold | None:
+    """Return the threshold of a body, if it has one."""
+    if "threshold" in body:
+        return Threshold(body["threshold"])
+    return Threshold.of_rate(body["false_match_rate"]) if "false_match_rate" in body else None
 
 
 def likeness(score: float | None) -> dict[str, Any]:
-    """Say how alike, by a score as it is told, and None as 0: the false match rate behind it tells no more than it."""
-    told = Threshold(score or 0)
-    rate = float(f"{told.false_match_rate:.{_RATE_DIGITS}g}")
-    return {"score": round(told.score, SCORE_DIGITS), "false_match_rate": rate}
+    """Return the values for Likeness; None counts as 0. The rate is rounded, so it reveals no more than the score."""
+    threshold = Threshold(score or 0)
+    rate = float(f"{threshold.false_match_rate:.{_RATE_DIGITS}g}")
+    return {"score": round(threshold.score, SCORE_DIGITS), "false_match_rate": rate}
 
 
 def decision(*, match: bool) -> str:
-    """Say whether it is enough."""
+    """Return the wire's word for a match or a non-match."""
     return "match" if match else "no_match"
 
 
 def cursor(value: object) -> str:
-    """Give out where a list goes on."""
+    """Encode the position after which a list continues."""
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
 
 
 def from_cursor(text: str, kind: type) -> Any:
-    """Take it back.
+    """Decode a cursor; None if the text is empty.
 
     Raises:
-        UnknownCursor: it is none of ours.
+        UnknownCursor: the text is not a cursor of this kind.
     """
     if not text:
         return None
     try:
         value = json.loads(base64.urlsafe_b64decode(text.encode()))
-        str(value).encode()  # half of a surrogate pair can be written in JSON, and in no database
+        str(value).encode()  # JSON can contain half of a surrogate pair, the database cannot
     except (ValueError, RecursionError):
         raise UnknownCursor from None
     usable = 0 <= value < 2**63 if type(value) is int else isinstance(value, str) and "\0" not in value

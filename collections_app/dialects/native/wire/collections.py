@@ -1,4 +1,4 @@
-"""Collections and their policy; liveness is 0 to 100 outside and a share inside."""
+"""Collections and their policy; liveness is 0 to 100 here and 0 to 1 inside."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ _IMAGES = models.Collection.Images.choices
 
 
 class Policy(serializers.Serializer[Any]):
-    """What a collection does with faces. The threshold is a score, below which nothing is told of an enrolled face.
+    """A collection's policy. Nothing about an enrolled face is returned below the threshold, which is a score.
 
-    A `similarity_floor` opens a lower end, down to which callers may lower their threshold: some twenty answers from
-    there rebuild a face, so null, the threshold itself, is the rule.
+    With a `similarity_floor` callers may lower their threshold as far as this score. About twenty answers at low
+    scores are enough to reconstruct a face, so the default is null: the floor is the threshold itself.
     """
 
     description = serializers.CharField(required=False, allow_blank=True)
@@ -45,7 +45,7 @@ class NewCollection(Policy):
 
 @example({"similarity_threshold": 90, "images": "crop", "retention_days": 365})
 class ChangedCollection(Policy):
-    """PATCH /collections/{collection}: what is not there stays."""
+    """PATCH /collections/{collection}; omitted fields stay unchanged."""
 
     name = Identifier(required=False)
 
@@ -60,7 +60,7 @@ class Collection(serializers.Serializer[models.Collection]):
     pack = serializers.ChoiceField(packs.names())
     faces = serializers.IntegerField(source="gallery.size")
     similarity_threshold = Points(source="threshold.score")
-    similarity_floor = Points(source="floor.score", required=False, help_text="There if the policy opens a lower end.")
+    similarity_floor = Points(source="floor.score", required=False, help_text="Present if the policy sets one.")
     liveness_threshold = Percent()
     liveness_on_enrol = serializers.BooleanField()
     liveness_on_search = serializers.BooleanField()
@@ -78,11 +78,11 @@ class Collections(Listing):
     collections = Collection(many=True)
 
 
-def policy(given: dict[str, Any]) -> dict[str, Any]:
-    """Express a policy in the platform's terms: thresholds of whichever pack it is, and liveness from 0 to 1."""
+def policy(values: dict[str, Any]) -> dict[str, Any]:
+    """Convert a policy to the platform's types: thresholds to Threshold, liveness to 0 to 1."""
     for name in ("similarity_threshold", "similarity_floor"):
-        if given.get(name) is not None:
-            given[name] = Threshold(given[name])
-    if "liveness_threshold" in given:
-        given["liveness_threshold"] /= 100
-    return given
+        if values.get(name) is not None:
+            values[name] = Threshold(values[name])
+    if "liveness_threshold" in values:
+        values["liveness_threshold"] /= 100
+    return values

@@ -1,4 +1,4 @@
-"""Everything that is kept about one person, for the person."""
+"""The export of everything stored about a person."""
 
 import base64
 from typing import Any
@@ -16,12 +16,12 @@ class KeptImage(Base64Image):
     """An image in base64."""
 
     def to_representation(self, value: Any) -> str:
-        """Encode it."""
+        """Return the image in base64."""
         return base64.b64encode(value).decode()
 
 
 class ExportedFace(Face):
-    """A face with what callers called it, and who enrolled it."""
+    """A face with its label, and who enrolled it."""
 
     label = serializers.CharField()  # type: ignore[assignment]
     via = serializers.CharField()
@@ -29,7 +29,7 @@ class ExportedFace(Face):
 
 
 class Near(Likeness):
-    """A search that came near to the person, and whether it found them."""
+    """A search whose probe was near to the person, and whether it found them."""
 
     id = serializers.CharField(source="record.uuid")
     at = serializers.DateTimeField(source="record.at")
@@ -37,24 +37,24 @@ class Near(Likeness):
     found = serializers.BooleanField()
 
     def to_representation(self, near: Nearness) -> dict[str, Any]:
-        """Say how near it came."""
+        """Add the similarity."""
         return super().to_representation({"record": near.record, "found": near.found, **likeness(near.score)})
 
 
 class Templates(serializers.Serializer[Any]):
-    """What is said of templates, which leave the house for nobody."""
+    """The person's templates, which are counted but never handed out."""
 
     count = serializers.SerializerMethodField()
     pack = serializers.CharField(source="collection.pack")
     form = Always("encrypted, not handed out")
 
     def get_count(self, record: SubjectRecord) -> int:
-        """One a face."""
+        """The number of templates, one per face."""
         return len(record.faces)
 
 
 class Subject(serializers.Serializer[SubjectRecord]):
-    """The answer to GET …/people/{person}/export; images by the ids that the faces name."""
+    """The answer to GET …/people/{person}/export; `images` are keyed by the image ids of the faces."""
 
     person = Person()
     collection = serializers.CharField(source="collection.name")

@@ -1,4 +1,4 @@
-"""Faces: those that are enrolled, and those that an image shows."""
+"""Faces: enrolled, and in an image."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
-from collections_app.dialects.base import read_json
+from collections_app.dialects.base import read_json, without_nulls
 from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor, refuse_unknown
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
@@ -19,10 +19,10 @@ from recognition.results import QualityReason
 
 @extend_schema_field(PersonFields)
 class PersonField(serializers.JSONField):
-    """Whose face it is; a form carries it as text."""
+    """The face's person; in a form, JSON text."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Look into it."""
+        """Return the person's details."""
         if isinstance(data, str):
             try:
                 data = read_json(data.encode())
@@ -30,7 +30,7 @@ class PersonField(serializers.JSONField):
                 raise serializers.ValidationError("It must be JSON.") from None
         if isinstance(data, Mapping):
             refuse_unknown(PersonFields().fields, data)
-        form = PersonFields(data=data)
+        form = PersonFields(data=without_nulls(data, PersonFields().fields))
         form.is_valid(raise_exception=True)
         return form.validated_data["details"]
 
@@ -39,7 +39,7 @@ class PersonField(serializers.JSONField):
 class Enrol(WithImage):
     """POST …/faces. In a form `person` is JSON."""
 
-    person = PersonField(default=PersonDetails)  # type: ignore[arg-type]  # the field gives no JSON, but what it says
+    person = PersonField(default=PersonDetails)  # type: ignore[arg-type]  # the field returns PersonDetails, not JSON
     consent = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
     largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
 
@@ -62,7 +62,7 @@ class EnrolledImage(serializers.Serializer[Any]):
 
 
 class Box(serializers.Serializer[Any]):
-    """A face's place, in pixels of the upright image."""
+    """A face's box, in pixels of the upright image."""
 
     x = serializers.FloatField()
     y = serializers.FloatField()
@@ -71,7 +71,7 @@ class Box(serializers.Serializer[Any]):
 
 
 class Pose(serializers.Serializer[Any]):
-    """Which way a face looks, in degrees: to the image's right, up and clockwise are positive."""
+    """The head's angles in degrees: to the image's right, up and clockwise are positive."""
 
     yaw = serializers.FloatField()
     pitch = serializers.FloatField()
@@ -79,7 +79,7 @@ class Pose(serializers.Serializer[Any]):
 
 
 class Quality(serializers.Serializer[Any]):
-    """How well a face shows, and what the standard gate has to say of it."""
+    """A face's quality, and why the standard gate would refuse it."""
 
     sharpness = serializers.FloatField()
     brightness = serializers.FloatField()
@@ -87,7 +87,7 @@ class Quality(serializers.Serializer[Any]):
 
 
 class SeenFace(serializers.Serializer[Any]):
-    """A face that an image shows."""
+    """A face in an image."""
 
     box = Box()
     landmarks = serializers.ListField(
@@ -111,19 +111,19 @@ class Face(SeenFace):
 
 
 class Faces(Listing):
-    """The answer to GET …/faces; the total is the whole list's."""
+    """The answer to GET …/faces; `total` counts the whole list."""
 
     faces = Face(many=True)
     total = serializers.IntegerField()
 
 
 def listed(page: FacePage) -> dict[str, Any]:
-    """Return a page for Faces."""
+    """Return a page's values for Faces."""
     following = cursor(page.faces[-1].number) if page.more else None
     return {"faces": page.faces, "total": page.total, "next_cursor": following}
 
 
-def fingerprint(path: str, given: Mapping[str, Any]) -> str:
-    """Tell one request from another: its path and every field of it."""
-    plain = [path, *(f"{name}={value!r}" for name, value in sorted(given.items()))]
+def fingerprint(path: str, body: Mapping[str, Any]) -> str:
+    """Return a digest of a request: its path and every field."""
+    plain = [path, *(f"{name}={value!r}" for name, value in sorted(body.items()))]
     return hashlib.sha256("\n".join(plain).encode()).hexdigest()

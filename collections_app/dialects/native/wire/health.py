@@ -1,4 +1,4 @@
-"""A collection's health: which people may be one, which may be two, whose face shows poorly."""
+"""A collection's health: likely duplicates, likely mixed-up people, faces of poor quality."""
 
 from typing import Any
 
@@ -10,24 +10,24 @@ from collections_app.operations.health import FacePair, Health
 
 
 class Pair(Likeness):
-    """Two faces, and how alike they are."""
+    """Two faces and their similarity."""
 
     first = Face()
     second = Face()
 
 
 class Report(serializers.Serializer[Any]):
-    """The answer to GET …/health: what the newest look at all templates found, as far as it still holds."""
+    """The answer to GET …/health: the findings of the newest examination that still hold."""
 
-    examined_at = serializers.DateTimeField(allow_null=True, help_text="null: it was never looked at, or not yet.")
-    faces_compared = serializers.IntegerField(help_text="Of a large collection a random sample is compared.")
-    duplicates = Pair(many=True, help_text="Faces of two people that are likely one.")
-    mixed = Pair(many=True, help_text="Faces of one person that are likely two.")
-    poor = Face(many=True, help_text="The newest faces with something wrong about their quality.")
+    examined_at = serializers.DateTimeField(allow_null=True, help_text="null: no examination has finished.")
+    faces_compared = serializers.IntegerField(help_text="In a large collection a random sample.")
+    duplicates = Pair(many=True, help_text="Faces of two people who are likely the same.")
+    mixed = Pair(many=True, help_text="Faces of one person who is likely two.")
+    poor = Face(many=True, help_text="The newest faces of poor quality.")
     poor_total = serializers.IntegerField()
 
     def to_representation(self, health: Health) -> dict[str, Any]:
-        """Say of every pair how alike it is."""
+        """Add the similarity of every pair."""
         report = health.report
         return super().to_representation(
             {

@@ -1,4 +1,4 @@
-"""The work behind the requests."""
+"""Background jobs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +14,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Job(serializers.Serializer[Any]):
-    """A piece of work; rows, progress and seconds are of its present stage, and null where they cannot be known."""
+    """A background job; rows, progress and seconds refer to its current stage, null if unknown."""
 
     id = serializers.CharField()
     kind = serializers.ChoiceField([str(kind) for kind in jobs.Kind])
     collection = serializers.CharField(source="collection.name", allow_null=True, default=None)
     state = serializers.ChoiceField(
-        [str(state) for state in jobs.State], help_text="What is tried again by itself waits."
+        [str(state) for state in jobs.State], help_text="A job that will be retried is waiting."
     )
     stage = serializers.CharField()
     rows_done = serializers.IntegerField(allow_null=True)
@@ -29,7 +29,7 @@ class Job(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     seconds_left = serializers.FloatField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
-    fault = serializers.CharField(help_text="What stopped the last attempt.")
+    fault = serializers.CharField(help_text="Why the last attempt failed.")
 
 
 class Jobs(Listing):
@@ -39,21 +39,21 @@ class Jobs(Listing):
 
 
 def place(last: jobs.Job) -> str:
-    """Give out where the list goes on."""
+    """Return the cursor after a job."""
     since, key = last.place
     return cursor(f"{(since - _EPOCH) // _MICROSECOND}~{key}")
 
 
 def from_place(text: str) -> jobs.Place | None:
-    """Take it back.
+    """Decode a cursor; None if the text is empty.
 
     Raises:
-        UnknownCursor: it is none of ours.
+        UnknownCursor: the text is not a cursor of this list.
     """
-    said: str | None = from_cursor(text, str)
-    if said is None:
+    value: str | None = from_cursor(text, str)
+    if value is None:
         return None
-    microseconds, _, key = said.partition("~")
+    microseconds, _, key = value.partition("~")
     try:
         at, number = _EPOCH + int(microseconds) * _MICROSECOND, int(key)
     except (ValueError, OverflowError):

@@ -14,15 +14,15 @@ _SCOPES = [str(scope) for scope in Scope]
 
 @example({"name": "gate", "scopes": ["search"], "collections": ["staff"], "networks": ["192.0.2.0/24"]})
 class NewKey(serializers.Serializer[Any]):
-    """POST /keys. Nobody hands out more than they hold."""
+    """POST /keys. A key can only issue keys with a part of its own rights."""
 
     name = serializers.CharField(max_length=100)
     scopes = serializers.ListField(child=serializers.ChoiceField(_SCOPES), allow_empty=False)
     collections = serializers.ListField(
-        child=serializers.CharField(), allow_null=True, default=None, help_text="Names; null: every one."
+        child=serializers.CharField(), allow_null=True, default=None, help_text="Names; null: all."
     )
     networks = serializers.ListField(
-        child=serializers.CharField(), default=list, help_text="Addresses or networks; none: from anywhere."
+        child=serializers.CharField(), default=list, help_text="Addresses or networks; empty: from anywhere."
     )
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
     requests_per_minute = serializers.IntegerField(allow_null=True, default=None, max_value=2**31 - 1)
@@ -31,7 +31,7 @@ class NewKey(serializers.Serializer[Any]):
 
 @example({"keep_until": None})
 class Rotation(serializers.Serializer[Any]):
-    """POST /keys/{key}/rotation: until when the secret before opens the door as well; null: no earlier one does."""
+    """POST /keys/{key}/rotation: how long the previous secret remains valid; null: no earlier secret does."""
 
     keep_until = serializers.DateTimeField(allow_null=True, default=None)
 
@@ -42,7 +42,7 @@ class Revocation(serializers.Serializer[Any]):
     issued_keys = serializers.ChoiceField(
         (REVOKE, "keep"),
         default=REVOKE,
-        help_text="What becomes of the keys that it issued, and of those that they did.",
+        help_text="What happens to the keys that it issued, directly or through them.",
     )
 
 
@@ -69,11 +69,11 @@ class Keys(serializers.Serializer[Any]):
 
 
 class Issued(Key):
-    """A new key, in the one answer that shows its secret; `token` is the whole key in one word."""
+    """A new key; only this answer has the secret. `token` is id and secret in one text."""
 
     secret = serializers.CharField()
     token = serializers.CharField()
 
     def to_representation(self, issued: IssuedKey) -> dict[str, Any]:
-        """Put the secret beside the key."""
+        """Add the secret to the key."""
         return {**Key(issued.key).data, "secret": issued.secret, "token": issued.token}

@@ -1,4 +1,4 @@
-"""People, and what callers say of them."""
+"""People and their details."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from collections_app.operations.data_subject import PersonDetails
 
 
 class Named(serializers.ChoiceField):
-    """One of the model's choices, by its name in small letters."""
+    """One of the model's choices, by its name in lower case."""
 
     def __init__(self, kind: type[IntegerChoices], **more: Any) -> None:
-        """Offer the names."""
+        """Allow the names."""
         self._kind = kind
         super().__init__([name.lower() for name in kind.names], **more)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Take the name for its number."""
+        """Return the value of the name."""
         return self._kind[super().to_internal_value(data).upper()].value
 
     def to_representation(self, value: Any) -> str:
-        """Tell the number's name."""
+        """Return the name of the value."""
         return self._kind(value).name.lower()
 
 
@@ -40,31 +40,31 @@ class ChangedPerson(serializers.Serializer[Any]):
     note = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Say it in the platform's terms."""
+        """Return the values as PersonDetails."""
         return {"details": PersonDetails(**attrs)}
 
 
 class PersonFields(ChangedPerson):
-    """The person of an enrolment; of a known person, omitted fields stay unchanged."""
+    """The person of an enrolment; omitted fields of a known person stay unchanged."""
 
     reference = Identifier(required=False, help_text="Your own id for the person.")
 
 
-class Regroup(serializers.Serializer[Any]):
-    """Why something is put right; it stands in the audit log."""
+class Correction(serializers.Serializer[Any]):
+    """The reason of a correction, for the audit log."""
 
     reason = serializers.CharField(allow_blank=True, default="", max_length=LONGEST)
 
 
 @example({"other": "7046029254386353131"})
-class Merge(Regroup):
+class Merge(Correction):
     """POST …/people/{person}/merge."""
 
     other = serializers.CharField(max_length=LONGEST)
 
 
 @example({"faces": ["87db50d4-f2c6-b8ea-05ed-9f201309fd92"], "reason": "two people"})
-class MovedFaces(Regroup):
+class MovedFaces(Correction):
     """POST …/people/{person}/faces."""
 
     faces = serializers.ListField(child=serializers.CharField(max_length=LONGEST), allow_empty=False, max_length=1000)

@@ -13,7 +13,7 @@ class Receipt(serializers.Serializer[models.Receipt]):
 
     id = serializers.CharField(source="uuid")
     kind = serializers.ChoiceField(models.Receipt.Kind.choices)
-    subject = serializers.CharField(help_text="The id of what was erased.")
+    subject = serializers.CharField(help_text="The id of the erased object.")
     faces = serializers.IntegerField(source="face_count")
     requested_at = serializers.DateTimeField()
     state = serializers.SerializerMethodField()
@@ -21,7 +21,7 @@ class Receipt(serializers.Serializer[models.Receipt]):
     document = serializers.SerializerMethodField()
 
     def get_state(self, one: models.Receipt) -> Literal["pending", "complete"]:
-        """Whether everything of it is gone everywhere."""
+        """Whether every copy is deleted."""
         return "complete" if one.completed_at else "pending"
 
     def get_document(self, one: models.Receipt) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Whose face is it, is it theirs, are these two one, and what does an image show."""
+"""Search, verify, compare, detect."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from rest_framework import serializers
 
 from collections_app.dialects.native.wire.base import (
     LONGEST,
-    Bar,
     Image,
     Likeness,
     Percent,
     Verdict,
     WithImage,
+    WithThreshold,
     decision,
     likeness,
     one_image,
@@ -26,18 +26,18 @@ _FACE = "87db50d4-f2c6-48ea-85ed-9f201309fd92"
 
 
 @example({"image_url": "https://example.com/face.jpg", "false_match_rate": 1e-5})
-class Search(WithImage, Bar):
+class Search(WithImage, WithThreshold):
     """POST …/search: by image, or by an enrolled face."""
 
     face = serializers.CharField(required=False)
     limit = serializers.IntegerField(min_value=1, max_value=MOST_MATCHES, default=5)
     largest = serializers.BooleanField(default=False, help_text="Take the largest of several faces.")
     name = serializers.CharField(
-        allow_blank=True, default="", max_length=LONGEST, help_text="What the search log is to call it; by image only."
+        allow_blank=True, default="", max_length=LONGEST, help_text="Its name in the search log; by image only."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """An image or a face; the log calls a search by a face by that face."""
+        """Require an image or a face; the log names a search by face after the face."""
         if "face" not in attrs or {"image", "image_url"} & attrs.keys():
             return one_image(attrs, "image")
         if attrs["name"]:
@@ -48,21 +48,21 @@ class Search(WithImage, Bar):
 
 
 @example({"image_url": "https://example.com/face.jpg", "face": _FACE})
-class Verify(WithImage, Bar):
+class Verify(WithImage, WithThreshold):
     """POST …/verify: against a face or a person."""
 
     face = serializers.CharField(required=False)
     person = serializers.CharField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """One of the two, and an image."""
+        """Require an image, and a face or a person."""
         if ("face" in attrs) == ("person" in attrs):
             raise serializers.ValidationError({"face": "Name a face or a person."})
         return one_image(attrs, "image")
 
 
 @example({"source_url": "https://example.com/face.jpg", "target_url": "https://example.com/group.jpg"})
-class Compare(Bar):
+class Compare(WithThreshold):
     """POST /compare."""
 
     source = Image(required=False)  # type: ignore[assignment]
@@ -71,7 +71,7 @@ class Compare(Bar):
     target_url = serializers.CharField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Two images."""
+        """Require both images."""
         return one_image(one_image(attrs, "source"), "target")
 
 
@@ -93,7 +93,7 @@ class Found(serializers.Serializer[Any]):
     gallery_size = serializers.IntegerField()
 
     def to_representation(self, result: SearchResult) -> dict[str, Any]:
-        """Say of every match how alike it is."""
+        """Add the similarity of every match."""
         record = result.record
         matches = [{"face": one.face, **likeness(one.score)} for one in result.matches]
         return super().to_representation(
@@ -110,16 +110,16 @@ class Found(serializers.Serializer[Any]):
 
 
 class Verified(Verdict):
-    """The answer to POST …/verify: the enrolled face, of a person the most similar, and how alike it is.
+    """The answer to POST …/verify: the enrolled face, or a person's most similar one, and the similarity.
 
-    Below the collection's floor the score is 0, and of a person it is any face.
+    Below the collection's floor the score is 0, and the face of a person is any of theirs.
     """
 
     face = Face()
     threshold = Likeness()
 
     def to_representation(self, done: Verification | PersonVerification) -> dict[str, Any]:
-        """Say how alike they are, and whether that is enough."""
+        """Add the similarity and the decision."""
         return super().to_representation(
             {
                 **likeness(done.score),
@@ -144,7 +144,7 @@ class Compared(serializers.Serializer[Any]):
     faces = ComparedFace(many=True)
 
     def to_representation(self, done: Comparison) -> dict[str, Any]:
-        """Say of every face of the target how alike it is, and whether that is enough."""
+        """Add the similarity and the decision for every face of the target."""
         faces = [{"face": one.face, **likeness(one.score), "decision": decision(match=one.match)} for one in done.faces]
         shown = {"source": done.source.faces[0], "threshold": likeness(done.threshold.score), "faces": faces}
         return super().to_representation(shown)

@@ -18,18 +18,18 @@ class SearchesPage(Page):
 
 
 class RecordedSearch(serializers.Serializer[Any]):
-    """A search as the log keeps it: never the probe itself."""
+    """A search in the log, which never stores the probe."""
 
     id = serializers.CharField(source="uuid")
     at = serializers.DateTimeField()
     collection = serializers.CharField(source="collection.name")
-    name = serializers.CharField(source="request_name", help_text="What the caller called it.")
+    name = serializers.CharField(source="request_name", help_text="The name that the caller chose.")
     outcome = serializers.ChoiceField(SearchRecord.Outcome.choices)
     threshold = serializers.SerializerMethodField()
     liveness = Percent(allow_null=True)
     gallery_size = serializers.IntegerField()
     milliseconds = serializers.FloatField()
-    actor = serializers.CharField(source="actor_id", help_text="The id of the key or user that asked.")
+    actor = serializers.CharField(source="actor_id", help_text="The id of the key or user that searched.")
     via = serializers.CharField()
     request_id = serializers.CharField()
 
@@ -46,20 +46,20 @@ class Searches(Listing):
 
 
 class Candidate(Likeness):
-    """A face that a search came near to; `person` is null once it is erased."""
+    """A face near to the probe; `person` is null after its erasure."""
 
     face = serializers.CharField()
     person = Whose(allow_null=True)
 
 
 class ExplainedSearch(RecordedSearch):
-    """A search and the faces nearest to it from the collection's floor on, best first."""
+    """A search and the faces nearest to its probe above the collection's floor, best first."""
 
     candidates = serializers.SerializerMethodField()
 
     @extend_schema_field(Candidate(many=True))
     def get_candidates(self, record: SearchRecord) -> Any:
-        """Say of each how alike it is."""
+        """Add the similarity of each."""
         shown = [
             {"face": one.uuid, "person": one.face and one.face.person, **likeness(one.score)}
             for one in self.context["candidates"]

@@ -44,7 +44,7 @@ class Webhooks(serializers.Serializer[Any]):
 
 
 class MadeWebhook(Webhook):
-    """A new webhook, in the one answer that shows its secret."""
+    """A new webhook; only this answer has the secret."""
 
     secret = serializers.SerializerMethodField()
 
@@ -54,7 +54,7 @@ class MadeWebhook(Webhook):
 
 
 class Delivery(serializers.Serializer[Any]):
-    """How a delivery went."""
+    """A delivery and its result."""
 
     id = serializers.CharField(source="pk")
     event = serializers.CharField(source="event_id")

@@ -1,4 +1,4 @@
-"""What every endpoint of NHN Face Recognition does alike: key -> caller, answer -> envelope, and its description."""
+"""The base of NHN's endpoints: key -> caller, result -> envelope, and the OpenAPI description."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -28,50 +28,50 @@ _LIMITS = {
 
 
 class NhnView(DialectView):
-    """An endpoint of NHN Face Recognition, in the generation of the contract that the tenant speaks (decision H1)."""
+    """The base of NHN's endpoints; the tenant's profile selects the generation of the contract (decision H1)."""
 
     dialect = DIALECT
     profile: errors.Profile = "prerelease"
 
     def credentials(self, request: Request) -> tuple[str, str]:
-        """Read the key's id from the path, and the bare secret from Authorization (decision H3)."""
+        """Return the key's id from the path and the bare secret from Authorization (decision H3)."""
         key_id, secret = self.kwargs["app_key"], request.headers.get("Authorization", "")
         if not secret:
             raise MissingKey
         return key_id, secret
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Learn from the tenant which generation it speaks."""
+        """Authenticate, then read the generation from the tenant's profile."""
         super().initial(request, *args, **kwargs)
         self.profile = errors.profile(DIALECT.profile(self.caller.tenant.profiles))
 
     def answer(self, error: Exception) -> Answer | None:
-        """Look the error up."""
+        """Return the error's answer."""
         return errors.answer(error, self.profile)
 
     def internal_error(self) -> Answer:
-        """Answer InternalServerError."""
+        """Return InternalServerError."""
         return errors.internal(self.profile)
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
-        """Render the envelope alone."""
+        """Render the envelope without data."""
         return Response(wire.base.Refusal({"header": answer}).data, status=answer.status)
 
-    def reply(self, body: type[Serializer[Any]] | None = None, done: object = None, **context: Any) -> Response:
-        """Render what was done, in the envelope; no body: that it was done."""
-        answer = {"header": wire.base.SUCCESS[self.profile], "data": done}
+    def reply(self, body: type[Serializer[Any]] | None = None, result: object = None, **context: Any) -> Response:
+        """Render a success in the envelope; without a body, the envelope alone."""
+        answer = {"header": wire.base.SUCCESS[self.profile], "data": result}
         shape = wire.base.enveloped(body) if body else wire.base.Done
         return Response(shape(answer, context=context | {"profile": self.profile}).data)
 
     def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
-        """Return the query of a request that has a body as well."""
+        """Validate the query of a request that also has a body, and return the values."""
         checked = form(data=self.request.query_params)
         checked.is_valid(raise_exception=True)
         return dict(checked.validated_data)
 
     @property
     def limits(self) -> ImageLimits:
-        """What an image may be."""
+        """The bounds of images in this generation."""
         return _LIMITS[self.profile]
 
 
@@ -83,7 +83,7 @@ _PATH = {
 
 
 def described(operation: str, path: str, answer: Body | None = None, **shapes: Any) -> Callable[[F], F]:
-    """Describe a method; `path` names what stands in its path beside the key."""
+    """Describe a method; `path` lists its path parameters besides the key."""
     return openapi.described(
         operation,
         answer=wire.base.enveloped(answer) if answer else wire.base.Done,
@@ -95,10 +95,10 @@ def described(operation: str, path: str, answer: Body | None = None, **shapes: A
 
 
 class UnknownView(NhnView):
-    """Any other path, in the same envelope, known key or not."""
+    """Any other path; answered in the dialect's envelope, with or without a key."""
 
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Say that there is nothing here."""
+        """Answer that the path is unknown."""
         raise NotFound

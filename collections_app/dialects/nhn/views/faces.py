@@ -1,4 +1,4 @@
-"""Faces: those of a group, and those that an image shows."""
+"""Faces: of a group, and in an image."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,13 +25,13 @@ class FaceView(NhnView):
     @described("searchByFace", "group face", wire.search.Found, parameters=[wire.search.Search])
     def get(self, request: Request, group: str, face: str, **_: str) -> Response:
         """Find the faces most similar to a registered one."""
-        given = self.parse(wire.search.Search)
+        query = self.parse(wire.search.Search)
         found = search.search_by_face(
             self.caller,
             collection=group,
             face=face,
-            limit=given["limit"],
-            threshold=given["threshold"],
+            limit=query["limit"],
+            threshold=query["threshold"],
         )
         return self.reply(wire.search.Found, found)
 
@@ -48,6 +48,6 @@ class DetectView(NhnView):
     @described("detect", "", wire.faces.Detected, body=wire.base.Picture)
     def post(self, request: Request, **_: str) -> Response:
         """Find the faces of an image."""
-        given = self.parse(wire.base.Picture)
-        seen = compare.detect(self.caller, image=given["image"], limits=self.limits)
-        return self.reply(wire.faces.Detected, seen, orientation=given["orientation"])
+        body = self.parse(wire.base.Picture)
+        seen = compare.detect(self.caller, image=body["image"], limits=self.limits)
+        return self.reply(wire.faces.Detected, seen, orientation=body["orientation"])

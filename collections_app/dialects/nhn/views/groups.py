@@ -1,4 +1,4 @@
-"""Groups, and what is registered in one."""
+"""Groups, and the registration of faces."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,9 +13,9 @@ class GroupsView(NhnView):
 
     @described("createGroup", "", body=wire.groups.CreateGroup)
     def post(self, request: Request, **_: str) -> Response:
-        """Make a group. Of its images nothing but vectors is kept, unless its policy is changed later."""
-        given = self.parse(wire.groups.CreateGroup)
-        collections.create_collection(self.caller, name=given["groupId"], images="none")
+        """Create a group. Only vectors are kept, not images, unless the group's policy is changed later."""
+        body = self.parse(wire.groups.CreateGroup)
+        collections.create_collection(self.caller, name=body["groupId"], images="none")
         return self.reply()
 
     @described("listGroups", "", wire.groups.Groups, parameters=[wire.base.Page])
@@ -43,13 +43,13 @@ class GroupView(NhnView):
     @described("registerFaces", "group", wire.faces.Registered, body=wire.faces.Register)
     def post(self, request: Request, group: str, **_: str) -> Response:
         """Register the largest faces of an image."""
-        given = self.parse(wire.faces.Register)
+        body = self.parse(wire.faces.Register)
         done = enrol.enrol_faces(
             self.caller,
             collection=group,
-            image=given["image"],
-            limit=given["limit"],
-            label=given.get("externalImageId", ""),
+            image=body["image"],
+            limit=body["limit"],
+            label=body.get("externalImageId", ""),
             limits=self.limits,
         )
-        return self.reply(wire.faces.Registered, done, orientation=given["orientation"])
+        return self.reply(wire.faces.Registered, done, orientation=body["orientation"])

@@ -8,7 +8,7 @@ from collections_app.dialects.nhn import wire
 from collections_app.dialects.nhn.views.base import NhnView, described
 from collections_app.operations import compare, search
 
-# The query's threshold of a comparison counts where the body has none (decision H5).
+# The threshold of a comparison, used if the body has none (decision H5).
 _THRESHOLD = OpenApiParameter("threshold", {"type": "integer", "minimum": 1, "maximum": 100})
 
 
@@ -20,17 +20,17 @@ class SearchView(NhnView):
     )
     def post(self, request: Request, group: str, **_: str) -> Response:
         """Find the faces most similar to the largest face of an image."""
-        asked, given = self.query(wire.search.Search), self.parse(wire.base.Picture)
+        query, body = self.query(wire.search.Search), self.parse(wire.base.Picture)
         found = search.search_by_image(
             self.caller,
             collection=group,
-            image=given["image"],
-            limit=asked["limit"],
-            threshold=asked["threshold"],
+            image=body["image"],
+            limit=query["limit"],
+            threshold=query["threshold"],
             largest=True,
             limits=self.limits,
         )
-        return self.reply(wire.search.FoundByImage, found, orientation=given["orientation"])
+        return self.reply(wire.search.FoundByImage, found, orientation=body["orientation"])
 
 
 class CompareView(NhnView):
@@ -39,16 +39,16 @@ class CompareView(NhnView):
     @described("compare", "", wire.search.Compared, parameters=[_THRESHOLD], body=wire.search.Compare)
     def post(self, request: Request, **_: str) -> Response:
         """Compare the largest face of one image with every face of another; the body's threshold wins (decision H5)."""
-        given = self.parse(wire.search.Compare)
-        threshold = given["threshold"] or self.query(wire.search.QueryThreshold)["threshold"]
+        body = self.parse(wire.search.Compare)
+        threshold = body["threshold"] or self.query(wire.search.QueryThreshold)["threshold"]
         done = compare.compare(
             self.caller,
-            source=given["sourceImage"],
-            target=given["targetImage"],
+            source=body["sourceImage"],
+            target=body["targetImage"],
             threshold=threshold,
             limits=self.limits,
         )
-        return self.reply(wire.search.Compared, done, orientation=given["orientation"])
+        return self.reply(wire.search.Compared, done, orientation=body["orientation"])
 
 
 class VerifyView(NhnView):
@@ -57,6 +57,6 @@ class VerifyView(NhnView):
     @described("verify", "group face", wire.search.Verified, body=wire.search.Verify)
     def post(self, request: Request, group: str, face: str, **_: str) -> Response:
         """Compare the largest face of an image with a registered one; the caller decides."""
-        given = self.parse(wire.search.Verify)
-        done = compare.verify(self.caller, collection=group, face=face, image=given["compareImage"], limits=self.limits)
-        return self.reply(wire.search.Verified, done, orientation=given["orientation"])
+        body = self.parse(wire.search.Verify)
+        done = compare.verify(self.caller, collection=group, face=face, image=body["compareImage"], limits=self.limits)
+        return self.reply(wire.search.Verified, done, orientation=body["orientation"])

@@ -1,7 +1,7 @@
-"""What the bodies of NHN Face Recognition share: their scalars, the image, the envelope, tokens and scales.
+"""What NHN's bodies share: scalars, images, the envelope, tokens and scales.
 
-The `mask` of the current contract is left out: no model of ours tells whether a face wears one, and a made-up answer
-would be believed. The request's flag of that name is read and changes nothing.
+Responses omit the current contract's `mask`, because no model here detects masks. The request's flag `mask` is
+accepted and has no effect.
 """
 
 import re
@@ -24,67 +24,67 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 _TOKEN_SALT, _TOKEN_SECONDS = "nhn.next-token", 3600
 SCORE_DIGITS = 4
 Json: TypeAlias = dict[str, Any]
-# The values of the document's examples.
+# Values from the document's examples.
 PICTURE = {"url": "https://..."}
-TOKEN = "dlkj-210jwoivndslko9d..."  # noqa: S105 -- the document's own
+TOKEN = "dlkj-210jwoivndslko9d..."  # noqa: S105 -- an example
 
 
 class Whole(serializers.IntegerField):
-    """A whole number, in JSON a number and in a query its digits: no text, truth value or fraction stands for one."""
+    """A JSON integer; text, booleans and fractions are refused."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Take it as it is."""
+        """Return the number."""
         if type(data) is not int:
             self.fail("invalid")
         return data
 
 
 class QueryWhole(serializers.IntegerField):
-    """A whole number in a query."""
+    """A whole number in a query string."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Read ASCII digits and nothing else."""
+        """Convert ASCII digits; refuse everything else."""
         if not _DIGITS.fullmatch(data):
             self.fail("invalid")
         return int(data)
 
 
 class Text(serializers.CharField):
-    """A string; a number does not stand for one."""
+    """A JSON string; numbers are refused."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Take it as it is."""
+        """Return the text."""
         if not isinstance(data, str):
             self.fail("invalid")
         return data
 
 
 class Base64(Base64Image, Text):
-    """An image in base64, as text and nothing that could be read as text."""
+    """An image in base64, as a JSON string."""
 
 
 class Flag(serializers.BooleanField):
-    """True or false; no text or number stands for one."""
+    """A JSON boolean; text and numbers are refused."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """Take it as it is."""
+        """Return the value."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
 
 
 class Image(serializers.Serializer[Any]):
-    """An image by URL or in base64, exactly one of the two (decision H11); null is as good as absent."""
+    """An image by URL or in base64, exactly one of the two (decision H11); null means absent."""
 
     url = Text(required=False, allow_null=True, allow_blank=True)
     bytes = Base64(required=False, allow_null=True, allow_blank=True)
 
     def validate(self, attrs: Json) -> Any:
-        """Return the image: bytes, or where to fetch them, once it is known who asks and for what."""
-        given = {name: value for name, value in attrs.items() if value is not None}
-        if len(given) != 1:
+        """Return the image's bytes, or its URL, which the operation fetches later."""
+        present = {name: value for name, value in attrs.items() if value is not None}
+        if len(present) != 1:
             raise serializers.ValidationError("Exactly one of url and bytes.")
-        return ImageUrl(given["url"], PORTS) if "url" in given else given["bytes"] or b""
+        return ImageUrl(present["url"], PORTS) if "url" in present else present["bytes"] or b""
 
 
 class Page(serializers.Serializer[Any]):
@@ -92,13 +92,19 @@ class Page(serializers.Serializer[Any]):
 
     limit = QueryWhole(min_value=1, max_value=200)
 
+    def to_internal_value(self, data: Any) -> Any:
+        """Ignore the limit if there is a token, which contains one (decision H13)."""
+        if data.get("next-token"):
+            data = {"next-token": data["next-token"], "limit": "1"}
+        return super().to_internal_value(data)
+
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add the field whose name is none in Python."""
+        """Add `next-token`, which is not a Python identifier."""
         return {**super().get_fields(), "next-token": Text(default="", allow_blank=True)}
 
 
 class Options(serializers.Serializer[Any]):
-    """What the caller does not want to be told (contract 3.4)."""
+    """Flags that omit fields from the answer when false (contract 3.4)."""
 
     orientation = Flag(default=True)
     mask = Flag(default=True)
@@ -111,16 +117,16 @@ class Picture(Options):
     image = Image()
 
 
-def cursor(given: Json, tenant: Tenant, group: str = "") -> tuple[int, Any]:
-    """Return a list's limit and the place after which it goes on; a token's limit wins (decision H13).
+def cursor(query: Json, tenant: Tenant, group: str = "") -> tuple[int, Any]:
+    """Return a list's limit and the position after which it continues; a token's limit wins (decision H13).
 
     Raises:
-        rest_framework.exceptions.ValidationError: the token is not of this list, of this tenant, or of this hour.
+        rest_framework.exceptions.ValidationError: the token is invalid, expired, or of another list.
     """
-    if not given["next-token"]:
-        return given["limit"], None
+    if not query["next-token"]:
+        return query["limit"], None
     try:
-        *bound, limit, place = signing.loads(given["next-token"], salt=_TOKEN_SALT, max_age=_TOKEN_SECONDS)
+        *bound, limit, place = signing.loads(query["next-token"], salt=_TOKEN_SALT, max_age=_TOKEN_SECONDS)
     except signing.BadSignature:
         bound = []
     if bound != [tenant.pk, group]:
@@ -134,7 +140,7 @@ def next_token(tenant: Tenant, limit: int, place: str | int, group: str = "") ->
 
 
 class Success(serializers.Serializer[Answer]):
-    """The header of what was done."""
+    """The header of a success."""
 
     resultCode = Always(0)
     resultMessage = serializers.CharField(source="text")
@@ -142,7 +148,7 @@ class Success(serializers.Serializer[Answer]):
 
 
 class Failure(serializers.Serializer[Answer]):
-    """The header of what was not done."""
+    """The header of a failure."""
 
     resultCode = serializers.IntegerField(source="code", max_value=-1)
     resultMessage = serializers.CharField(source="text")
@@ -151,27 +157,27 @@ class Failure(serializers.Serializer[Answer]):
 
 @example({"header": {"resultCode": 0, "resultMessage": "SUCCESS", "isSuccessful": True}})
 class Done(serializers.Serializer[Any]):
-    """The answer to what was done and has nothing to tell."""
+    """The answer to a success without data."""
 
     header = Success()
 
 
 @example({"header": {"resultCode": -40000, "resultMessage": "InvalidParam", "isSuccessful": False}})
 class Refusal(serializers.Serializer[Any]):
-    """The answer to what was not done."""
+    """The answer to a failure."""
 
     header = Failure()
 
 
 @cache
 def enveloped(data: Body) -> Body:
-    """Return the answer of which that is the data."""
+    """Return the enveloped answer with this data."""
     parts = {"data": data(), "__doc__": data.__doc__}
     answer: Body = new_class(f"{data.__name__}Answer", (Done,), exec_body=lambda body: body.update(parts))
     return example({**example_of(Done), "data": example_of(data)})(answer)
 
 
 def model_version(pack: str) -> str:
-    """Return a pack's version as the contract writes versions; another pack than the default one says which it is."""
+    """Return a pack's version in the contract's form; packs other than the default add their name."""
     version = f"v{packs.get(pack).version}.0"
     return version if pack == packs.DEFAULT else f"{version}-{pack}"

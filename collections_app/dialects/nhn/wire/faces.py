@@ -1,4 +1,4 @@
-"""Faces: those that an image shows, and those of a group."""
+"""Faces: in an image, and of a group."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -51,7 +51,7 @@ class Register(Picture):
 
 
 class Bbox(serializers.Serializer[Any]):
-    """A box, as shares of the image's sides; what reaches beyond the image is cut off."""
+    """A box, as shares of the image's sides; clipped to the image."""
 
     x0 = serializers.FloatField()
     y0 = serializers.FloatField()
@@ -94,7 +94,7 @@ class RegisteredFace(serializers.Serializer[Any]):
     confidence = serializers.FloatField()
 
     def to_representation(self, face: Face) -> Json:
-        """Leave out a label that was not given."""
+        """Omit an empty label."""
         shown = {"uuid": face.uuid, "image": face.image, "bbox": _bbox(face.box, face.image_width, face.image_height)}
         label = {"label": face.label} if face.label else {}
         return super().to_representation(shown | label | {"confidence": _percent(face.confidence)})
@@ -110,7 +110,7 @@ class Faces(serializers.Serializer[Any]):
     nextToken = serializers.CharField()
 
     def to_representation(self, page: FacePage) -> Json:
-        """Say how to go on; nothing, when there is nothing more."""
+        """Add the token of the next page; empty on the last page."""
         group, place = page.collection, page.faces[-1].number if page.more else 0
         token = next_token(self.context["tenant"], self.context["limit"], place, group.name) if page.more else ""
         shown = {"modelVersion": model_version(group.pack), "faceCount": page.total}
@@ -125,7 +125,7 @@ class Detected(serializers.Serializer[Any]):
     faceDetails = FaceDetail(many=True)
 
     def to_representation(self, seen: Analysis) -> Json:
-        """Count the faces."""
+        """Add the number of faces."""
         details = face_details(seen.faces, seen.width, seen.height, self.context)
         return super().to_representation({"faceDetailCount": len(details), "faceDetails": details})
 
@@ -141,7 +141,7 @@ class Detected(serializers.Serializer[Any]):
     }
 )
 class Registered(serializers.Serializer[Any]):
-    """The answer to POST /groups/{group-id}; addedFaceDetails goes along with addedFaces (decision H25)."""
+    """The answer to POST /groups/{group-id}; addedFaceDetails is parallel to addedFaces (decision H25)."""
 
     modelVersion = serializers.CharField()
     addedFaceCount = serializers.IntegerField()
@@ -151,7 +151,7 @@ class Registered(serializers.Serializer[Any]):
     notAddedFaces = FaceDetail(many=True)
 
     def to_representation(self, done: Enrolment) -> Json:
-        """Count both kinds; an image in which a face was seen has stored at least one."""
+        """Add the numbers of both kinds; if any face was detected, at least one was added."""
         width, height = (done.faces[0].image_width, done.faces[0].image_height) if done.faces else (1, 1)
         return super().to_representation(
             {
@@ -180,7 +180,7 @@ def _bbox(box: Box, width: int, height: int) -> Json:
 
 
 def face_details(faces: Sequence[DetectedFace], width: int, height: int, context: Mapping[str, Any]) -> list[Json]:
-    """Return the faces for FaceDetail, with their orientation unless the caller waived it."""
+    """Return the values for FaceDetail; `context["orientation"]` tells whether to include the orientation."""
     return [
         {
             "bbox": _bbox(face.box, width, height),

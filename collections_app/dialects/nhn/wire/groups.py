@@ -17,12 +17,12 @@ _GROUP_ID = re.compile(r"[a-z0-9-]{1,255}")
 
 @extend_schema_field({"type": "string", "pattern": "^[a-z0-9-]{1,255}$"})
 class GroupId(Text):
-    """The id of a group to be made."""
+    """The id of a new group."""
 
     default_error_messages = {"group_id": "A group id is 1 to 255 of a-z, 0-9 and -."}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """Call what does not fit, the empty string too, by the code that has a name in the contract."""
+        """Refuse an id of another form, also an empty one, with the error code `group_id`."""
         if isinstance(data, str) and not _GROUP_ID.fullmatch(data):
             self.fail("group_id")
         return super().run_validation(data)
@@ -48,11 +48,11 @@ class Group(serializers.Serializer[Any]):
 
 @extend_schema_field({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"})
 class Time(serializers.DateTimeField):
-    """A time in UTC, which it does not say (decision H23)."""
+    """A time in UTC without a zone (decision H23)."""
 
 
 class DetailedGroup(Group):
-    """A group by itself. Its time is UTC, and does not say so (decision H23)."""
+    """A group with its details. Its time is UTC without a zone (decision H23)."""
 
     createTime = Time(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)
     faceCount = serializers.IntegerField(source="gallery.size")
@@ -73,7 +73,7 @@ class Groups(serializers.Serializer[Any]):
     nextToken = serializers.CharField()
 
     def to_representation(self, page: CollectionPage) -> Json:
-        """Count the page (decision H15) and say how to go on; nothing, when there is nothing more."""
+        """Add the page's count (decision H15) and the token of the next page; empty on the last page."""
         last, listed = page.collections[-1:], page.collections
         token = next_token(self.context["tenant"], self.context["limit"], last[0].name) if page.more else ""
         return super().to_representation({"groupCount": len(listed), "groups": listed, "nextToken": token})
@@ -94,5 +94,5 @@ class GroupDetail(serializers.Serializer[Any]):
     groups = DetailedGroup(many=True)
 
     def to_representation(self, group: Collection) -> Json:
-        """List it."""
+        """Put the group into a list."""
         return super().to_representation({"groupCount": 1, "groups": [group]})

@@ -37,12 +37,12 @@ _MATCHES = {"matchFaceCount": 1, "matchFaces": [{"face": FACE, "similarity": 99.
 
 
 class QueryThreshold(serializers.Serializer[Any]):
-    """A threshold in the query, as later versions of the contract have it (decision H5)."""
+    """A threshold in the query, as in later versions of the contract (decision H5)."""
 
     threshold = QueryWhole(min_value=1, max_value=100)
 
     def validate_threshold(self, value: int) -> Threshold:
-        """Take it as a score: the scales are the same."""
+        """Convert it to a Threshold; the scales are the same."""
         return Threshold(value)
 
 
@@ -61,11 +61,11 @@ class Compare(Options):
     threshold = Whole(min_value=1, max_value=100, default=None, allow_null=True)
 
     def validate_threshold(self, value: int | None) -> Threshold | None:
-        """Take it as a score: the scales are the same."""
+        """Convert it to a Threshold; the scales are the same."""
         return None if value is None else Threshold(value)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Trim the keys."""
+        """Trim the keys: the document has "threshold " (decision H5)."""
         return super().to_internal_value({key.strip(): data[key] for key in data} if isinstance(data, dict) else data)
 
 
@@ -77,7 +77,7 @@ class Verify(Options):
 
 
 class SourceFace(serializers.Serializer[Any]):
-    """The face of a probe: its box and confidence, in the current contract everything (contract 3.4)."""
+    """The probe's face: box and confidence; in the current contract all details (contract 3.4)."""
 
     bbox = Bbox()
     landmarks = Landmark(many=True, required=False)
@@ -94,13 +94,13 @@ class MatchedFace(serializers.Serializer[Any]):
 
 @example(_MATCHES)
 class Found(serializers.Serializer[Any]):
-    """The answer to GET /groups/{group-id}/faces/{face-id}; it alone has no modelVersion (decision H12)."""
+    """The answer to GET /groups/{group-id}/faces/{face-id}; it has no modelVersion (decision H12)."""
 
     matchFaceCount = serializers.IntegerField()
     matchFaces = MatchedFace(many=True)
 
     def to_representation(self, found: SearchResult) -> Json:
-        """Count the matches."""
+        """Add the number of matches."""
         return super().to_representation(_matches(found.matches))
 
 
@@ -119,7 +119,7 @@ class FoundByImage(serializers.Serializer[Any]):
         return _source(shown["source"], shown["width"], shown["height"], self.context)
 
     def to_representation(self, found: SearchResult) -> Json:
-        """Count the matches and show the probe's face."""
+        """Add the number of matches and the probe's face."""
         shown = {"modelVersion": model_version(found.record.pack), **_matches(found.matches)}
         probe = {"source": found.source, "width": found.width, "height": found.height}
         return super().to_representation(shown | probe)
@@ -159,7 +159,7 @@ class Compared(serializers.Serializer[Any]):
         return _source(seen.faces[0], seen.width, seen.height, self.context)
 
     def to_representation(self, done: Comparison) -> Json:
-        """Part the faces at the threshold."""
+        """Divide the faces at the threshold."""
         details = face_details([one.face for one in done.faces], done.target.width, done.target.height, self.context)
         pairs = [
             (one.match, {"faceDetail": detail, "similarity": one.score})
@@ -181,21 +181,21 @@ class Compared(serializers.Serializer[Any]):
 
 @example({"similarity": 98.156, "face": FACE, "sourceFace": DETAIL})
 class Verified(serializers.Serializer[Any]):
-    """The answer to POST /verify/groups/{group-id}/faces/{face-id}, which only the current contract has."""
+    """The answer to POST /verify/groups/{group-id}/faces/{face-id}, in the current contract only."""
 
     similarity = serializers.FloatField()
     face = RegisteredFace()
     sourceFace = FaceDetail()
 
     def to_representation(self, done: Verification) -> Json:
-        """Show both faces; of what lies below the group's floor the similarity is 0 (decision R19)."""
+        """Return both faces; a similarity below the group's floor is 0 (decision R19)."""
         [source] = face_details(done.seen.faces[:1], done.seen.width, done.seen.height, self.context)
         shown = {"similarity": done.score or 0, "face": done.face, "sourceFace": source}
         return super().to_representation(shown)
 
 
 def _source(face: DetectedFace, width: int, height: int, context: Mapping[str, Any]) -> Json:
-    """Show a probe's face: its box and confidence, in the current contract everything (contract 3.4)."""
+    """Return the values for SourceFace: box and confidence; in the current contract all details (contract 3.4)."""
     [detail] = face_details([face], width, height, context)
     if context["profile"] == "prerelease":
         detail = {"bbox": detail["bbox"], "confidence": detail["confidence"]}

@@ -1,0 +1,151 @@
+"""What HTTP libraries send to any dialect: HEAD, preflights, gzip, nulls, data URIs in capitals, unknown paths."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from collections_app.dialects import DIALECTS
+from collections_app.dialects.descriptor import Dialect
+from tests.conftest import Customer
+from tests.make import base64_of, portrait
+
+OBAMA = base64_of(portrait("obama"))
+GROUP = "/nhn-face-reco/v1.0/appkeys/{key}/groups/people"
+# Of each dialect a request that adds or matches a face: its path, and a body with a name and an image.
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "argos": ("/faces", {"collectionId": "people", "userName": "obama", "faceImage": OBAMA}),
+    "nhn": (GROUP, {"image": {"bytes": OBAMA}, "limit": 1}),
+    "accuauth": ("/faceset/v2/add_face", {"name": "people", "image_base64": OBAMA}),
+    "facedb": ("/v2/va/matching-face", {"nodeId": "{alias}", "faceImages": [OBAMA]}),
+    "native": ("/api/v1/collections/people/faces", {"image": OBAMA}),
+}
+# Of each dialect the optional fields of such a request.
+OPTIONAL: dict[str, dict[str, Any]] = {
+    "argos": {"anything": None},
+    "nhn": {"externalImageId": None, "orientation": None, "mask": None, "image": {"bytes": OBAMA, "url": None}},
+    "accuauth": {"file": None, "person_id": None},
+    "facedb": {"uuId": None, "memo": None},
+    "native": {"person": {"name": None, "age": None}, "consent": None, "largest": None, "image_url": None},
+}
+READS = ["/faces?collectionId=people&page=1", f"{GROUP}/faces?limit=1", "/api/v1/collections/people/faces?limit=1"]
+EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+
+
+def _filled(text: str, customer: Customer) -> str:
+    return text.replace("{key}", customer.issued.key.pk).replace("{alias}", customer.people.alias)
+
+
+def _sent(customer: Customer, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
+    """Send a request with the key of every dialect; in a header's name an underscore stands for a hyphen."""
+    key = {name: value for dialect in DIALECTS for name, value in _key(dialect, customer).items()}
+    if "/nhn-face-reco/" in path or "/v2/va/" in path:
+        name = "nhn" if "/nhn-face-reco/" in path else "facedb"
+        key = _key(next(dialect for dialect in DIALECTS if dialect.name == name), customer)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    client = Client(raise_request_exception=False)
+    return client.generic(method, _filled(path, customer), body, "application/json", headers=key | named)
+
+
+def _key(dialect: Dialect, customer: Customer) -> dict[str, str]:
+    return dialect.credentials.sent(customer.issued.key.pk, customer.issued.secret)
+
+
+def _post(customer: Customer, name: str, more: dict[str, Any] | None = None, **headers: str) -> Any:
+    path, body = REQUESTS[name]
+    content = _filled(json.dumps(body | (more or {})), customer).encode()
+    if headers.get("Content_Encoding") == "gzip":
+        content = gzip.compress(content)
+    return _sent(customer, "POST", path, content, **headers)
+
+
+def _succeeded(answer: Any) -> bool:
+    body = answer.json()
+    code = body.get("code", body.get("header", {}).get("resultCode", 0))
+    return answer.status_code in {200, 201} and code == 0
+
+
+@pytest.mark.parametrize("path", READS)
+def test_head_is_answered_as_get_without_a_body(acme: Customer, path: str) -> None:
+    got, head = _sent(acme, "GET", path), _sent(acme, "HEAD", path)
+    assert _succeeded(got)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head["Content-Type"] == got["Content-Type"]
+    wrong = path.partition("?")[0] + "?limit=x"
+    assert _sent(acme, "HEAD", wrong).status_code == _sent(acme, "GET", wrong).status_code < 500
+
+
+@EVERY
+def test_head_of_an_operation_that_is_no_get_is_refused(acme: Customer, dialect: Dialect) -> None:
+    path = REQUESTS[dialect.name][0]
+    assert _sent(acme, "HEAD", path).status_code == _sent(acme, "GET", path).status_code < 500
+
+
+@EVERY
+def test_a_preflight_is_answered_with_405_in_the_dialects_envelope(acme: Customer, dialect: Dialect) -> None:
+    path = _filled(REQUESTS[dialect.name][0], acme)
+    preflight = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+    answer = Client().options(path, headers=preflight)
+    other = _sent(acme, "PUT", path)
+    assert answer.status_code == 405
+    assert not [name for name in answer.headers if name.startswith("Access-Control-")]
+    assert answer.json().keys() == other.json().keys()
+
+
+@EVERY
+def test_a_data_uri_in_capitals_is_read(acme: Customer, dialect: Dialect) -> None:
+    path, body = REQUESTS[dialect.name]
+    written = json.dumps(body).replace(OBAMA, f"DATA:image/JPEG;BASE64,{OBAMA}")
+    assert _succeeded(_sent(acme, "POST", path, _filled(written, acme).encode()))
+
+
+@EVERY
+def test_a_gzipped_body_is_read(acme: Customer, dialect: Dialect) -> None:
+    assert _succeeded(_post(acme, dialect.name, Content_Encoding="gzip"))
+
+
+@EVERY
+def test_a_gzipped_body_that_is_cut_off_or_no_gzip_is_malformed(acme: Customer, dialect: Dialect) -> None:
+    path, malformed = REQUESTS[dialect.name][0], _sent(acme, "POST", REQUESTS[dialect.name][0], b"{")
+    for body in (gzip.compress(b"{}")[:-1], b"{}", gzip.compress(b"{}")[:8]):
+        answer = _sent(acme, "POST", path, body, Content_Encoding="gzip")
+        assert (answer.status_code, answer.json().keys()) == (malformed.status_code, malformed.json().keys())
+        assert "gzip" in answer["X-Reason"]
+
+
+def test_a_gzipped_body_unpacks_to_no_more_than_a_body_may_have(acme: Customer) -> None:
+    bomb = gzip.compress(bytes(60_000_001))
+    assert len(bomb) < 100_000
+    answer = _sent(acme, "POST", "/api/v1/detect", bomb, Content_Encoding="gzip")
+    assert (answer.status_code, answer.json()["code"]) == (413, "image_too_large")
+
+
+@EVERY
+def test_null_in_an_optional_field_is_an_absent_field(acme: Customer, dialect: Dialect) -> None:
+    assert _succeeded(_post(acme, dialect.name, OPTIONAL[dialect.name]))
+
+
+@EVERY
+def test_null_in_a_required_field_is_a_missing_field(acme: Customer, dialect: Dialect) -> None:
+    path, body = REQUESTS[dialect.name]
+    for name in body:
+        rest = {other: value for other, value in body.items() if other != name}
+        null, missing = (
+            _sent(acme, "POST", path, _filled(json.dumps(sent), acme).encode()) for sent in (rest | {name: None}, rest)
+        )
+        assert not _succeeded(missing)
+        assert null.status_code == missing.status_code
+        assert _without_ids(null.json()) == _without_ids(missing.json())
+
+
+def test_null_that_means_something_is_kept(acme: Customer) -> None:
+    policy = "/api/v1/collections/people"
+    assert _sent(acme, "PATCH", policy, b'{"retention_days": 7}').json()["retention_days"] == 7
+    assert _sent(acme, "PATCH", policy, b'{"description": null}').json()["retention_days"] == 7
+    assert _sent(acme, "PATCH", policy, b'{"retention_days": null}').json()["retention_days"] is None
+
+
+def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "request_id"}
