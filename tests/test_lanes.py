@@ -112,32 +112,32 @@ def test_one_lane_s_large_bodies_leave_half_of_the_memory_to_others() -> None:
 
 def test_so_many_are_under_way_for_an_address_and_no_more() -> None:
     lanes = Lanes(4)
-    open_ = [lanes.under_way({}, "192.0.2.1") for _ in range(64)]
+    open_ = [lanes.active({}, "192.0.2.1") for _ in range(64)]
     for each in open_:
         each.__enter__()
-    with pytest.raises(Crowded), lanes.under_way({}, "::ffff:192.0.2.1"):
+    with pytest.raises(Crowded), lanes.active({}, "::ffff:192.0.2.1"):
         pass
-    with lanes.under_way({}, "192.0.2.2"):
+    with lanes.active({}, "192.0.2.2"):
         pass
     open_.pop().__exit__(None, None, None)
-    with lanes.under_way({}, "192.0.2.1"):
+    with lanes.active({}, "192.0.2.1"):
         pass
 
 
 def test_who_is_verified_counts_for_key_and_tenant_and_no_longer_for_the_address(acme: Customer) -> None:
     """And so does the next request with that credential from the start, but with no other."""
     lanes, environ = Lanes(4), {"HTTP_X_API_KEY": "secret"}
-    with lanes.under_way(environ, "192.0.2.1") as request:
+    with lanes.active(environ, "192.0.2.1") as request:
         assert request.lane == "address 192.0.2.1/32"
         seen = lanes.learn(environ | {CALLER: acme.caller})
         assert seen is not None
         request.move(seen)
         assert request.lane == f"tenant {acme.tenant.pk}"
-    with lanes.under_way(environ, "192.0.2.9") as request:
+    with lanes.active(environ, "192.0.2.9") as request:
         assert request.lane == f"tenant {acme.tenant.pk}"
     for stranger in ({}, {"HTTP_X_API_KEY": "guess"}, {"HTTP_AUTHORIZATION": "secret"}):
-        with lanes.under_way(stranger, "192.0.2.9") as request:
+        with lanes.active(stranger, "192.0.2.9") as request:
             assert request.lane == "address 192.0.2.9/32"
     assert lanes.learn(environ) is None  # revoked meanwhile
-    with lanes.under_way(environ, "192.0.2.9") as request:
+    with lanes.active(environ, "192.0.2.9") as request:
         assert request.lane == "address 192.0.2.9/32"

@@ -1,8 +1,15 @@
-"""How HTTP is served: one process that holds the socket, and a few that answer behind it.
+"""The web server: one parent process that owns the listening socket, and a few worker processes that answer requests.
 
     python -m config.server
 
-uvicorn parses HTTP (with h11) and knows nothing of Django; Django is called through WSGI in threads. `bridge` stands
-between them: what waits for a client's head or body, or for its taking an answer, waits in the event loop and holds no
-thread.
+uvicorn parses HTTP (with h11) and knows nothing of Django; Django runs as a WSGI application in threads. `bridge`
+connects the two: waiting for a request's head or body, or for a slow reader of the answer, happens in the event loop
+and occupies no thread.
+
+- `__main__`: the parent: opens the socket, starts, watches and replaces the processes.
+- `process`: one worker process: loads Django and the models, runs uvicorn.
+- `connections`: limits on connections: how many, how long idle, how slowly an answer may be read.
+- `bridge`: one request: receives the body, waits for a thread, sends the answer.
+- `wsgi_call`: the WSGI side: the environ, the call in a thread, its deadline.
+- `lanes`: shares threads, body memory and active requests fairly between addresses, keys and tenants.
 """

@@ -1,8 +1,8 @@
-"""Open the socket, start the processes that answer on it, and keep them alive.
+"""The parent process: opens the listening socket, starts the worker processes and keeps them alive.
 
-SIGTERM and SIGINT end the server when the requests under way are answered. SIGHUP starts new processes, with the code
-of now, and ends the old ones when the new ones answer. A process that dies, or whose event loop stands still, is
-replaced. Processes end when this one is gone.
+SIGTERM and SIGINT: active requests are answered, then the server ends. SIGHUP: new processes start with the current
+code, and the old ones end once all new ones are ready. A process that dies, or whose event loop hangs, is replaced.
+The workers end when the parent dies.
 """
 
 import logging.config
@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from config import env, settings
 
 BEAT_SECONDS = 5
-_STILL_SECONDS = 60  # without a beat: such a process is killed
-_START_SECONDS = 300  # for models that are loaded from a slow disk
-_STOP_SECONDS = 35  # a request's deadline, and some
+_HUNG_SECONDS = 60  # a process without a heartbeat for so long is killed
+_START_SECONDS = 300  # until the first heartbeat: models may load from a slow disk
+_STOP_SECONDS = 35  # more than REQUEST_SECONDS
 _BACKLOG = 128
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -31,44 +31,44 @@ logger = logging.getLogger("faceplane.server")
 
 @dataclass(eq=False)
 class _Process:
-    """A process that answers. It writes a byte to its pipe when it is ready, and again every few seconds."""
+    """A worker process. It writes a byte to its pipe when it is ready, and then every BEAT_SECONDS."""
 
     listener: socket.socket
     started: float = field(default_factory=time.monotonic)
-    beat: float = 0
+    last_beat: float = 0
 
     def __post_init__(self) -> None:
         self.pipe, child = os.pipe()
         os.set_blocking(self.pipe, False)
-        numbers = (self.listener.fileno(), child)
+        descriptors = (self.listener.fileno(), child)
         self.popen = subprocess.Popen(  # noqa: S603 -- our own program
-            [sys.executable, "-m", "config.server.process", *map(str, numbers)],
-            stdin=subprocess.PIPE,  # which ends when we do
-            pass_fds=numbers,
-            process_group=0,  # a terminal's Ctrl-C is ours to handle
+            [sys.executable, "-m", "config.server.process", *map(str, descriptors)],
+            stdin=subprocess.PIPE,  # closed when this process dies
+            pass_fds=descriptors,
+            process_group=0,  # Ctrl-C in a terminal reaches only this process
         )
         os.close(child)
 
-    def look(self) -> None:
-        """Take note of its beats; kill it when they stop."""
+    def check(self) -> None:
+        """Read its heartbeat; kill it when that has stopped."""
         if select.select([self.pipe], [], [], 0)[0] and os.read(self.pipe, 1000):
-            self.beat = time.monotonic()
-        late = time.monotonic() - (self.beat or self.started)
-        if late > (_STILL_SECONDS if self.beat else _START_SECONDS):
-            logger.error("A process stood still and is killed", extra={"pid": self.popen.pid})
+            self.last_beat = time.monotonic()
+        late = time.monotonic() - (self.last_beat or self.started)
+        if late > (_HUNG_SECONDS if self.last_beat else _START_SECONDS):
+            logger.error("A process hangs and is killed", extra={"pid": self.popen.pid})
             self.popen.kill()
 
-    def gone(self) -> bool:
-        """Say whether it has ended."""
+    def ended(self) -> bool:
+        """Return whether it has ended."""
         return self.popen.poll() is not None
 
     def end(self) -> None:
-        """Ask it to answer what is under way and leave."""
+        """Ask it to answer its active requests and end."""
         self.popen.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """Let go of its pipes; what still runs is killed."""
-        if not self.gone():
+        """Kill it if it still runs, and close its pipes."""
+        if not self.ended():
             self.popen.kill()
             self.popen.wait()
         os.close(self.pipe)
@@ -77,83 +77,81 @@ class _Process:
 
 
 class _Server:
-    """The processes: those that answer, those that shall take their places, and those that leave."""
+    """The processes: those that serve, those that start to replace them, and those that are ending."""
 
     def __init__(self, listener: socket.socket, size: int) -> None:
         self._listener = listener
         self._size = size
         self._serving = self._start()
-        self._coming: list[_Process] = []
-        self._leaving: list[_Process] = []
-        self._answers = False  # some process has, since the start
-        self._hung_up = False
+        self._starting: list[_Process] = []
+        self._ending: list[_Process] = []
+        self._ready = False  # whether a process was ready since the start
+        self._reload_requested = False
 
     def _start(self) -> list[_Process]:
         return [_Process(self._listener) for _ in range(self._size)]
 
     def run(self) -> int:
-        """Serve until a signal; return the exit status."""
+        """Serve until a signal ends it; return the exit status."""
         while True:
             signals = signal.sigtimedwait(_SIGNALS, 0.2)
             if signals and signals.si_signo != signal.SIGHUP:
                 return self._stop()
-            self._hung_up |= signals is not None
-            if self._hung_up and not self._coming:
-                self._hung_up = False
-                logger.warning("New processes start and take the place of the old")
-                self._coming = self._start()
-            self._look()
-            if not self._answers and any(process.gone() for process in self._serving):
-                return self._stop(status=1)  # the next one would not start either
+            self._reload_requested |= signals is not None
+            if self._reload_requested and not self._starting:
+                self._reload_requested = False
+                logger.warning("Reload: new processes start")
+                self._starting = self._start()
+            self._check()
+            if not self._ready and any(process.ended() for process in self._serving):
+                return self._stop(status=1)  # a replacement would not start either
 
-    def _look(self) -> None:
-        for process in (*self._serving, *self._coming):
-            process.look()
-        if not self._answers and any(process.beat for process in self._serving):
-            self._answers = True
+    def _check(self) -> None:
+        for process in (*self._serving, *self._starting):
+            process.check()
+        if not self._ready and any(process.last_beat for process in self._serving):
+            self._ready = True
             _welcome()
-        self._coming = self._come(self._coming)
-        if self._answers:
-            self._serving = [self._replaced(each) if each.gone() else each for each in self._serving]
-        self._leaving = _without_gone(self._leaving)
+        self._finish_reload()
+        if self._ready:
+            self._serving = [self._replaced(each) if each.ended() else each for each in self._serving]
+        self._ending = _drop_ended(self._ending)
 
     def _replaced(self, process: _Process) -> _Process:
         logger.error("A process ended and is replaced", extra={"status": process.popen.returncode})
         process.close()
         return _Process(self._listener)
 
-    def _come(self, coming: list[_Process]) -> list[_Process]:
-        """Let new processes take their places once all of them answer; return those that are still to come."""
-        if any(process.gone() for process in coming):
-            logger.error("A new process did not start: those that serve stay")
-            for process in coming:
+    def _finish_reload(self) -> None:
+        """Once all new processes are ready, let them replace the old ones; if one has failed, drop the new ones."""
+        if any(process.ended() for process in self._starting):
+            logger.error("Reload failed: a new process did not start; the old ones go on serving")
+            for process in self._starting:
                 process.close()
-            return []
-        if not coming or not all(process.beat for process in coming):
-            return coming
-        for process in self._serving:
-            process.end()
-        self._leaving += self._serving
-        self._serving = coming
-        return []
+            self._starting = []
+        elif self._starting and all(process.last_beat for process in self._starting):
+            for process in self._serving:
+                process.end()
+            self._ending += self._serving
+            self._serving, self._starting = self._starting, []
 
     def _stop(self, status: int = 0) -> int:
-        leaving = self._leaving + self._serving + self._coming
-        for process in leaving:
+        ending = self._ending + self._serving + self._starting
+        for process in ending:
             process.end()
-        late = time.monotonic() + _STOP_SECONDS
-        while leaving and time.monotonic() < late:
-            leaving = _without_gone(leaving)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while ending and time.monotonic() < deadline:
+            ending = _drop_ended(ending)
             time.sleep(0.05)
-        for process in leaving:
+        for process in ending:
             process.close()
         return status
 
 
-def _without_gone(processes: Iterable[_Process]) -> list[_Process]:
+def _drop_ended(processes: Iterable[_Process]) -> list[_Process]:
     staying = []
     for process in processes:
-        if process.gone():
+        if process.ended():
             process.close()
         else:
             staying.append(process)
@@ -161,7 +159,7 @@ def _without_gone(processes: Iterable[_Process]) -> list[_Process]:
 
 
 def _welcome() -> None:
-    """Tell whoever started the demonstration where to look (collections_app.management.commands.demo wrote it)."""
+    """Print the demonstration's welcome text, if `manage.py demo prepare` has written one."""
     welcome = settings.DATA_DIR / "welcome.txt"
     if welcome.exists():
         bind = env.text("BIND", "127.0.0.1:8000")
@@ -175,12 +173,12 @@ def _listen(bind: str) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
     except (OSError, ValueError) as error:
-        sys.exit(f"BIND is {bind!r}, and nobody can listen there: {error}")
+        sys.exit(f"BIND is {bind!r}, and the server cannot listen there: {error}")
 
 
 def main() -> int:
     """Run the server."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are waited for
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # run() waits for them
     logging.config.dictConfig(settings.LOGGING)
     if not (settings.STATIC_ROOT / "staticfiles.json").is_file():
         sys.exit(f"{settings.STATIC_ROOT} holds no static files: run `make setup`, or `manage.py collectstatic`.")

@@ -1,11 +1,11 @@
-"""Whose request goes on: threads, and memory for bodies, are shared out by lanes, and no lane takes all of them.
+"""Shares threads, memory for bodies and the number of active requests, so that nobody can take all of them.
 
-A request is its address's until its credential is verified, and then its key's and its tenant's. So many are under way
-for each of these; what is beyond is refused in the dialect's own words. What waits for a thread or for memory waits in
-its lane and holds nothing, and who has least is served first: a hundred requests at once wait for one another.
+A lane is whose share a request counts for: its address until its credential is verified, then its key and its tenant.
+Each lane has a limit of active requests; more are refused in the dialect's own words. A request that waits for a
+thread or for memory waits in its lane and holds nothing, and the lane that holds least is served first.
 
-A credential that was verified tells the lane of the next request that carries it, before any thread looks at it. It
-admits nobody: the view verifies it each time.
+A credential that was verified once tells the lane of later requests that carry it, before a thread is used. It grants
+no access: the view verifies it every time.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from django.conf import settings
 from tenants.access import CALLER, Caller
 from tenants.places import place
 
-_OF_ADDRESS, _OF_KEY, _OF_TENANT = 64, 64, 96  # requests under way, in this process
-_BODIES_BYTES = 256_000_000  # of large bodies that are here or coming
-_MOST_KNOWN = 10_000
+_OF_ADDRESS, _OF_KEY, _OF_TENANT = 64, 64, 96  # active requests, in this process
+_BODIES_BYTES = 256_000_000  # large bodies that are in memory or being received
+_MOST_KNOWN = 10_000  # credentials
 _KEY = os.urandom(32)
 _CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_X_DF_API_ID", "HTTP_X_DF_API_SECRET")
 
 
 class Crowded(Exception):
-    """As many requests as may be are under way for the address, the key or the tenant."""
+    """The address, the key or the tenant has too many active requests, or one waited too long for its share."""
 
 
 class Shares:
-    """An amount of something, of which a lane holds no more than `own`."""
+    """A resource of a fixed amount; one lane holds at most `own` of it."""
 
     def __init__(self, amount: int, own: int) -> None:
-        """Begin with all of it free."""
+        """Start with all of it free."""
         self._free = amount
         self._own = own
         self._held: Counter[str] = Counter()
@@ -44,20 +44,20 @@ class Shares:
 
     @asynccontextmanager
     async def hold(self, lane: str, amount: int = 1) -> AsyncIterator[None]:
-        """Wait for so much of it, and hold it."""
-        called = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(lane, deque()).append((amount, called))
+        """Wait for `amount` of it, and hold that."""
+        granted = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(lane, deque()).append((amount, granted))
         self._serve()
         try:
-            await called
+            await granted
             yield
         finally:
-            if not called.cancelled():
+            if not granted.cancelled():
                 self._take(lane, -amount)
             self._serve()
 
     def _serve(self) -> None:
-        """Give what is free, to the lane that holds least, and of several to the one that was served longest ago."""
+        """Grant what is free to the lane that holds least; among equals, to the one served longest ago."""
         while True:
             self._forget_cancelled()
             due = [lane for lane, queue in self._queues.items() if self._may_take(lane, queue[0][0])]
@@ -65,10 +65,10 @@ class Shares:
                 return
             lane = min(due, key=self._held.__getitem__)
             queue = self._queues.pop(lane)
-            amount, called = queue.popleft()
+            amount, granted = queue.popleft()
             self._queues[lane] = queue  # behind the others
             self._take(lane, amount)
-            called.set_result(None)
+            granted.set_result(None)
 
     def _forget_cancelled(self) -> None:
         for lane, queue in list(self._queues.items()):
@@ -87,14 +87,14 @@ class Shares:
             del self._held[lane]
 
 
-class UnderWay:
-    """A request on its way, counted for its address, or for its key and its tenant."""
+class ActiveRequest:
+    """A request being answered, counted for its address, or for its key and its tenant."""
 
     def __init__(self, counts: Counter[str], lanes: Mapping[str, int]) -> None:
-        """Count it, with how many there may be in each lane.
+        """Count it in these lanes, given with the limit of each.
 
         Raises:
-            Crowded: there are as many.
+            Crowded: a lane is at its limit.
         """
         self._counts = counts
         self._lanes: Mapping[str, int] = {}
@@ -102,14 +102,14 @@ class UnderWay:
 
     @property
     def lane(self) -> str:
-        """The lane in which it waits."""
+        """The lane in which it waits: the address or the tenant."""
         return list(self._lanes)[-1]
 
     def move(self, lanes: Mapping[str, int]) -> None:
-        """Count it for these, and no longer for those before.
+        """Count it in these lanes instead of the former ones.
 
         Raises:
-            Crowded: there are as many as there may be.
+            Crowded: a lane is at its limit.
         """
         if any(self._counts[lane] >= most for lane, most in lanes.items() if lane not in self._lanes):
             raise Crowded
@@ -118,38 +118,38 @@ class UnderWay:
         self._counts.update(lanes.keys())
 
     def leave(self) -> None:
-        """Count it no longer."""
+        """Stop counting it."""
         self._counts.subtract(self._lanes.keys())
-        self._counts += Counter()  # forgets the zeros
+        self._counts += Counter()  # drops zeros
         self._lanes = {}
 
 
 class Lanes:
-    """What a process shares out: threads, memory for large bodies, and how many requests are under way."""
+    """What one process shares out: threads, memory for large bodies, and the number of active requests."""
 
     def __init__(self, threads: int) -> None:
-        """Keep a quarter of the threads, and half of the memory, from any one lane."""
+        """Let one lane have three quarters of the threads and half of the memory at most."""
         self.threads = Shares(threads, max(1, threads * 3 // 4))
         self.bodies = Shares(_BODIES_BYTES, max(_BODIES_BYTES // 2, settings.MAX_BODY_BYTES))
         self._counts: Counter[str] = Counter()
         self._known: dict[bytes, Mapping[str, int]] = {}
 
     @contextmanager
-    def under_way(self, environ: Mapping[str, Any], address: str) -> Iterator[UnderWay]:
+    def active(self, environ: Mapping[str, Any], address: str) -> Iterator[ActiveRequest]:
         """Count a request while it is answered.
 
         Raises:
-            Crowded: too many others are.
+            Crowded: a lane is at its limit.
         """
         of_address = {f"address {place(address)}": _OF_ADDRESS}
-        request = UnderWay(self._counts, self._known.get(_credential(environ), of_address))
+        request = ActiveRequest(self._counts, self._known.get(_credential(environ), of_address))
         try:
             yield request
         finally:
             request.leave()
 
     def learn(self, environ: Mapping[str, Any]) -> Mapping[str, int] | None:
-        """Remember whose credential it was that the view has looked at; return its lanes, None if it is nobody's."""
+        """Remember the caller that the view found for a credential; return its lanes, or None without a caller."""
         caller: Caller | None = environ.get(CALLER)
         credential = _credential(environ)
         if caller is None:
@@ -163,6 +163,6 @@ class Lanes:
 
 
 def _credential(environ: Mapping[str, Any]) -> bytes:
-    """Return what stands for the credentials in a request's head, which are kept nowhere."""
-    given = "\n".join(environ.get(name, "") for name in _CREDENTIALS)
-    return blake2b(given.encode(errors="surrogateescape"), digest_size=16, key=_KEY).digest()
+    """Return a keyed digest of the credentials in a request's head; the credentials themselves are not kept."""
+    values = "\n".join(environ.get(name, "") for name in _CREDENTIALS)
+    return blake2b(values.encode(errors="surrogateescape"), digest_size=16, key=_KEY).digest()
