@@ -1,7 +1,7 @@
-"""The ways in: a key or a member becomes a Caller, and a Caller is what every operation takes first.
+"""Authentication: a key or a member becomes a Caller, and every operation takes a Caller as its first argument.
 
-A Caller carries its authority with it, so nothing here lives in a thread-local, and a view cannot forget a check:
-each operation says the scope it needs in its first line.
+A Caller carries its own scopes and reach, so nothing lives in a thread-local, and a view cannot forget a check: each
+operation requires its scope in its first line.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-# What the server and the views tell each other in a request's META: whose it is, and that too many are under way.
+# Keys of a request's META that server and views share: its Caller, and that too many requests are active.
 CALLER, CROWDED = "faceplane.caller", "faceplane.crowded"
 
 M = TypeVar("M", bound=Model)
-_FRESH = timedelta(seconds=30)  # how old a key's last use may be before the next use writes it down
+_FRESH = timedelta(seconds=30)  # last_used_at is written again when it is older than this
 
 
 class Scope(StrEnum):
@@ -46,11 +46,11 @@ class Scope(StrEnum):
     DELETE = "delete"
     ADMIN = "admin"
     AUDIT = "audit"
-    SCORES = "scores"  # to be told how alike faces are that do not match: enough answers of it rebuild a template
+    SCORES = "scores"  # to see scores below the threshold: many of them suffice to reconstruct a template
 
 
 ALL_SCOPES = frozenset(Scope)
-USUAL_SCOPES = frozenset({Scope.READ, Scope.SEARCH, Scope.ENROL, Scope.DELETE})  # of a key that names none
+USUAL_SCOPES = frozenset({Scope.READ, Scope.SEARCH, Scope.ENROL, Scope.DELETE})  # of a key issued without any
 ROLE_SCOPES: dict[str, frozenset[Scope]] = {
     Member.Role.OWNER: ALL_SCOPES,
     Member.Role.ADMIN: ALL_SCOPES,
@@ -61,7 +61,7 @@ ROLE_SCOPES: dict[str, frozenset[Scope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most so many calls in each window of so many seconds: of a key, a tenant as a whole, or what else is named."""
+    """At most `most` calls in each window of `seconds`; `subject` is a key, a whole tenant, or another name."""
 
     MINUTE: ClassVar[int] = 60
     HOUR: ClassVar[int] = 3_600
@@ -74,9 +74,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, for which tenant, and what they may do.
+    """Who is calling, for which tenant, and what they may do.
 
-    `collections` are the ids of the collections within reach; None: every one of the tenant's.
+    `collections` are the ids of the collections within reach; None: all of the tenant's.
     """
 
     tenant: Tenant
@@ -91,40 +91,40 @@ class Caller:
     limits: tuple[Limit, ...] = ()
 
     def require(self, scope: Scope) -> None:
-        """Refuse unless the scope is held.
+        """Require a scope.
 
         Raises:
-            ScopeMissing: it is not.
+            ScopeMissing: the caller does not hold it.
         """
         if scope not in self.scopes:
             raise ScopeMissing(scope)
 
     def require_whole_tenant(self) -> None:
-        """Refuse unless every collection is within reach, those of the future too.
+        """Require reach over every collection of the tenant, future ones included.
 
         Raises:
-            ReachTooNarrow: some are only.
+            ReachTooNarrow: the caller reaches some collections only.
         """
         if self.collections is not None:
             raise ReachTooNarrow
 
     def within(self, rows: QuerySet[M], field: str = "collection") -> QuerySet[M]:
-        """Return those of the rows whose collection, by that field, is within reach."""
+        """Return the rows whose collection, named by `field`, is within reach."""
         return rows if self.collections is None else rows.filter(**{f"{field}__in": self.collections})
 
     def reaches(self, collection_id: int) -> bool:
-        """Tell whether the collection is within reach."""
+        """Return whether the collection is within reach."""
         return self.collections is None or collection_id in self.collections
 
 
 @rls.all_tenants()
 def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", request_id: str = "") -> Caller:
-    """Find the key and check its secret; unknown and wrong cannot be told apart, not even by the clock.
+    """Find the key and check its secret; an unknown id and a wrong secret are indistinguishable, also by timing.
 
     Raises:
-        UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key does not open the door.
+        UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key is not accepted.
     """
-    if "\0" in key_id:  # PostgreSQL cannot even be asked for it
+    if "\0" in key_id:  # PostgreSQL refuses NUL in text
         raise UnknownKey
     key = ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key_id).first()
     now = timezone.now()
@@ -154,9 +154,9 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
 
 
 def _limits(key: ApiKey) -> Iterator[Limit]:
-    """Yield what limits a call with the key: its own limits, those of the keys it comes from, the tenant's.
+    """Yield the limits of a call with the key: its own, those of the keys that issued it, the tenant's.
 
-    Minutes first, so that what is too fast does not use the day up.
+    Minutes come first, so that calls refused for their rate do not use up the day.
     """
     limited = [*((one.pk, one) for one in key.lineage()), (f"tenant {key.tenant_id}", key.tenant)]
     for seconds, name in ((Limit.MINUTE, "requests_per_minute"), (Limit.DAY, "calls_per_day")):
@@ -167,7 +167,7 @@ def _limits(key: ApiKey) -> Iterator[Limit]:
 
 
 def _mark_used(key: ApiKey, now: datetime) -> None:
-    """Write the time of use down, once in a while: not every request is worth a write."""
+    """Record the time of use, at most every 30 seconds: a write per request would cost too much."""
     stale = now - _FRESH
     if key.last_used_at is None or key.last_used_at < stale:
         unmarked = Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale)
@@ -176,7 +176,7 @@ def _mark_used(key: ApiKey, now: datetime) -> None:
 
 @rls.all_tenants()
 def caller_for_member(user: "User", slug: str, *, address: str = "", request_id: str = "") -> Caller | None:
-    """Return the member's Caller in the tenant of that slug, or None: no such tenant and no membership look alike."""
+    """Return the member's Caller in the tenant of that slug; None without membership, or if there is no such tenant."""
     member = Member.unscoped.select_related("tenant").filter(user=user, tenant__slug=slug, user__is_active=True).first()
     if member is None or member.tenant.state != Tenant.State.ACTIVE:
         return None
@@ -194,33 +194,33 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
 
 @rls.all_tenants()
 def memberships(user: "User") -> list[Member]:
-    """Return a person's places in the tenants that answer, by the tenant's name."""
-    mine = Member.unscoped.filter(user=user, tenant__state=Tenant.State.ACTIVE)
-    return list(mine.select_related("tenant").order_by("tenant__name"))
+    """Return a person's memberships in active tenants, ordered by the tenant's name."""
+    memberships = Member.unscoped.filter(user=user, tenant__state=Tenant.State.ACTIVE)
+    return list(memberships.select_related("tenant").order_by("tenant__name"))
 
 
-def waiting() -> Q:
-    """Say which invitations can still be taken: whoever gave one has to be somebody who may give such a place today."""
+def open_invitations() -> Q:
+    """Return the filter for invitations that can be accepted: the inviter must still have the permission to invite."""
     inviting = [role for role, scopes in ROLE_SCOPES.items() if Scope.ADMIN in scopes]
     rank = Q(inviter__role=Member.Role.OWNER) | Q(inviter__role__in=inviting) & ~Q(role=Member.Role.OWNER)
-    given = Q(inviter=None) | Q(inviter__user__is_active=True) & rank
-    return given & Q(accepted_at=None, expires_at__gt=timezone.now())
+    permitted = Q(inviter=None) | Q(inviter__user__is_active=True) & rank
+    return permitted & Q(accepted_at=None, expires_at__gt=timezone.now())
 
 
 @rls.all_tenants()
 def invitation_for(secret: str) -> Invitation:
-    """Find the invitation of a link.
+    """Find the invitation by its link's secret.
 
     Raises:
-        InvitationUnusable: there is none that can still be taken.
+        InvitationUnusable: there is none that can still be accepted.
     """
-    theirs = {"secret_hash": keys.secret_hash(secret), "tenant__state": Tenant.State.ACTIVE}
-    found = Invitation.unscoped.select_related("tenant").filter(waiting(), **theirs).first()
+    wanted = {"secret_hash": keys.secret_hash(secret), "tenant__state": Tenant.State.ACTIVE}
+    found = Invitation.unscoped.select_related("tenant").filter(open_invitations(), **wanted).first()
     if found is None:
         raise InvitationUnusable
     return found
 
 
 def system(tenant: Tenant, name: str, scopes: Iterable[Scope] = ALL_SCOPES) -> Caller:
-    """Return the Caller of the platform's own work on a tenant: commands and tasks."""
+    """Return the Caller for the platform's own work on a tenant: commands and tasks."""
     return Caller(tenant=tenant, kind="system", id=name, name=name, scopes=frozenset(scopes), via="system")

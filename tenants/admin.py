@@ -1,4 +1,4 @@
-"""The operator's view of tenants, members, keys and audit entries."""
+"""The operator's admin: tenants, members, keys and audit entries."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _LONGEST_ACTOR = 64
 
 
 class ReadOnly(ModelAdmin):  # type: ignore[misc]  # untyped
-    """Rows that only the product itself writes."""
+    """Rows that only the product writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Never."""
@@ -49,13 +49,13 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]  # unt
     change_password_form = AdminPasswordChangeForm
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """An account is shut, not deleted: the logs name it, and its places go by their own entries."""
+        """Never: an account is deactivated, since the logs name it; memberships are removed one by one."""
         return False
 
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(ReadOnly):
-    """Who has a second factor, without its secret; the operator takes away what somebody lost."""
+    """Who has a second factor, without its secret; the operator deletes a lost one."""
 
     list_display = ("user", "confirmed", "created_at", "last_used_at")
     fields = ("user", "confirmed", "created_at", "last_used_at")
@@ -67,29 +67,29 @@ class AuthenticatorAdmin(ReadOnly):
 
 @admin.register(Tenant)
 class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
-    """Tenants: made with their keys, suspended, given quotas; erased by command only."""
+    """Tenants: created with their keys, suspended, given quotas; erased by command only."""
 
     list_display = ("slug", "name", "state", "created_at")
     list_filter = ("state",)
     search_fields = ("slug", "name")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ANN401
-        """Erasing a tenant is more than deleting a row."""
+        """Never: erasing a tenant takes `manage.py erase_tenant`."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
-        """What is erased stays so."""
+        """Not once it is erased."""
         allowed: bool = super().has_change_permission(request, obj)
         return allowed and (obj is None or obj.state != Tenant.State.ERASED)
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Offer to suspend and to open again: a tenant is erased by `manage.py erase_tenant` only."""
+        """Offer active and suspended: a tenant is erased by `manage.py erase_tenant` only."""
         if db_field.name == "state":
             kwargs["choices"] = [choice for choice in Tenant.State.choices if choice[0] != Tenant.State.ERASED]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: "ModelForm[Tenant]", change: bool) -> None:  # noqa: FBT001
-        """A new tenant also needs its data key and audit chain, and its log tells what the operator changed."""
+        """Create a new tenant with its data key and audit chain, and record in its audit log what changed."""
         with transaction.atomic():
             if not change:
                 made = create_tenant(obj.slug, obj.name)
@@ -103,17 +103,17 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
 
 @admin.register(Member)
 class MemberAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
-    """Who belongs where. The operator may take away a tenant's last owner too."""
+    """Memberships. The operator may remove a tenant's last owner too."""
 
     list_display = ("user", "tenant", "role")
     list_filter = ("role",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Member | None = None) -> tuple[str, ...]:
-        """A place stays its holder's and its tenant's."""
+        """Only the role of a membership can be changed."""
         return ("user", "tenant") if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Member, form: "ModelForm[Member]", change: bool) -> None:  # noqa: FBT001
-        """The tenant's log tells it."""
+        """Record it in the tenant's audit log."""
         with transaction.atomic():
             obj.save()
             if not change:
@@ -123,14 +123,14 @@ class MemberAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
                 audit.record(_operator(request, obj.tenant), "member.role_changed", obj, **roles)
 
     def delete_model(self, request: HttpRequest, obj: Member) -> None:
-        """The tenant's log tells it."""
+        """Record it in the tenant's audit log."""
         with transaction.atomic():
-            place = {"role": obj.role, "user": str(obj.user_id)}
-            audit.record(_operator(request, obj.tenant), "member.removed", obj, **place)
+            membership = {"role": obj.role, "user": str(obj.user_id)}
+            audit.record(_operator(request, obj.tenant), "member.removed", obj, **membership)
             obj.delete()
 
     def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[Member]") -> None:
-        """One after the other, all or none."""
+        """Delete each with its audit entry, all or none."""
         with transaction.atomic():
             for member in queryset.select_related("tenant"):
                 self.delete_model(request, member)
@@ -146,7 +146,7 @@ class ApiKeyAdmin(ReadOnly):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly):
-    """What was done."""
+    """The audit log."""
 
     list_display = ("number", "tenant", "at", "actor_name", "action", "target_id")
     list_filter = ("action",)

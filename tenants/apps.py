@@ -14,9 +14,9 @@ class TenantsConfig(AppConfig):
 
 
 @checks.register(checks.Tags.database)
-def the_schema_is_known(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
-    """Refuse tables that another version made; `migrate` runs this before it changes anything."""
-    from tenants import schema  # noqa: PLC0415 -- the apps are loaded only now
+def check_schema(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
+    """Refuse tables of another version; `migrate` runs this before it changes anything."""
+    from tenants import schema  # noqa: PLC0415 -- models cannot be imported before the apps are loaded
 
     fault = schema.fault() if databases else ""
     return [checks.Error(fault, id="tenants.E001")] if fault else []
@@ -24,7 +24,7 @@ def the_schema_is_known(databases: Sequence[str] | None = None, **options: objec
 
 @checks.register(checks.Tags.database)
 def check_rls(databases: Sequence[str] | None = None, **options: object) -> list[checks.CheckMessage]:
-    """Warn of a role whom row-level security does not hold; `migrate` runs this."""
+    """Warn of a database role that bypasses row-level security; `migrate` runs this."""
     if not databases or connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:
@@ -33,7 +33,7 @@ def check_rls(databases: Sequence[str] | None = None, **options: object) -> list
             return []
     return [
         checks.Warning(
-            "No row-level security holds the role of DATABASE_URL: the second wall between tenants does not stand.",
+            "The role of DATABASE_URL bypasses row-level security: the second barrier between tenants is missing.",
             hint="Use a role that is no superuser and has no BYPASSRLS.",
             id="tenants.W001",
         )

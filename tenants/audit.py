@@ -1,10 +1,10 @@
 """The audit log: an append-only chain of entries for each tenant.
 
-An entry is written in the transaction of the change it tells of. Each carries an HMAC-SHA-256 over its own facts and
-the end of the chain before it, which is an HMAC over the last number and digest: an edit, a removal, a swap or a cut
-breaks the chain from there on. The key is wrapped by the master key, so write access to the database is not
-enough to mend it. Whoever puts the whole database back to an older state is found by what the nightly check logged, or
-by a signed export. Entries hold no image, vector or secret.
+An entry is written in the transaction of the change that it records. It carries an HMAC-SHA-256 over its own fields and
+the end of the chain before it; the end is an HMAC over the last number and digest. Editing, removing, swapping or
+cutting off entries breaks the chain from there on. The master key wraps the HMAC key, so write access to the database
+is not enough to repair it. A database restored to an older state is detected by comparing it with what the nightly
+check logged, or with a signed export. Entries hold no image, vector or secret.
 """
 
 import hashlib
@@ -72,9 +72,9 @@ Action: TypeAlias = Literal[
 ]
 
 logger = logging.getLogger("faceplane.audit")
-_PART = 50_000  # entries of the old that a night recomputes: some five seconds
-_CHECKED_FOR = timedelta(hours=1)
-_CANNOT_BE_OPENED = (MasterKeyUnusable, AuditHead.DoesNotExist)
+_PART = 50_000  # verified entries that a night recomputes: some five seconds
+_CHECK_AGAIN = timedelta(hours=1)
+_UNREADABLE = (MasterKeyUnusable, AuditHead.DoesNotExist)
 _SIGNED = (
     "number",
     "actor_kind",
@@ -92,27 +92,27 @@ _SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a check of the chain found: how many entries are sound, and the first number that is not."""
+    """The result of verifying a chain: how many entries are sound, and the first number that is not."""
 
     entries: int
     broken_at: int | None
 
     @property
     def sound(self) -> bool:
-        """Whether every entry is as it was written, and none is missing."""
+        """Whether every entry is unchanged and none is missing."""
         return self.broken_at is None
 
 
 def start(tenant: Tenant) -> None:
-    """Begin the tenant's chain."""
+    """Start the tenant's chain."""
     key = os.urandom(vault.KEY_BYTES)
     AuditHead.unscoped.create(tenant=tenant, end=_end(key, 0, ""), wrapped_key=vault.wrap(key, _context(tenant)))
 
 
 def record(caller: Caller, action: Action, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
-    """Append an entry; call it last in the transaction of the change, since it takes the chain's row lock.
+    """Append an entry; call this last in the transaction of the change, since it takes the chain's row lock.
 
-    `facts` must be plain JSON. PostgreSQL keeps no sign of a zero, so none is signed.
+    `facts` must be plain JSON. PostgreSQL stores -0.0 as 0.0, so the digest uses 0.0 too.
     """
     head = AuditHead.objects.of(caller.tenant).select_for_update(no_key=True).get()
     entry = AuditEntry(
@@ -139,14 +139,14 @@ def record(caller: Caller, action: Action, target: models.Model | None = None, *
 
 
 def alert(caller: Caller, action: Alert, target: models.Model | None = None, **facts: Any) -> int | None:  # noqa: ANN401
-    """Append an entry that somebody should look at, and log it; return its number.
+    """Append an entry that needs attention, send it to webhooks and log it; return its number.
 
-    It is told even if the chain cannot be opened to take it; then it has none.
+    If the chain's key cannot be unwrapped, the alert is sent and logged without an entry: the number is None.
     """
     number: int | None
     try:
         number = record(caller, action, target, **facts).number
-    except _CANNOT_BE_OPENED:
+    except _UNREADABLE:
         number = None
     name = action.removeprefix("alert.")
     events.emit(caller.tenant, events.Kind.AUDIT_ALERT, alert=name, entry=number, facts=facts)
@@ -155,37 +155,38 @@ def alert(caller: Caller, action: Alert, target: models.Model | None = None, **f
 
 
 def verify(tenant: Tenant) -> Verification:
-    """Recompute the whole chain up to its present end; takes no lock, so the tenant's work goes on meanwhile.
+    """Recompute the whole chain up to its current end; takes no lock, so the tenant's work continues.
 
-    One that cannot be opened is broken from its first entry on. A sound one is sealed: see `verify_recent`.
+    A chain whose key cannot be unwrapped counts as broken from its first entry. A sound one is sealed: see
+    `verify_recent`.
     """
     return _verified(tenant)
 
 
 def verify_recent(tenant: Tenant, *, day: int) -> Verification:
-    """Recompute what came since the last sealed point, and of what lies before it another part each day.
+    """Recompute the entries since the last sealed point, and one part of the older ones each day.
 
-    A point is sealed with the chain's key when everything up to it was found sound, so whoever can only write to the
-    database cannot move it on; one whose seal is not right is not believed, and the whole chain is recomputed. An edit
-    before it is found when its part has its day, within as many days as there are parts of _PART entries.
+    When everything up to a point was found sound, that point is sealed with the chain's key: write access to the
+    database is not enough to move it. If the seal is wrong, the whole chain is recomputed. An edit before the point is
+    found on the day of its part: within as many days as there are parts of _PART entries.
     """
     return _verified(tenant, day=day)
 
 
 def ask_check(tenant: Tenant) -> tuple[AuditHead, bool]:
-    """Note that the whole chain is to be recomputed, and tell whether a task has to be queued for it.
+    """Request a check of the whole chain; return the head, and whether the caller has to queue the task.
 
-    One that ended within the hour, or was asked for within it and has not ended, is not asked for again.
+    A check requested within the last hour is not requested again.
     """
     heads, now = AuditHead.objects.of(tenant), timezone.now()
-    old = Q(check_asked_at=None) | Q(check_asked_at__lt=now - _CHECKED_FOR)
+    old = Q(check_asked_at=None) | Q(check_asked_at__lt=now - _CHECK_AGAIN)
     asked = {"check_asked_at": now, "check_done": 0, "check_broken_at": None, "check_ended_at": None}
     ours = bool(heads.filter(old).update(**asked))
     return heads.get(), ours
 
 
 def check(tenant: Tenant) -> Verification:
-    """Recompute the whole chain in steps, noting in the head how far it is: what a job does for a long one."""
+    """Recompute the whole chain in steps and store the progress in the head: the job for long chains."""
     heads = AuditHead.objects.of(tenant)
     try:
         head, broken = heads.get(), None
@@ -198,7 +199,7 @@ def check(tenant: Tenant) -> Verification:
         found = Verification(head.number if broken is None else broken - 1, broken)
         if broken is None:
             _seal_point(head, _key(tenant, head))
-    except _CANNOT_BE_OPENED:
+    except _UNREADABLE:
         found = Verification(0, 1)
     heads.update(check_done=found.entries, check_broken_at=found.broken_at, check_ended_at=timezone.now())
     return found
@@ -213,7 +214,7 @@ def _verified(tenant: Tenant, *, day: int | None = None) -> Verification:
         if broken is None and day is not None and sealed:
             first = day % math.ceil(sealed / _PART) * _PART
             broken = _unsound_between(head, first, min(first + _PART, sealed))
-    except _CANNOT_BE_OPENED:
+    except _UNREADABLE:
         return Verification(0, 1)
     if broken is not None:
         return Verification(broken - 1, broken)
@@ -222,19 +223,19 @@ def _verified(tenant: Tenant, *, day: int | None = None) -> Verification:
 
 
 def _unsound_between(head: AuditHead, after: int, last: int) -> int | None:
-    """Recompute the entries beyond `after` up to `last`, on what is written of `after`; return the first unsound."""
+    """Recompute the entries after number `after` up to `last`; return the first that is unsound."""
     entries = AuditEntry.objects.of(head.tenant)
     part = entries.order_by("number").filter(number__gt=after, number__lte=last)
-    digest = _written(head, after)
+    digest = _stored_digest(head, after)
     return first_unsound(head, part.iterator(chunk_size=2000), after=(after, digest), last=last)
 
 
 def first_unsound(
     head: AuditHead, entries: Iterable[AuditEntry], *, after: tuple[int, str] = (0, ""), last: int | None = None
 ) -> int | None:
-    """Recompute entries in their order, from the one beyond `after` to `last`, or to the chain's end with the head.
+    """Recompute entries in order, from the one after `after` to `last` (default: the head); return the first unsound.
 
-    `after` is a number and the digest written there. Returns the first number that is not sound.
+    `after` is a number and its stored digest.
     """
     key, (number, before) = _key(head.tenant, head), after
     last = head.number if last is None else last
@@ -249,26 +250,26 @@ def first_unsound(
     return None
 
 
-def _written(head: AuditHead, number: int) -> str:
+def _stored_digest(head: AuditHead, number: int) -> str:
     digests = AuditEntry.objects.of(head.tenant).filter(number=number).values_list("digest", flat=True)
     return digests.first() or ""
 
 
 def _sealed(head: AuditHead, key: bytes) -> int:
-    """Return up to which entry the chain was found sound before: 0 if that is not sealed, or not about this chain."""
-    seal = _seal(key, head.verified, _written(head, head.verified))
+    """Return the number of the last sealed point; 0 if there is none, or its seal is wrong."""
+    seal = _seal(key, head.verified, _stored_digest(head, head.verified))
     trusted = 0 < head.verified <= head.number and hmac.compare_digest(seal, head.verified_seal)
     return head.verified if trusted else 0
 
 
 def _seal_point(head: AuditHead, key: bytes) -> None:
-    """Note that everything up to the head, as it was read, is sound."""
-    seal = _seal(key, head.number, _written(head, head.number))
+    """Seal the head, as it was read: everything up to it is sound."""
+    seal = _seal(key, head.number, _stored_digest(head, head.number))
     AuditHead.objects.of(head.tenant).update(verified=head.number, verified_seal=seal)
 
 
 def _beyond(tenant: Tenant) -> int | None:
-    """Return the number of an entry beyond the chain's end; the lock waits for whoever is appending."""
+    """Return the number of an entry after the chain's end, if there is one; the lock waits for running appends."""
     with transaction.atomic():
         now = AuditHead.objects.of(tenant).select_for_update(no_key=True).get()
         stray = AuditEntry.objects.of(tenant).filter(number__gt=now.number).order_by("number").first()
@@ -285,8 +286,8 @@ def _key(tenant: Tenant, head: AuditHead) -> bytes:
 
 def _digest(key: bytes, before: str, entry: AuditEntry) -> str:
     facts = [before, entry.at.isoformat(), *(getattr(entry, name) for name in _SIGNED)]
-    line = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, line.encode(), hashlib.sha256).hexdigest()
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _end(key: bytes, number: int, digest: str) -> str:

@@ -1,4 +1,4 @@
-"""Authenticator apps: the only code that sees a seed in plain text. django-otp has the arithmetic and the waiting."""
+"""Authenticator apps: the only code that sees a seed in plain text. django-otp computes codes and throttling."""
 
 import os
 import time
@@ -18,22 +18,22 @@ _TOLERANCE = 1  # steps of 30 seconds, before and after
 
 
 def confirmed(user: User) -> bool:
-    """Tell whether a person has an authenticator that counts."""
+    """Return whether a person has a confirmed authenticator."""
     return bool(Authenticator.objects.filter(user=user, confirmed=True).exists())
 
 
 def offered(user: User) -> Authenticator:
-    """Return the authenticator that waits for its first code; make it if there is none."""
+    """Return the authenticator that is not confirmed yet; create it if there is none."""
     made = {"name": "authenticator", "wrapped_seed": vault.wrap(os.urandom(_SEED_BYTES), _context(user.pk))}
     device: Authenticator = Authenticator.objects.get_or_create(user=user, confirmed=False, defaults=made)[0]
     return device
 
 
 def shown(device: Authenticator) -> tuple[str, str]:
-    """Return what an app takes in: the seed in base32, and the URL of its QR code.
+    """Return what an app needs: the seed in base32, and the otpauth URL for a QR code.
 
     Raises:
-        ValueError: the authenticator counts already; its seed is not shown again.
+        ValueError: the authenticator is confirmed; its seed is not shown again.
     """
     if device.confirmed:
         raise ValueError(device.pk)
@@ -44,9 +44,9 @@ def shown(device: Authenticator) -> tuple[str, str]:
 
 
 def verify(device: Authenticator, code: str) -> bool:
-    """Tell whether a code is the present one and was not taken yet; a wrong one makes the next try wait.
+    """Return whether a code is current and unused; a wrong one delays the next attempt.
 
-    The caller holds the row's lock, so that one code serves once.
+    The caller must hold the row's lock, so that a code works once.
     """
     if not device.verify_is_allowed()[0]:
         return False
@@ -63,7 +63,7 @@ def verify(device: Authenticator, code: str) -> bool:
 
 
 def matching(user: User, code: str) -> Authenticator | None:
-    """Return the person's authenticator that shows this code, if one does."""
+    """Return the person's confirmed authenticator with this code, if there is one."""
     with transaction.atomic():
         for device in Authenticator.objects.filter(user=user, confirmed=True).select_for_update():
             if verify(device, code):
@@ -72,7 +72,7 @@ def matching(user: User, code: str) -> Authenticator | None:
 
 
 def confirm(user: User, code: str) -> Authenticator | None:
-    """Have the offered authenticator count from now on, if this is its code."""
+    """Confirm the offered authenticator if this is its code."""
     with transaction.atomic():
         device: Authenticator | None = (
             Authenticator.objects.filter(user=user, confirmed=False).select_for_update().first()
@@ -85,7 +85,7 @@ def confirm(user: User, code: str) -> Authenticator | None:
 
 
 def remove(user: User) -> None:
-    """Take a person's authenticators away, offered ones too."""
+    """Delete a person's authenticators, unconfirmed ones too."""
     Authenticator.objects.filter(user=user).delete()
 
 

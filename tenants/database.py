@@ -1,7 +1,7 @@
-"""When the database is at fault, and not what it was asked.
+"""Tells faults of the database (away, full, damaged, not migrated) from faults of a query.
 
-Django's names say little: SQLite tells of a damaged file by the root of its errors, PostgreSQL by an internal one, and
-both of a table that no migration has made yet as of any wrong question.
+Django's exception classes do not: SQLite reports a damaged file as a plain DatabaseError, PostgreSQL as an internal
+error, and both report a missing table or column like any wrong query.
 """
 
 import logging
@@ -12,16 +12,16 @@ from django.db import DatabaseError, Error, InterfaceError, OperationalError, co
 
 logger = logging.getLogger("faceplane.database")
 _NOT_MIGRATED = {"42P01", "42703"}  # undefined table, undefined column
-_INTERNAL = "XX"  # the class of PostgreSQL's own faults, damaged data among them
-_CHECKED_BYTES = 50_000_000  # of an SQLite file up to this size all pages are looked at, in about a tenth of a second
+_INTERNAL = "XX"  # SQLSTATE class of PostgreSQL's internal errors, such as damaged data
+_CHECKED_BYTES = 50_000_000  # SQLite files up to this size are checked whole, in about 0.1 s
 _CHECK_SECONDS = 60.0
 _damaged = False
 _checked_at = float("-inf")
 
 
 def at_fault(error: BaseException) -> bool:
-    """Tell whether an error says that the database is away, full, damaged or not migrated; log it if it does."""
-    global _damaged  # noqa: PLW0603 -- what one request finds damaged, /readyz tells
+    """Return whether an error means that the database is away, full, damaged or not migrated; log it if so."""
+    global _damaged  # noqa: PLW0603 -- damage that one request finds is reported by /readyz
     if not isinstance(error, Error):
         return False
     state = str(getattr(error.__cause__, "sqlstate", None) or "")
@@ -37,10 +37,10 @@ def at_fault(error: BaseException) -> bool:
 
 
 def check() -> None:
-    """Ask the database something, and a small SQLite file for damage.
+    """Run a query, and once a minute check a small SQLite file for damage.
 
     Raises:
-        DatabaseError: it does not answer, or is damaged, as far as this process has found.
+        DatabaseError: the database does not answer, or this process has found damage.
     """
     global _damaged, _checked_at  # noqa: PLW0603 -- as above
     with connection.cursor() as cursor:

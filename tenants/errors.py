@@ -1,8 +1,8 @@
-"""What can be wrong with who is asking. Facts only: statuses and wording belong to the dialects."""
+"""Errors about callers, tenants and keys. They carry facts only; the dialects choose status and wording."""
 
 
 class TenantsError(Exception):
-    """Root of this app's errors."""
+    """Base class of this app's errors."""
 
 
 class MissingKey(TenantsError):
@@ -10,7 +10,7 @@ class MissingKey(TenantsError):
 
 
 class UnknownKey(TenantsError):
-    """No such key, or the wrong secret: the two look alike."""
+    """No such key, or a wrong secret: indistinguishable."""
 
 
 class RevokedKey(TenantsError):
@@ -18,7 +18,7 @@ class RevokedKey(TenantsError):
 
 
 class ExpiredKey(TenantsError):
-    """The key's time is over."""
+    """The key has expired."""
 
 
 class AddressRefused(TenantsError):
@@ -31,10 +31,10 @@ class AddressRefused(TenantsError):
 
 
 class KeyNotFound(TenantsError):
-    """The caller has no such key within reach."""
+    """The caller's reach contains no such key."""
 
     def __init__(self, key: str) -> None:
-        """Keep the id that was asked for."""
+        """Keep the requested id."""
         super().__init__(key)
         self.key = key
 
@@ -44,23 +44,23 @@ class TenantSuspended(TenantsError):
 
 
 class ScopeMissing(TenantsError):
-    """The caller may not do this."""
+    """The caller lacks a scope."""
 
     def __init__(self, scope: str) -> None:
-        """Keep the scope that was needed."""
+        """Keep the required scope."""
         super().__init__(scope)
         self.scope = scope
 
 
 class ReachTooNarrow(TenantsError):
-    """What is asked for concerns the whole tenant, and the caller reaches some of its collections only."""
+    """The request concerns the whole tenant, and the caller reaches only some of its collections."""
 
 
 class QuotaExceeded(TenantsError):
     """A quota of the tenant is used up."""
 
     def __init__(self, quota: str, limit: int, retry_after: float | None = None) -> None:
-        """Keep which quota, how much it allows, and in how many seconds it begins anew, if it does."""
+        """Keep the quota's name, its limit, and the seconds until it resets, if it does."""
         super().__init__(quota, limit)
         self.quota = quota
         self.limit = limit
@@ -68,7 +68,7 @@ class QuotaExceeded(TenantsError):
 
 
 class TooManyRequests(TenantsError):
-    """The caller is faster than its limit."""
+    """The caller exceeds a rate limit."""
 
     def __init__(self, retry_after: float) -> None:
         """Keep the seconds to wait."""
@@ -77,15 +77,15 @@ class TooManyRequests(TenantsError):
 
 
 class SealBroken(TenantsError):
-    """Sealed bytes do not open: wrong key, wrong place or changed bytes."""
+    """Sealed bytes cannot be decrypted: wrong key, wrong context or changed bytes."""
 
 
 class MasterKeyUnusable(TenantsError):
-    """No master key at hand opens the tenant's data key."""
+    """No configured master key unwraps the key."""
 
 
 class InvitationUnusable(TenantsError):
-    """The invitation is unknown, taken, withdrawn or too old: these look alike."""
+    """The invitation is unknown, accepted, withdrawn or expired: indistinguishable."""
 
 
 class MemberNotFound(TenantsError):

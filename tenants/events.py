@@ -1,9 +1,8 @@
-"""Events for the outside: written where they happen, in the same transaction, and delivered afterwards.
+"""Events for webhooks: written in the transaction of the change (an outbox), and delivered afterwards.
 
-A change that is rolled back takes its events with it, and one that is committed keeps them until every webhook that
-wants them has answered or was given up. Knows no HTTP: who delivers asks here what is sent, how it is signed and when
-to try again. Signatures follow the Standard Webhooks specification, version 1.0.0, symmetric, so that receivers check
-them with a library.
+A rolled-back change leaves no events; those of a committed one stay until each subscribed webhook has accepted them or
+was given up. This module knows no HTTP: it says what is sent, how it is signed and when to retry. Signatures follow
+Standard Webhooks 1.0.0 (symmetric), so that receivers can verify them with a library.
 """
 
 import base64
@@ -23,15 +22,15 @@ from tenants.task_names import Task
 from tenants.vault import Vault
 
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- the specification's prefix, not a secret
-# After the first attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
+# Waits after each attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 7200, 21_600, 43_200))
-LEASE = timedelta(seconds=60)  # an attempt that takes longer died
+LEASE = timedelta(seconds=60)  # an attempt that has not ended by then is lost
 _LONGEST_REST = timedelta(minutes=5)
-SCHEDULED_SECONDS = 10  # deliveries are asked for as often by the schedule
+SCHEDULED_SECONDS = 10  # the schedule queues deliveries this often
 
 
 class Kind(StrEnum):
-    """What webhooks can be told of."""
+    """The kinds of events that webhooks can subscribe to."""
 
     FACE_ENROLLED = "face.enrolled"
     FACE_DELETED = "face.deleted"
@@ -41,7 +40,7 @@ class Kind(StrEnum):
 
 
 def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
-    """Write an event for the webhooks that want it, in the caller's transaction; `data` is ids and plain JSON."""
+    """Write an event for the subscribed webhooks, in the caller's transaction; `data` is ids and plain JSON."""
     hooks = [hook for hook in Webhook.objects.of(tenant).filter(active=True) if kind in hook.kinds]
     if not hooks:
         return
@@ -57,12 +56,12 @@ def new_secret() -> str:
 
 
 def seal_secret(hook: Webhook, secret: str) -> None:
-    """Put the secret into the webhook, sealed."""
+    """Store the secret in the webhook, sealed."""
     hook.sealed_secret = Vault.of(hook.tenant).seal(secret.encode(), _context(hook))
 
 
 def body(event: Event) -> bytes:
-    """Return what is sent."""
+    """Return the body to send."""
     content = {
         "id": str(event.pk),
         "type": event.kind,
@@ -74,7 +73,7 @@ def body(event: Event) -> bytes:
 
 
 def headers(hook: Webhook, event: Event, content: bytes) -> dict[str, str]:
-    """Return the headers that let the receiver check who sent the content, and when."""
+    """Return the headers by which the receiver verifies sender, time and content."""
     secret = Vault.of(hook.tenant).open(bytes(hook.sealed_secret), _context(hook)).decode()
     moment = str(int(timezone.now().timestamp()))
     return {
@@ -93,21 +92,21 @@ def signature(secret: str, event: str, moment: str, content: bytes) -> str:
 
 
 def settle(delivery: Delivery, *, status: int | None, problem: str = "") -> None:
-    """Write down how an attempt went, and when to try again; nothing if it is no longer this attempt's to say.
+    """Store the result of an attempt and the time of the next one; ignore results of superseded attempts.
 
-    A webhook that answered, whatever it said, is free for its next delivery; one that did not rests for a while.
+    A webhook that answered, with any status, is free for its next delivery; one that did not rests for a while.
     """
     now = timezone.now()
     wait = BACKOFF[min(delivery.attempts, len(BACKOFF)) - 1]
-    said: dict[str, object] = {"status": status, "problem": problem[:200], "next_at": None}
+    values: dict[str, object] = {"status": status, "problem": problem[:200], "next_at": None}
     if not problem:
-        said |= {"state": Delivery.State.DELIVERED, "delivered_at": now}
+        values |= {"state": Delivery.State.DELIVERED, "delivered_at": now}
     elif delivery.attempts > len(BACKOFF):
-        said["state"] = Delivery.State.FAILED
+        values["state"] = Delivery.State.FAILED
     else:
-        said["next_at"] = now + wait
+        values["next_at"] = now + wait
     claimed = {"pk": delivery.pk, "attempts": delivery.attempts, "next_at": delivery.next_at}
-    Delivery.objects.of(delivery.webhook.tenant).filter(**claimed).update(**said)
+    Delivery.objects.of(delivery.webhook.tenant).filter(**claimed).update(**values)
     hook = Webhook.objects.of(delivery.webhook.tenant).filter(pk=delivery.webhook_id, free_at=delivery.next_at)
     hook.update(free_at=now if status else now + min(wait, _LONGEST_REST))
 

@@ -1,4 +1,4 @@
-"""Invitations: a place in a tenant for whoever holds a link. The only code that sees a link's secret in plain text."""
+"""Invitations to become a member, accepted by a link. The only code that sees a link's secret in plain text."""
 
 import secrets
 from datetime import timedelta
@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from tenants.access import waiting
+from tenants.access import open_invitations
 from tenants.errors import InvitationUnusable
 from tenants.keys import secret_hash
 from tenants.models import Invitation, Member, Tenant
@@ -18,7 +18,7 @@ LASTS = timedelta(days=7)
 def issue(
     tenant: Tenant, *, email: str, role: str, invited_by: str, inviter: Member | None = None
 ) -> tuple[Invitation, str]:
-    """Make an invitation, from a member or from the platform; its secret is in the answer and nowhere else."""
+    """Create an invitation by a member or by the platform; its secret is returned and stored nowhere."""
     secret = secrets.token_urlsafe(32)
     invitation = Invitation.unscoped.create(
         tenant=tenant,
@@ -33,14 +33,14 @@ def issue(
 
 
 def accept(invitation: Invitation, user: User) -> Member:
-    """Take the place; whoever is a member already stays what they are.
+    """Make the person a member; one who already is keeps their role.
 
     Raises:
-        InvitationUnusable: somebody else was faster.
+        InvitationUnusable: it was accepted, withdrawn or expired meanwhile.
     """
     with transaction.atomic():
-        invitation.tenant.lock()  # nobody's role changes meanwhile
-        offered = Invitation.objects.of(invitation.tenant).filter(waiting(), pk=invitation.pk)
+        invitation.tenant.lock()  # no role changes meanwhile
+        offered = Invitation.objects.of(invitation.tenant).filter(open_invitations(), pk=invitation.pk)
         if not offered.update(accepted_at=timezone.now()):
             raise InvitationUnusable
         member = Member.objects.of(invitation.tenant).filter(user=user).first()

@@ -1,8 +1,8 @@
 """API keys: the only code that sees one in plain text.
 
-A key is an id and a secret. The id is public and finds the row; the secret has 256 random bits, so a plain SHA-256 of
-it is as hard to turn back as any slow hash (those are for passwords that people choose). One key serves every dialect:
-whole (`fp_….secret`) where a vendor has one field, in its two halves where a vendor has two.
+A key is an id and a secret. The id is public and finds the row; the secret has 256 random bits, so its plain SHA-256
+cannot be reversed (slow hashes are for passwords that people choose). One key serves every dialect: whole
+(`fp_….secret`) where a vendor has one field, as id and secret where a vendor has two.
 """
 
 import base64
@@ -19,50 +19,50 @@ from django.utils import timezone
 from tenants.models import ApiKey, Tenant
 
 PREFIX = "fp_"
-_NO_HASH = bytes(32)  # what no secret hashes to, as far as anybody will ever see
+_NO_HASH = bytes(32)  # stands in for an unknown key; no known secret has this hash
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key, in the one answer that shows its secret."""
+    """A new key with its secret, which is shown once."""
 
     key: ApiKey
     secret: str
 
     @property
     def token(self) -> str:
-        """The whole key in one word."""
+        """The whole key: `id.secret`."""
         return f"{self.key.pk}.{self.secret}"
 
 
 def secret_hash(secret: str) -> bytes:
-    """Return the SHA-256 by which a secret is known, 32 bytes."""
+    """Return a secret's SHA-256, 32 bytes."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def split(token: str) -> tuple[str, str]:
-    """Take a whole key apart into its id and its secret; what is no key gives halves that no row has."""
+    """Split a whole key into id and secret; other text gives values that no row has."""
     key_id, _, secret = token.partition(".")
     return key_id, secret
 
 
 def opens(key: ApiKey | None, secret: str, now: datetime) -> bool:
-    """Tell whether the secret is the key's, or one before it while a rotation overlaps.
+    """Return whether the secret is the key's current one, or a former one that is still accepted.
 
-    Works as long for a key that is not there, for a wrong secret and for a right one.
+    Takes the same time for an unknown key, a wrong secret and a right one.
     """
-    given = secret_hash(secret)
+    hashed = secret_hash(secret)
     known = [bytes(key.secret_hash), *map(bytes.fromhex, overlapping(key, now))] if key else [_NO_HASH]
-    return sum(hmac.compare_digest(given, one) for one in known) > 0
+    return sum(hmac.compare_digest(hashed, one) for one in known) > 0
 
 
 def overlapping(key: ApiKey, now: datetime) -> dict[str, str]:
-    """Return the secrets before the present one that still open the door, as they are kept."""
+    """Return the former secrets that are still accepted: SHA-256 in hexadecimal to ISO 8601 time."""
     return {hashed: until for hashed, until in key.previous if datetime.fromisoformat(until) > now}
 
 
 def admits(key: ApiKey, address: str) -> bool:
-    """Tell whether the key may be used from the address; an address that is none is in no network."""
+    """Return whether the key may be used from the address; a malformed address is in no network."""
     if not key.networks:
         return True
     try:
@@ -86,7 +86,7 @@ def issue(
     calls_per_day: int | None = None,
     parent: ApiKey | None = None,
 ) -> IssuedKey:
-    """Make a key, by hand or with another key; its secret is in the answer and nowhere else."""
+    """Create a key, with `parent` if another key issues it; its secret is returned and stored nowhere."""
     secret = _new_secret()
     key = ApiKey(
         id=PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower(),
@@ -106,9 +106,9 @@ def issue(
 
 
 def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
-    """Give the key a new secret under its old id; the secret before it still opens the door until `keep_until`.
+    """Give the key a new secret under its old id; the former secret is accepted until `keep_until`.
 
-    Secrets that were kept by earlier rotations stay as long as was said then; without `keep_until` none stays.
+    Secrets kept by earlier rotations keep their own time; without `keep_until` every former secret is refused at once.
     """
     secret = _new_secret()
     kept = overlapping(key, timezone.now()) if keep_until else {}

@@ -1,4 +1,4 @@
-"""A tenant's beginning."""
+"""Creating a tenant."""
 
 from django.db import transaction
 
@@ -8,10 +8,10 @@ from tenants.models import Tenant
 
 
 def create_tenant(slug: str, name: str) -> Tenant:
-    """Make a tenant with its first data key and the start of its audit chain."""
+    """Create a tenant with its first data key and its audit chain."""
     with transaction.atomic():
         tenant = Tenant.objects.create(slug=slug, name=name)
-        signing.public_keys()  # the first tenant brings the installation's key, with which tenants.startup compares
+        signing.public_keys()  # creates the signing key, which tenants.startup opens to check the master key
         vault.add_data_key(tenant)
         audit.start(tenant)
         audit.record(system(tenant, "create_tenant"), "tenant.created", tenant, slug=slug)

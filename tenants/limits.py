@@ -1,11 +1,11 @@
 """Rate limits and daily quotas that hold across processes, without a write for each request.
 
-A limit allows so many calls in each clock minute or each UTC day. A process leases a part of what is left from a ledger
-that all processes share, and answers from the lease until it is spent. Leases shrink with what is left, so an idle
-process sits on little of it; a limit is never exceeded, and a process that dies takes at most 100 calls with it.
+A limit allows a number of calls in each clock minute or UTC day. A process leases a part of the remaining calls from a
+ledger that all processes share, and admits calls from the lease until it is spent. Leases shrink with what remains, so
+an idle process holds little. A limit is never exceeded; a process that dies wastes at most 100 calls.
 
-The ledger is the database, or Redis where LIMITS_URL names one. If that Redis does not answer, each process counts for
-itself: a limiter that is down must not close the doors that it guards.
+The ledger is the database, or Redis if LIMITS_URL names one. If that Redis does not answer, each process counts for
+itself: a broken limiter must not refuse everybody.
 """
 
 import logging
@@ -24,7 +24,7 @@ from tenants.errors import QuotaExceeded, TooManyRequests
 from tenants.models import RateWindow
 
 logger = logging.getLogger("faceplane.limits")
-_PART = 32  # a lease is this part of what is left
+_PART = 32  # a lease is 1/32 of what remains
 _LARGEST_LEASE = 100
 _MOST_LEASES = 10_000
 _REDIS_SECONDS = 0.25
@@ -40,18 +40,18 @@ return lease
 
 
 class Ledger(Protocol):
-    """Where processes agree on what is left."""
+    """Where processes agree on what remains of a limit."""
 
     def lease(self, limit: Limit, start: int) -> int:
-        """Take a part of what is left of the limit in the window that began at `start`; 0: nothing is."""
+        """Lease calls in the window that began at `start` (epoch seconds); return how many, 0 if none remain."""
 
 
 def admit(caller: Caller) -> None:
-    """Let a call pass that is within every limit of its key and its tenant.
+    """Count a call against every limit of its key and its tenant.
 
     Raises:
-        TooManyRequests: a limit a minute is reached.
-        QuotaExceeded: a limit a day is reached.
+        TooManyRequests: a limit per minute is reached.
+        QuotaExceeded: a limit per day is reached.
     """
     for limit in caller.limits:
         if not passes(limit):
@@ -62,18 +62,18 @@ def admit(caller: Caller) -> None:
 
 
 def passes(limit: Limit) -> bool:
-    """Count a call, if it is within the limit; tell whether it is."""
+    """Count a call if it is within the limit; return whether it is."""
     return _lease(limit).take(int(time.time() // limit.seconds) * limit.seconds)
 
 
 def forget() -> None:
-    """Drop what was counted in windows that are over."""
+    """Delete the counts of past windows."""
     RateWindow.objects.filter(start__lt=time.time() - Limit.DAY).delete()
 
 
 @dataclass(slots=True)
 class _Lease:
-    """What this process may still let pass in one window of one limit."""
+    """The calls that this process may still admit in one window of one limit."""
 
     limit: Limit
     start: int = 0
@@ -82,7 +82,7 @@ class _Lease:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, start: int) -> bool:
-        """Take one call, leasing more when there is none; once nothing is left, ask nobody until the next window."""
+        """Take one call, leasing more when needed; once none remain, ask again in the next window."""
         with self.lock:
             if self.start != start:
                 self.start, self.calls, self.spent = start, 0, False
@@ -101,18 +101,18 @@ _lock = threading.Lock()
 
 def _lease(limit: Limit) -> _Lease:
     with _lock:
-        if len(_leases) >= _MOST_LEASES:  # forgetting costs no more than what was leased
+        if len(_leases) >= _MOST_LEASES:  # costs only the leased calls
             _leases.clear()
         return _leases.setdefault(limit, _Lease(limit))
 
 
 def _part(left: int) -> int:
-    """Return how much of what is left a lease takes."""
+    """Return the size of a lease when `left` calls remain."""
     return 0 if left <= 0 else min(_LARGEST_LEASE, max(1, left // _PART))
 
 
 class DatabaseLedger:
-    """One row a limit, reset when its window begins."""
+    """One row per limit, reset when its window begins."""
 
     def lease(self, limit: Limit, start: int) -> int:
         """See Ledger."""
@@ -132,7 +132,7 @@ class DatabaseLedger:
 
 
 class RedisLedger:
-    """One counter a limit and window, which Redis forgets by itself."""
+    """One counter per limit and window, which Redis expires."""
 
     def __init__(self, url: str) -> None:
         """Connect on first use."""
@@ -141,22 +141,22 @@ class RedisLedger:
         )
         self._client = client
         self._script = client.register_script(_LEASE_SCRIPT)
-        self._alone: dict[Limit, tuple[int, int]] = {}
-        self._again = 0.0
+        self._local: dict[Limit, tuple[int, int]] = {}
+        self._retry_at = 0.0
 
     def lease(self, limit: Limit, start: int) -> int:
         """See Ledger."""
-        if time.monotonic() >= self._again:
+        if time.monotonic() >= self._retry_at:
             key = f"faceplane:limit:{limit.subject}:{limit.seconds}:{start}"
             try:
                 return int(self._script([key], [limit.most, limit.seconds + 60, _PART, _LARGEST_LEASE]))
             except redis.RedisError as error:
-                self._again = time.monotonic() + _REDIS_PAUSE
+                self._retry_at = time.monotonic() + _REDIS_PAUSE
                 logger.warning("LIMITS_URL does not answer; each process counts alone.", extra={"error": str(error)})
-        begun, taken = self._alone.get(limit, (start, 0))
-        taken = taken if begun == start else 0
+        counted_from, taken = self._local.get(limit, (start, 0))
+        taken = taken if counted_from == start else 0
         lease = _part(limit.most - taken)
-        self._alone[limit] = (start, taken + lease)
+        self._local[limit] = (start, taken + lease)
         return lease
 
 

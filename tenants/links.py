@@ -1,4 +1,4 @@
-"""Absolute links: what is sent or shown to be opened elsewhere leads where the operator said, not where a Host does."""
+"""Absolute links, for mail and invitations: built from PUBLIC_URL, never from a request's Host header."""
 
 from urllib.parse import urljoin
 
@@ -6,5 +6,5 @@ from django.conf import settings
 
 
 def absolute(path: str) -> str:
-    """Return the URL of one of our paths, which begins with a slash and holds any prefix already."""
+    """Return the URL of one of our paths, which begins with a slash and includes any prefix."""
     return urljoin(settings.PUBLIC_URL, path)

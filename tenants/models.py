@@ -1,4 +1,7 @@
-"""Tenants, their members, keys and audit entries."""
+"""The tables of this app: tenants, members, keys, limits, usage, vault, audit log, background work, webhooks.
+
+One file although it is longer than 300 lines: small models without logic, which readers want to see side by side.
+"""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -15,7 +18,7 @@ class Tenant(models.Model):
     """One customer: the owner of collections, keys and members."""
 
     class State(models.TextChoices):
-        """Whether the tenant's callers are answered."""
+        """Only an active tenant's callers are answered."""
 
         ACTIVE = "active"
         SUSPENDED = "suspended"
@@ -37,19 +40,19 @@ class Tenant(models.Model):
     calls_per_day = models.PositiveIntegerField(null=True, blank=True, help_text="Over all keys, by UTC day.")
 
     def __str__(self) -> str:
-        """Name it by its slug."""
+        """Return the slug."""
         return self.slug
 
     def lock(self) -> None:
-        """Take its lock until the transaction ends, for what is counted over all of it; after a gallery's lock."""
+        """Lock the tenant's row until the transaction ends, for tenant-wide counts; take it after a gallery's lock."""
         Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
 
 
 class Member(TenantOwned):
-    """A person's place in a tenant."""
+    """A person's membership in a tenant."""
 
     class Role(models.TextChoices):
-        """What a member may do; tenants.access maps each to scopes."""
+        """What a member may do; tenants.access maps each role to scopes."""
 
         OWNER = "owner"
         ADMIN = "admin"
@@ -61,19 +64,20 @@ class Member(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """One place a person and tenant."""
+        """One membership per person and tenant."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "user"], name="member_once")]
 
     def __str__(self) -> str:
-        """Name the person and the role."""
+        """Return the person and the role."""
         return f"{self.user} ({self.role})"
 
 
 class Authenticator(TimestampMixin, ThrottlingMixin, Device):  # type: ignore[misc]  # untyped
-    """A person's authenticator app, its seed wrapped by a master key: people are no tenant's (tenants.authenticators).
+    """A person's authenticator app (tenants.authenticators). A master key wraps its seed: people belong to no tenant.
 
-    `last_t` is the time step of the last code taken, so that a code serves once; `drift` the steps its clock is off.
+    `last_t` is the time step of the last accepted code, so that a code works once; `drift` is how many steps its clock
+    is off.
     """
 
     wrapped_seed = models.BinaryField(editable=False)
@@ -81,14 +85,14 @@ class Authenticator(TimestampMixin, ThrottlingMixin, Device):  # type: ignore[mi
     last_t = models.BigIntegerField(default=-1)
 
     def get_throttle_factor(self) -> int:
-        """Have a wrong code make the next try wait 1 second, then 2, 4, 8."""
+        """Make the wait after each wrong code 1, 2, 4, 8, ... seconds."""
         return 1
 
 
 class Invitation(TenantOwned):
-    """A place in a tenant that waits for somebody with a link. The link's secret is known only as a SHA-256.
+    """An invitation to become a member, accepted by a link. Only the SHA-256 of the link's secret is stored.
 
-    It goes with the member who gave it (null: the platform), and opens nothing while they may not give it any more
+    It is deleted with its inviter (null: the platform), and unusable while the inviter lacks the permission to invite
     (tenants.access).
     """
 
@@ -107,19 +111,19 @@ class Invitation(TenantOwned):
         indexes: ClassVar = [models.Index(fields=["tenant", "created_at"], name="invitation_by_time")]
 
     def __str__(self) -> str:
-        """Name who is invited."""
+        """Return the invited address."""
         return self.email
 
 
 class ApiKey(TenantOwned):
-    """A credential for programs. The secret is known only as a SHA-256 (tenants.keys).
+    """A credential for programs. Only the SHA-256 of its secret is stored (tenants.keys).
 
-    While rotations overlap, each secret of `previous`, a SHA-256 in hexadecimal beside a time in ISO 8601, opens the
-    door until then. `parent` is the key that made this one: its limits count this one's calls too.
+    `previous` lists secrets from before rotations that are still accepted: [SHA-256 in hexadecimal, ISO 8601 time until
+    which it is]. `parent` is the key that issued this one: its limits count this one's calls too.
     """
 
     GENERATIONS: ClassVar[int] = 4
-    ANCESTORS: ClassVar[str] = "parent__parent__parent"  # as many as there may be, for one query of them all
+    ANCESTORS: ClassVar[str] = "parent__parent__parent"  # GENERATIONS - 1 of them, so that one query fetches all
 
     id = models.CharField(primary_key=True, max_length=24, editable=False)
     name = models.CharField(max_length=100)
@@ -142,11 +146,11 @@ class ApiKey(TenantOwned):
         indexes: ClassVar = [models.Index(fields=["tenant", "created_at"])]
 
     def __str__(self) -> str:
-        """Name the key, never its secret."""
+        """Return name and id, never the secret."""
         return f"{self.name} ({self.id})"
 
     def lineage(self) -> Iterator["ApiKey"]:
-        """Yield the key, the key that made it, and so on."""
+        """Yield the key, the key that issued it, and so on."""
         key: ApiKey | None = self
         while key is not None:
             yield key
@@ -154,7 +158,7 @@ class ApiKey(TenantOwned):
 
 
 class RateWindow(models.Model):
-    """How much of a limit was leased to processes in its present window (tenants.limits)."""
+    """How much of a limit was leased to processes in its current window (tenants.limits)."""
 
     subject = models.CharField(max_length=64, help_text="What is limited: a key, a tenant, letters to an account.")
     seconds = models.PositiveIntegerField(help_text="How long a window is.")
@@ -162,53 +166,53 @@ class RateWindow(models.Model):
     taken = models.PositiveBigIntegerField(default=0)
 
     class Meta:
-        """One row a limit."""
+        """One row per limit."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["subject", "seconds"], name="rate_window_of_subject")]
 
     def __str__(self) -> str:
-        """Name what it is for."""
+        """Return what is limited."""
         return f"{self.subject} in {self.seconds} s"
 
 
 class UsageDay(TenantOwned):
-    """How often an endpoint was called on a day, by UTC (tenants.usage)."""
+    """How often an endpoint was called on a UTC day (tenants.usage)."""
 
     day = models.DateField()
     operation = models.CharField(max_length=120)
     calls = models.PositiveBigIntegerField(default=0)
 
     class Meta:
-        """One row a day and operation."""
+        """One row per day and operation."""
 
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["tenant", "day", "operation"], name="usage_of_day"),
         ]
 
     def __str__(self) -> str:
-        """Name what was counted."""
+        """Return what was counted."""
         return f"{self.day} {self.operation}"
 
 
 class DataKey(TenantOwned):
-    """A tenant's data key, wrapped by a master key. The highest version seals; every version opens (tenants.vault)."""
+    """A tenant's data key, wrapped by a master key. The highest version seals, every version opens (tenants.vault)."""
 
     version = models.PositiveIntegerField()
     wrapped = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        """One key a version."""
+        """One key per version."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "version"], name="data_key_version")]
 
     def __str__(self) -> str:
-        """Name the version."""
+        """Return the version."""
         return f"v{self.version}"
 
 
 class SigningKey(models.Model):
-    """A key of the installation's own signature, its private half wrapped by a master key (tenants.signing)."""
+    """A key pair with which the installation signs; a master key wraps the private key (tenants.signing)."""
 
     version = models.PositiveIntegerField(unique=True)
     public = models.BinaryField(max_length=32)
@@ -216,12 +220,12 @@ class SigningKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        """Name the version."""
+        """Return the version."""
         return f"v{self.version}"
 
 
 class AuditHead(TenantOwned):
-    """The end of a tenant's audit chain; its row lock puts the entries in order."""
+    """The end of a tenant's audit chain; its row lock orders the entries."""
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, primary_key=True, related_name="+")
     number = models.PositiveBigIntegerField(default=0)
@@ -235,12 +239,12 @@ class AuditHead(TenantOwned):
     check_ended_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        """Name the last number."""
+        """Return the last number."""
         return str(self.number)
 
 
 class AuditEntry(TenantOwned):
-    """One thing somebody did. Append-only; chained by HMAC to the entry before it (tenants.audit)."""
+    """One recorded action. Append-only; chained by HMAC to the entry before it (tenants.audit)."""
 
     number = models.PositiveBigIntegerField()
     at = models.DateTimeField()
@@ -257,33 +261,34 @@ class AuditEntry(TenantOwned):
     digest = models.CharField(max_length=64)
 
     class Meta:
-        """One entry a number; read newest first."""
+        """One entry per number; read newest first."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="audit_number")]
         indexes: ClassVar = [models.Index(fields=["tenant", "target_kind", "target_id"])]
         verbose_name_plural = "audit entries"
 
     def __str__(self) -> str:
-        """Name the action."""
+        """Return number and action."""
         return f"{self.number} {self.action}"
 
 
 class TaskLock(models.Model):
-    """A task that one worker at a time is at: whoever moved `until` has it until then (tenants.queue)."""
+    """A lock on a task: the worker that last moved `until` holds it until then (tenants.queue)."""
 
     task = models.CharField(primary_key=True, max_length=100)
     until = models.DateTimeField()
 
     def __str__(self) -> str:
-        """Name the task."""
+        """Return the task's name."""
         return self.task
 
 
 class Heartbeat(models.Model):
-    """When a part of the work behind the requests last gave a sign of life (tenants.heartbeat).
+    """The last sign of life of a part of the background work (tenants.heartbeat).
 
-    `worker:NAME` is a worker's process; `schedule:NAME` an entry of the schedule, and `at` when it was last sent;
-    `queue` is moved by a task, so that it tells of the whole way, and `lag_seconds` of how long the task waited.
+    Names: `worker:NAME` is a worker process; `schedule:NAME` an entry of the schedule, with `at` when it was last sent;
+    `queue` is updated by a task, which proves that schedule, queue and worker all work; `lag_seconds` is how long that
+    task waited.
     """
 
     name = models.CharField(primary_key=True, max_length=200)
@@ -291,14 +296,14 @@ class Heartbeat(models.Model):
     lag_seconds = models.FloatField(null=True)
 
     def __str__(self) -> str:
-        """Name the part."""
+        """Return the part's name."""
         return self.name
 
 
 class Webhook(TenantOwned):
-    """Where a tenant wants to be told of events. Its secret is sealed by the tenant's vault (tenants.events).
+    """A URL to which a tenant's events are sent. The tenant's vault seals its secret (tenants.events).
 
-    Before `free_at` nobody sends to it: an attempt is under way, or the last one found nobody.
+    Nothing is sent to it before `free_at`: an attempt is running, or the last one got no answer.
     """
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
@@ -315,12 +320,12 @@ class Webhook(TenantOwned):
         indexes: ClassVar = [models.Index(fields=["tenant", "active"], name="webhook_of_tenant")]
 
     def __str__(self) -> str:
-        """Name its id; the URL may hold a secret."""
+        """Return the id; the URL may hold a secret."""
         return str(self.pk)
 
 
 class Event(TenantOwned):
-    """Something that happened, written in the transaction in which it did: the outbox. Ids only, no biometrics."""
+    """An event, written in the transaction of the change (an outbox). It holds ids only, no biometrics."""
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     kind = models.CharField(max_length=32)
@@ -328,15 +333,15 @@ class Event(TenantOwned):
     data = models.JSONField(default=dict)
 
     def __str__(self) -> str:
-        """Name its kind."""
+        """Return id and kind."""
         return f"{self.id} {self.kind}"
 
 
 class Delivery(TenantOwned):
-    """An event on its way to a webhook, and how that went: the delivery log."""
+    """The delivery of an event to a webhook, and its result: the delivery log."""
 
     class State(models.TextChoices):
-        """How far it is."""
+        """The state of a delivery."""
 
         PENDING = "pending"
         DELIVERED = "delivered"
@@ -353,12 +358,12 @@ class Delivery(TenantOwned):
     delivered_at = models.DateTimeField(null=True)
 
     class Meta:
-        """An event goes to a webhook once; what is due is found by webhook and time."""
+        """One delivery per event and webhook; due ones are found by webhook and time."""
 
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [models.UniqueConstraint(fields=["webhook", "event"], name="delivery_once")]
         indexes: ClassVar = [models.Index(fields=["webhook", "state", "next_at"], name="delivery_due")]
 
     def __str__(self) -> str:
-        """Name its state."""
+        """Return event and state."""
         return f"{self.event_id} {self.state}"

@@ -1,23 +1,23 @@
-"""Where a request is from: what limits by address count by."""
+"""The address ranges by which limits count requests."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
 
 def place(address: str) -> str:
-    """Return the address; in IPv6 its /64, for whoever has one address of it has all; "elsewhere" if it is none."""
+    """Return the address, or in IPv6 its /64, which one host usually owns whole; "elsewhere" for a malformed one."""
     return _within(address, 32, 64)
 
 
 def network(address: str) -> str:
-    """Return the network that one customer of a provider may well have: /24, or in IPv6 /48."""
+    """Return the /24, or in IPv6 the /48: what one customer of a provider may own."""
     return _within(address, 24, 48)
 
 
-def _within(address: str, bits: int, bits_of_6: int) -> str:
+def _within(address: str, bits: int, bits_of_ipv6: int) -> str:
     try:
-        here = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return "elsewhere"
-    if isinstance(here, IPv6Address) and here.ipv4_mapped:
-        here = here.ipv4_mapped
-    return str(ip_network((int(here), bits if here.version == 4 else bits_of_6), strict=False))  # noqa: PLR2004
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    return str(ip_network((int(parsed), bits if parsed.version == 4 else bits_of_ipv6), strict=False))  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""Queueing a task, locking one that must run alone, and keeping the failure of one piece from the others."""
+"""Queueing a task, running one exclusively, and isolating the failure of one item from the others."""
 
 import logging
 import time
@@ -19,13 +19,13 @@ _down_until = 0.0
 
 
 def enqueue(task: Task, *ids: int, expires: float | None = None) -> None:
-    """Queue a task by its name; when the queue is down, leave it to the scheduled sweep that finds what is due.
+    """Queue a task by its name; if the queue is down, the scheduled sweep will do the work instead.
 
-    The change that asks for the work is committed already, so its caller must not be told that it failed, nor wait for
-    a queue that has just been found silent. A message that no worker took within `expires` seconds is dropped: the
-    schedule has asked for the same since.
+    The change that needs the work is committed already, so its caller must not see a failure, nor wait for a queue that
+    has just failed to answer. A message that no worker takes within `expires` seconds is dropped: the schedule has
+    queued the same work since.
     """
-    global _down_until  # noqa: PLW0603 -- one queue a process, and a lost update costs one more try
+    global _down_until  # noqa: PLW0603 -- one queue per process; a lost update costs one more attempt
     if time.monotonic() < _down_until:
         return
     try:
@@ -37,7 +37,7 @@ def enqueue(task: Task, *ids: int, expires: float | None = None) -> None:
 
 @contextmanager
 def exclusive(task: str, seconds: float) -> Iterator[bool]:
-    """Yield whether the lock on the task is ours; it ends with the block, and after `seconds` if this process dies."""
+    """Yield whether we got the task's lock; it is held until the block ends, or for `seconds` if this process dies."""
     now = timezone.now()
     lock, _ = TaskLock.objects.get_or_create(task=task, defaults={"until": now})
     until = now + timedelta(seconds=seconds)
@@ -50,7 +50,7 @@ def exclusive(task: str, seconds: float) -> Iterator[bool]:
 
 @contextmanager
 def isolate_failure(work: str, which: object) -> Iterator[None]:
-    """Log the failure of one of many pieces of a task and go on, so that the others are still done."""
+    """Log the failure of one item of a task and go on, so that the other items are still done."""
     try:
         yield
     except Exception:

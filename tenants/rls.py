@@ -3,14 +3,14 @@
 Every table of tenant-owned rows has a policy that compares a row's tenant with a setting of the session, so that a
 query without a WHERE returns one tenant's rows only, and no row can be written into another tenant. The setting is
 
-- one tenant's id, in a request, from when its Caller is known until it is answered;
-- NOBODY, in a web server's process at every other time: a query without a Caller finds nothing and writes nothing;
-- EVERYBODY, in the look-ups that find out who is calling (tenants.access), in the counts of usage, in the operator's
-  admin, and in commands and workers, which work for all tenants. There the WHERE is the only barrier.
+- one tenant's id, in a request, from the moment its Caller is known until it is answered;
+- NOBODY, in a web process at all other times: a query without a Caller finds nothing and writes nothing;
+- EVERYBODY, while a Caller is looked up (tenants.access), while usage is counted, in the operator's admin, and in
+  commands and workers, which work for all tenants. There the WHERE is the only barrier.
 
-It is set on every new connection and reset at the end of every request, so a connection that is lost or kept does not
-carry it over; a pooler between must pool sessions, not transactions. The policies hold the tables' owner too, but no
-superuser and no role with BYPASSRLS. SQLite has no row-level security, and nothing is sent to it.
+It is set on every new connection and reset at the end of every request, so no connection carries it over. A connection
+pooler must pool sessions, not transactions. The policies bind the tables' owner too, but neither superusers nor roles
+with BYPASSRLS. SQLite has no row-level security; nothing is sent to it.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ _value: ContextVar[str | None] = ContextVar("rls", default=None)
 
 
 def enable(app_label: str, *names: str) -> RunPython:
-    """Return the migration's step that gives each tenant-owned table of the app, or each named one, its policy."""
+    """Return the migration operation that creates the policies, on all tenant-owned tables of the app, or on some."""
 
     def forward(apps: Apps, schema: BaseDatabaseSchemaEditor) -> None:
         if schema.connection.vendor != "postgresql":
@@ -60,15 +60,15 @@ def enable(app_label: str, *names: str) -> RunPython:
 
 
 def deny_by_default() -> None:
-    """From now on a session of this process reaches nobody's rows unless more is set: for a web server's process."""
-    global _default  # noqa: PLW0603 -- one kind of process, set once at its start
+    """Make NOBODY the default of this process: for web processes."""
+    global _default  # noqa: PLW0603 -- set once, when the process starts
     _default = NOBODY
     connection.close()
 
 
 @contextmanager
 def reach(value: str) -> Iterator[None]:
-    """Set a tenant's id, NOBODY or EVERYBODY for a block, and afterwards the value before it."""
+    """Set a tenant's id, NOBODY or EVERYBODY for a block, then restore the former value."""
     before = _value.get()
     try:
         _set(value)
@@ -76,7 +76,7 @@ def reach(value: str) -> Iterator[None]:
     finally:
         try:
             _set(before)
-        except DatabaseError:  # the connection is lost, or a transaction failed and its rollback undoes what it set
+        except DatabaseError:  # the connection is lost, or a failed transaction's rollback restores the value
             if not connection.in_atomic_block:
                 connection.close()
 
@@ -101,7 +101,7 @@ def set_tenant(tenant: "Tenant") -> None:
 
 
 def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Begin each request with NOBODY, an operator's in the admin with EVERYBODY; reset the value at its end."""
+    """Start each request with NOBODY, an operator's in the admin with EVERYBODY; reset the value at its end."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         operator = request.path.startswith(reverse("admin:index")) and request.user.is_staff
@@ -115,7 +115,7 @@ def middleware(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Calla
 
 
 def _streamed(content: Iterator[bytes], value: str) -> Iterator[bytes]:
-    """Read the rest of an answer with the value that was set when it began."""
+    """Stream the rest of an answer with the value that was set when it began."""
     with reach(value):
         yield from content
 
@@ -137,12 +137,12 @@ def _set(value: str | None) -> None:
 
 @receiver(connection_created)
 def _set_on_new_connection(connection: Any, **_: object) -> None:  # noqa: ANN401 -- a signal's receiver
-    """Send the value: the server may have been restarted in the middle of a request."""
+    """Send the value: the database may have been restarted in the middle of a request."""
     if connection.vendor == "postgresql" and _current() != NOBODY:
         _send(connection)
 
 
 def _send(database: Any) -> None:  # noqa: ANN401 -- a connection, or Django's proxy of one
-    """Send the value; not through Django's cursor, whose queries tests count."""
+    """Send the value; not through Django's cursor, so that it does not count as a query in tests."""
     with database.wrap_database_errors:
         database.connection.execute(_SET, [_current()])

@@ -1,9 +1,9 @@
-"""Whether the tables are those that this code was written for.
+"""Checks that the database's tables are those that this code expects.
 
-Django compares the names of migrations alone. A database of a newer version has names that this code does not know; one
-that was migrated before a migration was edited has all the names and other columns. Both would answer 500 to what they
-are asked, so both are told before anybody asks. Only the tables of our own apps are looked at: other packages remove
-migrations that they have squashed.
+Django compares only the names of migrations. A database of a newer version has migrations that this code does not know;
+one that was migrated before a migration was edited has the right names but other columns. Both would fail at the first
+query, so both are refused at the start. Only our own apps are checked: other packages remove migrations that they have
+squashed.
 """
 
 from collections.abc import Iterator
@@ -23,38 +23,37 @@ Name: TypeAlias = tuple[str, str]
 
 
 def fault() -> str:
-    """Return in a sentence why this code must not work with the database's tables; empty: it may, or has to migrate.
+    """Return why this code must not use the database, as a sentence; empty if it may, or after `migrate`.
 
     Raises:
-        DatabaseError: the database is away or cannot be read.
+        DatabaseError: the database does not answer or cannot be read.
     """
     applied = _applied()
     if strange := sorted(name for name in applied - _known() if name[0] in _ours()):
         return (
-            f"This database was migrated by another version of the product: {_listed(strange)} cannot be found here. "
-            f"Start the version that made it, or restore the backup that was made before that upgrade."
+            f"This database was migrated by another version of the product: this one does not have {_listed(strange)}. "
+            f"Start that version, or restore the backup from before the upgrade."
         )
     loader = MigrationLoader(connection)
     try:
         loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
-        return f"This database's migrations were not applied in their order: {error}"
+        return f"This database's migrations were not applied in order: {error}"
     known = applied & set(loader.graph.nodes)
     models = apps if not pending() else loader.project_state(list(known)).apps
     if differing := sorted(_differing(models, {str(label) for label, _ in known})):
         return (
-            f"This database says that it is migrated, but its tables are others: {'; '.join(differing)}. It was made "
-            f"by a version between releases, which cannot be upgraded: begin with an empty database, or start the "
-            f"version that made it."
+            f"This database is recorded as migrated, but its tables differ: {'; '.join(differing)}. A version between "
+            f"releases made it, which cannot be upgraded: start with an empty database, or with that version."
         )
     return ""
 
 
 def pending() -> list[str]:
-    """Return the migrations that wait to be applied.
+    """Return the migrations that are not applied yet.
 
     Raises:
-        DatabaseError: the database is away or cannot be read.
+        DatabaseError: the database does not answer or cannot be read.
     """
     return [f"{app}.{name}" for app, name in sorted(_wanted() - _applied())]
 
@@ -85,7 +84,7 @@ def _ours() -> set[str]:
 
 
 def _differing(models: Apps, labels: set[str]) -> Iterator[str]:
-    """Compare the columns of our tables with those of the models."""
+    """Compare the columns of our tables with those of the models; yield a phrase for each difference."""
     with connection.cursor() as cursor:
         tables = set(connection.introspection.table_names(cursor))
         for model in models.get_models(include_auto_created=True):

@@ -1,8 +1,8 @@
-"""Tenant scoping by construction: the one module that owns it.
+"""Tenant scoping: every query on tenant-owned rows names its tenant.
 
-Every row of a tenant names its tenant. `Model.objects` refuses to build a query until the tenant is said: a forgotten
-filter is an error on the first run and never an answer with somebody else's rows in it. `Model.unscoped` is plain; it
-serves Django's own machinery, the operator's admin, tasks, commands and migrations (a test holds the list).
+`Model.objects` builds no query before `of(tenant)` is called, so a forgotten filter raises on its first run instead of
+returning another tenant's rows. `Model.unscoped` is a plain manager for Django itself, the operator's admin, tasks,
+commands and migrations (a test lists the files that may use it).
 """
 
 import secrets
@@ -18,23 +18,23 @@ _LARGEST_ID = 2**63 - 1
 
 
 class UnscopedQuery(Exception):
-    """A query on tenant-owned rows that does not say whose rows."""
+    """A query on tenant-owned rows that names no tenant."""
 
 
 def random_id() -> int:
-    """Return a random id of 63 bits: unguessable, safe as an index key (< 2**63) and as a signed database integer."""
+    """Return an unguessable random id of 63 bits, which fits the index's keys and a signed database integer."""
     return secrets.randbits(63) or 1
 
 
 def as_id(text: str) -> int | None:
-    """Return the id that a caller's text may be; None: it is no number, or larger than any that a database holds."""
+    """Parse an id; None if the text is not a decimal number, or is larger than the database can hold."""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_ID))):
         return None
     return int(text) if int(text) <= _LARGEST_ID else None
 
 
 class TenantManager(models.Manager[M], Generic[M]):
-    """Answers only to `of(tenant)`."""
+    """A manager whose only query is `of(tenant)`."""
 
     def of(self, tenant: "Tenant") -> models.QuerySet[M]:
         """Return the tenant's rows.
@@ -48,16 +48,16 @@ class TenantManager(models.Manager[M], Generic[M]):
         return super().get_queryset().filter(tenant_id=tenant.pk)
 
     def get_queryset(self) -> NoReturn:
-        """Refuse: whose rows?"""
+        """Refuse: no tenant is named."""
         name = self.model.__name__
-        message = f"Say whose rows: {name}.objects.of(tenant), or a relation that starts at a row of the tenant's."
+        message = f"Name the tenant: {name}.objects.of(tenant), or a relation that starts at one of the tenant's rows."
         raise UnscopedQuery(message)
 
 
 class TenantOwned(models.Model):
     """A row that belongs to one tenant.
 
-    `unscoped` stands first, so that Django takes it for relations, cascades and the admin.
+    `unscoped` comes first, so that Django uses it for relations, cascades and the admin.
     """
 
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)

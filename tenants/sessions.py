@@ -1,8 +1,8 @@
-"""Sessions of the console and the admin: a copy of their table is no login, and shows nothing that they hold.
+"""Sessions of the console and the admin: a stolen copy of their table neither signs in nor reveals their content.
 
-A row's key is the SHA-256 of the cookie's, cut to the column's 40 characters (160 bits). Its data are sealed with a key
-that only the cookie and SECRET_KEY give, since a session may hold a secret for a while: an invitation's, or the token
-of a forgotten password.
+A row's key is the SHA-256 of the cookie's key, cut to the column's 40 characters (160 bits). Its data are encrypted
+with a key derived from the cookie and SECRET_KEY, since a session may hold a secret for a while: of an invitation, or
+of a password reset.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ _KEY_LENGTH = 40
 
 
 class SessionStore(db.SessionStore):
-    """Django's sessions in the database, found by a hash and sealed. The synchronous half only: we serve WSGI."""
+    """Django's database sessions, found by a hash and encrypted. Synchronous methods only: we serve WSGI."""
 
     def load(self) -> dict[str, Any]:
-        """Return what the session holds; nothing where there is none, or it is over."""
+        """Return the session's content; empty if there is none, or it has expired."""
         row = self._rows(self.session_key).filter(expire_date__gt=timezone.now()).first()
         if row is None:
             self._session_key = None
@@ -33,11 +33,11 @@ class SessionStore(db.SessionStore):
         return self.decode(row.session_data)
 
     def exists(self, session_key: str) -> bool:
-        """Tell whether a cookie's key is taken."""
+        """Return whether a cookie's key is in use."""
         return bool(self._rows(session_key).exists())
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
-        """Return the row to be written."""
+        """Return the row to write."""
         row = super().create_model_instance(data)
         row.session_key = _hashed(row.session_key)
         return row
@@ -47,13 +47,13 @@ class SessionStore(db.SessionStore):
         self._rows(session_key or self.session_key).delete()
 
     def encode(self, session_dict: dict[str, Any]) -> str:
-        """Serialise and seal."""
+        """Serialise and encrypt."""
         nonce = os.urandom(_NONCE)
         sealed = self._cipher().encrypt(nonce, self.serializer().dumps(session_dict), None)
         return urlsafe_b64encode(nonce + sealed).decode()
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
-        """Open; what does not open holds nothing."""
+        """Decrypt; return nothing if that fails."""
         try:
             sealed = urlsafe_b64decode(session_data)
             plain = self._cipher().decrypt(sealed[:_NONCE], sealed[_NONCE:], None)

@@ -1,10 +1,9 @@
-"""The installation's signature, on what leaves the platform as evidence: receipts of erasure, exported audit logs.
+"""The installation's signature, on documents that serve as evidence: receipts of erasure, exported audit logs.
 
-Ed25519. The private key is wrapped by the master key and lies in the database, so every process of the installation
-signs with the same one; whoever holds the public key checks a document without asking us. A signed document is plain
-JSON with one more field, `signature`, made over the document's canonical form without it: keys sorted, no spaces,
-UTF-8. Documents hold text, whole numbers, booleans and null only, never fractions, so that this form is that of
-RFC 8785 in any language.
+Ed25519. The private key is wrapped by the master key and stored in the database, so every process signs with the same
+one; anybody with the public key can verify a document. A signed document is plain JSON with one more field,
+`signature`, made over the document's canonical form without it: keys sorted, no spaces, UTF-8. Documents hold text,
+whole numbers, booleans and null, never fractions, so that this form equals RFC 8785 in any language.
 """
 
 import base64
@@ -31,19 +30,19 @@ _FIRST = 1
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """64 bytes made over some content, and the id of the key that made them."""
+    """A signature of 64 bytes, and the id of its key."""
 
     key: str
     value: bytes
 
 
 def sign(content: bytes) -> Signature:
-    """Sign the content with the installation's newest key; the first call of an installation makes that key.
+    """Sign the content with the installation's newest key; the very first call creates it.
 
     Raises:
-        MasterKeyUnusable: the master key that wrapped the signing key is not at hand.
+        MasterKeyUnusable: the master key that wrapped the signing key is not configured.
     """
-    row = SigningKey.objects.order_by("-version").first() or _made()
+    row = SigningKey.objects.order_by("-version").first() or _create()
     private = Ed25519PrivateKey.from_private_bytes(vault.unwrap(bytes(row.wrapped), context(row.version)))
     return Signature(key_id(bytes(row.public)), private.sign(content))
 
@@ -52,7 +51,7 @@ def verify(content: bytes, signature: Signature) -> None:
     """Check a signature against the public keys of this installation.
 
     Raises:
-        SignatureBroken: it is not this content's, or no key of ours made it.
+        SignatureBroken: the content was changed, or none of our keys signed it.
     """
     known = {key_id(bytes(public)): bytes(public) for public in SigningKey.objects.values_list("public", flat=True)}
     if signature.key not in known:
@@ -64,7 +63,7 @@ def verify_with(public: bytes, content: bytes, value: bytes) -> None:
     """Check a signature against one raw public key of 32 bytes; needs no database.
 
     Raises:
-        SignatureBroken: it is not this content's, or another key made it.
+        SignatureBroken: the content was changed, or another key signed it.
     """
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(value, content)
@@ -73,17 +72,17 @@ def verify_with(public: bytes, content: bytes, value: bytes) -> None:
 
 
 def signed(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the document with its signature in it."""
+    """Return the document with its signature added."""
     signature = sign(canonical(document))
     value = base64.b64encode(signature.value).decode()
     return {**document, _FIELD: {"algorithm": ALGORITHM, "key": signature.key, "value": value}}
 
 
 def check(document: Mapping[str, Any], public: bytes | None = None) -> None:
-    """Check a signed document against the given public key, or against those of this installation.
+    """Check a signed document against a raw public key, or against those of this installation.
 
     Raises:
-        SignatureBroken: it has no signature, was changed, or no such key signed it.
+        SignatureBroken: it has no signature, was changed, or another key signed it.
     """
     match document.get(_FIELD):
         case {"algorithm": "Ed25519", "key": str(key), "value": str(text)}:
@@ -101,28 +100,28 @@ def check(document: Mapping[str, Any], public: bytes | None = None) -> None:
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:
-    """Return the form of a document that is signed."""
+    """Return the canonical form of a document, which is what gets signed."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def public_keys() -> dict[str, str]:
     """Return every public key of the installation as PEM, by its id, the newest first."""
-    rows = SigningKey.objects.order_by("-version").values_list("public", flat=True) or [_made().public]
+    rows = SigningKey.objects.order_by("-version").values_list("public", flat=True) or [_create().public]
     return {key_id(bytes(public)): pem(bytes(public)) for public in rows}
 
 
 def pem(public: bytes) -> str:
-    """Return a raw public key as PEM, which every tool reads."""
+    """Return a raw public key as PEM."""
     key = Ed25519PublicKey.from_public_bytes(public)
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 def from_pem(text: bytes) -> bytes:
-    """Return the raw public key in a PEM.
+    """Return the raw public key of a PEM.
 
     Raises:
-        SignatureBroken: there is no Ed25519 public key in it.
+        SignatureBroken: it holds no Ed25519 public key.
     """
     try:
         key = serialization.load_pem_public_key(text)
@@ -139,12 +138,12 @@ def key_id(public: bytes) -> str:
 
 
 def context(version: int) -> str:
-    """Return what the wrapped private key of that version is bound to."""
+    """Return the context to which the wrapped private key of that version is bound."""
     return f"signing-key:{version}"
 
 
-def _made() -> SigningKey:
-    """Make the first key; of two processes that do so at once, one wins and both use its key."""
+def _create() -> SigningKey:
+    """Create the first key; if two processes do so at once, both use the one that was stored first."""
     private = Ed25519PrivateKey.generate()
     wrapped = vault.wrap(private.private_bytes_raw(), context(_FIRST))
     public = private.public_key().public_bytes_raw()

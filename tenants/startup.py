@@ -1,4 +1,4 @@
-"""What must hold before a process serves: this code knows the tables, and the master key at hand opens the database."""
+"""Checks before a process serves: the tables fit this code, and the master key fits the database."""
 
 import logging
 
@@ -13,10 +13,10 @@ logger = logging.getLogger("faceplane.startup")
 
 
 def require_schema() -> None:
-    """Refuse to start on tables that another version made. Migrations that wait are left to /readyz.
+    """Refuse to start on tables of another version. Pending migrations are reported by /readyz.
 
     Raises:
-        ImproperlyConfigured: this code does not know the tables.
+        ImproperlyConfigured: the tables do not fit this code.
     """
     try:
         fault = schema.fault()
@@ -28,26 +28,26 @@ def require_schema() -> None:
 
 
 def require_master_key() -> None:
-    """Refuse to start with a master key that opens nothing here; it would only seal new faces beside unreadable ones.
+    """Refuse to start with the wrong master key: it would seal new faces beside unreadable ones.
 
-    A database that is empty or away has nothing to compare with: what it holds is checked when it is opened.
+    With an empty database, or one that does not answer, there is nothing to compare with: the process starts.
 
     Raises:
-        ImproperlyConfigured: no key of MASTER_KEYS opens what the database holds.
+        ImproperlyConfigured: no key of MASTER_KEYS opens this database.
     """
     try:
-        known = SigningKey.objects.order_by("-version").first()
+        newest = SigningKey.objects.order_by("-version").first()
     except DatabaseError as error:
         logger.warning("The master key could not be checked yet", extra={"error": str(error)})
         return
-    if known is None:
+    if newest is None:
         return
     try:
-        vault.unwrap(bytes(known.wrapped), signing.context(known.version))
+        vault.unwrap(bytes(newest.wrapped), signing.context(newest.version))
     except MasterKeyUnusable:
         message = (
             f"The master key does not open this database. It was sealed with the key of fingerprint "
-            f"{vault.fingerprint(bytes(known.wrapped))}, and MASTER_KEYS holds only {', '.join(vault.fingerprints())}. "
-            f"Give that key back, or its backup: without it the stored faces cannot be read."
+            f"{vault.fingerprint(bytes(newest.wrapped))}; MASTER_KEYS holds only {', '.join(vault.fingerprints())}. "
+            f"Configure that key again, from its backup: without it the stored faces cannot be read."
         )
         raise ImproperlyConfigured(message) from None

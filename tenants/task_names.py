@@ -1,13 +1,13 @@
-"""The names of all tasks: whatever queues one, names it here, and imports no task.
+"""The names of all tasks. Code that queues a task uses its name and does not import it.
 
-Tasks lie above what they call and above what queues them, so a name is all that these may know of a task.
+Tasks are in a layer above the code that queues them, so an import would point the wrong way.
 """
 
 from enum import StrEnum
 
 
 class Task(StrEnum):
-    """A task, by the name under which the queue knows it. tests/tenants/test_queue.py holds these against Celery's."""
+    """A task, by its name in Celery. tests/tenants/test_queue.py compares these with the registered tasks."""
 
     VERIFY_AUDITS = "tenants.tasks.verify_audits"
     VERIFY_AUDIT = "tenants.tasks.verify_audit"

@@ -17,21 +17,21 @@ logger = logging.getLogger("faceplane.tasks")
 
 @shared_task
 def verify_audits() -> None:
-    """Verify what is new in every tenant's audit chain, and a part of the old; a broken one raises an alert."""
+    """Verify the new entries of every tenant's audit chain and a part of the old; a broken chain raises an alert."""
     today = timezone.now().toordinal()
     for tenant in Tenant.objects.order_by("pk"):
         with isolate_failure("verify_audits", tenant):
-            _tell(tenant, audit.verify_recent(tenant, day=today))
+            _report(tenant, audit.verify_recent(tenant, day=today))
 
 
 @shared_task
 def verify_audit(tenant_id: int) -> None:
-    """Verify the whole of a tenant's audit chain, as somebody asked."""
+    """Verify the whole of a tenant's audit chain, on request."""
     for tenant in Tenant.objects.filter(pk=tenant_id):
-        _tell(tenant, audit.check(tenant))
+        _report(tenant, audit.check(tenant))
 
 
-def _tell(tenant: Tenant, found: audit.Verification) -> None:
+def _report(tenant: Tenant, found: audit.Verification) -> None:
     if found.sound:
         logger.info("An audit chain is sound", extra={"tenant": tenant.slug, "entries": found.entries})
         return
@@ -42,7 +42,7 @@ def _tell(tenant: Tenant, found: audit.Verification) -> None:
 
 @shared_task
 def forget() -> None:
-    """Delete invitations that are past their time, taken or not, sessions that are, and counts of windows that are."""
+    """Delete expired invitations, sessions, counts of limits and signs of life."""
     Invitation.unscoped.filter(expires_at__lte=timezone.now()).delete()
     SessionStore.clear_expired()
     limits.forget()
@@ -51,5 +51,5 @@ def forget() -> None:
 
 @shared_task
 def pulse() -> None:
-    """Tell that the whole way works: schedule, queue, worker, database."""
+    """Record that schedule, queue, worker and database work together."""
     heartbeat.beat_queue("pulse")

@@ -1,7 +1,7 @@
-"""Metering: calls by tenant, day and endpoint, counted in memory and written down every few seconds.
+"""Metering: calls by tenant, day and endpoint, counted in memory and written every ten seconds.
 
-What a process that is killed had not yet written is lost, at most ten seconds of counts: metering must not cost each
-request a write. What the law or an invoice wants to the last call is in the audit log.
+A killed process loses at most ten seconds of counts: metering must not cost a write per request. The audit log
+has exact numbers.
 """
 
 import atexit
@@ -44,7 +44,7 @@ def count(tenant: Tenant, operation: str) -> None:
 
 @rls.all_tenants()
 def flush() -> None:
-    """Write down what was counted; what cannot be written now is kept for the next time."""
+    """Write the counts to the database; if that fails, keep them for the next time."""
     with _lock:
         taken = Counter(_counts)
         _counts.clear()
@@ -52,8 +52,8 @@ def flush() -> None:
         return
     try:
         with transaction.atomic():
-            there = set(Tenant.objects.filter(pk__in={row.tenant_id for row in taken}).values_list("pk", flat=True))
-            taken = Counter({row: calls for row, calls in taken.items() if row.tenant_id in there})
+            existing = set(Tenant.objects.filter(pk__in={row.tenant_id for row in taken}).values_list("pk", flat=True))
+            taken = Counter({row: calls for row, calls in taken.items() if row.tenant_id in existing})
             UsageDay.unscoped.bulk_create([row.new() for row in sorted(taken)], ignore_conflicts=True)
             for row, calls in sorted(taken.items()):
                 days = UsageDay.objects.of(Tenant(pk=row.tenant_id))
@@ -65,7 +65,7 @@ def flush() -> None:
 
 
 def keep_flushing() -> None:
-    """Flush every ten seconds from a thread of its own, and once more when the process ends."""
+    """Start a thread that flushes every ten seconds, and flush when the process ends."""
     stop = threading.Event()
 
     def work() -> None:

@@ -1,8 +1,8 @@
 """Envelope encryption: master key -> tenant data key -> templates, images, index files.
 
-AES-256-GCM throughout. What is sealed is bound to its tenant and to a context (which row, which file), so sealed bytes
-moved to another place do not open. Losing a tenant's data keys makes all that the tenant ever stored unreadable: that
-is how a tenant is erased even from old backups.
+AES-256-GCM throughout. Sealed bytes are bound to their tenant and to a context (which row, which file), so they cannot
+be opened in another place. Without its data keys everything that a tenant ever stored is unreadable: that is how a
+tenant is erased even from old backups.
 """
 
 import base64
@@ -28,7 +28,7 @@ _VERSION = 4
 
 @lru_cache(maxsize=1)
 def _master_keys(words: tuple[str, ...]) -> dict[bytes, AESGCM]:
-    """Return the master keys by fingerprint, the wrapping one first."""
+    """Return the master keys by fingerprint; the first one wraps."""
     keys = {}
     for word in words:
         try:
@@ -53,7 +53,7 @@ def unwrap(wrapped: bytes, context: str) -> bytes:
     """Decrypt a key with the master key that wrapped it.
 
     Raises:
-        MasterKeyUnusable: that master key is not at hand, or the bytes were changed.
+        MasterKeyUnusable: that master key is not configured, or the bytes were changed.
     """
     master = _master_keys(tuple(settings.MASTER_KEYS)).get(wrapped[:_FINGERPRINT])
     if master is None:
@@ -66,12 +66,12 @@ def unwrap(wrapped: bytes, context: str) -> bytes:
 
 
 def fingerprints() -> list[str]:
-    """Name the master keys at hand, the wrapping one first, by what cannot be turned back into them."""
+    """Return the fingerprints of the configured master keys, in hexadecimal; the first one wraps."""
     return [print_.hex() for print_ in _master_keys(tuple(settings.MASTER_KEYS))]
 
 
 def fingerprint(wrapped: bytes) -> str:
-    """Name the master key that wrapped a key."""
+    """Return the fingerprint of the master key that wrapped a key."""
     return wrapped[:_FINGERPRINT].hex()
 
 
@@ -90,7 +90,7 @@ def _key_context(tenant_id: int, version: int) -> str:
 
 
 def add_data_key(tenant: Tenant) -> DataKey:
-    """Give the tenant a new data key, which seals from now on."""
+    """Create a data key for the tenant; it seals from now on."""
     newest = DataKey.objects.of(tenant).order_by("-version").first()
     version = newest.version + 1 if newest else 1
     wrapped = wrap(os.urandom(KEY_BYTES), _key_context(tenant.pk, version))
@@ -98,7 +98,7 @@ def add_data_key(tenant: Tenant) -> DataKey:
 
 
 class Vault:
-    """A tenant's keys, ready for use on many items: one query, then arithmetic.
+    """A tenant's data keys, unwrapped once for use on many items.
 
     Sealed bytes are the data key's version (4 bytes), a nonce (12 bytes) and the ciphertext with its tag.
     """
@@ -111,10 +111,10 @@ class Vault:
 
     @classmethod
     def of(cls, tenant: Tenant) -> Self:
-        """Open the tenant's vault.
+        """Load and unwrap the tenant's data keys.
 
         Raises:
-            MasterKeyUnusable: no master key at hand opens it.
+            MasterKeyUnusable: no configured master key unwraps them.
         """
         keys = DataKey.objects.of(tenant).values_list("version", "wrapped")
         return cls(tenant.pk, {v: _cipher(bytes(wrapped), _key_context(tenant.pk, v)) for v, wrapped in keys})
@@ -132,10 +132,10 @@ class Vault:
         return self._newest.to_bytes(_VERSION) + nonce + sealed
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """Decrypt what was sealed for this context.
+        """Decrypt bytes that were sealed for this context.
 
         Raises:
-            SealBroken: wrong tenant, wrong context, changed bytes, or a key that is gone.
+            SealBroken: wrong tenant, wrong context, changed bytes, or a data key that was deleted.
         """
         cipher = self._ciphers.get(version_of(sealed))
         nonce, body = sealed[_VERSION : _VERSION + _NONCE], sealed[_VERSION + _NONCE :]

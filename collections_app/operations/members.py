@@ -27,7 +27,7 @@ def team(caller: Caller) -> Team:
     """Return the members and the open invitations."""
     caller.require(Scope.READ)
     members = Member.objects.of(caller.tenant).select_related("user").order_by("user__username")
-    waiting = Invitation.objects.of(caller.tenant).filter(access.waiting())
+    waiting = Invitation.objects.of(caller.tenant).filter(access.open_invitations())
     return Team(tuple(members), tuple(waiting.order_by("-created_at")))
 
 

@@ -30,7 +30,7 @@ UNSCOPED: list[Callable[[type[TenantOwned]], object]] = [
 def test_no_query_is_built_before_the_tenant_is_said(
     model: type[TenantOwned], query: Callable[[type[TenantOwned]], object]
 ) -> None:
-    with pytest.raises(UnscopedQuery, match="Say whose rows"):
+    with pytest.raises(UnscopedQuery, match="Name the tenant"):
         query(model)
 
 

@@ -1,4 +1,4 @@
-"""manage.py create_tenant SLUG [NAME] [--owner EMAIL]: make a tenant, and invite its first owner."""
+"""manage.py create_tenant SLUG [NAME] [--owner EMAIL]: create a tenant, and invite its first owner."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -17,18 +17,18 @@ from tenants.models import Member, Tenant
 
 
 class Command(BaseCommand):
-    """Make a tenant with its data key and audit chain, and a link by which its first owner comes in."""
+    """Create a tenant with its data key and audit chain, and a link for its first owner."""
 
-    help = "Make a tenant; with --owner, print a link for its first owner."
+    help = "Create a tenant; with --owner, print a link for its first owner."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask for slug and name, and whom it is for."""
+        """Take slug, name and owner."""
         parser.add_argument("slug")
         parser.add_argument("name", nargs="?", default="")
         parser.add_argument("--owner", metavar="EMAIL", help="invite them as the tenant's owner")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Make it."""
+        """Create it."""
         slug, secret = options["slug"], ""
         name = options["name"] or slug
         try:

@@ -1,4 +1,4 @@
-"""manage.py public_keys: what others check our signatures with."""
+"""manage.py public_keys: print the keys that verify our signatures."""
 
 from typing import Any
 

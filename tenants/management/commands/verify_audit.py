@@ -1,4 +1,4 @@
-"""manage.py verify_audit [--tenant SLUG]: recompute audit chains and say whether each is whole."""
+"""manage.py verify_audit [--tenant SLUG]: recompute audit chains and report whether each is sound."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Verify the audit log of one tenant or of all; fails if an entry was changed, removed or moved."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask for whom."""
+        """Take the tenant."""
         parser.add_argument("--tenant", help="the tenant's slug; without it every tenant")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -25,10 +25,10 @@ class Command(BaseCommand):
         parser.add_argument("--public-key", type=Path, help="PEM of the key that signed (manage.py public_keys)")
 
     def handle(self, *args: Any, file: Path, public_key: Path | None, **options: Any) -> None:
-        """Check, and say what was signed."""
+        """Check it, and print what was signed."""
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            document = told.get("document", told)  # the API's answer holds it, beside what is no part of it
+            content = json.loads(file.read_text(encoding="utf-8"))
+            document = content.get("document", content)  # the API's answer wraps the document
             if document is None:
                 message = f"{file}: not signed yet: the erasure is not complete."
                 raise CommandError(message)
