@@ -1,4 +1,4 @@
-"""The Celery application: a real queue from the first start, on the file system unless a broker is named."""
+"""The Celery application: a real queue from the first start, on the file system unless CELERY_BROKER_URL is set."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 from celery import Celery
-from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # its stubs know it not
+from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # missing in its stubs
 from celery.signals import (
     beat_embedded_init,
     setup_logging,
@@ -28,39 +28,39 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 logger = logging.getLogger("faceplane.worker")
 _PARENT_SECONDS = 0.5
-_MAIN = os.getpid()  # in a child that was forked: its parent
-_leaving = threading.Event()
+_MAIN = os.getpid()  # in a forked child: its parent's id
+_stopping = threading.Event()
 
 
-# It is printed before anything is set up to log; under which user a worker runs is for the operator's unit to say.
+# Celery would print it before logging is set up; the operator's unit file decides which user runs the worker.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 @setup_logging.connect
-def _leave_logging(**_: object) -> None:
-    """Have Celery leave its lines to settings.LOGGING, like everybody's: JSON, at LOG_LEVEL, without arguments."""
+def _keep_django_logging(**_: object) -> None:
+    """Keep Celery from setting up logging: settings.LOGGING applies, with JSON lines and without task arguments."""
 
 
 @worker_init.connect
 def _check(**_: object) -> None:
     """Refuse to start with the wrong master key, or with a schema of another version."""
-    from tenants.startup import require_master_key, require_schema  # noqa: PLC0415 -- Django is set up only now
+    from tenants.startup import require_master_key, require_schema  # noqa: PLC0415 -- Django must be set up first
 
     try:
         require_schema()
         require_master_key()
     except ImproperlyConfigured as error:
-        raise SystemExit(str(error)) from None  # Celery logs any other exception of a signal's receiver and goes on
+        raise SystemExit(str(error)) from None  # Celery only logs other exceptions in a signal receiver
     connection.close()  # before the worker forks
 
 
 @beat_embedded_init.connect
 @worker_process_init.connect
 def _end_with_parent(**_: object) -> None:
-    """End this process, a worker's child, when the worker is gone: it would go on without anybody to stop it.
+    """End this child process when its worker dies; otherwise nobody would stop it.
 
-    A thread looks: the kernel's own death signal comes already when the thread that forked ends, which for a child that
-    the pool replaced is during a shutdown that waits for it.
+    A thread polls for that. The kernel's parent-death signal does not work: it is sent when the forking thread ends,
+    and the pool's thread that forked a replacement child ends during a shutdown that still waits for the child.
     """
     threading.Thread(target=_watch_parent, name="parent", daemon=True).start()
 
@@ -77,26 +77,26 @@ def _begin_beating(sender: Any, **_: object) -> None:  # noqa: ANN401 -- celery'
 
 
 def _beat(name: str) -> None:
-    """Tell every few seconds that this worker lives; while the database is away, go on trying."""
-    from tenants import heartbeat  # noqa: PLC0415 -- Django is set up only now
+    """Record every few seconds that this worker is alive; keep trying while the database is away."""
+    from tenants import heartbeat  # noqa: PLC0415 -- Django must be set up first
 
     while True:
         close_old_connections()
         try:
             heartbeat.beat_worker(name)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the next beat may get through
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the next one may succeed
             logger.warning("A sign of life could not be written.", extra={"error": str(error)})
-        if _leaving.wait(heartbeat.BEAT_SECONDS):
+        if _stopping.wait(heartbeat.BEAT_SECONDS):
             return
 
 
 @worker_shutdown.connect
 def _leave(sender: Any, **_: object) -> None:  # noqa: ANN401 -- celery's worker
-    """Tell at once that this worker is gone."""
-    from tenants import heartbeat  # noqa: PLC0415 -- Django is set up only now
+    """Record that this worker has stopped."""
+    from tenants import heartbeat  # noqa: PLC0415 -- Django must be set up first
 
-    _leaving.set()
+    _stopping.set()
     try:
         heartbeat.worker_left(sender.hostname)
-    except Exception as error:  # noqa: BLE001 -- it is told by its silence then
-        logger.warning("That this worker leaves could not be written.", extra={"error": str(error)})
+    except Exception as error:  # noqa: BLE001 -- its silence will show it
+        logger.warning("The end of this worker could not be written.", extra={"error": str(error)})

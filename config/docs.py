@@ -10,15 +10,15 @@ from collections_app.dialects.descriptor import Dialect
 
 def _pages(dialect: Dialect) -> list[URLPattern]:
     name, title = dialect.name, dialect.title
-    vendors = f"The {title} contract, as Faceplane speaks it. Change the base URL and the keys, nothing else."
+    contract = f"The {title} contract, as Faceplane speaks it. Change the base URL and the keys, nothing else."
     schemes = {kind: scheme for way in dialect.ways for kind, scheme in way.items()}
     document = {
         "TITLE": title,
-        "DESCRIPTION": dialect.description or vendors,
+        "DESCRIPTION": dialect.description or contract,
         "VERSION": settings.VERSION,
         "SERVERS": [{"url": f"{settings.URL_PREFIX}/{dialect.prefix.rstrip('/')}"}],
         "APPEND_COMPONENTS": {"securitySchemes": schemes},
-        "SECURITY": [{kind: [] for kind in way} for way in dialect.ways],  # one of these, and all that it names
+        "SECURITY": [{kind: [] for kind in way} for way in dialect.ways],  # any one of these; all schemes within one
     }
     schema = SpectacularJSONAPIView.as_view(urlconf=dialect.urls, custom_settings=document)
     swagger = SpectacularSwaggerSplitView.as_view(url_name=f"openapi-{name}", title=title)

@@ -1,7 +1,7 @@
 """Typed readers of the environment.
 
-A value comes from the variable NAME or, for secrets kept in files, from the file that NAME_FILE names.
-A value that cannot be used stops the start with a sentence that says which and why.
+A value comes from the variable NAME, or from the file that NAME_FILE names (for secrets in files).
+An invalid value raises ImproperlyConfigured, which stops the start with a sentence that says which value and why.
 """
 
 import difflib
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_LIKE = 0.9  # of two names that differ by a letter or two
-_SHORTEST = 8  # shorter names are like too many others
+_SIMILARITY = 0.9  # difflib's ratio of two names that differ in a letter or two
+_SHORTEST = 8  # shorter names resemble too many others
 _read: set[str] = set()
 
 
@@ -34,7 +34,7 @@ def text(name: str, default: str = "") -> str:
 
 
 def flag(name: str, *, default: bool) -> bool:
-    """Read a yes or no."""
+    """Read a boolean."""
     word = text(name)
     if not word:
         return default
@@ -65,7 +65,7 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def networks(name: str) -> tuple[tuple[IPv4Network | IPv6Network, int | None], ...]:
-    """Read networks, each with a port or without: 10.0.0.0/8:443,10.1.2.3,[fd00::/8]:8080."""
+    """Read networks, each with or without a port: 10.0.0.0/8:443,10.1.2.3,[fd00::/8]:8080."""
     return tuple(_network(name, word) for word in words(name))
 
 
@@ -95,8 +95,8 @@ def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     return word
 
 
-def kept_folder(name: str, default: Path) -> Path:
-    """Read the path of a folder that we write to, and make it."""
+def writable_folder(name: str, default: Path) -> Path:
+    """Read the path of a folder that we write to, and create it."""
     path = folder(name, default)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def kept_folder(name: str, default: Path) -> Path:
 
 
 def url(name: str, default: str) -> str:
-    """Read a URL of HTTP."""
+    """Read an http or https URL."""
     word = text(name, default)
     if urlsplit(word).scheme not in {"http", "https"} or not urlsplit(word).hostname:
         message = f"{name} must be a URL such as https://faces.example.com; it is {word!r}."
@@ -122,46 +122,46 @@ def url(name: str, default: str) -> str:
 
 
 def folder(name: str, default: Path) -> Path:
-    """Read a folder's path; a leading ~ is the user's home."""
+    """Read a folder's path; a leading ~ is the home directory."""
     return Path(text(name, str(default))).expanduser().resolve()
 
 
 def cores() -> int:
-    """Return how many cores this process may use: by its affinity, and by its control group's share of time."""
+    """Return how many cores this process may use, by its CPU affinity and its control group's quota."""
     usable = len(os.sched_getaffinity(0))
-    with suppress(OSError, ValueError):  # no control groups here, or "max": no limit
+    with suppress(OSError, ValueError):  # no control groups, or "max": no quota
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         usable = min(usable, max(1, int(quota) // int(period)))
     return usable
 
 
 def refuse_misspelt(others: Iterable[str] = ()) -> None:
-    """Stop where a variable is set that nobody reads, and one that is spelt nearly so, and is not set, would be read.
+    """Refuse a variable that nothing reads, if its name resembles that of a setting that is not set.
 
-    Call it when every setting was read; `others` are read elsewhere. Whoever means what they wrote sets the other one
-    too, to nothing.
+    Call this after every setting was read; `others` are read elsewhere. To keep such a variable, set the setting to
+    an empty value.
 
     Raises:
         ImproperlyConfigured: there is such a variable.
     """
     known = sorted(name for name in _read.union(others) if len(name) >= _SHORTEST)
     for name in sorted(os.environ.keys() - _read - set(others)):
-        for meant in difflib.get_close_matches(name.upper(), known, n=1, cutoff=_LIKE):
+        for meant in difflib.get_close_matches(name.upper(), known, n=1, cutoff=_SIMILARITY):
             if meant not in os.environ:
-                message = f"{name} is set, which nothing reads. {meant} was meant; if not, set it to nothing as well."
+                message = f"{name} is set, but nothing reads it. Is {meant} meant? If not, set that to an empty value."
                 raise ImproperlyConfigured(message)
 
 
-def refuse_torn(name: str, parts: Iterable[str]) -> None:
-    """Stop where a shell has read `NAME=url?a=b&c=d` without quotes: `&` ends a command, so NAME is not set, but c is.
+def refuse_split(name: str, parts: Iterable[str]) -> None:
+    """Refuse what a shell makes of `NAME=url?a=b&c=d` without quotes: `&` ends the command: c is set, NAME is not.
 
     Raises:
-        ImproperlyConfigured: NAME is not set, and a part of its URL is a variable.
+        ImproperlyConfigured: NAME is not set, and a parameter of its URL is set as a variable.
     """
-    torn = sorted(part for part in parts if part in os.environ)
-    if torn and not text(name):
+    split = sorted(part for part in parts if part in os.environ)
+    if split and not text(name):
         message = (
-            f"{name} is not set, but {', '.join(torn)} is, which belongs into it. In a file that a shell reads, its "
-            f"value must stand in single quotes, because of the &."
+            f"{name} is not set, but {', '.join(split)} is, which belongs to its URL. In a file that a shell "
+            f"reads, put the URL in single quotes, because of the &."
         )
         raise ImproperlyConfigured(message)

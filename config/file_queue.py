@@ -1,17 +1,18 @@
-"""The embedded queue: a transport of kombu's for one host, a folder a queue and a file a message.
+"""The embedded queue: a kombu transport for one host, with a folder per queue and a file per message.
 
-kombu's own file transport writes messages in place and removes them before they are done, keeps its routes in files,
-and ends its consumer for good at the first file that it cannot read. Here
+kombu's own file transport writes messages in place, removes them before they are done, keeps its routes in files, and
+its consumer ends for good at the first file that it cannot read (docs/decisions/file-queue.md). Here
 
-- a message is written beside the queue and renamed into it: what is there is whole, and a full disk leaves nothing;
-- whoever takes a message holds a lock (flock) on its file and removes the file when it is acknowledged. The kernel
-  lets go of the locks of a process that was killed, so its messages are delivered again, at once;
-- a message that cannot be read, or was taken five times and never acknowledged, is moved to the folder `damaged`, and
-  the log names the file;
-- routes are declared by each process for itself, so there is no file of them that could be damaged.
+- a message is written to a draft file and then renamed, so every message in the queue is complete, and a full disk
+  leaves no partial one;
+- the consumer of a message holds a lock (flock) on its file, and removes the file when the message is acknowledged. The
+  kernel releases the locks of a killed process, so its messages are delivered again at once;
+- a message that cannot be read, or was taken five times without an acknowledgement, is moved to the folder `damaged`,
+  and the log names the file;
+- each process declares the routes in memory, so there is no file of them that could be damaged.
 
-It has no broadcast, so Celery's remote control is not there: whether workers live is told by /readyz. flock needs a
-file system of this host, not one of the network.
+It has no broadcast, so Celery's remote control does not work; /readyz reports whether workers are alive. flock needs a
+local file system, not a network one.
 """
 
 import fcntl
@@ -38,24 +39,24 @@ _DRAFT_SECONDS = 3600.0  # a draft of this age belongs to a process that was kil
 
 
 class QoS(virtual.QoS):
-    """The messages that were taken and not acknowledged; those of a channel that closes can be taken by others."""
+    """The unacknowledged messages of a channel; when it closes, other consumers can take them."""
 
     channel: "Channel"
 
     def ack(self, delivery_tag: str) -> None:
         """Remove the message."""
-        self.channel.let_go(delivery_tag, done=True)
+        self.channel.release(delivery_tag, done=True)
         super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 -- kombu's signature
-        """Remove the message, or let others take it."""
-        self.channel.let_go(delivery_tag, done=not requeue)
+        """Remove the message, or release it to other consumers."""
+        self.channel.release(delivery_tag, done=not requeue)
         super().ack(delivery_tag)
 
     def restore_unacked(self) -> None:
-        """Let others take what is left. It is where it was, so nothing can fail."""
+        """Release all unacknowledged messages. Their files were never moved, so this cannot fail."""
         while self._delivered:
-            self.channel.let_go(self._delivered.popitem()[0], done=False)
+            self.channel.release(self._delivered.popitem()[0], done=False)
 
 
 class Channel(virtual.Channel):
@@ -64,14 +65,14 @@ class Channel(virtual.Channel):
     QoS = QoS
 
     def __init__(self, connection: "Transport", **kwargs: Any) -> None:  # noqa: ANN401 -- kombu's signature
-        """Hold no message yet."""
+        """Start without messages."""
         super().__init__(connection, **kwargs)
         client: Any = connection.client
         self._folder = Path(client.transport_options["folder"])
         self._taken: dict[str, tuple[Path, BufferedReader]] = {}
 
-    def let_go(self, tag: str, *, done: bool) -> None:
-        """Remove a message that was taken, or let others take it; one that is not ours any more is left alone."""
+    def release(self, tag: str, *, done: bool) -> None:
+        """Remove a taken message, or release it to other consumers; do nothing if it is no longer ours."""
         path, file = self._taken.pop(tag, (None, None))
         if path is None or file is None:
             return
@@ -79,10 +80,10 @@ class Channel(virtual.Channel):
             if done:
                 with suppress(OSError):
                     path.unlink()
-            fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile holds the same lock
+            fcntl.flock(file, fcntl.LOCK_UN)  # explicitly: a child forked meanwhile shares the lock
 
     def _put(self, queue: str, message: dict[str, Any], **_: object) -> None:
-        """Write a message whole or not at all.
+        """Write a message completely or not at all.
 
         Raises:
             ChannelError: the disk is full, or the folder cannot be written to.
@@ -96,17 +97,17 @@ class Channel(virtual.Channel):
         except OSError as error:
             with suppress(OSError):
                 draft.unlink()
-            message_lost = f"The queue's folder {draft.parent} takes no message: {error.strerror}."
-            raise ChannelError(message_lost) from error
+            text = f"The queue's folder {draft.parent} takes no message: {error.strerror}."
+            raise ChannelError(text) from error
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
-        """Take the oldest message that nobody holds."""
+        """Take the oldest message that no consumer holds."""
         del timeout
         for name in self._names(queue):
             path = self._place(queue) / name
             try:
                 file = path.open("rb")
-            except OSError:  # somebody was faster
+            except OSError:  # another consumer was faster
                 continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,7 +121,7 @@ class Channel(virtual.Channel):
         raise Empty
 
     def _read(self, path: Path, file: BufferedReader) -> dict[str, Any] | None:
-        """Return the message in a file that we hold, and remember that it was taken; set aside what is none."""
+        """Return the message in a locked file and count the attempt in the file's name; set aside an unreadable one."""
         stem, _, taken = path.name.rpartition(".")
         try:
             if int(taken) >= _MOST_TAKEN:
@@ -134,7 +135,7 @@ class Channel(virtual.Channel):
             self._set_aside(path, f"it cannot be read ({type(error).__name__})")
             return None
         counted = path.with_name(f"{stem}.{int(taken) + 1}")
-        with suppress(OSError):  # then this delivery is not counted
+        with suppress(OSError):  # then this attempt is not counted
             path.rename(counted)
             path = counted
         self._taken[tag] = (path, file)
@@ -145,7 +146,7 @@ class Channel(virtual.Channel):
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.rename(aside)
-        except OSError:  # even that is refused: it stays, and is passed over
+        except OSError:  # it cannot be moved: it stays and is skipped
             aside = path
         logger.error("A message of the queue was set aside.", extra={"file": str(aside), "reason": why})
 
@@ -160,7 +161,7 @@ class Channel(virtual.Channel):
         yield from (name for name in names if not name.startswith("."))
 
     def _size(self, queue: str) -> int:
-        """Return how many messages are not acknowledged, those that a worker holds among them."""
+        """Return how many messages are not acknowledged, including those that a worker holds."""
         return sum(1 for _ in self._names(queue))
 
     def _purge(self, queue: str) -> int:
@@ -172,7 +173,7 @@ class Channel(virtual.Channel):
         return removed
 
     def _new_queue(self, queue: str, **_: object) -> None:
-        """Remove what processes that were killed had begun to write."""
+        """Remove old drafts of killed processes."""
         old = time.time() - _DRAFT_SECONDS
         for draft in self._place(queue).glob(".*"):
             with suppress(OSError):
@@ -181,13 +182,13 @@ class Channel(virtual.Channel):
 
     def _place(self, queue: str) -> Path:
         if not _NAME.fullmatch(queue):
-            message = f"{queue!r} is no name of a queue."
+            message = f"{queue!r} is not a valid name of a queue."
             raise ChannelError(message)
         return self._folder / "messages" / queue
 
 
 class Transport(virtual.Transport):
-    """Messages in files. What is shared lies in the folders alone, so every consumer looks there again and again."""
+    """Messages in files. Processes share only the folders, so every consumer polls them."""
 
     Channel = Channel
     polling_interval = 0.2
@@ -197,5 +198,5 @@ class Transport(virtual.Transport):
     implements = virtual.Transport.implements.extend(exchange_type=frozenset({"direct", "topic"}))
 
     def driver_version(self) -> str:
-        """Name the form of the files."""
+        """Return the version of the file format."""
         return "1"

@@ -1,4 +1,4 @@
-"""Where kept images lie: STORAGE_URL in Django's terms."""
+"""STORAGE_URL, where kept images are stored, as Django's STORAGES entry."""
 
 import os
 from typing import Any
@@ -15,14 +15,13 @@ OPTIONS = frozenset({"endpoint", "region"})
 
 
 def storage_at(url: str) -> dict[str, Any]:
-    """Return the storage that `file:///path` or `s3://bucket/prefix?endpoint=…&region=…` names.
+    """Return the storage for `file:///path` or `s3://bucket/prefix?endpoint=…&region=…`.
 
     Credentials are those that boto3 finds: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), a
-    profile (AWS_PROFILE), or the role of the machine. An S3 that does not answer is given up in time for the request's
-    own answer.
+    profile (AWS_PROFILE), or the machine's role. The timeouts are below a request's deadline.
 
     Raises:
-        ImproperlyConfigured: the URL says half of what is needed, or something that is not understood.
+        ImproperlyConfigured: the URL is incomplete or not understood.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -35,7 +34,7 @@ def storage_at(url: str) -> dict[str, Any]:
 
 def _files(parts: SplitResult) -> dict[str, Any]:
     if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
-        message = f"STORAGE_URL must be file:///an/absolute/path and no more; it is {parts.geturl()!r}."
+        message = f"STORAGE_URL must be file:///an/absolute/path without more; it is {parts.geturl()!r}."
         raise ImproperlyConfigured(message)
     private = {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
     return {
@@ -46,23 +45,23 @@ def _files(parts: SplitResult) -> dict[str, Any]:
 
 def _s3(parts: SplitResult) -> dict[str, Any]:
     options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    if strange := sorted(options.keys() - OPTIONS):
-        message = f"STORAGE_URL knows no {', '.join(strange)}; it is {_EXAMPLE}."
+    if unknown := sorted(options.keys() - OPTIONS):
+        message = f"STORAGE_URL has the unknown option {', '.join(unknown)}; it must be {_EXAMPLE}."
         raise ImproperlyConfigured(message)
     if not parts.netloc or parts.username or parts.fragment or not all(options.values()):
-        message = f"STORAGE_URL must be {_EXAMPLE}, with a value for each part that it names."
+        message = f"STORAGE_URL must be {_EXAMPLE}, with a value for each option."
         raise ImproperlyConfigured(message)
     endpoint = options.get("endpoint")
     if endpoint and urlsplit(endpoint).scheme not in {"http", "https"}:
         message = f"STORAGE_URL's endpoint must begin with https:// or http://; it is {endpoint!r}."
         raise ImproperlyConfigured(message)
     if sum(bool(os.environ.get(name)) for name in _PAIR) == 1:
-        message = f"STORAGE_URL names S3, and of its credentials {' and '.join(_PAIR)} only one is set."
+        message = f"STORAGE_URL names S3, but of its credentials {' and '.join(_PAIR)} only one is set."
         raise ImproperlyConfigured(message)
     if not (options.get("region") or endpoint or _region()):
         message = (
-            f"STORAGE_URL names S3 and neither endpoint nor region; it is {_EXAMPLE}. "
-            f"The region can be in AWS_DEFAULT_REGION, or in the profile that AWS_PROFILE names."
+            f"STORAGE_URL names S3 without endpoint or region; it must be {_EXAMPLE}. "
+            f"The region can also be in AWS_DEFAULT_REGION, or in the profile that AWS_PROFILE names."
         )
         raise ImproperlyConfigured(message)
     return {
@@ -80,9 +79,9 @@ def _s3(parts: SplitResult) -> dict[str, Any]:
 
 
 def _region() -> str | None:
-    """Return the region that boto3 would take from its variables and files; no network is asked."""
+    """Return the region that boto3 finds in its variables and files, without using the network."""
     try:
         return str(Session().get_config_variable("region") or "") or None
     except BotoCoreError as error:
-        message = f"STORAGE_URL names S3, and what AWS_PROFILE and AWS_CONFIG_FILE name cannot be read: {error}."
+        message = f"STORAGE_URL names S3, but the AWS profile or configuration file cannot be read: {error}."
         raise ImproperlyConfigured(message) from error

@@ -1,8 +1,8 @@
-"""/healthz: the process answers. /readyz: what works, what does not, and why.
+"""Health checks. /healthz: the process answers. /readyz: what works, what does not, and why.
 
-A check says in a sentence what is wrong; the table below says which functions need it. Searches decide whether this
-process should be asked: when only something else is away, the answer is "degraded", with 200. The sentences go to
-whoever asks, so they name no host and no path; the log has the error itself.
+A check raises Fault with a sentence; the table CHECKS says which functions depend on it. Only a broken search answers
+503, so that a load balancer stops using this process; if something else is broken, the status is "degraded", with 200.
+Anybody can read the sentences, so they name no host and no path; the log has the error itself.
 """
 
 import logging
@@ -25,15 +25,15 @@ from tenants import database, heartbeat, schema
 
 logger = logging.getLogger("faceplane.health")
 _LEAST_FREE = 100_000_000  # bytes
-_STORAGE_SECONDS = 15.0  # an S3 that is away takes seconds to ask
+_STORAGE_SECONDS = 15.0  # checking an S3 that does not answer takes seconds
 
 
 class Fault(Exception):
-    """What is wrong, in a sentence."""
+    """A failed check, with a sentence that says what is wrong."""
 
 
-def probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer the probes by whatever name and scheme: who watches a process may know no more than its address."""
+def health_checks(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer health checks for any Host and scheme: a monitor may know only the process's address."""
     views = {"/healthz": alive, "/readyz": ready}
     return lambda request: views.get(request.path_info, get_response)(request)
 
@@ -46,35 +46,35 @@ def alive(request: HttpRequest) -> JsonResponse:
 
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """Say "ready", "degraded" or "unavailable", each function's state, and each check's; 503 where no search works."""
-    checks = {name: _told(name, check) for name, (check, _) in CHECKS.items()}
-    broken = {name for name, told in checks.items() if told != "ok"}
+    """Answer "ready", "degraded" or "unavailable", with the state of each function and check; 503 if search fails."""
+    checks = {name: _result(name, check) for name, (check, _) in CHECKS.items()}
+    broken = {name for name, result in checks.items() if result != "ok"}
     functions = {
         function: "unavailable" if broken & {name for name, (_, needs) in CHECKS.items() if function in needs} else "ok"
         for function in FUNCTIONS
     }
-    searches = functions["search"] == "ok"
-    status = "unavailable" if not searches else "degraded" if broken else "ready"
+    searchable = functions["search"] == "ok"
+    status = "unavailable" if not searchable else "degraded" if broken else "ready"
     lag = _lag()
     body = {"status": status, "functions": functions, "checks": checks, "queue_lag_seconds": lag}
-    return JsonResponse(body, status=200 if searches else 503)
+    return JsonResponse(body, status=200 if searchable else 503)
 
 
-def _told(name: str, check: Callable[[], None]) -> str:
+def _result(name: str, check: Callable[[], None]) -> str:
     try:
         check()
     except Fault as fault:
         logger.warning("Not ready", extra={"check": name, "error": str(fault)})
         return str(fault)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, the answer is "not ready"
+    except Exception as error:  # noqa: BLE001 -- any error means "not ready"
         logger.warning("Not ready", extra={"check": name, "error": str(error)})
         return f"It does not answer ({type(error).__name__})."
     return "ok"
 
 
 def _schema() -> None:
-    if waiting := schema.pending():
-        message = f"{len(waiting)} migrations wait. Run manage.py migrate first."
+    if pending := schema.pending():
+        message = f"Migrations that are not applied: {len(pending)}. Run manage.py migrate."
         raise Fault(message)
 
 
@@ -83,7 +83,7 @@ def _models() -> None:
 
 
 def _disk() -> None:
-    """Write to every disk that the product keeps something on."""
+    """Write to every disk that holds data, and check its free space."""
     folders = [settings.DATA_DIR, settings.INDEX_DIR]
     if connection.vendor == "sqlite":
         folders.append(Path(str(connection.settings_dict["NAME"])).parent)
@@ -97,7 +97,7 @@ def _disk() -> None:
 
 
 class _Storage:
-    """The storage of images, asked once in a while."""
+    """The storage of images, checked at most every _STORAGE_SECONDS."""
 
     def __init__(self) -> None:
         self._due = 0.0
@@ -108,7 +108,7 @@ class _Storage:
             try:
                 storage.check()
                 self._fault = None
-            except Exception as error:  # noqa: BLE001 -- whatever it is, it is told
+            except Exception as error:  # noqa: BLE001 -- any error is reported
                 self._fault = error
             self._due = time.monotonic() + _STORAGE_SECONDS
         if self._fault:
@@ -129,13 +129,13 @@ def _lag() -> float | None:
     """Return how many seconds the last scheduled task waited for a worker."""
     try:
         lag = heartbeat.signs().lag_seconds
-    except Exception:  # noqa: BLE001 -- the database's own check has told
+    except Exception:  # noqa: BLE001 -- the database check reports it
         return None
     return None if lag is None else round(lag, 1)
 
 
 FUNCTIONS = ("search", "enrol", "background", "storage", "console")
-# A check, and the functions that do not work without what it looks at.
+# Each check, and the functions that depend on it.
 CHECKS: dict[str, tuple[Callable[[], None], set[str]]] = {
     "database": (database.check, {"search", "enrol", "background", "console"}),
     "schema": (_schema, {"search", "enrol", "background", "console"}),

@@ -1,6 +1,6 @@
-"""One log line a request, and the request's id wherever something is logged.
+"""One log line per request, and the request's id in every log line.
 
-Of a refusal it holds the code and the reason. It never holds a path's credentials, a body, an image or a vector: it
+The line of a refusal has its code and reason. It never holds a credential of a path, a body, an image or a vector: it
 names the route, not the URL.
 """
 
@@ -26,14 +26,13 @@ _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestIdFilter(logging.Filter):
-    """Put the id of the request being answered into each log record, and take out what strangers or tenants sent."""
+    """Add the current request's id to each log record, and remove what clients sent."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Set `request_id`, empty outside a request; keep the record.
 
-        `request` is Django's, with the path; `data` Celery's, with a task's arguments. What Django refuses as
-        suspicious is told by the logger's name: its sentence and traceback quote what was sent, and so does what Celery
-        says of a message that is no task of ours.
+        Removed: `request` (Django's, with the path) and `data` (Celery's, with a task's arguments). Messages of
+        django.security and of Celery's consumer quote what was sent, so the former are replaced and the latter cut.
         """
         record.request_id = _request_id.get()
         record.__dict__.pop("request", None)
@@ -48,15 +47,15 @@ class RequestIdFilter(logging.Filter):
 def address_of(environ: Mapping[str, Any]) -> str:
     """Return the caller's address: the connection's, or what the outermost of our own proxies saw.
 
-    Each proxy appends whom it heard from, so counting from the right passes over whatever the caller wrote himself.
+    Each proxy appends the address that connected to it, so counting from the right skips what the caller wrote himself.
     """
-    heard = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    forwarded = [part.strip() for part in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
     proxies = settings.TRUSTED_PROXIES
-    return heard[-proxies] if 0 < proxies <= len(heard) else str(environ.get("REMOTE_ADDR", ""))
+    return forwarded[-proxies] if 0 < proxies <= len(forwarded) else str(environ.get("REMOTE_ADDR", ""))
 
 
 def without_prefix(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Take the path of PUBLIC_URL from a request's, where no proxy did: the URL configuration does not have it."""
+    """Remove the path of PUBLIC_URL from a request's path, unless a proxy has: the URL configuration excludes it."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         prefix = settings.FORCE_SCRIPT_NAME or ""
@@ -69,7 +68,7 @@ def without_prefix(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
 
 class Unforeseen(logging.Filter):
-    """Of what Django says of requests, let through the exceptions that nobody foresaw, without the path."""
+    """Of Django's messages about requests, keep unhandled exceptions only, without the path."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep the traceback."""
@@ -78,7 +77,7 @@ class Unforeseen(logging.Filter):
 
 
 class RequestLog:
-    """Accept or make an X-Request-Id, echo it, and log the request once it is answered."""
+    """Accept or create an X-Request-Id, echo it, and log the request once it is answered."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         """Keep the next handler."""
@@ -86,8 +85,8 @@ class RequestLog:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request with its id set."""
-        given = request.META.get(_KEPT) or request.headers.get("X-Request-Id", "")  # config.server may ask twice
-        request_id = given if _USABLE.fullmatch(given) else secrets.token_hex(16)
+        received = request.META.get(_KEPT) or request.headers.get("X-Request-Id", "")  # config.server may call twice
+        request_id = received if _USABLE.fullmatch(received) else secrets.token_hex(16)
         token = _request_id.set(request_id)
         request.META[_KEPT] = request_id
         request.META["REMOTE_ADDR"] = address_of(request.META)
@@ -112,7 +111,7 @@ class RequestLog:
 
 
 class DatabaseAway:
-    """Answer 503 where a page finds the database gone; a dialect's view has said so in its own words before."""
+    """Answer 503 if the database fails in a page; dialect views handle this earlier, in their own words."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         """Keep the next handler."""
@@ -123,7 +122,7 @@ class DatabaseAway:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Say that it will be back."""
+        """Answer 503 with Retry-After."""
         if not at_fault(exception):
             return None
         headers = {"Retry-After": RETRY_SECONDS}

@@ -1,4 +1,4 @@
-"""Secrets that the embedded default makes for itself at its first start."""
+"""Secrets from a command, or generated at the first start."""
 
 import base64
 import os
@@ -12,11 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def printed(command: str) -> list[str]:
-    """Run a program, if one is named, and return the secrets that it prints, separated by commas or lines."""
+    """Run a command, if there is one, and return the secrets that it prints, separated by commas or lines."""
     if not command:
         return []
     try:
-        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 -- the operator's own
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 -- the operator's command
     except (OSError, subprocess.SubprocessError) as error:
         message = f"MASTER_KEYS_COMMAND gave no keys: {error}."
         raise ImproperlyConfigured(message) from None
@@ -24,10 +24,10 @@ def printed(command: str) -> list[str]:
 
 
 def generated(file: Path, *, size: int = 32, without: str) -> str:
-    """Read the secret in the file; make the file first (mode 0600, `size` random bytes, base64url) if it is not there.
+    """Read the secret in the file; if there is none, create it first (mode 0600, `size` random bytes, base64url).
 
-    Whoever starts us is told to keep a copy, and what it would mean to be `without` it.
-    Two processes that start at once agree: the link is atomic and the loser reads the winner's.
+    A new secret is announced on standard error: keep a copy, since `without` it something is lost.
+    Two processes that start at once agree: the link is atomic, and the loser reads the winner's secret.
     """
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,6 +1,7 @@
-"""Every setting, in one file; every value that an operator may change is read through env.py.
+"""All settings; those that an operator may change are read from the environment, through env.py.
 
-No variable is needed to start: the defaults are SQLite, files on disk and a queue on the file system.
+No variable is needed to start: the defaults are SQLite, files on disk and a queue on the file system. One file although
+it is longer than 300 lines: Django's settings are one module, and many values depend on HTTPS, PUBLIC_URL or DATA_DIR.
 """
 
 import hashlib
@@ -22,20 +23,20 @@ from config.files import OPTIONS, storage_at
 from config.secrets import generated, printed
 from tenants.task_names import Task
 
-os.umask(0o077)  # what any of our processes writes, no other user of the host reads
+os.umask(0o077)  # no other user of the host can read what our processes write
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.kept_folder("DATA_DIR", BASE_DIR / "var")
+DATA_DIR = env.writable_folder("DATA_DIR", BASE_DIR / "var")
 MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
-FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # where install_models looks before it asks a registry
+FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # install_models looks here before it asks a registry
 
-# --- secrets: outside the repository tree, so that a copied or committed tree carries none of them ---
+# --- secrets: outside the repository, so that a copied or committed tree holds none ---
 SECRETS_DIR = env.folder("SECRETS_DIR", Path("~/.config/faceplane"))
 SECRET_KEY = env.text("SECRET_KEY") or generated(
-    SECRETS_DIR / "django.key", size=48, without="everybody has to sign in again"
+    SECRETS_DIR / "django.key", size=48, without="everybody must sign in again"
 )
 # One or more keys of 32 bytes, base64url, separated by commas: the first wraps, every one unwraps.
-# MASTER_KEYS_COMMAND names a program that prints them, such as a key management service's client.
+# MASTER_KEYS_COMMAND is a command that prints them, such as the client of a key management service.
 MASTER_KEYS = (
     env.words("MASTER_KEYS")
     or printed(env.text("MASTER_KEYS_COMMAND"))
@@ -50,7 +51,7 @@ with (BASE_DIR / "pyproject.toml").open("rb") as _project:
     VERSION: str = tomllib.load(_project)["project"]["version"]
 
 INSTALLED_APPS = [
-    "unfold",  # stands before the admin whose templates it replaces
+    "unfold",  # before the admin, whose templates it replaces
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -76,7 +77,7 @@ MIDDLEWARE = [
     "config.requests.without_prefix",
     "config.requests.RequestLog",
     "config.requests.DatabaseAway",
-    "config.health.probes",  # before host and scheme are looked at
+    "config.health.health_checks",  # before Host and scheme are checked
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -98,7 +99,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
-APPEND_SLASH = False  # a vendor's client must never be redirected; the console names its URLs in full
+APPEND_SLASH = False  # vendors' clients must never be redirected; the console's links are complete
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -116,11 +117,11 @@ TEMPLATES = [
 ]
 
 # --- database ---
-env.refuse_torn("DATABASE_URL", ("sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"))
+env.refuse_split("DATABASE_URL", ("sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"))
 DATABASES = {"default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'faceplane.sqlite3'}"))}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
-        # IMMEDIATE: a transaction waits for the write lock at its start instead of failing at its first write.
+        # IMMEDIATE: a transaction waits for the write lock when it begins, instead of failing at its first write.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": (
@@ -130,10 +131,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # the web server sets it; commands may take long
+    _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # set by the web server; commands may take long
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
-        "connect_timeout": 2,  # config.server.bridge counts on it
+        "connect_timeout": 2,  # config.server.wsgi_call relies on it
         "keepalives_idle": 10,
         "keepalives_interval": 3,
         "keepalives_count": 3,
@@ -143,7 +144,7 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- files ---
-env.refuse_torn("STORAGE_URL", OPTIONS)
+env.refuse_split("STORAGE_URL", OPTIONS)
 STORAGE_URL = env.text("STORAGE_URL", f"file://{DATA_DIR / 'files'}")
 STORAGES = {
     "default": storage_at(STORAGE_URL),
@@ -152,7 +153,7 @@ STORAGES = {
         "OPTIONS": {"file_permissions_mode": 0o644, "directory_permissions_mode": 0o755},
     },
 }
-STATIC_ROOT = BASE_DIR / "static"  # part of the code, made at setup; no data
+STATIC_ROOT = BASE_DIR / "static"  # part of the code, made by `make setup`
 
 # --- queue ---
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://")
@@ -161,12 +162,12 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"folder": str(DATA_DIR / "queue")}
 elif CELERY_BROKER_URL.startswith(("redis", "rediss")):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
-    CELERY_TASK_PUBLISH_RETRY = False  # its client connects anew by itself; a second try would wait three times as long
+    CELERY_TASK_PUBLISH_RETRY = False  # the client reconnects by itself; Celery's retry would triple the wait
 elif CELERY_BROKER_URL.startswith("amqp"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {"read_timeout": 2, "write_timeout": 2}
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0  # SIGTERM: tasks under way may end; what does not is delivered again
-CELERY_TASK_IGNORE_RESULT = True  # what a job did is in the database, where its tenant can see it
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20.0  # after SIGTERM, for running tasks; unfinished ones are delivered again
+CELERY_TASK_IGNORE_RESULT = True  # results are in the database, where their tenant can see them
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -190,51 +191,51 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire": {"task": Task.EXPIRE_FACES, "schedule": timedelta(hours=1)},
     "deliver": {"task": Task.DELIVER_DUE, "schedule": timedelta(seconds=10)},
 }
-for _entry in CELERY_BEAT_SCHEDULE.values():  # what no worker took until the schedule asks again is dropped
+for _entry in CELERY_BEAT_SCHEDULE.values():  # a message expires when its successor is due
     _every = _entry["schedule"]
     _entry["options"] = {"expires": (_every if isinstance(_every, timedelta) else timedelta(hours=12)).total_seconds()}
 
 # --- recognition ---
 FACE_INDEX = env.choice("FACE_INDEX", "segments", ("segments", "exact", "pgvector"))
-INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_000)  # private, of each process
+INDEX_MEMORY_BYTES = env.integer("INDEX_MEMORY_BYTES", 512_000_000, least=1_000_000)  # private memory of each process
 INDEX_DIR = env.folder("INDEX_DIR", DATA_DIR / "index")  # sealed segments; shared by all hosts
-# Where segments lie decrypted while they are open, once a host: in RAM where the system has a RAM-backed folder.
-_shared_memory = Path("/dev/shm")  # noqa: S108 -- ours is a folder in it with mode 0700 and our own user, checked at use
+# Where open segments are kept decrypted, once per host: in RAM if the system has a RAM-backed folder.
+_shared_memory = Path("/dev/shm")  # noqa: S108 -- we use a folder in it with mode 0700, checked at use
 _in_memory = os.access(_shared_memory, os.W_OK)
 _open_name = f"faceplane-{os.getuid()}-{hashlib.sha256(str(INDEX_DIR).encode()).hexdigest()[:12]}"
 INDEX_OPEN_DIR = env.folder("INDEX_OPEN_DIR", _shared_memory / _open_name if _in_memory else DATA_DIR / "index-open")
-INDEX_DELTA_ROWS = env.integer("INDEX_DELTA_ROWS", 10_000, least=1)  # changes that wait before a segment is made
+INDEX_DELTA_ROWS = env.integer("INDEX_DELTA_ROWS", 10_000, least=1)  # changes before a new segment is built
 INDEX_EXACT_BYTES = env.integer("INDEX_EXACT_BYTES", 52_000_000)  # a segment up to this size is searched exactly
 INDEX_SEGMENT_ROWS = env.integer("INDEX_SEGMENT_ROWS", 1_000_000, least=1_000)
-INDEX_GRAPH_ROWS = env.integer("INDEX_GRAPH_ROWS", 2_000_000)  # galleries of this size try HNSW segments
-INDEX_ERASURE_HOURS = env.integer("INDEX_ERASURE_HOURS", 12, least=1)  # until an erased template leaves the files
+INDEX_GRAPH_ROWS = env.integer("INDEX_GRAPH_ROWS", 2_000_000)  # galleries from this size on try HNSW segments
+INDEX_ERASURE_HOURS = env.integer("INDEX_ERASURE_HOURS", 12, least=1)  # until erased templates leave the files
 MAX_BODY_BYTES = env.integer("MAX_BODY_BYTES", 60_000_000, least=1_000)
-STRANGER_BYTES = 60_000  # of a body whose sender may be anybody; the web server waits for it without a thread
-# Lets images be fetched from local addresses, for tests and development. Without effect, and refused, beside HTTPS.
+STRANGER_BYTES = 60_000  # a larger body is received only for an authenticated caller (config.server.bridge)
+# Allows fetching images from local addresses, for tests and development. Refused and without effect with HTTPS.
 ALLOW_PRIVATE_URLS = env.flag("ALLOW_PRIVATE_URLS", default=False)
-# Networks of one's own in which webhooks and images by URL may lie, with HTTPS too: 10.0.0.0/8:443,10.1.2.3:8080
+# Local networks that webhooks and images by URL may reach, with HTTPS too: 10.0.0.0/8:443,10.1.2.3:8080
 ALLOWED_NETWORKS = env.networks("ALLOWED_NETWORKS")
 
 # --- erasure and delivery ---
-# How long the operator keeps backups: stated in every receipt of erasure, since we cannot look into them.
+# How long the operator keeps backups: stated in every receipt of erasure, since we cannot check it.
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
-SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: for ever
+SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: never deleted
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
-# Where all processes of the host, and of no other, agree on who computes and who waits (recognition.admission).
+# Where all processes of this host, and no others, share the admission queue (recognition.admission).
 _host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:12]}"
 HOST_DIR = env.folder("HOST_DIR", _shared_memory / _host_name if _in_memory else DATA_DIR / "host")
-# On the host: images looked at at once, images waiting, seconds they wait. Beyond, a request is told to come again.
+# Per host: images processed at once, images waiting, seconds they wait. Beyond that, requests are refused for now.
 COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", env.cores(), least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 16 * COMPUTE_SLOTS, least=1)
-# What decoding may take on this host, over all of its processes: beyond it images wait for each other.
+# Memory for decoding, per host: beyond it images wait for each other.
 DECODING_MEMORY_MB = env.integer("DECODING_MEMORY_MB", 800, least=400)
 COMPUTE_WAIT_SECONDS = env.integer("COMPUTE_WAIT_SECONDS", 10, least=1)
-# On the host: images fetched from their URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
+# Per host: images fetched from URLs at once, half of them for one tenant; far fewer than WEB_THREADS.
 FETCH_SLOTS = env.integer("FETCH_SLOTS", 4, least=1)
-# Strangers' matches of one face that a key is told in 30 days; beyond half of them, over all keys, without a score.
+# Strangers' matches of one face that a key may see in 30 days; beyond half of them, over all keys, without a score.
 MATCHES_PER_FACE = env.integer("MATCHES_PER_FACE", 10, least=1)
-PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more of one face by one key raises an alert
-# Where processes agree on rate limits and daily quotas: "database", or redis://…
+PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more probes of one face by one key raise an alert
+# Where processes share rate limits and daily quotas: "database", or redis://…
 LIMITS_URL = env.text("LIMITS_URL", "database")
 
 # --- HTTP ---
@@ -248,29 +249,29 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "COMPACT_JSON": True,
 }
-# config/docs.py makes a document for each dialect. Assets are packaged: a page of documentation asks no other host.
+# config/docs.py makes a document for each dialect. Assets are packaged: the pages load nothing from other hosts.
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "POSTPROCESSING_HOOKS": [],  # choices stand where they are used: one set of them may go by several names
-    "ENABLE_DJANGO_DEPLOY_CHECK": False,  # it would make one document of all dialects; the tests check each dialect's
+    "POSTPROCESSING_HOOKS": [],  # enums stay inline: one set of choices may have several names
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,  # it would build one document of all dialects; tests check each one
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES  # a larger body is refused unread
-# In memory or not at all: an uploaded image never lies in a temporary file, unsealed.
+# In memory only: an uploaded image is never written to a temporary file unencrypted.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Behind TLS set HTTPS=true; the plain default lets a newcomer reach http://localhost.
+# Behind TLS set HTTPS=true; the default serves http://localhost.
 HTTPS = env.flag("HTTPS", default=False)
-# Where people reach us, for the links in letters and invitations: never what a request's Host says.
+# The public address, for links in mail and invitations: never taken from a request's Host.
 _host = next((host.lstrip("*.") for host in ALLOWED_HOSTS), "") or "localhost"
 _port = env.text("BIND", "127.0.0.1:8000").rpartition(":")[2]
 PUBLIC_URL = env.url("PUBLIC_URL", f"https://{_host}" if HTTPS else f"http://{_host}:{_port}")
-# Everything lies under the path of PUBLIC_URL; a proxy may pass it on or take it away.
+# Everything is served under the path of PUBLIC_URL; a proxy may keep or strip it.
 URL_PREFIX = urlsplit(PUBLIC_URL).path.rstrip("/")
 FORCE_SCRIPT_NAME = URL_PREFIX or None
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = URL_PREFIX or "/"
@@ -278,26 +279,26 @@ STATIC_URL = f"{URL_PREFIX}/static/"
 SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
-# What browsers are told for a year of reaching this host by HTTPS only. Other hosts of the domain are not ours to bind,
-# and no browser's built-in list lets go of one again: both are for the operator to ask for.
+# For a year browsers use only HTTPS for this host. Including subdomains affects other hosts of the domain, and entries
+# of browsers' preload lists are hard to remove: the operator must ask for both.
 HSTS = env.choice("HSTS", "host", ("off", "host", "subdomains", "preload"))
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS and HSTS != "off" else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HSTS in {"subdomains", "preload"}
 SECURE_HSTS_PRELOAD = HSTS == "preload"
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for both
-# How many proxies of one's own stand before the server: whose word on scheme and caller's address is believed.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # both would be required
+# How many own proxies are in front: their headers for scheme and client address are trusted.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_HTTPONLY = True
 CONTENT_SECURITY_POLICY = {
-    # The operator's admin (django-unfold) and the API's documents (Swagger UI, ReDoc) bring inline styles and scripts.
+    # The operator's admin (django-unfold) and the API documents (Swagger UI, ReDoc) use inline styles and scripts.
     "EXCLUDE_URL_PREFIXES": ("/admin/", "/docs/"),
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "blob:", "data:"],  # blob: the picture one is about to send; data: Bootstrap's marks
+        "img-src": ["'self'", "blob:", "data:"],  # blob: preview of the chosen picture; data: Bootstrap's icons
         "connect-src": ["'self'"],
         "font-src": ["'self'"],
         "form-action": ["'self'"],
@@ -319,8 +320,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock a member out from another address
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next", "csrfmiddlewaretoken"]  # in no log of its, as passwords
-# Passwords, codes and links that one address may try in a minute, and four times as many from its network (/24, /48).
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next", "csrfmiddlewaretoken"]  # not logged
+# Passwords, codes and links that one address may try per minute; its network (/24, /48) may try four times as many.
 ATTEMPTS_PER_MINUTE = env.integer("ATTEMPTS_PER_MINUTE", 30, least=1)
 PASSWORD_RESET_TIMEOUT = 3600
 OTP_TOTP_ISSUER = "Faceplane"
@@ -334,7 +335,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- mail: to a folder until EMAIL_URL names a server: smtp://user:password@host:587, or smtps:// for TLS at once ---
+# --- mail: written to a folder unless EMAIL_URL is set: smtp://user:password@host:587, smtps:// for implicit TLS ---
 EMAIL_URL = env.text("EMAIL_URL")
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "Faceplane <faceplane@localhost>")
 if EMAIL_URL:
@@ -349,8 +350,8 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = DATA_DIR / "mail"
-# Django would ask DNS for this host's full name, for each letter's id and for its greeting to the mail server.
-DNS_NAME._fqdn = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # noqa: SLF001 -- no setting says it
+# Otherwise Django asks DNS for this host's full name, for message ids and for greeting the mail server.
+DNS_NAME._fqdn = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # noqa: SLF001 -- there is no setting for it
 
 UNFOLD = {
     "SITE_TITLE": "Faceplane",
@@ -382,7 +383,7 @@ USE_I18N = True
 USE_TZ = True
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
-logging.captureWarnings(True)  # noqa: FBT003 -- Python's own; as lines of the log's form
+logging.captureWarnings(True)  # noqa: FBT003 -- Python's signature; warnings become log lines
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -400,18 +401,18 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["request_id"]},
     },
-    # At DEBUG the libraries tell headers, signatures and arguments, in which secrets are: only our own lines go so low.
+    # At DEBUG libraries log headers, signatures and arguments, which contain secrets: it applies to our loggers only.
     "root": {"handlers": ["stderr"], "level": "INFO" if LOG_LEVEL == "DEBUG" else LOG_LEVEL},
     "loggers": {
         "faceplane": {"level": LOG_LEVEL},
-        "urllib3": {"level": "ERROR"},  # its warnings tell the paths of webhooks
-        # These repeat what config.requests logs, with the path's secrets in them.
+        "urllib3": {"level": "ERROR"},  # its warnings contain the paths of webhooks
+        # Their messages repeat config.requests' lines, with the secrets of paths.
         "django": {"handlers": [], "level": "INFO"},
         "django.request": {"level": "ERROR", "filters": ["unforeseen"]},
         "django.security.csrf": {"level": "CRITICAL"},
         "django.server": {"level": "CRITICAL"},
-        "uvicorn": {"level": "ERROR"},  # else everybody's malformed request is a line
+        "uvicorn": {"level": "ERROR"},  # otherwise each malformed request is logged
     },
 }
 
-env.refuse_misspelt(("BIND", "WEB_WORKERS", "WEB_THREADS"))  # which the web server's own settings read
+env.refuse_misspelt(("BIND", "WEB_WORKERS", "WEB_THREADS"))  # read by config.server

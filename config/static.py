@@ -1,4 +1,4 @@
-"""Static files: part of the code, gathered beside it by `collectstatic`, without maps back to their sources."""
+"""Static files: part of the code, collected beside it by `collectstatic`, without source maps."""
 
 import os
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ _MAPPED = "sourceMappingURL"
 
 
 class Files(StaticFilesConfig):
-    """Django's app, which also leaves out source maps: they are megabytes that no page needs."""
+    """Django's app without source maps, which are megabytes that no page needs."""
 
     ignore_patterns = [*StaticFilesConfig.ignore_patterns, "*.map"]
 
     def ready(self) -> None:
-        """Add the check that they were gathered."""
+        """Register the check that they were collected."""
         super().ready()
-        register(gathered, Tags.staticfiles, deploy=True)
+        register(collected, Tags.staticfiles, deploy=True)
 
 
 class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """Names with a hash of their content; what is said of source maps stays as it is, since they are not here."""
+    """Names with a hash of the content; references to source maps are not rewritten, since the maps are not there."""
 
     patterns = tuple(
         (kind, tuple(rule for rule in rules if _MAPPED not in str(rule)))
@@ -31,7 +31,7 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # wh
     )
 
     def post_process(self, *arguments: object, **options: object) -> Iterator[tuple[object, ...]]:
-        """Gather what everybody may read, a proxy of another user too."""
+        """Collect files that everybody may read, so that a proxy of another user can."""
         before = os.umask(0o022)
         try:
             yield from super().post_process(*arguments, **options)
@@ -39,8 +39,8 @@ class Storage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # wh
             os.umask(before)
 
 
-def gathered(**_: object) -> list[CheckMessage]:
-    """Find that they were not gathered: every page would answer 500, so the server does not start."""
+def collected(**_: object) -> list[CheckMessage]:
+    """Report missing static files: every page would answer 500, so the server does not start."""
     if (settings.STATIC_ROOT / "staticfiles.json").is_file():
         return []
     return [Error(f"{settings.STATIC_ROOT} holds no static files: run `manage.py collectstatic`.", id="config.E001")]

@@ -1,4 +1,4 @@
-"""Where everything is mounted: each dialect where its descriptor says."""
+"""The URL configuration; each dialect is mounted at the prefix of its descriptor."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -6,7 +6,7 @@ from django.urls import include, path
 from collections_app.console.entrances import limited
 from collections_app.dialects import DIALECTS
 
-# The longest prefix first: each dialect answers every path under its own that nobody else knows.
+# Longest prefix first: each dialect answers all unknown paths under its prefix.
 _MOUNTED = sorted(DIALECTS, key=lambda dialect: len(dialect.prefix), reverse=True)
 
 urlpatterns = [
@@ -16,6 +16,6 @@ urlpatterns = [
     path("docs/", include("config.docs")),
     *(path(dialect.prefix, include(dialect.urls)) for dialect in _MOUNTED if dialect.prefix),
     path("", include("collections_app.console.urls")),
-    # A dialect without a prefix stands last.
+    # Dialects without a prefix come last.
     *(path("", include(dialect.urls)) for dialect in _MOUNTED if not dialect.prefix),
 ]

@@ -80,10 +80,10 @@ exec {python} -c 'import config.settings'
 HALF = {
     "ftp://host/x": "must begin with file:// or s3://",
     "file://data/files": "absolute",
-    "file:///data?region=eu": "no more",
+    "file:///data?region=eu": "without more",
     "s3://?region=eu": "with a value",
     "s3://faces?endpoint=&region=eu": "with a value",
-    "s3://faces?endpont=http://x": "knows no endpont",
+    "s3://faces?endpont=http://x": "unknown option endpont",
     "s3://faces?endpoint=minio:9000": "must begin with https://",
     "s3://faces": "AWS_DEFAULT_REGION",
 }
@@ -136,7 +136,7 @@ def test_a_misspelt_setting_stops_the_start(written: str, meant: str, monkeypatc
     monkeypatch.delenv(meant, raising=False)
     env.refuse_misspelt(others)
     monkeypatch.setenv(written, "x")
-    with pytest.raises(ImproperlyConfigured, match=f"{written} is set, which nothing reads. {meant} was meant"):
+    with pytest.raises(ImproperlyConfigured, match=f"{written} is set, but nothing reads it. Is {meant} meant"):
         env.refuse_misspelt(others)
     monkeypatch.setenv(meant, "")
     env.refuse_misspelt(others)

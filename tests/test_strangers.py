@@ -413,7 +413,7 @@ def test_static_files_are_part_of_the_code_and_come_without_maps(
     assert ".css" in listed
     assert ".map" not in listed
     settings.STATIC_ROOT = tmp_path
-    assert [message.id for message in static.gathered()] == ["config.E001"]
+    assert [message.id for message in static.collected()] == ["config.E001"]
     code = "from pathlib import Path; from config import settings; settings.STATIC_ROOT = Path('/nowhere');"
     code += "from config.server.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

@@ -125,4 +125,4 @@ def test_migrations_that_wait_are_told(server: Server) -> None:
     manage(server.env, "migrate", "recognition", "zero", "--verbosity", "0")
     status, verdict, _, failed = server.ready()
     assert (status, verdict) == (503, "unavailable")
-    assert failed["schema"] == "1 migrations wait. Run manage.py migrate first."
+    assert failed["schema"] == "Migrations that are not applied: 1. Run manage.py migrate."
