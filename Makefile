@@ -1,14 +1,15 @@
-# make run    set up, make the demonstration tenant, start web server and worker
-# make demo   enrol and search against the running server
-# make test   set up, every gate, every test
-# make test-services  every test on PostgreSQL and Redis, where they answer
-# make soak   the long proofs, and those that compare times
-# make setup  the part that they share
+# make run            set up, create the demonstration tenant, start web server and worker
+# make demo           enrol and search on the running server
+# make test           set up, run all checks and tests
+# make check          run the checks without the tests
+# make test-services  run all tests on PostgreSQL and Redis, if they are running
+# make soak           run the long tests, and those that compare times
+# make setup          install dependencies and models, compile translations, collect static files
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
-TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # a file's tests share its servers
+TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # the tests of a file share its servers
 
 .PHONY: programs soak run demo test test-services check setup lock
 
@@ -30,19 +31,19 @@ setup: .venv/.runtime
 test: .venv/.dev setup programs check
 	$(BIN)/pytest $(TOGETHER)
 
-# On PostgreSQL and Redis at their standard ports; where they do not answer, nothing is run. The role owns its database
-# and is no superuser, so that the whole suite runs behind row-level security.
+# Uses PostgreSQL and Redis at their standard ports, and does nothing if they do not answer. The role owns its database and
+# is not a superuser, so that the whole suite runs behind row-level security.
 test-services: .venv/.dev setup programs
 	@$(BIN)/python -m tests.services || exit 0; TEST_SERVICES=1 \
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \
 	CELERY_BROKER_URL=$${CELERY_BROKER_URL:-redis://127.0.0.1:6379/7} \
 	LIMITS_URL=$${LIMITS_URL:-redis://127.0.0.1:6379/7} $(BIN)/pytest $(TOGETHER)
 
-# The long proofs with the counts of the specification, and the comparisons of times: hours.
+# Long tests with full counts, and comparisons of times: takes hours.
 soak: .venv/.dev setup
 	SOAK=1 $(BIN)/pytest tests/attack tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py
 
-# Chromium, strace and nginx, for the tests: the system's, or installed here.
+# Chromium, strace and nginx for the tests: uses the system's, or installs them.
 programs: .venv/.dev
 	@$(BIN)/python -m tests.programs
 
@@ -53,6 +54,7 @@ check: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --check --lint --quiet
 	$(MANAGE) makemigrations --check --dry-run
+	sha256sum --check --quiet tests/released/migrations.sha256
 	HTTPS=true TRUSTED_PROXIES=1 SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))') $(MANAGE) check --deploy --fail-level WARNING
 
 .venv/bin/pip:
