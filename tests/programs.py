@@ -1,6 +1,6 @@
-"""Programs that tests need beside Python's packages: found here or, as `python -m tests.programs`, installed.
+"""Programs that tests need besides Python packages; `python -m tests.programs` installs them.
 
-A Chromium drives the console's pages; without one the tests do not run. strace shows which sockets are opened; nginx
+Chromium drives the console's pages; without it the tests do not run. strace shows which sockets are opened; nginx
 and Caddy are the proxies whose configurations are shipped. The tests that need a missing one are skipped.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-# Debian's packages by the program that they bring; the font: pages are looked at in Korean, too.
+# Debian's packages by program; the font is for pages in Korean.
 _PACKAGES = {
     "chromium": ("chromium", "fonts-noto-cjk"),
     "strace": ("strace",),
@@ -33,7 +33,7 @@ def chromium() -> str | None:
 
 
 def missing() -> list[str]:
-    """Return the programs that are not here."""
+    """Return the missing programs."""
     found = {
         "chromium": chromium(),
         "strace": shutil.which("strace"),
@@ -44,7 +44,7 @@ def missing() -> list[str]:
 
 
 def install(programs: list[str]) -> None:
-    """Install Debian's packages where that is possible, else the browser that Playwright brings."""
+    """Install Debian's packages if possible, else Playwright's browser."""
     if os.geteuid() == 0 and shutil.which("apt-get"):
         packages = [package for program in programs for package in _PACKAGES[program]]
         command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     if chromium() is None:
         sys.exit("The console's tests need Chromium. As root: apt-get install chromium fonts-noto-cjk")
     if absent := missing():
-        print(f"Not here: {', '.join(absent)}. The tests that need them are left out.")  # noqa: T201
+        print(f"Missing: {', '.join(absent)}. The tests that need them are skipped.")  # noqa: T201

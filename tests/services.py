@@ -1,4 +1,4 @@
-"""The services of this machine: `make test-services` asks for the tests that need them, and `make test` for none."""
+"""The services of this machine. `make test-services` runs the tests that need them, `make test` does not."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ SUPERUSER = f"postgresql://postgres@127.0.0.1:{POSTGRES_PORT}"
 
 
 def wanted(port: int) -> bool:
-    """Tell whether the tests of the service at a port are asked for, and it answers."""
+    """Return whether the tests of the service at a port were requested (TEST_SERVICES), and it answers."""
     return bool(os.environ.get("TEST_SERVICES")) and _answers(port)
 
 
@@ -51,7 +51,7 @@ def database() -> Iterator[str]:
 def redis_database() -> str:
     """Take a database of Redis for as long as this process lives, empty it, and return its URL.
 
-    Runs beside each other would take one another's messages. The lock is the open file, which ends with the process.
+    Concurrent runs would take each other's messages. The lock is an open file, which is closed with the process.
     """
     for number in range(1, 16):
         file = os.open(Path(tempfile.gettempdir(), f"faceplane-tests-redis-{number}"), os.O_RDWR | os.O_CREAT, 0o666)
@@ -76,5 +76,5 @@ needs_postgres = pytest.mark.skipif(not wanted(POSTGRES_PORT), reason="make test
 
 if __name__ == "__main__":
     if not (_answers(POSTGRES_PORT) and _answers(REDIS_PORT)):
-        sys.exit("Nothing was run: PostgreSQL and Redis do not answer at 127.0.0.1, ports 5432 and 6379.")
+        sys.exit("No test was run: PostgreSQL and Redis do not answer at 127.0.0.1, ports 5432 and 6379.")
     make_role()

@@ -1,9 +1,9 @@
-"""What strangers and neighbours do to a server, with another tenant's client beside them.
+"""Attacks on a server's connections, and another tenant's client (the neighbour) during them.
 
     python -m tests.strangers URL NEIGHBOUR_KEY ATTACKER_KEY [ATTACK ...]
 
-prints, for each attack, how long the other tenant's client waited for its list of faces before and meanwhile (p50 and
-p95, milliseconds) and how many of its calls failed. Each attack holds its connections for SECONDS and then lets go.
+prints, for each attack, how long the neighbour waited for a list of faces (p50 and p95, milliseconds) and how many of
+its calls failed, and first the same without an attack. Each attack holds its connections for SECONDS.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ STATIC = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
 @dataclass(frozen=True)
 class Target:
-    """The server under attack, and the key that an attacker may have."""
+    """The server under attack, and an attacker's key."""
 
     host: str
     port: int
@@ -32,74 +32,76 @@ class Target:
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """Connect as a client that takes little at once; be quiet when the server ends it."""
-        line = socket.socket()
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # the network holds little of an answer
-        line.setblocking(False)  # noqa: FBT003
+        """Connect with a small receive buffer; ignore it when the server disconnects."""
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536
+        )  # so that the network buffers little of an answer
+        connection.setblocking(False)  # noqa: FBT003
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await asyncio.get_running_loop().sock_connect(line, (self.host, self.port))
-            reader, writer = await asyncio.open_connection(sock=line, limit=1024)
+            await asyncio.get_running_loop().sock_connect(connection, (self.host, self.port))
+            reader, writer = await asyncio.open_connection(sock=connection, limit=1024)
             try:
                 yield reader, writer
                 return
             finally:
                 writer.transport.abort()
-        raise asyncio.CancelledError  # the server was quicker: this attacker is done
+        raise asyncio.CancelledError  # the server disconnected: this attacker is done
 
 
 def head(method: str, path: str, *fields: str) -> bytes:
-    """Write a request's head."""
+    """Return a request's head."""
     return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: localhost", *fields, "", "")).encode()
 
 
-async def _says(target: Target, *, said: bytes, again: bytes = b"", every: float = 1) -> None:
-    """Say something, and something more every now and then; read nothing."""
+async def _send_and_wait(target: Target, *, first: bytes, more: bytes = b"", every: float = 1) -> None:
+    """Send `first`, and `more` at an interval in seconds; read nothing."""
     async with target.connected() as (_, writer):
-        writer.write(said)
+        writer.write(first)
         while True:
             await asyncio.sleep(every)
-            writer.write(again)
+            writer.write(more)
             await writer.drain()
 
 
 def _padded_length(target: Target) -> Awaitable[None]:
-    """Number 3: a length with zeros before it, and no body."""
+    """Send a length with leading zeros, and no body."""
     form = ("Content-Type: application/x-www-form-urlencoded", "Cookie: csrftoken=" + "a" * 32)
-    return _says(target, said=head("POST", "/account/login/", *form, "Content-Length: 0000000000000000009"))
+    return _send_and_wait(target, first=head("POST", "/account/login/", *form, "Content-Length: 0000000000000000009"))
 
 
-def _deaf(target: Target) -> Awaitable[None]:
-    """Number 4: ask for the largest file, and read nothing."""
-    return _says(target, said=head("GET", STATIC))
+def _not_reading(target: Target) -> Awaitable[None]:
+    """Request the largest file, and read nothing."""
+    return _send_and_wait(target, first=head("GET", STATIC))
 
 
 def _silent_key(target: Target) -> Awaitable[None]:
-    """Number 5: a valid key with a body that never comes."""
+    """Send a valid key, and a body that never comes."""
     fields = ("Content-Type: application/json", f"x-api-key: {target.key}", "Content-Length: 1000000")
-    return _says(target, said=head("POST", "/api/v1/detect", *fields) + b"{")
+    return _send_and_wait(target, first=head("POST", "/api/v1/detect", *fields) + b"{")
 
 
 def _idle(target: Target) -> Awaitable[None]:
-    """Number 7: a connection, and nothing on it."""
-    return _says(target, said=b"")
+    """Open a connection, and send nothing."""
+    return _send_and_wait(target, first=b"")
 
 
 def _loris(target: Target) -> Awaitable[None]:
-    """A head that gets a line a second and never ends."""
-    return _says(target, said=head("GET", "/healthz")[:-2], again=b"X: y\r\n")
+    """Send a head that grows by a line a second and never ends."""
+    return _send_and_wait(target, first=head("GET", "/healthz")[:-2], more=b"X: y\r\n")
 
 
 def _endless(target: Target) -> Awaitable[None]:
-    """A body in chunks that never ends."""
+    """Send a chunked body that never ends."""
     fields = ("Content-Type: application/json", f"x-api-key: {target.key}", "Transfer-Encoding: chunked")
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-    return _says(target, said=head("POST", "/api/v1/detect", *fields), again=chunk, every=0.01)
+    return _send_and_wait(target, first=head("POST", "/api/v1/detect", *fields), more=chunk, every=0.01)
 
 
 ATTACKS: dict[str, tuple[Callable[[Target], Awaitable[None]], int]] = {
     "padded length": (_padded_length, 70),
-    "deaf": (_deaf, 40),
+    "deaf": (_not_reading, 40),
     "silent key": (_silent_key, 40),
     "idle": (_idle, 2000),
     "loris": (_loris, 200),
@@ -111,14 +113,14 @@ class Neighbour:
     """Another tenant's client: one connection, a list of faces twenty times a second."""
 
     def __init__(self, host: str, port: int, key: str) -> None:
-        """Connect when it is needed."""
+        """Connect on the first call."""
         self._where = (host, port)
         self._key = key
         self.failed = 0
         self.waited: list[float] = []
 
     def run(self, seconds: float) -> None:
-        """Call for so long."""
+        """Call for this many seconds."""
         client = http.client.HTTPConnection(*self._where, timeout=30)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -165,8 +167,8 @@ async def _quiet(attack: Awaitable[None]) -> None:
         await attack
 
 
-def beside(target: Target, neighbour_key: str, name: str, seconds: float = SECONDS) -> Neighbour:
-    """Return how the neighbour fared during an attack."""
+def during(target: Target, neighbour_key: str, name: str, seconds: float = SECONDS) -> Neighbour:
+    """Return the neighbour after it has run during an attack."""
     neighbour = Neighbour(target.host, target.port, neighbour_key)
     with under_attack(target, name):
         neighbour.run(seconds)
@@ -182,7 +184,7 @@ def main(url: str, neighbour_key: str, attacker_key: str, *names: str) -> None:
     print("attack", "clients", "p50", "p95", "failed", sep="\t")  # noqa: T201
     print("none", 0, *calm.milliseconds(), calm.failed, sep="\t")  # noqa: T201
     for name in names or ATTACKS:
-        harmed = beside(target, neighbour_key, name)
+        harmed = during(target, neighbour_key, name)
         row = (name, ATTACKS[name][1], *harmed.milliseconds(), f"{harmed.failed}/{len(harmed.waited)}")
         print(*row, sep="\t", flush=True)  # noqa: T201
         time.sleep(1)

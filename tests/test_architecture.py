@@ -1,4 +1,4 @@
-"""The house's rules that no linter knows."""
+"""Rules of the code base that no linter checks."""
 
 import ast
 import json
@@ -35,23 +35,23 @@ def test_the_unscoped_manager_is_read_only_where_it_may_be(file: Path) -> None:
             assert node.attr in writes, f"{place}:{node.lineno} reads .unscoped"
 
 
-LOGIN = {"account.py", "auth.py"}  # the console's own users and their second factors, which are no tenant's rows
-SPOKEN = [
+LOGIN = {"account.py", "auth.py"}  # the console's own users and their second factors, which belong to no tenant
+INTERFACES = [
     file for file in OURS if {"dialects", "console"} & set(file.relative_to(ROOT).parts) and file.name not in LOGIN
 ]
 
 
-@pytest.mark.parametrize("file", SPOKEN, ids=lambda file: str(file.relative_to(ROOT)))
-def test_how_clients_speak_knows_no_orm(file: Path) -> None:
+@pytest.mark.parametrize("file", INTERFACES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_dialects_and_console_use_no_orm(file: Path) -> None:
     """Dialects and console read attributes of what operations return; they build no query and write no row."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"objects", "unscoped", "save", "bulk_create"}, f"{file.name}:{node.lineno}"
 
 
-@pytest.mark.parametrize("file", SPOKEN, ids=lambda file: str(file.relative_to(ROOT)))
-def test_how_clients_speak_knows_no_cosine(file: Path) -> None:
-    """Scores are quantised once, beneath; whoever reads a cosine here is about to tell it."""
+@pytest.mark.parametrize("file", INTERFACES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_dialects_and_console_read_no_cosine(file: Path) -> None:
+    """Scores are quantised once, in operations; code that reads a cosine here would reveal it."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Attribute):
             assert node.attr not in {"cosine", "cosines"}, f"{file.name}:{node.lineno}"

@@ -1,4 +1,4 @@
-"""Check 22: what lies on a disk shows nobody's face, and nothing to others; with the wrong key nothing starts."""
+"""Check 22: files reveal no face, other users cannot read them, and with the wrong key nothing starts."""
 
 import base64
 import contextlib
@@ -28,7 +28,7 @@ from tests.processes import call, environment, manage, sqlite, web_server
 PEOPLE = ("macron_2025", "ardern_2018", "obama", "sunak")
 INVITED = "/account/invitation/an-invitation-that-is-still-open/"
 PASSWORD = "correct horse battery"  # noqa: S105 -- of a person who exists for a minute
-WINDOW = 24  # bytes of a vector or an image that do not repeat by chance
+WINDOW = 24  # bytes of a vector or an image: too many to repeat by chance
 
 
 def _environment(folder: Path, **changed: str) -> dict[str, str]:
@@ -38,7 +38,7 @@ def _environment(folder: Path, **changed: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _permissive() -> Iterator[None]:
-    """Let what is started here begin as a shell of most systems would have it: others may read what it writes."""
+    """Start processes with a shell's usual umask, under which others may read what they write."""
     before = os.umask(0o022)
     try:
         yield
@@ -93,7 +93,7 @@ def _used(folder: Path) -> Path:
 
 
 def _handed(env: dict[str, str], url: str) -> dict[str, str]:
-    """Join by an invitation, add an authenticator, follow a password's link; return each secret that was handed out."""
+    """Accept an invitation, add an authenticator, follow a password link; return each secret that was issued."""
     host = "http://localhost:8000"
     offered = manage(env, "create_tenant", "globex", "--owner", "owner@example.com").split()[-1]
     waiting = manage(env, "create_tenant", "initech", "--owner", "other@example.com").split()[-1]
@@ -106,8 +106,8 @@ def _handed(env: dict[str, str], url: str) -> dict[str, str]:
     guess = {"username": "owner", "password": "a guess", "next": waiting.removeprefix(host)}
     forgetful.post("/account/login/", **guess)
     forgetful.post("/account/forgotten/", email="owner@example.com")
-    letter = _letter(Path(env["DATA_DIR"], "mail"))
-    renewing = re.search(r"http://localhost:\d+(/account/forgotten/\S+/(\S+)/)", letter)
+    mail = _mail(Path(env["DATA_DIR"], "mail"))
+    renewing = re.search(r"http://localhost:\d+(/account/forgotten/\S+/(\S+)/)", mail)
     assert renewing
     forgetful.get(renewing[1])
     return {
@@ -120,14 +120,14 @@ def _handed(env: dict[str, str], url: str) -> dict[str, str]:
     }
 
 
-def _letter(folder: Path) -> str:
-    """Wait for the letter, which is sent behind the answer, and return it."""
+def _mail(folder: Path) -> str:
+    """Wait for the mail, which is sent after the answer, and return it."""
     ends = time.monotonic() + 30
     while True:
         for file in folder.glob("*.log"):
             if (text := file.read_text()).count("/account/forgotten/") and text.endswith("\n"):
                 return text
-        assert time.monotonic() < ends, "no letter came"
+        assert time.monotonic() < ends, "no mail came"
         time.sleep(0.1)
 
 
@@ -135,7 +135,7 @@ class Browser:
     """A person's browser: it keeps cookies, and sends a page's token with its form."""
 
     def __init__(self, url: str) -> None:
-        """Open it."""
+        """Start without cookies."""
         self._url, self._jar = url, CookieJar()
         self._http = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._jar))
 
@@ -145,7 +145,7 @@ class Browser:
             return str(answer.read().decode())
 
     def post(self, path: str, **fields: str) -> None:
-        """Send the page's form, a wrong one too."""
+        """Send the page's form; a refused form is accepted."""
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(path))
         assert token
         body = urlencode({**fields, "csrfmiddlewaretoken": token[1]}).encode()
@@ -162,7 +162,7 @@ class Browser:
 
 
 def _needles() -> Iterator[tuple[str, bytes]]:
-    """Yield bytes that would give a face away: of vectors in three widths, of images plain and in base64."""
+    """Yield bytes that would reveal a face: of vectors in three widths, of images plain and in base64."""
     for name in (*PEOPLE, "macron_2014"):
         image = portrait(name)
         middle = len(image) // 2
@@ -174,19 +174,19 @@ def _needles() -> Iterator[tuple[str, bytes]]:
         yield f"{name} text", json.dumps([float(value) for value in vector[:2]])[1:-1].encode()
 
 
-def test_no_byte_of_a_face_lies_anywhere(installation: Path) -> None:
+def test_no_file_holds_a_byte_of_a_face(installation: Path) -> None:
     """Check 22: database, write-ahead log, backup, files, queue and logs hold no vector and no image."""
     files = [path for path in installation.rglob("*") if path.is_file() and "secrets" not in path.parts]
     kinds = {path.name for path in files} | {part for path in files for part in path.parts}
     assert {"faceplane.sqlite3", "backup.db", "web.log", "files", "queue"} <= kinds
     haystacks = {path: path.read_bytes() for path in files}
-    assert any(b"argos" in content for content in haystacks.values()), "the scan reads what is there"
+    assert any(b"argos" in content for content in haystacks.values()), "the scan reads the files"
     hits = [(what, path.name) for what, needle in _needles() for path, hay in haystacks.items() if needle in hay]
     assert hits == []
 
 
-def test_no_other_user_of_the_host_reads_any_of_it(installation: Path) -> None:
-    """Check 22: started with umask 022, the processes keep database, queue, mail and images to themselves.
+def test_other_users_of_the_host_can_read_none_of_it(installation: Path) -> None:
+    """Check 22: started with umask 022, the processes make database, queue, mail and images private.
 
     SQLite gives its write-ahead log the mode of the database.
     """
@@ -204,7 +204,7 @@ def test_the_scan_would_find_what_it_looks_for(installation: Path) -> None:
     assert found == {"obama <f4", "obama <f2", "obama JPEG"}
 
 
-def test_no_usable_key_lies_in_the_database_or_the_logs(installation: Path) -> None:
+def test_database_and_logs_hold_no_usable_key(installation: Path) -> None:
     """Check 20: the dump and the logs hold no secret with which a request would be answered."""
     secret = (installation / "key").read_text().partition(".")[2].encode()
     places = [path for path in installation.rglob("*") if path.is_file() and path.name != "key"]
@@ -212,9 +212,9 @@ def test_no_usable_key_lies_in_the_database_or_the_logs(installation: Path) -> N
 
 
 def test_a_stolen_database_is_no_login(installation: Path) -> None:
-    """Number 9 of the hardening: database, its log, backup, queue and logs hold no session, seed, invitation or token.
+    """Check 20: database, its log, backup, queue and logs hold no session, seed, invitation or token.
 
-    The letter itself lies in a file, since no mail server is named; its folder is the operator's mailbox.
+    The mail itself is in a file, since no mail server is configured; its folder is the operator's mailbox.
     """
     handed = json.loads((installation / "handed").read_text())
     seed = base64.b32decode(handed["seed"])
@@ -238,14 +238,14 @@ def test_a_stolen_database_is_no_login(installation: Path) -> None:
 
 
 def test_no_path_with_a_secret_in_it_is_logged(installation: Path) -> None:
-    """Check 20: what is refused before any view, for want of a token or for its host, is logged without its path."""
+    """Check 20: requests refused before any view, for a missing token or their host, are logged without their path."""
     log = (installation / "web.log").read_text()
     assert "DisallowedHost" in log
     assert INVITED not in log
 
 
 @pytest.mark.parametrize("start", ["web", "worker"])
-def test_with_the_wrong_master_key_it_refuses_to_start_and_says_why(installation: Path, start: str) -> None:
+def test_with_the_wrong_master_key_nothing_starts(installation: Path, start: str) -> None:
     """Check 22: web server and worker end at once with one clear sentence."""
     wrong = base64.urlsafe_b64encode(bytes(range(32))).decode()
     env = _environment(installation, MASTER_KEYS=wrong, BIND="127.0.0.1:0", WEB_WORKERS="1")
@@ -261,8 +261,8 @@ def test_with_the_wrong_master_key_it_refuses_to_start_and_says_why(installation
     assert "The master key does not open this database" in done.stderr + done.stdout
 
 
-def test_a_program_may_hand_over_the_master_key(installation: Path) -> None:
-    """Check 22: a key management service's client can stand in for the file; one that fails stops the start."""
+def test_a_command_may_supply_the_master_key(installation: Path) -> None:
+    """Check 22: a key management service's client can replace the file; one that fails stops the start."""
     secret = (installation / "secrets" / "master.key").read_text()
     env = _environment(
         installation,

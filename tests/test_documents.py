@@ -1,4 +1,4 @@
-"""No command in a document is broken: every `manage.py` line of README and docs is run, with small sizes."""
+"""Every `manage.py` line of README and docs runs, with small sizes."""
 
 import json
 import re
@@ -23,12 +23,12 @@ _BLOCK = re.compile(r"^\S*python manage\.py (.+)$", re.MULTILINE)
 
 
 def written() -> set[str]:
-    """Return each command line that stands in a document, without `manage.py` and on one line."""
+    """Return each command line of the documents, without `manage.py` and on one line."""
     texts = [document.read_text() for document in DOCUMENTS]
     return {" ".join(found.split()) for text in texts for found in _INLINE.findall(text) + _BLOCK.findall(text)}
 
 
-# What a reader would put where the documents have a word in capitals, or would not wait for.
+# Stand-ins for words in capitals, and smaller sizes.
 SMALL = {
     "benchmark index --sizes 10k,100k,1m": "benchmark index --sizes 1k --faces 2",
     "benchmark index": "benchmark index --sizes 10k --faces 2",
@@ -48,7 +48,7 @@ SMALL = {
     "erase_tenant acme": "erase_tenant acme --yes",
     "verify_receipt FILE": "verify_receipt RECEIPT",
 }
-# These change what the other tests stand on, or need what is not here: their options are looked at, and no more.
+# These would disturb other tests, or need what is missing here: only their options are parsed.
 ONLY_READ = {
     "evaluate calibrate DIR --pack NAME": "it rewrites the manifest; tests/recognition holds its arithmetic",
     "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
@@ -56,12 +56,12 @@ ONLY_READ = {
     "conformance native --base-url https://HOST --credentials key=ID.SECRET": "tests/dialects run every case",
     "check --deploy --database default --fail-level WARNING": "make check runs it",
 }
-NAMES_ONLY = {"benchmark", "evaluate"}  # families, of which the documents name the members elsewhere
+NAMES_ONLY = {"benchmark", "evaluate"}  # families of commands; the documents name their members elsewhere
 
 
 @pytest.fixture
 def stand_ins(acme: Customer, tmp_path: Path) -> dict[str, Path]:
-    """Return the files that commands ask for: a few pictures, a labelled folder, a receipt."""
+    """Return files for commands: a few pictures, a labelled folder, a receipt."""
     few, labelled = tmp_path / "few", tmp_path / "labelled"
     few.mkdir()
     shutil.copy(SAMPLES / "obama.jpg", few)

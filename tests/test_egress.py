@@ -65,7 +65,7 @@ class Installation:
             process.wait(timeout=60)
 
     def strayed(self, name: str) -> list[str]:
-        """Return the calls of a program that reach for an address or a name that nobody gave it."""
+        """Return a program's calls to addresses or names that the operator did not configure."""
         trace = (self.folder / f"{name}.trace").read_text(errors="replace").splitlines()
         assert any("openat(" in line for line in trace), "the tracer saw the program"
         return [line for line in trace if self._strays(line)]
@@ -104,7 +104,7 @@ def _answers(url: str) -> bool:
 def test_a_command_reaches_for_nothing_that_the_operator_did_not_name(
     installation: Installation, command: list[str]
 ) -> None:
-    """Commands run, load models, write letters into files, and call nobody."""
+    """Commands run, load models, write mail to files, and open no connection."""
     with installation.running(command[0], "manage.py", *command) as process:
         assert process.wait(timeout=READY_SECONDS) == 0
     assert installation.strayed(command[0]) == []
@@ -134,7 +134,7 @@ def test_the_worker_reaches_for_nothing_that_the_operator_did_not_name(installat
 
 
 def test_nothing_is_left_in_the_user_s_home_folder(installation: Installation) -> None:
-    """With or without the tracer: no cache, no device id, no database of somebody else's."""
+    """With or without the tracer: no cache, no device id, no database of a library."""
     script = "from recognition.packs import sessions; sessions.preload('light')"
     manage(installation.env, "shell", "--verbosity", "0", "-c", script)
     assert [str(path.relative_to(installation.home)) for path in installation.home.rglob("*")] == []

@@ -1,4 +1,4 @@
-"""The environment is read once, and a bad value is a sentence."""
+"""Settings are read from the environment; an invalid value raises with a sentence."""
 
 import os
 import re
@@ -52,13 +52,15 @@ def test_a_bad_value_says_which_and_why(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_operators_guide_has_every_variable_and_the_default_of_each_number() -> None:
     sources = "".join(file.read_text() for file in (settings.BASE_DIR / "config").glob("*.py"))
-    rows = [line for line in (settings.BASE_DIR / "docs/operate.md").read_text().splitlines() if line.startswith("| `")]
-    said = {name: row for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split(" | ")[0])}
+    lines = [
+        line for line in (settings.BASE_DIR / "docs/operate.md").read_text().splitlines() if line.startswith("| `")
+    ]
+    rows = {name: row for row in lines for name in re.findall(r"`([A-Z_]+)`", row.split(" | ")[0])}
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
     assert read
-    assert read - said.keys() == set()
+    assert read - rows.keys() == set()
     for name, default in re.findall(r'env\.integer\(\s*"([A-Z_]+)", ([\d_]+)', sources):
-        assert name == "DATABASE_STATEMENT_SECONDS" or f"{int(default):,}" in said[name], name
+        assert name == "DATABASE_STATEMENT_SECONDS" or f"{int(default):,}" in rows[name], name
 
 
 def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +73,7 @@ def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path, capsys: pyt
     assert [path.name for path in file.parent.iterdir()] == ["master.key"]
 
 
-TORN = """
+SPLIT = """
 set -a
 STORAGE_URL=s3://faces/kept?endpoint=http://127.0.0.1:9&region=eu-west-1
 set +a
@@ -104,11 +106,11 @@ def test_half_a_storage_stops_the_start(url: str, monkeypatch: pytest.MonkeyPatc
         storage_at("s3://faces/a/b")
 
 
-def test_a_url_that_a_shell_tore_stops_the_start(tmp_path: Path) -> None:
-    """Images went silently to local files before."""
+def test_a_url_that_a_shell_split_stops_the_start(tmp_path: Path) -> None:
+    """Otherwise images would silently go to local files."""
     own = {name: value for name, value in os.environ.items() if name != "STORAGE_URL"}
     done = subprocess.run(
-        ["/bin/sh", "-c", TORN.format(python=sys.executable)],
+        ["/bin/sh", "-c", SPLIT.format(python=sys.executable)],
         cwd=settings.BASE_DIR,
         env=own | {"DATA_DIR": str(tmp_path), "SECRETS_DIR": str(tmp_path)},
         capture_output=True,

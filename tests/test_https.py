@@ -1,4 +1,4 @@
-"""HTTPS behind a proxy: who is sent where, what browsers are told, and who may ask how the server is."""
+"""HTTPS behind a proxy: redirects, HSTS, and health checks."""
 
 import os
 import subprocess
@@ -27,14 +27,14 @@ def test_what_came_without_tls_is_sent_to_https(https: None) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("probe", ["/healthz", "/readyz"])
-def test_a_probe_is_answered_by_whatever_address_and_scheme(https: None, probe: str) -> None:
-    answer = Client().get(probe, headers={"host": "10.1.2.3:8000"})
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_a_health_check_is_answered_for_any_host_and_scheme(https: None, path: str) -> None:
+    answer = Client().get(path, headers={"host": "10.1.2.3:8000"})
     assert answer.status_code == 200
     assert answer.json()["status"] in {"ok", "ready", "degraded"}
 
 
-def test_https_that_nobody_can_come_by_is_a_warning(https: None, settings: Any) -> None:
+def test_https_without_a_trusted_proxy_is_a_warning(https: None, settings: Any) -> None:
     def found() -> set[str | None]:
         return {message.id for message in run_checks(include_deployment_checks=True, tags=["security"])}
 
@@ -44,7 +44,7 @@ def test_https_that_nobody_can_come_by_is_a_warning(https: None, settings: Any) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("hsts", "expected"),
     [
         ("", (31_536_000, False, False)),
         ("off", (0, False, False)),
@@ -52,13 +52,13 @@ def test_https_that_nobody_can_come_by_is_a_warning(https: None, settings: Any) 
         ("preload", (31_536_000, True, True)),
     ],
 )
-def test_browsers_are_told_of_this_host_and_of_more_when_asked_for(asked: str, told: tuple[int, bool, bool]) -> None:
+def test_hsts_covers_this_host_and_more_only_on_request(hsts: str, expected: tuple[int, bool, bool]) -> None:
     code = (
         "from config import settings as s;"
         "print((s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD))"
     )
-    env = os.environ | {"HTTPS": "true", "HSTS": asked}
+    env = os.environ | {"HTTPS": "true", "HSTS": hsts}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=django_settings.BASE_DIR, env=env, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == str(told)
+    assert done.stdout.strip() == str(expected)

@@ -1,7 +1,7 @@
 """Nobody reaches another tenant's anything: every endpoint of every dialect, as it is found in the URL configuration.
 
 A new endpoint is in the table by itself. It has to work with ids of one's own (else the table tests nothing), and to
-answer to somebody else's id as it answers to one that nobody has, byte for byte, whatever the key may do.
+answer to another tenant's id as it answers to a missing one, byte for byte, whatever the key may do.
 """
 
 import json
@@ -116,9 +116,9 @@ def _accuauth(ids: Ids) -> dict[str, Any]:
 
 
 def _facedb(ids: Ids) -> dict[str, Any]:
-    said = {"userId": "x", "userName": "x", "userAge": 1, "gender": 1, "identifier": 0, "memo": ""}
+    person = {"userId": "x", "userName": "x", "userAge": 1, "gender": 1, "identifier": 0, "memo": ""}
     return {
-        **said,
+        **person,
         "nodeId": ids.alias,
         "nodeName": f"n{secrets.token_hex(4)}",
         "uuId": ids.person,
@@ -150,7 +150,7 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
 
 
 def ask(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
-    """Send the endpoint's request with these ids; whatever it changes is undone."""
+    """Send the endpoint's request with these ids; undo its changes."""
     dialect = endpoint.view.dialect
     via, headers = dialect.name, dialect.credentials.sent(issued.key.pk, issued.secret)
     path = "/" + endpoint.route
@@ -159,9 +159,9 @@ def ask(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
     path = path.replace("<str:group>", ids.collection)
     for field in fields(ids):
         path = re.sub(f"<(str|name):{field.name}>", getattr(ids, field.name), path)
-    assert "<" not in path, f"{endpoint}: say in Ids what its parameter is"
+    assert "<" not in path, f"{endpoint}: add its parameter to Ids"
     body = OWN_BODIES.get(str(endpoint), BODIES[via])(ids)
-    if via == "native":  # it refuses what it does not know
+    if via == "native":  # it refuses unknown fields
         body = {name: body[name] for name in getattr(endpoint.view, endpoint.method).takes.body or () if name in body}
     query = {name: body[name] for name in ("collectionId", "faceId", "page", "limit", "threshold") if name in body}
     if endpoint.method in {"get", "delete"} or via == "nhn":
@@ -169,14 +169,14 @@ def ask(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
     with transaction.atomic():
         http = Client(raise_request_exception=False)
         answer: Any = http.generic(endpoint.method.upper(), path, json.dumps(body), JSON, headers=headers)
-        answer.said = answer.getvalue()  # a stream is read while its rows are there
+        answer.received = answer.getvalue()  # read a stream before the rollback
         transaction.set_rollback(True)
     return answer
 
 
 def face_of(answer: Any, ids: Ids) -> tuple[int, str, bytes]:
-    """Return status, type and content, without the request's own id and without the ids that were asked for."""
-    content = answer.said.replace(answer["X-Request-Id"].encode(), b"<request>")
+    """Return status, type and content, without the request's id and the requested ids."""
+    content = answer.received.replace(answer["X-Request-Id"].encode(), b"<request>")
     for field in fields(ids):
         content = content.replace(getattr(ids, field.name).encode(), b"<id>")
     return answer.status_code, answer["Content-Type"], content
@@ -184,7 +184,7 @@ def face_of(answer: Any, ids: Ids) -> tuple[int, str, bytes]:
 
 @dataclass(frozen=True)
 class World:
-    """What acme has, what acme has beside it, what globex has, and acme's keys by what they may do."""
+    """Ids of acme, of another collection of acme, of globex, and acme's keys by their rights."""
 
     acme: Customer
     own: Ids
@@ -197,14 +197,14 @@ class World:
 def world(
     django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    """Make the world once, for real: no request of the table changes it. Names of collections have equal lengths."""
+    """Create the world once, committed: no request of the table changes it. Names of collections have equal lengths."""
     with two_tenants(django_db_blocker, tmp_path_factory.mktemp("files")) as (acme, globex):
         own, sibling = stock(acme.caller, "own-one"), stock(acme.caller, "own-two")
         yield World(acme, own, sibling, stock(globex.caller, "foreign", GLOBEX), roles(acme, own))
 
 
 def roles(acme: Customer, own: Ids) -> dict[str, IssuedKey]:
-    """Return a key for each thing a key may do, one for all of them, and one that reaches a single collection."""
+    """Return a key for each scope, one with all, and one that reaches a single collection."""
     issued = {scope.value: keys.issue(acme.tenant, name=scope, scopes=[scope]) for scope in Scope}
     collection = Collection.objects.of(acme.tenant).get(name=own.collection)
     issued["everything"] = acme.issued
@@ -222,54 +222,56 @@ def test_the_table_holds_every_dialect() -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
 def test_a_foreign_id_is_answered_like_a_missing_one(endpoint: Endpoint, world: World) -> None:
-    """Check 4: every operation x each role x other tenant's ids: 403 or 404, as for a missing id, no foreign byte."""
-    nobody = missing()
-    # The ids inside: a collection of one's own, and in it somebody else's person or face.
+    """Check 4: each operation, for each role, answers another tenant's ids like missing ones, with no foreign byte."""
+    unknown = missing()
+    # Ids within a collection: the collection is the caller's, the person or face another tenant's.
     collection = {"collection": world.own.collection, "alias": world.own.alias}
-    inside, outside = replace(world.foreign, **collection), replace(nobody, **collection)
+    inside, outside = replace(world.foreign, **collection), replace(unknown, **collection)
     for role, issued in world.roles.items():
         theirs = ask(endpoint, issued, world.foreign)
-        assert GLOBEX.encode() not in theirs.said, role
+        assert GLOBEX.encode() not in theirs.received, role
         if str(endpoint) not in WITHOUT_ID:
             assert theirs.status_code >= 400 or _says_no(theirs), role
-            assert face_of(theirs, world.foreign) == face_of(ask(endpoint, issued, nobody), nobody), role
+            assert face_of(theirs, world.foreign) == face_of(ask(endpoint, issued, unknown), unknown), role
         if _takes_an_inner_id(endpoint):
             assert face_of(ask(endpoint, issued, inside), inside) == face_of(ask(endpoint, issued, outside), outside), (
                 role
             )
     one = world.roles["one collection"]
     if str(endpoint) in WITHOUT_ID:
-        said = ask(endpoint, one, world.own).said
-        assert [field.name for field in fields(Ids) if getattr(world.sibling, field.name).encode() in said] == []
+        content = ask(endpoint, one, world.own).received
+        assert [field.name for field in fields(Ids) if getattr(world.sibling, field.name).encode() in content] == []
     else:
-        beside = face_of(ask(endpoint, one, world.sibling), world.sibling)
-        assert beside == face_of(ask(endpoint, one, nobody), nobody)
+        sibling = face_of(ask(endpoint, one, world.sibling), world.sibling)
+        assert sibling == face_of(ask(endpoint, one, unknown), unknown)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
 def test_the_table_s_request_works_with_ids_of_one_s_own(endpoint: Endpoint, world: World) -> None:
-    """Check 4: without this, an endpoint whose request is malformed would pass the test above for the wrong reason."""
-    gone = endpoint.method == "delete" or "remove" in endpoint.route  # an index remembers what is undone here
+    """Check 4: otherwise an endpoint whose request is malformed would pass the test above for the wrong reason."""
+    gone = (
+        endpoint.method == "delete" or "remove" in endpoint.route
+    )  # the index does not undo what the transaction does
     own = stock(world.acme.caller, "own-six") if gone else world.own
     answer = ask(endpoint, world.acme.issued, own)
-    assert answer.status_code < 300, answer.said
-    assert not _says_no(answer), answer.said
+    assert answer.status_code < 300, answer.received
+    assert not _says_no(answer), answer.received
 
 
 @pytest.mark.parametrize("name", MAKES_A_COLLECTION)
 def test_a_key_of_one_collection_makes_no_other(name: str, world: World) -> None:
-    """Check 4: whatever scopes it has, what would come is beyond its reach."""
+    """Check 4: whatever scopes it has, a new collection is beyond its reach."""
     (endpoint,) = (endpoint for endpoint in ENDPOINTS if str(endpoint) == name)
     status, code = MAKES_A_COLLECTION[name]
     answer = ask(endpoint, world.roles["one collection"], world.own)
     assert answer.status_code == status
-    assert code in answer.said.decode()
+    assert code in answer.received.decode()
 
 
 def _says_no(answer: Any) -> bool:
-    """Tell whether a vendor's envelope refuses under a status of 200."""
+    """Return whether a vendor's envelope refuses with status 200."""
     try:
-        body = json.loads(answer.said)
+        body = json.loads(answer.received)
     except ValueError:
         return False
     if not isinstance(body, dict):

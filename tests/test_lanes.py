@@ -1,4 +1,4 @@
-"""Issue 13, 5: threads and memory are shared out by lanes, and so many requests are under way for one of these."""
+"""Check 21: threads and memory are shared by lanes, and each lane has a limit of active requests."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -13,29 +13,29 @@ from tests.conftest import Customer
 SECONDS = 10
 
 
-class Hall:
-    """Requests that hold a share until they are let go, and the order in which they got it."""
+class Holders:
+    """Requests that hold a share until they are released, and the order in which they got it."""
 
     def __init__(self, shares: Shares) -> None:
-        """Begin with nobody."""
+        """Start without requests."""
         self.order: list[str] = []
         self.go = asyncio.Event()
         self._shares = shares
         self._tasks: list[asyncio.Task[None]] = []
 
     async def ask(self, *lanes: str, amount: int = 1) -> None:
-        """Let one after the other ask."""
+        """Start a request for each lane, in order."""
         for lane in lanes:
             self._tasks.append(asyncio.create_task(self._hold(lane, amount)))
             await _settled()
 
     async def cancel(self, number: int) -> None:
-        """Let a client go away."""
+        """Cancel a request."""
         self._tasks.pop(number).cancel()
         await _settled()
 
     async def end(self) -> None:
-        """Let everybody go on."""
+        """Release all requests and wait for their end."""
         self.go.set()
         await asyncio.gather(*self._tasks)
 
@@ -56,25 +56,25 @@ def _run(scene: Coroutine[Any, Any, None]) -> None:
 
 def test_no_lane_takes_all_and_another_is_served_at_once() -> None:
     async def scene() -> None:
-        hall = Hall(Shares(4, own=3))
-        await hall.ask(*"aaaaaaaa")
-        assert hall.order == list("aaa")
-        await hall.ask("b")
-        assert hall.order == list("aaab")
-        await hall.end()
-        assert hall.order == list("aaabaaaaa")
+        holders = Holders(Shares(4, own=3))
+        await holders.ask(*"aaaaaaaa")
+        assert holders.order == list("aaa")
+        await holders.ask("b")
+        assert holders.order == list("aaab")
+        await holders.end()
+        assert holders.order == list("aaabaaaaa")
 
     _run(scene())
 
 
-def test_who_holds_least_is_next_whoever_came_first() -> None:
+def test_the_lane_that_holds_least_is_next() -> None:
     async def scene() -> None:
         shares = Shares(2, own=2)
-        hall, later = Hall(shares), Hall(shares)
-        await hall.ask(*"aa")
+        holders, later = Holders(shares), Holders(shares)
+        await holders.ask(*"aa")
         await later.ask(*"aaabbc")
         later.go.set()
-        await hall.end()
+        await holders.end()
         await later.end()
         assert later.order[0] == "b"
         assert "c" in later.order[:3]
@@ -82,15 +82,15 @@ def test_who_holds_least_is_next_whoever_came_first() -> None:
     _run(scene())
 
 
-def test_who_goes_away_leaves_a_place_and_takes_no_share_along() -> None:
+def test_a_cancelled_request_frees_its_place_and_share() -> None:
     async def scene() -> None:
         shares = Shares(1, own=1)
-        hall = Hall(shares)
-        await hall.ask(*"abc")
-        await hall.cancel(1)  # b waits
-        await hall.cancel(0)  # a holds
-        assert hall.order == list("ac")
-        await hall.end()
+        holders = Holders(shares)
+        await holders.ask(*"abc")
+        await holders.cancel(1)  # b waits
+        await holders.cancel(0)  # a holds
+        assert holders.order == list("ac")
+        await holders.end()
         async with shares.hold("d"):
             pass
 
@@ -99,18 +99,18 @@ def test_who_goes_away_leaves_a_place_and_takes_no_share_along() -> None:
 
 def test_one_lane_s_large_bodies_leave_half_of_the_memory_to_others() -> None:
     async def scene() -> None:
-        hall = Hall(Shares(256, own=128))
-        await hall.ask(*"aaaaa", amount=60)
-        assert hall.order == list("aa")
-        await hall.ask("b", "b", "a", amount=60)
-        assert hall.order == list("aabb")
-        await hall.end()
-        assert sorted(hall.order) == list("aaaaaabb")
+        holders = Holders(Shares(256, own=128))
+        await holders.ask(*"aaaaa", amount=60)
+        assert holders.order == list("aa")
+        await holders.ask("b", "b", "a", amount=60)
+        assert holders.order == list("aabb")
+        await holders.end()
+        assert sorted(holders.order) == list("aaaaaabb")
 
     _run(scene())
 
 
-def test_so_many_are_under_way_for_an_address_and_no_more() -> None:
+def test_an_address_has_a_limit_of_active_requests() -> None:
     lanes = Lanes(4)
     open_ = [lanes.active({}, "192.0.2.1") for _ in range(64)]
     for each in open_:
@@ -124,8 +124,8 @@ def test_so_many_are_under_way_for_an_address_and_no_more() -> None:
         pass
 
 
-def test_who_is_verified_counts_for_key_and_tenant_and_no_longer_for_the_address(acme: Customer) -> None:
-    """And so does the next request with that credential from the start, but with no other."""
+def test_a_verified_request_counts_for_key_and_tenant_instead_of_the_address(acme: Customer) -> None:
+    """So does the next request with the same credential, from the start."""
     lanes, environ = Lanes(4), {"HTTP_X_API_KEY": "secret"}
     with lanes.active(environ, "192.0.2.1") as request:
         assert request.lane == "address 192.0.2.1/32"

@@ -1,4 +1,4 @@
-"""Number 10 of the hardening: whatever is sent, every line of every log is JSON, and no line holds a secret."""
+"""Check 20: whatever is sent, every line of every log is JSON, and none holds a secret."""
 
 import contextlib
 import json
@@ -58,26 +58,26 @@ def _send(url: str, request: bytes) -> None:
             pass
 
 
-def _lines_that_are_no_json(log: Path) -> list[str]:
-    def told(line: str) -> bool:
+def _lines_that_are_not_json(log: Path) -> list[str]:
+    def is_json(line: str) -> bool:
         try:
             return isinstance(json.loads(line), dict)
         except ValueError:
             return False
 
-    return [line for line in log.read_text(errors="replace").splitlines() if line.strip() and not told(line)]
+    return [line for line in log.read_text(errors="replace").splitlines() if line.strip() and not is_json(line)]
 
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An installation that tells all that it can."""
+    """An installation that logs as much as it can."""
     made = environment(tmp_path_factory.mktemp("logs"), LOG_LEVEL="DEBUG", CELERY_BROKER_URL="filesystem://")
     return made | {"KEY": prepare(made, acme="people")["acme"]}
 
 
 @contextlib.contextmanager
 def _stderr_to(log: Path) -> Iterator[None]:
-    """Have what is started here log into a file."""
+    """Redirect the log of processes started here to a file."""
     before = os.dup(2)
     with log.open("wb") as file:
         os.dup2(file.fileno(), 2)
@@ -88,24 +88,24 @@ def _stderr_to(log: Path) -> Iterator[None]:
         os.close(before)
 
 
-def test_the_web_server_tells_no_secret_and_nothing_but_json(env: dict[str, str], tmp_path: Path) -> None:
-    """Requests that no parser takes, and such as views and middleware refuse."""
+def test_the_web_server_logs_no_secret_and_only_json(env: dict[str, str], tmp_path: Path) -> None:
+    """Requests that the parser, views and middleware refuse."""
     log = tmp_path / "web.log"
     with _stderr_to(log), web_server(env, workers=1) as (url, _):
         for token in (f"fp_{SECRET}.{SECRET}", f"{env['KEY']}x{SECRET}"):
             for request in _malformed(token):
                 _send(url, request)
         assert call(f"{url}/readyz")[0] == 200
-    told = log.read_text(errors="replace")
-    assert '"route"' in told
-    assert '"django.security.DisallowedHost"' in told
-    assert SECRET not in told
-    assert env["KEY"].partition(".")[2] not in told
-    assert _lines_that_are_no_json(log) == []
+    log_text = log.read_text(errors="replace")
+    assert '"route"' in log_text
+    assert '"django.security.DisallowedHost"' in log_text
+    assert SECRET not in log_text
+    assert env["KEY"].partition(".")[2] not in log_text
+    assert _lines_that_are_not_json(log) == []
 
 
-def test_worker_and_beat_tell_no_argument_and_nothing_but_json(env: dict[str, str], tmp_path: Path) -> None:
-    """A task that runs, one that fails, one that nobody knows, and a message that none of ours sent."""
+def test_worker_and_beat_log_no_argument_and_only_json(env: dict[str, str], tmp_path: Path) -> None:
+    """A task that runs, one that fails, an unknown one, and messages that are not ours."""
     log = tmp_path / "worker.log"
     script = f"""
 from config.celery import app
@@ -130,7 +130,7 @@ with app.connection_for_write() as connection, connection.Producer() as producer
     finally:
         process.terminate()
         process.wait(timeout=60)
-    told = log.read_text(errors="replace")
-    assert str(MARK) not in told
-    assert SECRET not in told
-    assert _lines_that_are_no_json(log) == []
+    log_text = log.read_text(errors="replace")
+    assert str(MARK) not in log_text
+    assert SECRET not in log_text
+    assert _lines_that_are_not_json(log) == []

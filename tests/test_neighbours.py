@@ -1,4 +1,4 @@
-"""Issue 13, 5: bodies that never come, and more than may be under way, are refused in the dialect's words."""
+"""Check 21: bodies that never come, and more active requests than the limit, are refused in the dialect's words."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ import pytest
 from tests.make import base64_of, portrait
 from tests.processes import environment, prepare, web_server
 
-OF_KEY = 64  # under way for a key, in a process
+OF_KEY = 64  # active requests of a key, per process
 BEYOND = 6
 REFUSALS = {
     "/api/v1/collections/people/search": (429, "too_many_requests"),
@@ -27,17 +27,17 @@ REFUSALS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """Run one of one process and four threads; return its URL and the keys: globex's, and one for each path."""
+    """Run a server with one process and four threads; return its URL and the keys: globex's, and one for each path."""
     env = environment(tmp_path_factory.mktemp("neighbours"), WEB_THREADS="4", REQUEST_SECONDS="20")
     keys = prepare(env, globex="people", **{f"acme-{number}": "people" for number in range(len(REFUSALS))})
     with web_server(env, workers=1) as (url, _):
         yield url, keys
 
 
-def _says(url: str, path: str, key: str) -> socket.socket:
+def _announce(url: str, path: str, key: str) -> socket.socket:
     """Send the head of a request with a valid key in every place, and one byte of a large body."""
     where = urlsplit(url)
-    line = socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=60)
+    connection = socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=60)
     key_id, secret = key.split(".")
     fields = ["Host: localhost", "Content-Type: application/json", "Content-Length: 200000", f"x-api-key: {key}"]
     fields += [f"X-DF-API-ID: {key_id}", f"X-DF-API-SECRET: {secret}"]
@@ -45,12 +45,12 @@ def _says(url: str, path: str, key: str) -> socket.socket:
         fields.append(f"Authorization: {secret}")
     elif "/va/" in path:
         fields.append("Authorization: Basic " + base64_of(key.encode()))
-    line.sendall("\r\n".join((f"POST {path.format(id=key_id)} HTTP/1.1", *fields, "", "{")).encode())
-    return line
+    connection.sendall("\r\n".join((f"POST {path.format(id=key_id)} HTTP/1.1", *fields, "", "{")).encode())
+    return connection
 
 
-def _code(line: socket.socket) -> tuple[int, object]:
-    answer = http.client.HTTPResponse(line)
+def _code(connection: socket.socket) -> tuple[int, object]:
+    answer = http.client.HTTPResponse(connection)
     answer.begin()
     body = json.loads(answer.read())
     known = [body.get(name) for name in ("code", "errorCode", "status")] + [body.get("header", {}).get("resultCode")]
@@ -71,28 +71,27 @@ def _search_from_elsewhere(url: str, key: str) -> int:
 
 
 @pytest.mark.parametrize("path", REFUSALS)
-def test_a_key_has_so_many_bodies_under_way_and_hears_so_beyond_while_others_are_served(
+def test_a_key_has_a_limit_of_active_requests_while_others_are_served(
     server: tuple[str, dict[str, str]], path: str
 ) -> None:
-    """Sixteen times the threads: they hold none of them; another tenant searches meanwhile, and all are still open."""
+    """Sixteen requests per thread occupy none; another tenant searches meanwhile, and all stay open."""
     url, keys = server
     key = keys[f"acme-{list(REFUSALS).index(path)}"]
     with ExitStack() as stack:
-        lines = [stack.enter_context(_says(url, path, key)) for _ in range(OF_KEY + BEYOND)]
+        connections = [stack.enter_context(_announce(url, path, key)) for _ in range(OF_KEY + BEYOND)]
         refused = Counter[tuple[int, object]]()
-        waiting = dict.fromkeys(lines)
+        waiting = dict.fromkeys(connections)
         while refused.total() < BEYOND:
-            for line in _readable(list(waiting)):
-                refused[_code(line)] += 1
-                del waiting[line]
+            for connection in _readable(list(waiting)):
+                refused[_code(connection)] += 1
+                del waiting[connection]
         assert [_search_from_elsewhere(url, keys["globex"]) for _ in range(4)] == [200] * 4
         assert refused == {REFUSALS[path]: BEYOND}
-        assert [_code(line) for line in _readable(list(waiting), 0)] == []
+        assert [_code(connection) for connection in _readable(list(waiting), 0)] == []
         assert len(waiting) == OF_KEY
 
 
-def _readable(lines: list[socket.socket], seconds: float = 15) -> list[socket.socket]:
-
-    found, _, _ = select.select(lines, [], [], seconds)
-    assert found or not seconds, "nobody is refused"
+def _readable(connections: list[socket.socket], seconds: float = 15) -> list[socket.socket]:
+    found, _, _ = select.select(connections, [], [], seconds)
+    assert found or not seconds, "no request is refused"
     return found

@@ -1,4 +1,4 @@
-"""A request lets go of its picture when it is answered: no cycle holds it until the garbage collector comes."""
+"""An answered request releases its pixels: no reference cycle holds them until the garbage collector runs."""
 
 import gc
 import weakref
@@ -21,7 +21,7 @@ IMAGES = {"no face": _JPEG.tobytes(), "a face": portrait("obama")}
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Collect weak references to the pixels of all images, while there is no garbage collector."""
+    """Collect weak references to the pixels of all images, with the garbage collector off."""
     references: list[Any] = []
     analyse = pipeline.analyse
 

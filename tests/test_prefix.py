@@ -1,4 +1,4 @@
-"""The console, the API and every link work under a path, whether a proxy passes the path on or takes it away."""
+"""The console, the API and every link work under a path, whether a proxy keeps or strips it."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _POSTED = re.compile(r"/(?:logout|language)/")
 
 
 class _Browser:
-    """Cookies, and no redirects followed by itself."""
+    """A client with cookies that follows no redirects."""
 
     def __init__(self, base: str) -> None:
         """Keep the server's address."""
@@ -55,7 +55,7 @@ class _Browser:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A server that is reached under a path, and a key."""
+    """A server under a path, and a key."""
     env = environment(tmp_path_factory.mktemp("prefix"), PUBLIC_URL=f"http://localhost{PREFIX}/")
     key = prepare(env, acme="people")["acme"]
     manage(env, "shell", "--verbosity", "0", "-c", _MEMBER)
@@ -95,7 +95,7 @@ def test_every_link_of_the_console_lies_under_the_path_and_leads_somewhere(serve
 def test_the_api_and_its_document_name_the_path(served: tuple[str, str]) -> None:
     url, key = served
     http = urllib3.PoolManager(retries=False)
-    for prefix in (PREFIX, ""):  # passed on, or taken away by a proxy
+    for prefix in (PREFIX, ""):  # kept or stripped by a proxy
         answer = http.request("GET", f"{url}{prefix}/api/v1/collections/none", headers={"x-api-key": key})
         assert json.loads(answer.data)["type"] == f"{PREFIX}/api/v1/problems#collection_not_found"
         document = json.loads(http.request("GET", f"{url}{prefix}/docs/native/openapi.json").data)
@@ -109,7 +109,7 @@ def test_the_api_and_its_document_name_the_path(served: tuple[str, str]) -> None
     assert rebuild.headers["Location"].startswith(f"{PREFIX}/api/v1/jobs/")
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_folder_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     env = environment(tmp_path) | {"DATA_DIR": str(tmp_path / "file" / "data")}
     with pytest.raises(AssertionError, match=r"DATA_DIR is .*: Not a directory\. Set DATA_DIR to a folder"):

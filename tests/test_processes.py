@@ -1,4 +1,4 @@
-"""What only several processes can show: two servers' workers and a command on one store."""
+"""What needs several processes: two web processes and a command on one store."""
 
 import time
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _post(server: Server, path: str, name: str, **extra: str) -> tuple[int, dict
 
 
 def test_what_one_process_enrols_every_other_finds_and_what_it_deletes_none_finds(server: Server) -> None:
-    """Requests land on either worker; none ever answers from an old state."""
+    """Requests reach either process; none ever answers from an old state."""
     for turn in range(ROUNDS):
         status, added = _post(server, "/faces", "ardern_2018", userName=f"turn {turn}")
         assert status == 200, added
@@ -60,7 +60,7 @@ def test_the_audit_chain_of_two_processes_is_one(server: Server) -> None:
 
 
 def test_processes_share_one_queue_for_computing(server: Server) -> None:
-    """Issue 13, 2: while this process holds the host's slots, no worker of the server looks at an image."""
+    """Check 21: while this process holds the host's slots, the server processes no image."""
     slots = settings.COMPUTE_SLOTS
     queue = AdmissionQueue(Path(server.env["HOST_DIR"]) / "compute", slots=slots, queue=1, seconds=30)
     with ThreadPoolExecutor(4) as pool:
@@ -77,7 +77,7 @@ def test_health(server: Server) -> None:
     assert call(f"{server.url}/healthz") == (200, {"status": "ok"})
     status, ready = call(f"{server.url}/readyz")
     assert status == 200
-    assert {name for name, told in ready["checks"].items() if told != "ok"} <= {"workers"}
+    assert {name for name, result in ready["checks"].items() if result != "ok"} <= {"workers"}
 
 
 def test_a_body_of_a_hundred_megabytes_is_refused_in_the_envelope(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Check 5, on PostgreSQL: the second wall between tenants stands where the first has a gap (tenants.rls).
+"""Check 5, on PostgreSQL: row-level security holds where a WHERE is missing (tenants.rls).
 
 The tests of one process run as the role that owns the tables, which `make test-services` makes; the last one runs the
 web server as a role that owns nothing.
@@ -40,21 +40,21 @@ def both(acme: Customer, globex: Customer) -> tuple[Customer, Customer]:
     return acme, globex
 
 
-def said() -> str:
-    """Return what the session says."""
+def setting() -> str:
+    """Return the session's setting."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('faceplane.tenant', true)")
         return str(cursor.fetchone()[0] or "")
 
 
 def owners(model: type[TenantOwned]) -> set[int]:
-    """Return whose rows a query without a WHERE sees."""
+    """Return the tenants whose rows a query without a WHERE returns."""
     return set(model.unscoped.order_by().values_list("tenant_id", flat=True))
 
 
 @needs_rls
 @pytest.mark.django_db
-def test_every_tenant_owned_table_has_the_policy_and_this_role_is_held_by_it() -> None:
+def test_every_tenant_owned_table_has_the_policy_and_it_binds_this_role() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
         forced = {name for (name,) in cursor.fetchall()}
@@ -67,20 +67,22 @@ def test_every_tenant_owned_table_has_the_policy_and_this_role_is_held_by_it() -
 
 @needs_rls
 def test_a_query_without_a_where_sees_one_tenants_rows_or_none(both: tuple[Customer, Customer]) -> None:
-    """Nobody said: 0 rows of every table. One said: its rows alone. Everybody: what workers and commands see."""
+    """NOBODY: 0 rows of every table. One tenant: its rows only. EVERYBODY: what workers and commands see."""
     ids = {customer.tenant.pk for customer in both}
     seen = 0
     for model in OWNED:
         seen += owners(model) == ids
-        with rls.reach(rls.NOBODY):  # as a web server's process is outside of requests
+        with rls.reach(rls.NOBODY):  # as in a web process outside of requests
             assert owners(model) == set()
         for customer in both:
             with rls.one_tenant(customer.tenant):
                 assert owners(model) <= {customer.tenant.pk}
                 with rls.all_tenants():
                     assert owners(model) >= (ids if model is Face else set())
-                assert said() == str(customer.tenant.pk)
-    assert seen >= 8  # templates, faces, people, collections, galleries, keys, data keys, audit: there was what to see
+                assert setting() == str(customer.tenant.pk)
+    assert (
+        seen >= 8
+    )  # templates, faces, people, collections, galleries, keys, data keys, audit: the test had rows to read
 
 
 @needs_rls
@@ -107,8 +109,10 @@ def test_a_row_cannot_be_written_into_another_tenant(both: tuple[Customer, Custo
 
 @needs_rls
 @pytest.mark.django_db
-def test_a_line_that_dies_while_it_is_told_leaves_nothing_said(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a worker would go on as one tenant's alone, on every later connection."""
+def test_a_connection_that_fails_while_being_set_keeps_no_setting(
+    acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a worker would reach one tenant only, on every later connection."""
 
     def dead(database: object) -> None:
         raise OperationalError
@@ -117,17 +121,17 @@ def test_a_line_that_dies_while_it_is_told_leaves_nothing_said(acme: Customer, m
         broken.setattr(rls, "_send", dead)
         with rls.one_tenant(acme.tenant):
             pass
-    assert said() == rls.EVERYBODY
+    assert setting() == rls.EVERYBODY
     assert Face.unscoped.count() == 0
     with rls.one_tenant(acme.tenant):
-        assert said() == str(acme.tenant.pk)
+        assert setting() == str(acme.tenant.pk)
 
 
 @needs_rls
-def test_a_request_whose_code_forgot_every_where_answers_with_its_own_rows(
+def test_a_request_without_any_where_answers_with_its_own_rows(
     both: tuple[Customer, Customer], argos: ArgosClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `of(tenant)` made to say nothing, both tenants' collections are called people, and each lists its own."""
+    """With `of(tenant)` made to filter nothing, each tenant lists its own faces of the collection people."""
     acme, globex = both
     monkeypatch.setattr(TenantManager, "of", lambda self, _: models.QuerySet(self.model))
     for customer in (acme, globex):
@@ -138,51 +142,51 @@ def test_a_request_whose_code_forgot_every_where_answers_with_its_own_rows(
 
 
 @needs_rls
-def test_what_a_request_said_ends_with_it(acme: Customer, argos: ArgosClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After an answer, a refusal and an error the session says what it said before: in a web server, nobody."""
-    heard: list[str] = []
+def test_a_request_s_setting_ends_with_it(acme: Customer, argos: ArgosClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an answer, a refusal and an error the session has its former setting: in a web server, NOBODY."""
+    settings_seen: list[str] = []
     real = rls.set_tenant
 
     def set_tenant(tenant: Any) -> None:
         real(tenant)
-        heard.append(said())
+        settings_seen.append(setting())
 
     monkeypatch.setattr(rls, "set_tenant", set_tenant)
     for outside in (rls.EVERYBODY, rls.NOBODY):
         monkeypatch.setattr(rls, "_default", outside)
-        with rls.reach(outside):  # a process says it when it starts
+        with rls.reach(outside):  # a process sets it when it starts
             assert argos("GET", "/faces", collectionId="people", page="1").status_code == 200
-            assert said() == outside
+            assert setting() == outside
             assert argos("GET", "/faces", collectionId="nowhere", page="1").status_code == 400
-            assert said() == outside
+            assert setting() == outside
             assert ArgosClient("fp_x.y")("GET", "/faces", collectionId="people", page="1").status_code == 403
-            assert said() == outside
-    assert heard == [str(acme.tenant.pk)] * 4
+            assert setting() == outside
+    assert settings_seen == [str(acme.tenant.pk)] * 4
 
 
 @needs_rls
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_made_in_the_middle_of_a_request_says_the_same(transactional_db: None) -> None:
+def test_a_new_connection_within_a_request_gets_the_setting(transactional_db: None) -> None:
     tenant = 7
     with rls.reach(str(tenant)):
-        assert said() == "7"
+        assert setting() == "7"
         connection.close()
-        assert said() == "7"
+        assert setting() == "7"
         with transaction.atomic(), rls.all_tenants():
-            assert said() == "0"
+            assert setting() == "0"
             transaction.set_rollback(True)
-        assert said() == "7"
+        assert setting() == "7"
         with pytest.raises(ProgrammingError), transaction.atomic(), rls.all_tenants(), connection.cursor() as cursor:
             cursor.execute("SELECT nonsense")
-        assert said() == "7"
-    assert said() == "0"
+        assert setting() == "7"
+    assert setting() == "0"
 
 
 @needs_rls
 def test_an_answer_that_is_streamed_keeps_its_reach_to_its_end(
     acme: Customer, settings: Settings, tmp_path: Path
 ) -> None:
-    """As a server does it: the rows are read when the request's handler is long through."""
+    """As in a server: the rows are read after the request's handler has returned."""
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     settings.STORAGES = settings.STORAGES | {"default": files}
     facedb = FacedbClient(acme.issued.key.pk, acme.issued.secret, acme.people.alias)
@@ -190,11 +194,11 @@ def test_an_answer_that_is_streamed_keeps_its_reach_to_its_end(
     answer = facedb.raw("POST", "/v2/va/list-facedb", json.dumps({"nodeId": facedb.node}).encode())
     with rls.reach(rls.NOBODY):
         assert b"apple" in b"".join(answer.streaming_content)
-        assert said() == rls.NOBODY
+        assert setting() == rls.NOBODY
 
 
 @needs_rls
-def test_the_operator_sees_everybody_in_the_admin(both: tuple[Customer, Customer]) -> None:
+def test_the_operator_sees_all_tenants_in_the_admin(both: tuple[Customer, Customer]) -> None:
     operator = User.objects.create_superuser("operator")
     client = Client()
     client.force_login(operator)
@@ -204,8 +208,8 @@ def test_the_operator_sees_everybody_in_the_admin(both: tuple[Customer, Customer
 
 @needs_postgres
 def test_the_web_server_needs_no_table_of_its_own(tmp_path: Path) -> None:
-    """As a role without ownership it enrols, finds and erases; the worker's role erases for good; strangers see 0."""
-    with database() as guest, database() as name:  # the guest is granted rights there, so it goes last
+    """As a role without ownership it enrols, finds and erases; the worker's role purges; plain SQL sees 0 rows."""
+    with database() as guest, database() as name:  # the guest has rights in it, so it is dropped last
         urls = [f"postgresql://{role}@127.0.0.1:{POSTGRES_PORT}/{name}" for role in (name, guest)]
         env = environment(tmp_path, DATABASE_URL=urls[0])
         keys = prepare(env, acme="people", globex="people")
@@ -233,7 +237,7 @@ def _serve(env: dict[str, str], keys: dict[str, str]) -> None:
 
 
 def _erase_for_good(env: dict[str, str], url: str) -> None:
-    """Who owns nothing cannot vacuum, and does not say that it did."""
+    """A role without ownership cannot vacuum, and does not complete the receipt."""
     purge = "from collections_app.tasks import purge_due; purge_due.run()"
     count = (
         "from collections_app.models import Receipt as R; print('open', R.unscoped.filter(completed_at=None).count())"

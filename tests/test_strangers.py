@@ -1,4 +1,4 @@
-"""The running server, directly and behind the nginx file that we ship: what strangers do, and what they send."""
+"""Check 16: attacks on connections and malformed requests, directly and behind the nginx file that we ship."""
 
 import base64
 import http.client
@@ -27,37 +27,37 @@ from config import static
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, web_server
 from tests.proxy import needs_nginx, nginx
-from tests.strangers import ATTACKS, Neighbour, Target, beside, head
+from tests.strangers import ATTACKS, Neighbour, Target, during, head
 
 MOST = 2_000_000
 PASSWORD = "a long one of an operator"  # noqa: S105 -- of this test
-PATIENCE = 2.0  # seconds: a neighbour's p50 under attack; without the server's care it is the attack's length
+PATIENCE = 2.0  # seconds: limit of a neighbour's p50; unprotected it is the length of the attack
 
 
 @dataclass(frozen=True)
 class Front:
-    """Where clients come in, and two tenants' keys."""
+    """The address for clients, and two tenants' keys."""
 
     host: str
     port: int
     keys: dict[str, str]
     server: "subprocess.Popen[bytes]"
 
-    def raw(self, said: bytes, seconds: float = 10) -> bytes:
-        """Say something, and nothing more; return all that is answered."""
-        with socket.create_connection((self.host, self.port), timeout=seconds) as line:
-            heard = b""
+    def raw(self, data: bytes, seconds: float = 10) -> bytes:
+        """Send the bytes and no more; return the whole answer."""
+        with socket.create_connection((self.host, self.port), timeout=seconds) as connection:
+            received = b""
             try:
-                line.sendall(said)
-                line.shutdown(socket.SHUT_WR)
-                while more := line.recv(65_536):
-                    heard += more
-            except OSError:  # the server closed on what it would not read
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+                while more := connection.recv(65_536):
+                    received += more
+            except OSError:  # the server closed the connection without reading all
                 pass
-            return heard
+            return received
 
     def chunked(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
-        """Post a body without saying how long it is."""
+        """Post a body without a length."""
         client = http.client.HTTPConnection(self.host, self.port, timeout=60)
         pieces = (body[start : start + 30_000] for start in range(0, len(body), 30_000))
         try:
@@ -70,7 +70,7 @@ class Front:
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """Run the server with as few descriptors as a shell gives."""
+    """Run the server with a shell's usual limit of descriptors."""
     env = environment(tmp_path_factory.mktemp("strangers"), MAX_BODY_BYTES=str(MOST), TRUSTED_PROXIES="1")
     keys = prepare(env, acme="people", beta="people")
     operator = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
@@ -82,7 +82,7 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 @pytest.fixture(scope="module")
 def proxied(direct: Front, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """Run nginx before it."""
+    """Run nginx in front of it."""
     with nginx(tmp_path_factory.mktemp("nginx"), f"http://{direct.host}:{direct.port}") as url:
         where = urlsplit(url)
         yield Front(str(where.hostname), int(where.port or 0), direct.keys, direct.server)
@@ -90,16 +90,16 @@ def proxied(direct: Front, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(params=["direct", pytest.param("proxied", marks=needs_nginx)])
 def front(request: pytest.FixtureRequest) -> Front:
-    """Come in by each way."""
+    """Use each address."""
     found: Front = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_neighbour_is_answered_beside_an_attack(front: Front, attack: str) -> None:
-    """Numbers 3, 4, 5 and 7 with the issue's counts, 200 connections of a loris, and endless chunks."""
+def test_a_neighbour_is_answered_during_an_attack(front: Front, attack: str) -> None:
+    """Each attack of tests/strangers.py, with its number of connections."""
     target = Target(front.host, front.port, front.keys["beta"])
-    neighbour = beside(target, front.keys["acme"], attack)
+    neighbour = during(target, front.keys["acme"], attack)
     p50, p95 = neighbour.milliseconds()
     print(f"\n{attack}: p50 {p50} ms, p95 {p95} ms, {neighbour.failed} of {len(neighbour.waited)} failed")  # noqa: T201
     assert neighbour.failed == 0
@@ -116,7 +116,7 @@ def _post(*fields: bytes, body: bytes = HIDDEN, line: bytes = b"POST /healthz HT
     return end.join((line, b"Host: localhost", *fields, b"", b"")) + body
 
 
-# A request is hidden in the body of another one: whoever finds the body's end elsewhere than we do would answer it.
+# A request is hidden in the body of another: a parser that sees the body's end elsewhere would answer it.
 SHAPES = {
     "length and chunks": _post(b"Content-Length: 4", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN),
     "chunks and length": _post(b"Transfer-Encoding: chunked", b"Content-Length: 5", body=b"0\r\n\r\n" + HIDDEN),
@@ -181,11 +181,11 @@ SHAPES |= {f"chunk: {name}": _post(b"Transfer-Encoding: chunked", body=body) for
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nobody_smuggles_a_request(front: Front, shape: str) -> None:
-    """The hidden request is not answered, and the server lives."""
-    heard = front.raw(SHAPES[shape])
-    assert b'"checks"' not in heard
-    assert heard.count(b"HTTP/1.") - heard.count(b"HTTP/1.1 100 ") <= 1
+def test_no_request_can_be_smuggled(front: Front, shape: str) -> None:
+    """The hidden request is not answered, and the server goes on."""
+    received = front.raw(SHAPES[shape])
+    assert b'"checks"' not in received
+    assert received.count(b"HTTP/1.") - received.count(b"HTTP/1.1 100 ") <= 1
     assert call(f"http://{front.host}:{front.port}/healthz")[0] == 200
 
 
@@ -212,7 +212,7 @@ def _calls(key: str, image: str) -> dict[str, tuple[str, object, dict[str, str]]
 
 @pytest.mark.parametrize("size", ["small", "a photograph", "too large"])
 def test_a_body_in_chunks_is_read_like_any_other(front: Front, size: str) -> None:
-    """Decision R1: in every dialect the answer is that to the same body with a length, refusals included."""
+    """Decision R1: every dialect answers a chunked body like the same body with a length, refusals included."""
     photograph = base64_of(portrait("obama"))
     image = {"small": photograph[:2000], "a photograph": photograph, "too large": "A" * 2 * MOST}[size]
     for dialect, (path, body, headers) in _calls(front.keys["acme"], image).items():
@@ -224,42 +224,42 @@ def test_a_body_in_chunks_is_read_like_any_other(front: Front, size: str) -> Non
 
 
 def _shape(answer: Any) -> Any:
-    """Take out what differs from call to call."""
+    """Return the answer's structure without values."""
     return {name: _shape(value) for name, value in answer.items()} if isinstance(answer, dict) else type(answer)
 
 
 def test_a_body_that_never_ends_is_refused_in_the_dialects_words(front: Front) -> None:
-    """Argos's 6016 comes when more than MAX_BODY_BYTES have come."""
+    """Argos's 6016 comes when more than MAX_BODY_BYTES have arrived."""
     head_ = head(
         "POST", "/faces", "Content-Type: application/json", f"x-api-key: {front.keys['acme']}",
         "Transfer-Encoding: chunked",
     )  # fmt: skip
-    with socket.create_connection((front.host, front.port), timeout=30) as line:
-        line.sendall(head_)
-        sent, heard, left = 0, b"", b""
-        line.setblocking(False)  # noqa: FBT003
+    with socket.create_connection((front.host, front.port), timeout=30) as connection:
+        connection.sendall(head_)
+        sent, received, left = 0, b"", b""
+        connection.setblocking(False)  # noqa: FBT003
         deadline = time.monotonic() + 60
-        while b"}" not in heard and time.monotonic() < deadline and sent < 100 * MOST:
+        while b"}" not in received and time.monotonic() < deadline and sent < 100 * MOST:
             left = left or b"10000\r\n" + bytes(0x10000) + b"\r\n"
             try:
-                count = line.send(left)
+                count = connection.send(left)
                 sent, left = sent + count, left[count:]
             except BlockingIOError:
                 time.sleep(0.01)
             except ConnectionError:
                 break
             try:
-                heard += line.recv(65_536)
+                received += connection.recv(65_536)
             except BlockingIOError:
                 pass
             except ConnectionError:
                 break
-    assert b"6016" in heard or b" 413 " in heard, heard
+    assert b"6016" in received or b" 413 " in received, received
 
 
 @needs_nginx
-def test_no_byte_of_an_upload_lies_in_a_file_of_the_proxy(direct: Front, tmp_path: Path) -> None:
-    """Number 8: an upload passes through; the proxy's temporary folders stay empty, and it opens no file there."""
+def test_the_proxy_writes_no_byte_of_an_upload_to_a_file(direct: Front, tmp_path: Path) -> None:
+    """Check 22: an upload is streamed; the proxy's temporary folders stay empty, and it opens no file there."""
     trace = tmp_path / "trace"
     tracer = ("strace", "-f", "-qq", "-e", "trace=openat,open,creat", "-o", str(trace))
     with nginx(tmp_path, f"http://{direct.host}:{direct.port}", tracer=tracer if _can_trace() else ()) as url:
@@ -290,8 +290,8 @@ def _watch(folders: list[Path], seen: set[str], done: threading.Event) -> None:
         time.sleep(0.001)
 
 
-def test_a_form_is_taken_where_it_came_from(front: Front) -> None:
-    """Number 19: with nginx's $host, which lacks the port, a form's origin would not be its host, the answer 403."""
+def test_a_form_is_accepted_from_its_own_origin(front: Front) -> None:
+    """With nginx's $host, which lacks the port, a form's origin would differ from its host: 403."""
     login = f"http://{front.host}:{front.port}/account/login/"
     with urllib.request.urlopen(login) as page:
         cookie = page.headers["Set-Cookie"].partition(";")[0]
@@ -300,13 +300,13 @@ def test_a_form_is_taken_where_it_came_from(front: Front) -> None:
     form = f"csrfmiddlewaretoken={token}&username=nobody&password=nothing".encode()
     request = urllib.request.Request(login, form, {"Cookie": cookie, "Origin": origin})
     with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):  # noqa: S310
-        pass  # the form is taken, the password is not
+        pass  # the form is accepted, the password is not
     with refused.value:
         assert refused.value.code == 400
 
 
-def test_a_large_form_is_read_once_its_sender_is_known(front: Front) -> None:
-    """What is larger than strangers may send is asked for after the session was found; without one it stays unread."""
+def test_a_large_form_is_received_once_its_sender_is_authenticated(front: Front) -> None:
+    """A body over STRANGER_BYTES is received after the session was found; without a session it stays unread."""
     cookies = {"csrftoken": "a" * 32}
     kind = "application/x-www-form-urlencoded"
 
@@ -335,11 +335,11 @@ def test_the_proxy_serves_static_files_by_itself(proxied: Front) -> None:
     with urllib.request.urlopen(f"http://{proxied.host}:{proxied.port}/static/{name}") as answer:
         assert answer.headers["Server"].startswith("nginx")
         assert "immutable" in answer.headers["Cache-Control"]
-        assert answer.headers["X-Request-Id"] is None  # else it came from behind
+        assert answer.headers["X-Request-Id"] is None  # otherwise the server behind answered
 
 
-def test_at_a_hangup_new_processes_answer_before_the_old_ones_leave(tmp_path: Path) -> None:
-    """Number 16: no call of a client, each on a new connection, fails or waits for a process to start."""
+def test_a_reload_starts_new_processes_before_the_old_ones_end(tmp_path: Path) -> None:
+    """Check 16: no call, each on a new connection, fails or waits for a process to start."""
     env = environment(tmp_path)
     key = prepare(env, acme="people")["acme"]
     with web_server(env) as (url, process):
@@ -363,7 +363,7 @@ def test_a_process_that_dies_is_replaced_and_none_outlives_the_first(tmp_path: P
     prepare(env, acme="people")
     with web_server(env, workers=1) as (url, process):
         (child,) = _children(process.pid)
-        os.kill(child, signal.SIGKILL)  # soon after its first beat: it did start, so the server goes on
+        os.kill(child, signal.SIGKILL)  # after its first heartbeat, so the server goes on
         _until(lambda: child not in _children(process.pid) and _children(process.pid) != set())
         (child,) = _children(process.pid)
         _until(lambda: _answers(url))
@@ -382,7 +382,7 @@ def test_a_process_that_is_still_loading_ends_when_the_server_does(tmp_path: Pat
         began = time.monotonic()
         process.terminate()
         process.wait()
-    assert time.monotonic() < began + 25  # an ear that is deaf is ended after 35
+    assert time.monotonic() < began + 25  # a process that ignores SIGTERM is killed after 35
 
 
 def _children(pid: int) -> set[int]:
@@ -406,7 +406,7 @@ def _answers(url: str) -> bool:
 def test_static_files_are_part_of_the_code_and_come_without_maps(
     settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Numbers 4 and 13: an empty DATA_DIR takes no page away, and a server without static files does not start."""
+    """Check 22: every page works with an empty DATA_DIR, and a server without static files does not start."""
     assert settings.STATIC_ROOT.parent == settings.BASE_DIR
     call_command("collectstatic", interactive=False, dry_run=True, verbosity=2, ignore_patterns=[])
     listed = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A released migration never changes, and whatever a release left in its database is there after an upgrade."""
+"""A released migration never changes, and an upgrade keeps everything in a release's database."""
 
 import hashlib
 import json

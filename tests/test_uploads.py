@@ -1,4 +1,4 @@
-"""Check 22: what is sent lies in memory or nowhere, and a stranger can send little."""
+"""Check 22: uploads stay in memory, and a stranger can send little."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ PAGES = ("/account/login/", "/account/forgotten/", "/admin/login/", "/console/ac
 
 @pytest.fixture(autouse=True)
 def _no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail where an upload would be written to a file."""
+    """Fail if an upload would be written to a file."""
     monkeypatch.setattr(uploadhandler, "TemporaryUploadedFile", lambda *_: pytest.fail("written to disk"))
 
 
 @pytest.fixture
 def most(settings: Any) -> int:
-    """Let a little over what strangers may send be the most that anybody may."""
+    """Set the limit for everybody a little above that for strangers."""
     most: int = django_settings.STRANGER_BYTES + 10_000
     settings.MAX_BODY_BYTES = settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.FILE_UPLOAD_MAX_MEMORY_SIZE = most
     return most

@@ -1,4 +1,4 @@
-"""What a tenant has one of each of, for the tables of isolation: ids as clients write them."""
+"""One id of each kind that a tenant has, as clients write them, for the isolation tests."""
 
 import secrets
 import uuid
@@ -32,7 +32,7 @@ GLOBEX = "marker-of-globex"
 
 @contextmanager
 def two_tenants(blocker: DjangoDbBlocker, folder: Path) -> Iterator[tuple[Customer, Customer]]:
-    """Make acme and globex for a whole module, for real, with their images in the folder; remove them at the end."""
+    """Create acme and globex for a whole module, committed, with their images in the folder; remove them at the end."""
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
     with blocker.unblock(), override_settings(STORAGES=settings.STORAGES | {"default": files}):
         yield make_customer("acme"), make_customer("globex")
@@ -76,14 +76,14 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     search = search_by_face(caller, collection=name, face=face.uuid, limit=1).record
     bar(caller, collection=name, reference=f"r-{name}")
     erased = (receipt.uuid, f"erasure-{receipt.uuid}")
-    told = (str(hook.pk), str(delivery.pk), search.uuid)
-    return Ids(name, collection.alias, f"p-{name}", f"q-{name}", face.uuid, *erased, *told, key.key.pk, f"r-{name}")
+    numbers = (str(hook.pk), str(delivery.pk), search.uuid)
+    return Ids(name, collection.alias, f"p-{name}", f"q-{name}", face.uuid, *erased, *numbers, key.key.pk, f"r-{name}")
 
 
 def missing() -> Ids:
-    """Return ids of the right shape that nobody has."""
+    """Return well-formed ids that do not exist."""
     word = f"none{secrets.token_hex(3)}"
     face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
     erased = (receipt, f"erasure-{receipt}")
-    told = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
-    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, *told, key, f"r-{word}")
+    numbers = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
+    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, *numbers, key, f"r-{word}")

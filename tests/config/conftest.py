@@ -1,4 +1,4 @@
-"""Real workers and a disk that is full, for what an operator meets."""
+"""Real workers, and a disk that can be filled."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from django.conf import settings
 
 @contextmanager
 def worker(env: dict[str, str], *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a real worker; it leaves as a supervisor would end it."""
+    """Run a real worker; end it with SIGTERM, as a supervisor would."""
     command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--loglevel", "INFO", *arguments]
     with log.open("ab") as out:
         process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=out, stderr=out)
@@ -29,7 +29,7 @@ def worker(env: dict[str, str], *arguments: str, log: Path) -> Iterator[subproce
 
 
 def until(done: Callable[[], bool], seconds: float = 90, *, log: Path | None = None) -> None:
-    """Wait for something that another process does."""
+    """Wait until a condition holds."""
     ends = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < ends, log.read_text()[-4000:] if log else "it did not happen"
@@ -38,7 +38,7 @@ def until(done: Callable[[], bool], seconds: float = 90, *, log: Path | None = N
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a disk of 20 MB."""
+    """Mount a disk of 20 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(folder)]
@@ -50,7 +50,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Fill the disk that the folder lies on to its last byte; return the file that does."""
+    """Fill the folder's disk to its last byte; return the file that fills it."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         for size in (1_000_000, 4096, 1):

@@ -1,4 +1,4 @@
-"""The embedded queue: no file in it and no full disk ends a worker, and who is killed loses no message."""
+"""The embedded queue: neither a damaged file nor a full disk ends a worker, and a killed one loses no message."""
 
 import json
 import logging
@@ -80,7 +80,7 @@ def text_of(message: Any) -> str:
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond the size, as a disk that becomes full while one writes."""
+    """Limit this process's file size, like a disk that becomes full during a write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -101,9 +101,7 @@ def test_messages_come_in_order_and_once(channel: Channel, tmp_path: Path) -> No
     assert list((tmp_path / "messages" / "celery").iterdir()) == []
 
 
-def test_what_was_not_acknowledged_is_delivered_again_when_its_taker_lets_go_of_it(
-    channel: Channel, tmp_path: Path
-) -> None:
+def test_an_unacknowledged_message_is_delivered_again_when_released(channel: Channel, tmp_path: Path) -> None:
     publish(channel, "a")
     other = connect(tmp_path)
     taken = take(channel)
@@ -129,7 +127,7 @@ def test_a_process_that_is_killed_gives_its_message_back_at_once(channel: Channe
     assert text_of(take(channel)) == "a"
 
 
-def test_what_cannot_be_read_is_set_aside_and_told(
+def test_unreadable_messages_are_set_aside_and_logged(
     channel: Channel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(channel, "a")
@@ -139,11 +137,11 @@ def test_what_cannot_be_read_is_set_aside_and_told(
         assert text_of(take(channel)) == "a"
         assert take(channel) is None
     assert {file.name for file in (tmp_path / "damaged").iterdir()} == set(TRASH)
-    told = {Path(record.__dict__["file"]) for record in caplog.records}
-    assert told == {tmp_path / "damaged" / name for name in TRASH}
+    named = {Path(record.__dict__["file"]) for record in caplog.records}
+    assert named == {tmp_path / "damaged" / name for name in TRASH}
 
 
-def test_a_message_that_ends_all_who_take_it_is_set_aside(channel: Channel, tmp_path: Path) -> None:
+def test_a_message_that_kills_its_consumers_is_set_aside(channel: Channel, tmp_path: Path) -> None:
     publish(channel, "a")
     for _ in range(5):
         assert take(channel) is not None
@@ -160,7 +158,7 @@ def test_a_full_disk_refuses_a_message_and_leaves_nothing(channel: Channel, tmp_
     assert take(channel) is None
 
 
-def test_drafts_of_the_killed_are_swept_and_no_name_leads_out_of_the_folder(channel: Channel, tmp_path: Path) -> None:
+def test_old_drafts_are_swept_and_no_queue_name_leaves_the_folder(channel: Channel, tmp_path: Path) -> None:
     import os  # noqa: PLC0415
 
     old, new = (tmp_path / "messages" / "celery" / name for name in (".old", ".new"))
@@ -176,7 +174,7 @@ def test_drafts_of_the_killed_are_swept_and_no_name_leads_out_of_the_folder(chan
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_damaged_files_end_no_worker(tmp_path: Path, pool: str) -> None:
-    """Three empty messages ended every worker, and an exchange's file of no bytes every start."""
+    """With kombu's own transport three empty messages end every worker, and an empty exchange file every start."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
     manage(env, "migrate", "--verbosity", "0")
     queue, control = tmp_path / "data" / "queue" / "messages" / "celery", tmp_path / "data" / "queue" / "control"

@@ -32,7 +32,7 @@ class Server:
     def ready(self) -> tuple[int, str, set[str], dict[str, str]]:
         """Return status, verdict, what does not work, and the checks that failed with their sentences."""
         status, answer = call(f"{self.url}/readyz")
-        failed = {name: told for name, told in answer["checks"].items() if told != "ok"}
+        failed = {name: result for name, result in answer["checks"].items() if result != "ok"}
         return status, answer["status"], {name for name, state in answer["functions"].items() if state != "ok"}, failed
 
     def search(self) -> tuple[int, Any]:
@@ -51,7 +51,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_only_the_background_is_away_without_a_worker(server: Server, tmp_path: Path) -> None:
-    """It said "ok" before with no worker alive."""
+    """An earlier version answered "ok" with no worker alive."""
     status, verdict, broken, failed = server.ready()
     assert (status, verdict, broken, set(failed)) == (200, "degraded", {"background"}, {"workers"})
     assert "No worker has given a sign of life yet." in failed["workers"]
@@ -65,7 +65,7 @@ def test_only_the_background_is_away_without_a_worker(server: Server, tmp_path: 
 
 
 def test_a_queue_that_is_away_takes_no_search_away(tmp_path: Path) -> None:
-    """It said 503 before."""
+    """An earlier version answered 503."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="redis://127.0.0.1:1/0")
     key = prepare(env, acme="people")["acme"]
     with web_server(env, workers=1) as (url, _):

@@ -62,7 +62,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def age(seconds: float) -> None:
-    """Let all that was heard have been heard so long ago."""
+    """Make every sign of life this old."""
     for row in Heartbeat.objects.all():
         row.at -= timedelta(seconds=seconds)
         row.save()
@@ -116,9 +116,9 @@ def test_the_parts_of_the_background_are_told_from_each_other() -> None:
     heartbeat.beat_worker("celery@a")
     heartbeat.last_sent("pulse")
     heartbeat.beat_queue("pulse")
-    heard = heartbeat.signs()
-    assert heard.faults == {}
-    assert heard.lag_seconds is not None
+    signs = heartbeat.signs()
+    assert signs.faults == {}
+    assert signs.lag_seconds is not None
     age(100)
     assert set(heartbeat.signs().faults) == {"workers", "schedule"}
     heartbeat.beat_worker("celery@b")

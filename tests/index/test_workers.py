@@ -159,7 +159,7 @@ class Queue:
 def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, receiver: str, broker: str) -> None:
     """Check 14: two workers with three threads each take 100 deliveries of each task from the broker: duplicates 0."""
     queue = Queue(stage, BROKERS[broker]())
-    ids = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", WORK, given=receiver))
+    ids = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", WORK, stdin=receiver))
     for turn in range(REDELIVERIES // 10):
         del turn  # the tasks take turns, so that unlike ones run beside each other too
         queue.send("recognition.tasks.compact_gallery", ids["collection"], again=10)
@@ -214,7 +214,7 @@ def test_a_silent_webhook_does_not_delay_an_erasure(stage: Stage) -> None:
     queue = Queue(stage, FILES)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
-        receipt = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", SILENT, given=url))
+        receipt = json.loads(manage(stage.env, "shell", "--verbosity", "0", "-c", SILENT, stdin=url))
         queue.send("collections_app.tasks.deliver_due", again=40)
         queue.send("collections_app.tasks.finish_erasure", receipt)
         with queue.workers(1):

@@ -50,7 +50,7 @@ def _make(env: dict[str, str]) -> str:
     """Migrate an empty database and give it some rows; return the key's token."""
     manage(env, "migrate", "--verbosity", "0")
     pictures = {name: base64_of(portrait(name)) for name in ("macron_2025", "macron_2014", "obama", "sunak")}
-    return manage(env, "shell", "--verbosity", "0", "-c", _FILL, given=json.dumps(pictures)).split()[-1]
+    return manage(env, "shell", "--verbosity", "0", "-c", _FILL, stdin=json.dumps(pictures)).split()[-1]
 
 
 def _sqlite(folder: Path) -> tuple[str, str]:

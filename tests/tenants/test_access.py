@@ -1,4 +1,4 @@
-"""A key opens its tenant's door, and only while it may."""
+"""A key authenticates for its tenant, and only while it is valid."""
 
 from datetime import timedelta
 

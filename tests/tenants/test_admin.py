@@ -1,4 +1,4 @@
-"""The operator's admin: tenants are made, suspended and given quotas; what was changed stands in the tenant's log."""
+"""The operator's admin: tenants are created, suspended and given quotas; changes are in the tenant's audit log."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def operator(db: None) -> Client:
     return client
 
 
-def _form(**said: Any) -> dict[str, Any]:
-    return {"slug": "acme", "name": "Acme", "state": "active", "profiles": "{}", **said}
+def _form(**changed: Any) -> dict[str, Any]:
+    return {"slug": "acme", "name": "Acme", "state": "active", "profiles": "{}", **changed}
 
 
 def test_a_tenant_is_made_with_its_keys_and_its_chain(operator: Client) -> None:
@@ -60,8 +60,8 @@ def test_a_tenant_is_neither_deleted_nor_called_erased_by_a_form(operator: Clien
 
 def test_the_tenants_log_tells_what_became_of_its_members(operator: Client, acme: Customer) -> None:
     user = User.objects.create_user("ada")
-    given = {"user": user.pk, "tenant": acme.tenant.pk, "role": "auditor"}
-    assert operator.post("/admin/tenants/member/add/", given).status_code == 303
+    form = {"user": user.pk, "tenant": acme.tenant.pk, "role": "auditor"}
+    assert operator.post("/admin/tenants/member/add/", form).status_code == 303
     member = Member.objects.of(acme.tenant).get(user=user)
     page = f"/admin/tenants/member/{member.pk}"
     assert operator.post(f"{page}/change/", {"role": "admin", "user": 1, "tenant": 1}).status_code == 303
@@ -69,9 +69,9 @@ def test_the_tenants_log_tells_what_became_of_its_members(operator: Client, acme
     chosen = {"action": "delete_selected", "_selected_action": [member.pk], "post": "yes"}
     assert operator.post("/admin/tenants/member/", chosen).status_code == 303
     assert not Member.objects.of(acme.tenant).filter(user=user).exists()
-    told = AuditEntry.objects.of(acme.tenant).filter(action__startswith="member.").order_by("number")
-    assert {entry.actor_name for entry in told} == {"operator"}
-    assert [(entry.action, entry.facts) for entry in told] == [
+    entries = AuditEntry.objects.of(acme.tenant).filter(action__startswith="member.").order_by("number")
+    assert {entry.actor_name for entry in entries} == {"operator"}
+    assert [(entry.action, entry.facts) for entry in entries] == [
         ("member.joined", {"role": "auditor"}),
         ("member.role_changed", {"before": "auditor", "after": "admin"}),
         ("member.removed", {"role": "admin", "user": str(user.pk)}),

@@ -148,8 +148,8 @@ def test_a_broken_chain_fails_the_command_and_raises_an_alert(
     assert "acme: whole" in out.getvalue()
     tasks.verify_audits()
     assert not AuditEntry.objects.of(chained).filter(action__startswith="alert.").exists()
-    told = next(record for record in caplog.records if record.message == "An audit chain is sound")
-    assert vars(told)["entries"] == audit.verify(chained).entries
+    logged = next(record for record in caplog.records if record.message == "An audit chain is sound")
+    assert vars(logged)["entries"] == audit.verify(chained).entries
     _edit(chained, 30)
     with pytest.raises(CommandError, match="acme"):
         call_command("verify_audit", tenant="acme", stdout=out)
@@ -163,7 +163,7 @@ def test_a_broken_chain_fails_the_command_and_raises_an_alert(
 def test_a_chain_that_cannot_be_opened_is_broken_and_the_next_tenant_s_is_looked_at(
     acme: Customer, globex: Customer, caplog: pytest.LogCaptureFixture, harm: str
 ) -> None:
-    """Check 24: whoever damages one chain's key hides neither that nor a forgery in another chain."""
+    """Check 24: damaging one chain's key hides neither that nor a forgery in another chain."""
     number = AuditHead.objects.of(globex.tenant).get().number
     _edit(globex.tenant, number)
     heads = AuditHead.objects.of(acme.tenant)
@@ -242,7 +242,7 @@ def test_an_edit_of_the_old_is_found_when_its_part_has_its_day(
 def test_a_forger_without_the_key_cannot_move_the_sealed_point(
     acme: Customer, chained: Tenant, recomputed: list[int]
 ) -> None:
-    """An edit that nobody has verified is found, whatever is written where the sealed point stands."""
+    """An edit since the last verification is found, whatever the stored sealed point says."""
     audit.verify(chained)
     before = AuditHead.objects.of(chained).get()
     for number in range(5):
@@ -264,8 +264,8 @@ def test_entries_hold_no_biometrics(acme: Customer) -> None:
     verify(acme.caller, collection="people", face=face.uuid, image=image)
     delete_face(acme.caller, collection="people", face=face.uuid)
     entries = list(AuditEntry.objects.of(acme.tenant).order_by("number"))
-    told = {"face.enrolled", "collection.searched", "face.verified", "face.deleted"}
-    assert told <= {entry.action for entry in entries}
+    expected = {"face.enrolled", "collection.searched", "face.verified", "face.deleted"}
+    assert expected <= {entry.action for entry in entries}
     for entry in entries:
         text = json.dumps(entry.facts)
         assert len(text) < 500

@@ -170,7 +170,7 @@ def test_processes_share_a_limit(tmp_path: Path) -> None:
 
 
 def test_a_dialect_answers_in_its_own_words(acme: Customer) -> None:
-    """Check 21: the vendor's envelope and code, and Retry-After beside it."""
+    """Check 21: the vendor's envelope and code, with Retry-After."""
     issued = keys.issue(acme.tenant, name="one", scopes=["read"], requests_per_minute=1)
     client = ArgosClient(issued.token)
     assert client("GET", "/faces", collectionId="people", page="1").status_code == 200
