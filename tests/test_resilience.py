@@ -262,7 +262,7 @@ for number in range(6):
         audit.alert(caller, "alert.probing", number=number)
     print("took", time.monotonic() - began)
 """
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never wanted
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         env = environment(tmp_path, CELERY_BROKER_URL=f"{kind}://127.0.0.1:{silent.getsockname()[1]}/0")
         manage(env, "migrate", "--verbosity", "0")
         shown = manage(env, "shell", "--verbosity", "0", "-c", script).split()
