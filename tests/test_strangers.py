@@ -3,9 +3,7 @@
 import base64
 import http.client
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +25,8 @@ from config import static
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, web_server
 from tests.proxy import needs_nginx, nginx
-from tests.strangers import ATTACKS, Neighbour, Target, during, head
+from tests.smuggling import SHAPES
+from tests.strangers import ATTACKS, Target, during, head
 
 MOST = 2_000_000
 PASSWORD = "a long one of an operator"  # noqa: S105 -- of this test
@@ -105,79 +104,6 @@ def test_a_neighbour_is_answered_during_an_attack(front: Front, attack: str) -> 
     assert neighbour.failed == 0
     assert p50 < 1000 * PATIENCE
     assert front.server.poll() is None
-
-
-HIDDEN = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-_N = str(len(HIDDEN)).encode()
-_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
-
-
-def _post(*fields: bytes, body: bytes = HIDDEN, line: bytes = b"POST /healthz HTTP/1.1", end: bytes = b"\r\n") -> bytes:
-    return end.join((line, b"Host: localhost", *fields, b"", b"")) + body
-
-
-# A request is hidden in the body of another: a parser that sees the body's end elsewhere would answer it.
-SHAPES = {
-    "length and chunks": _post(b"Content-Length: 4", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN),
-    "chunks and length": _post(b"Transfer-Encoding: chunked", b"Content-Length: 5", body=b"0\r\n\r\n" + HIDDEN),
-    "two lengths": _post(b"Content-Length: 0", b"Content-Length: " + _N),
-    "two lengths, the longer first": _post(b"Content-Length: " + _N, b"Content-Length: 0"),
-    "the same length twice": _post(b"Content-Length: " + _N, b"Content-Length: " + _N),
-    "a list of lengths": _post(b"Content-Length: 0, " + _N),
-    "zeros before a length": _post(b"Content-Length: 000000" + _N),
-    "a length with a sign": _post(b"Content-Length: +" + _N),
-    "a negative length": _post(b"Content-Length: -1"),
-    "a length in hexadecimal": _post(b"Content-Length: 0x0"),
-    "a length with an underscore": _post(b"Content-Length: 0_0"),
-    "a length in other digits": _post(b"Content-Length: \xd9\xa0"),
-    "a length of nothing": _post(b"Content-Length:"),
-    "a length beyond all numbers": _post(b"Content-Length: " + b"9" * 30),
-    "a space before the colon": _post(b"Content-Length : 0"),
-    "an underscore in the name": _post(b"Content_Length: 0", b"Content-Length: " + _N),
-    "a folded length": _post(b"X: y", b" Content-Length: 0", b"Content-Length: " + _N),
-    "a folded coding": _post(b"Transfer-Encoding:", b" chunked", body=_CHUNK),
-    "a first field that is folded": _post(b"Content-Length: " + _N).replace(b"\r\nHost", b"\r\n Host"),
-    "another coding": _post(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n" + HIDDEN),
-    "identity": _post(b"Transfer-Encoding: identity", b"Content-Length: 0"),
-    "chunked and identity": _post(b"Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n" + HIDDEN),
-    "chunked twice": _post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN),
-    "a space before the coding's colon": _post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n" + HIDDEN),
-    "a vertical tab before the coding": _post(b"Transfer-Encoding: \x0bchunked", body=b"0\r\n\r\n" + HIDDEN),
-    "chunks in HTTP/1.0": _post(
-        b"Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN, line=b"POST /healthz HTTP/1.0"
-    ),
-    "lines that end in LF": _post(b"Content-Length: " + _N, end=b"\n"),
-    "a lone CR": _post(b"X: a\rContent-Length: 0", b"Content-Length: " + _N),
-    "a NUL": _post(b"X: a\0b", b"Content-Length: " + _N),
-    "two hosts": _post(b"Host: elsewhere", b"Content-Length: " + _N),
-    "no host": _post(b"Content-Length: " + _N).replace(b"Host: localhost\r\n", b"", 1),
-    "HTTP/0.9": b"GET /healthz\r\n" + HIDDEN,
-    "HTTP/2.0": _post(b"Content-Length: " + _N, line=b"POST /healthz HTTP/2.0"),
-    "HTTP/1.11": _post(b"Content-Length: " + _N, line=b"POST /healthz HTTP/1.11"),
-    "two spaces": _post(b"Content-Length: 0", line=b"POST  /healthz  HTTP/1.1"),
-    "a space in the path": _post(b"Content-Length: 0", line=b"POST /health z HTTP/1.1"),
-    "a name that is no token": _post(b"Content-Length\x80: 0", b"Content-Length: " + _N),
-    "a field without a name": _post(b": 0", b"Content-Length: " + _N),
-    "a field without a colon": _post(b"Content-Length", b"Content-Length: " + _N),
-}
-CHUNKS = {
-    "a size with a sign": b"+%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
-    "a size in another notation": b"0x%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
-    "a size with an underscore": b"0_0\r\n\r\n" + HIDDEN,
-    "a negative size": b"-1\r\n\r\n" + HIDDEN,
-    "a size of nothing": b"\r\n\r\n" + HIDDEN,
-    "a size beyond all numbers": b"f" * 30 + b"\r\n" + HIDDEN,
-    "an extension": b"%x;a=b\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
-    "an LF in an extension": b"%x;a\nb\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
-    "a CR in an extension": b"%x;a\rb\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN),
-    "an extension without an end": b"5;" + b"a" * 200_000,
-    "more than its size": b"3\r\n" + HIDDEN + b"\r\n0\r\n\r\n",
-    "less than its size": b"fff\r\n" + HIDDEN + b"\r\n0\r\n\r\n",
-    "an end without CR": b"%x\n%s\n0\n\n" % (len(HIDDEN), HIDDEN),
-    "trailers": b"%x\r\n%s\r\n0\r\nContent-Length: 0\r\nTransfer-Encoding: x\r\n\r\n" % (len(HIDDEN), HIDDEN),
-    "trailers without an end": b"0\r\n" + b"X: y\r\n" * 50_000,
-}
-SHAPES |= {f"chunk: {name}": _post(b"Transfer-Encoding: chunked", body=body) for name, body in CHUNKS.items()}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -336,71 +262,6 @@ def test_the_proxy_serves_static_files_by_itself(proxied: Front) -> None:
         assert answer.headers["Server"].startswith("nginx")
         assert "immutable" in answer.headers["Cache-Control"]
         assert answer.headers["X-Request-Id"] is None  # otherwise the server behind answered
-
-
-def test_a_reload_starts_new_processes_before_the_old_ones_end(tmp_path: Path) -> None:
-    """Check 16: no call, each on a new connection, fails or waits for a process to start."""
-    env = environment(tmp_path)
-    key = prepare(env, acme="people")["acme"]
-    with web_server(env) as (url, process):
-        where = urlsplit(url)
-        before = _children(process.pid)
-        process.send_signal(signal.SIGHUP)
-        waited, deadline = [], time.monotonic() + 120
-        while _children(process.pid) & before and time.monotonic() < deadline:
-            neighbour = Neighbour(str(where.hostname), int(where.port or 0), key)
-            neighbour.run(0.01)
-            assert neighbour.failed == 0
-            waited += neighbour.waited
-        after = _children(process.pid)
-    print(f"\n{len(waited)} calls, the slowest {max(waited):.2f} s")  # noqa: T201
-    assert (len(before), len(after), before & after) == (2, 2, set())
-    assert max(waited) < PATIENCE
-
-
-def test_a_process_that_dies_is_replaced_and_none_outlives_the_first(tmp_path: Path) -> None:
-    env = environment(tmp_path)
-    prepare(env, acme="people")
-    with web_server(env, workers=1) as (url, process):
-        (child,) = _children(process.pid)
-        os.kill(child, signal.SIGKILL)  # after its first heartbeat, so the server goes on
-        _until(lambda: child not in _children(process.pid) and _children(process.pid) != set())
-        (child,) = _children(process.pid)
-        _until(lambda: _answers(url))
-        process.kill()
-        process.wait()
-        _until(lambda: not Path(f"/proc/{child}").exists())
-
-
-def test_a_process_that_is_still_loading_ends_when_the_server_does(tmp_path: Path) -> None:
-    env = environment(tmp_path)
-    prepare(env, acme="people")
-    with web_server(env, workers=2) as (_, process):
-        child = min(_children(process.pid))
-        os.kill(child, signal.SIGKILL)
-        _until(lambda: child not in _children(process.pid) and len(_children(process.pid)) == 2)
-        began = time.monotonic()
-        process.terminate()
-        process.wait()
-    assert time.monotonic() < began + 25  # a process that ignores SIGTERM is killed after 35
-
-
-def _children(pid: int) -> set[int]:
-    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def _until(holds: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return call(f"{url}/healthz")[0] == 200
-    except OSError:
-        return False
 
 
 def test_static_files_are_part_of_the_code_and_come_without_maps(

@@ -10,10 +10,15 @@ import signal
 import socket
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from config import env
+
+if TYPE_CHECKING:
+    from config.server.bridge import Bridge
+    from config.server.connections import Connection
 
 os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "20")  # below REQUEST_SECONDS; settings.py reads it
 # Options of glibc's malloc (malloc.h). By default each thread gets its own arena, which rarely shrinks: two are enough.
@@ -25,6 +30,23 @@ _SWEEP_SECONDS = 0.2
 _HEAD_BYTES = 64 * 1024
 
 
+def _config(bridge: "Bridge", protocol: "type[Connection]") -> uvicorn.Config:
+    return uvicorn.Config(
+        bridge,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # config.requests logs each request, without the credentials in some paths
+        proxy_headers=False,  # config.requests evaluates X-Forwarded-For (TRUSTED_PROXIES)
+        server_header=False,
+        timeout_keep_alive=protocol.head_seconds,
+        timeout_graceful_shutdown=30,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
+        backlog=128,  # connections accepted at once before they are counted
+    )
+
+
 async def _serve(listener: socket.socket, heartbeat: int) -> None:
     from config.server.__main__ import BEAT_SECONDS  # noqa: PLC0415 -- Django is set up only now
     from config.server.bridge import Bridge  # noqa: PLC0415
@@ -33,21 +55,7 @@ async def _serve(listener: socket.socket, heartbeat: int) -> None:
 
     # More threads than COMPUTE_SLOTS: refusals and requests without a model are answered while all slots compute.
     bridge = Bridge(application, threads=env.integer("WEB_THREADS", 16, least=1))
-    config = uvicorn.Config(
-        bridge,
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # config.requests logs each request, without the credentials in some paths
-        proxy_headers=False,  # config.requests evaluates X-Forwarded-For (TRUSTED_PROXIES)
-        server_header=False,
-        timeout_keep_alive=Connection.head_seconds,
-        timeout_graceful_shutdown=30,
-        h11_max_incomplete_event_size=_HEAD_BYTES,
-        backlog=128,  # connections accepted at once before they are counted
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(_config(bridge, Connection))
 
     def leave(*_: object) -> None:
         server.should_exit = True
