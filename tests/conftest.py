@@ -1,4 +1,4 @@
-"""The cast: two tenants that must never see each other, a key each, a collection each."""
+"""Shared fixtures: two tenants that must never see each other's data, each with a key and a collection."""
 
 import json
 import tempfile

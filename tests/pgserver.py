@@ -20,7 +20,7 @@ ROLE = "CREATE ROLE faceplane LOGIN CREATEDB"
 
 
 class Servers:
-    """A primary, and its standbys if any, in a folder that goes with them."""
+    """A primary, and its standbys if any, in a temporary folder."""
 
     def __init__(self) -> None:
         """Make the folder."""

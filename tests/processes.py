@@ -44,7 +44,7 @@ def sqlite(folder: Path) -> str:
 
 
 def _database(folder: Path, like: str | None) -> str:
-    """Return the URL of the database of this folder alone; on a server it is made, empty or as a copy."""
+    """Return the URL of this folder's own database; on a server it is created, empty or as a copy."""
     if not SERVER.startswith("postgres"):
         return sqlite(folder)
     url = f"{SERVER}/faceplane_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"

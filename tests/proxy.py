@@ -61,7 +61,7 @@ def caddy(folder: Path, behind: str) -> Iterator[str]:
 
 @contextmanager
 def nginx(folder: Path, behind: str, *, tracer: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run it in the folder, without TLS, before the server at `behind`, and under a tracer if asked; yield its URL."""
+    """Run nginx in the folder, without TLS, before the server at `behind`, under a tracer if given; yield its URL."""
     port = free_port()
     text = (SHIPPED / "nginx.conf").read_text(encoding="utf-8")
     for old, new in (

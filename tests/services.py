@@ -35,7 +35,7 @@ def _answers(port: int) -> bool:
 
 @contextmanager
 def database() -> Iterator[str]:
-    """Make a database and a role that owns it; yield the name of both. Row-level security holds the role."""
+    """Create a database and a role that owns it; yield the name of both. Row-level security binds the role."""
     name = f"faceplane_{secrets.token_hex(4)}"
     with psycopg.connect(f"{SUPERUSER}/postgres", autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {name} LOGIN".encode())
@@ -67,7 +67,7 @@ def redis_database() -> str:
 
 
 def make_role() -> None:
-    """Make the role that the suite runs as on PostgreSQL: it may make databases and is no superuser."""
+    """Create the role that runs the suite on PostgreSQL: it may create databases and is not a superuser."""
     with psycopg.connect(f"{SUPERUSER}/postgres", autocommit=True) as admin, suppress(psycopg.errors.DuplicateObject):
         admin.execute("CREATE ROLE faceplane LOGIN CREATEDB")
 

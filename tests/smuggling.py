@@ -1,4 +1,4 @@
-"""Requests that hide another request in their body, by the trick that they use."""
+"""Requests that hide another request in their body, by their trick."""
 
 HIDDEN = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _N = str(len(HIDDEN)).encode()

@@ -79,7 +79,9 @@ def _operations() -> list[ast.FunctionDef]:
 
 
 @pytest.mark.parametrize("operation", _operations(), ids=lambda operation: operation.name)
-def test_an_operation_takes_the_caller_first_and_says_its_scope_in_its_first_line(operation: ast.FunctionDef) -> None:
+def test_an_operation_takes_the_caller_first_and_requires_its_scope_at_once(
+    operation: ast.FunctionDef,
+) -> None:
     assert [argument.arg for argument in operation.args.args] == ["caller"]
     statements = operation.body[1:] if ast.get_docstring(operation) else operation.body
     assert ast.unparse(statements[0]).startswith("caller.require(Scope.")

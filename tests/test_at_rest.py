@@ -32,7 +32,7 @@ WINDOW = 24  # bytes of a vector or an image: too many to repeat by chance
 
 
 def _environment(folder: Path, **changed: str) -> dict[str, str]:
-    """Everything in files, so that it can be read: SQLite, and a queue on the file system."""
+    """An environment with everything in files, for the scan: SQLite, and the embedded queue."""
     return environment(folder, DATABASE_URL=sqlite(folder), CELERY_BROKER_URL="filesystem://", **changed)
 
 
@@ -132,7 +132,7 @@ def _mail(folder: Path) -> str:
 
 
 class Browser:
-    """A person's browser: it keeps cookies, and sends a page's token with its form."""
+    """A browser: it keeps cookies, and sends a page's CSRF token with its form."""
 
     def __init__(self, url: str) -> None:
         """Start without cookies."""
@@ -246,7 +246,7 @@ def test_no_path_with_a_secret_in_it_is_logged(installation: Path) -> None:
 
 @pytest.mark.parametrize("start", ["web", "worker"])
 def test_with_the_wrong_master_key_nothing_starts(installation: Path, start: str) -> None:
-    """Check 22: web server and worker end at once with one clear sentence."""
+    """Check 22: web server and worker end at once with a sentence."""
     wrong = base64.urlsafe_b64encode(bytes(range(32))).decode()
     env = _environment(installation, MASTER_KEYS=wrong, BIND="127.0.0.1:0", WEB_WORKERS="1")
     arguments = {

@@ -1,4 +1,4 @@
-"""The product opens no socket that the operator did not name, asks no name server, and leaves nothing in a home folder.
+"""Check 19: no process opens a socket that the operator did not name, asks a name server, or writes to a home folder.
 
 Every entry runs under strace: system calls are what native libraries cannot hide. The operator named only files here
 (SQLite, a queue and a storage in folders), or the services of DATABASE_URL, CELERY_BROKER_URL and LIMITS_URL.
@@ -37,10 +37,10 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 
 class Installation:
-    """A product whose processes are watched: their environment, the folders they may not touch, their traces."""
+    """An installation whose processes are traced."""
 
     def __init__(self, folder: Path) -> None:
-        """Give it a home of its own, and take away what a careful operator may have switched off himself."""
+        """Give it its own home folder, and unset what an operator may have disabled."""
         self.home, self.folder = folder / "home", folder
         self.home.mkdir()
         self.env = environment(folder, HOME=str(self.home), XDG_CACHE_HOME=str(self.home / "cache"))
@@ -101,7 +101,7 @@ def _answers(url: str) -> bool:
 
 @needs_strace
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
-def test_a_command_reaches_for_nothing_that_the_operator_did_not_name(
+def test_a_command_contacts_nothing_that_the_operator_did_not_name(
     installation: Installation, command: list[str]
 ) -> None:
     """Commands run, load models, write mail to files, and open no connection."""
@@ -111,8 +111,8 @@ def test_a_command_reaches_for_nothing_that_the_operator_did_not_name(
 
 
 @needs_strace
-def test_the_web_server_reaches_for_nothing_that_the_operator_did_not_name(installation: Installation) -> None:
-    """It starts, enrols, searches, shows a page, sends a letter, and stops."""
+def test_the_web_server_contacts_nothing_that_the_operator_did_not_name(installation: Installation) -> None:
+    """It starts, enrols, searches, shows a page, sends a mail, and stops."""
     bind = f"127.0.0.1:{free_port()}"
     with installation.running("web", "-m", "config.server", BIND=bind, WEB_WORKERS="1") as process:
         _until(lambda: _answers(f"http://{bind}/readyz"), process)
@@ -124,7 +124,7 @@ def test_the_web_server_reaches_for_nothing_that_the_operator_did_not_name(insta
 
 
 @needs_strace
-def test_the_worker_reaches_for_nothing_that_the_operator_did_not_name(installation: Installation) -> None:
+def test_the_worker_contacts_nothing_that_the_operator_did_not_name(installation: Installation) -> None:
     """Worker and beat do their first tasks, load models as they do, and stop."""
     log = installation.folder / "worker.log"
     celery = ["-m", "celery", "--app", "config", "--quiet", "worker", "--beat", "--pool", "threads"]
@@ -142,7 +142,7 @@ def test_nothing_is_left_in_the_user_s_home_folder(installation: Installation) -
 
 @needs_strace
 def test_the_guard_sees_what_it_looks_for(installation: Installation) -> None:
-    """The same tracer and the same reading find a connection, a datagram, and a name that is looked up."""
+    """The same tracer and filter find a connection, a datagram, and a name lookup."""
     script = """
 import contextlib, socket
 with contextlib.suppress(OSError), socket.socket() as tcp:

@@ -32,7 +32,7 @@ def test_values_are_read_by_type(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert env.url("X_NOTHING", "https://faces.example.com:8443") == "https://faces.example.com:8443"
 
 
-def test_a_bad_value_says_which_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_value_raises_with_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X", "maybe")
     monkeypatch.setenv("Y_FILE", "/nowhere")
     for read in (
@@ -63,7 +63,7 @@ def test_the_operators_guide_has_every_variable_and_the_default_of_each_number()
         assert name == "DATABASE_STATEMENT_SECONDS" or f"{int(default):,}" in rows[name], name
 
 
-def test_a_generated_secret_stays_and_is_the_owner_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_generated_secret_is_kept_and_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "deep" / "master.key"
     first = generated(file, without="all is lost")
     assert generated(file, without="all is lost") == first
@@ -92,7 +92,7 @@ HALF = {
 
 
 @pytest.mark.parametrize("url", HALF)
-def test_half_a_storage_stops_the_start(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_incomplete_storage_url_stops_the_start(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))

@@ -21,7 +21,7 @@ def https(settings: Any) -> None:
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 
-def test_what_came_without_tls_is_sent_to_https(https: None) -> None:
+def test_a_request_without_tls_is_redirected(https: None) -> None:
     assert Client().get("/account/login/").status_code == 301
     assert Client().get("/account/login/", headers=BEHIND_A_PROXY).status_code == 200
 

@@ -1,4 +1,4 @@
-"""Nobody reaches another tenant's anything: every endpoint of every dialect, as it is found in the URL configuration.
+"""No endpoint of any dialect, as found in the URL configuration, reaches another tenant's data.
 
 A new endpoint is in the table by itself. It has to work with ids of one's own (else the table tests nothing), and to
 answer to another tenant's id as it answers to a missing one, byte for byte, whatever the key may do.

@@ -95,7 +95,7 @@ def test_a_revoked_key_is_dead_in_every_process_within_a_second(server: Server) 
 
 
 def test_a_rotation_loses_no_request(server: Server) -> None:
-    """Check 20: clients that change over one by one during the overlap are never refused."""
+    """Check 20: clients that switch one by one during the overlap are never refused."""
     old = server.key("acme")
     statuses: list[int] = []
     current = old

@@ -21,7 +21,7 @@ MARK = 867_530_912_345  # a task's argument
 
 
 def _malformed(token: str) -> Iterator[bytes]:
-    """Yield requests that break a rule of HTTP, of ours, or of a body, each with a whole key in it."""
+    """Yield malformed requests, each with a whole key in it."""
     head = b"POST /faces HTTP/1.1\r\nHost: localhost\r\n"
     key = token.encode()
     yield b"GET " + key + b"\r\n\r\n"

@@ -58,7 +58,7 @@ def _code(connection: socket.socket) -> tuple[int, object]:
 
 
 def _search_from_elsewhere(url: str, key: str) -> int:
-    """Search from another address: until the key's first request is verified, its 70 are counted for their own."""
+    """Search from another address: until acme's first request is verified, its 70 count for their address."""
     where = urlsplit(url)
     client = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60, source_address=("127.0.0.2", 0))
     try:

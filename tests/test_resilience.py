@@ -67,7 +67,7 @@ class Installation:
         return self.timed("POST", "/faces", body)
 
     def in_every_dialect(self) -> dict[str, Callable[[], tuple[int, str | None, Any, float]]]:
-        """Return what reads and what writes a face, as each vendor's client says it."""
+        """Return a reading and a writing call of each dialect."""
         key, _, secret = self.key.partition(".")
         image, nhn = base64_of(portrait("obama")), f"/nhn-face-reco/v1.0/appkeys/{key}/groups"
         accuauth = {"X-DF-API-ID": key, "X-DF-API-SECRET": secret}
@@ -229,7 +229,7 @@ def test_a_slow_database_is_waited_for_within_the_deadline(installation: Install
 @needs_services
 @pytest.mark.parametrize("harm", ["pause", "cut"])
 def test_a_queue_that_is_away_delays_and_loses_nothing(installation: Installation, harm: str) -> None:
-    """Check 16: what needs the queue is answered within the deadline, and so is what does not, at once."""
+    """Check 16: requests that need the queue are answered within the deadline, others at once."""
     assert installation.recovered() <= RECOVERY
     getattr(installation.broker, harm)()
     status, _, added, seconds = installation.enrol("away")
@@ -247,7 +247,7 @@ def test_a_queue_that_is_away_delays_and_loses_nothing(installation: Installatio
 
 @pytest.mark.parametrize("kind", ["redis", "amqp"])
 def test_a_silent_queue_is_asked_once_and_then_left_alone_for_a_while(tmp_path: Path, kind: str) -> None:
-    """Check 16: of six events for a webhook, one after another, only the first waits for a queue that says nothing."""
+    """Check 16: of six events for a webhook, one after another, only the first waits for a silent queue."""
     script = """
 import time
 from django.db import transaction
@@ -272,7 +272,7 @@ for number in range(6):
     assert max(others) < 0.5
 
 
-def test_sigterm_lets_requests_under_way_finish(tmp_path: Path) -> None:
+def test_sigterm_lets_active_requests_finish(tmp_path: Path) -> None:
     """Check 16: SIGTERM during eight enrolments: each is answered 200 and is there afterwards."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path))  # whose one lock holds every writer up
     key = prepare(env, acme="people")["acme"]

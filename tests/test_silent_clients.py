@@ -157,8 +157,8 @@ def test_a_slow_upload_that_ends_in_time_is_answered(server: Server) -> None:
     with ThreadPoolExecutor() as pool:
         image = {"image": base64_of(portrait("obama"))}
         calls = {"/api/v1/detect": image, "/api/v1/compare": {"x": "y"}}
-        given = list(pool.map(lambda call: _slowly(server, *call), calls.items()))
-    assert given == [200, 422]
+        statuses = list(pool.map(lambda call: _slowly(server, *call), calls.items()))
+    assert statuses == [200, 422]
 
 
 def _slowly(server: Server, path: str, body: object) -> int:

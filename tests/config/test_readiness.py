@@ -22,35 +22,35 @@ create_collection(system(Tenant.objects.get(slug="acme"), "tests"), name="album"
 
 
 class Server:
-    """A running server of one tenant, and where its files lie."""
+    """A running server of one tenant, and its folder."""
 
     def __init__(self, url: str, key: str, env: dict[str, str], folder: Path) -> None:
-        """Keep how it is asked."""
+        """Keep its URL and key."""
         self.url, self.env, self.folder = url, env, folder
         self.headers = {"x-api-key": key}
 
     def ready(self) -> tuple[int, str, set[str], dict[str, str]]:
-        """Return status, verdict, what does not work, and the checks that failed with their sentences."""
+        """Return the code, the status, the functions that fail, and the failed checks with their sentences."""
         status, answer = call(f"{self.url}/readyz")
         failed = {name: result for name, result in answer["checks"].items() if result != "ok"}
         return status, answer["status"], {name for name, state in answer["functions"].items() if state != "ok"}, failed
 
     def search(self) -> tuple[int, Any]:
-        """Search in Argos's words."""
+        """Search through the Argos dialect."""
         body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait("obama"))}
         return call(f"{self.url}/search", "POST", body, **self.headers)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """Run it with one process, on SQLite and files."""
+    """Run a server with one process, on SQLite and files."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
     key = prepare(env, acme="people")["acme"]
     with web_server(env, workers=1) as (url, _):
         yield Server(url, key, env, tmp_path)
 
 
-def test_only_the_background_is_away_without_a_worker(server: Server, tmp_path: Path) -> None:
+def test_only_background_work_fails_without_a_worker(server: Server, tmp_path: Path) -> None:
     """An earlier version answered "ok" with no worker alive."""
     status, verdict, broken, failed = server.ready()
     assert (status, verdict, broken, set(failed)) == (200, "degraded", {"background"}, {"workers"})
@@ -64,7 +64,7 @@ def test_only_the_background_is_away_without_a_worker(server: Server, tmp_path: 
     assert server.search()[0] == 200
 
 
-def test_a_queue_that_is_away_takes_no_search_away(tmp_path: Path) -> None:
+def test_searches_work_without_the_queue(tmp_path: Path) -> None:
     """An earlier version answered 503."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="redis://127.0.0.1:1/0")
     key = prepare(env, acme="people")["acme"]
@@ -76,8 +76,8 @@ def test_a_queue_that_is_away_takes_no_search_away(tmp_path: Path) -> None:
         assert server.search()[0] == 200
 
 
-def test_a_database_file_that_is_gone_is_told(server: Server) -> None:
-    """SQLite makes an empty one in its place, which answered "SELECT 1"."""
+def test_a_missing_database_file_is_reported(server: Server) -> None:
+    """SQLite creates an empty file in its place, which answers "SELECT 1"."""
     for file in (server.folder / "data").glob("faceplane.sqlite3*"):
         file.unlink()
     status, verdict, broken, failed = server.ready()
@@ -87,7 +87,7 @@ def test_a_database_file_that_is_gone_is_told(server: Server) -> None:
     assert (server.search()[0], server.search()[1].get("errorCode")) != (500, None)
 
 
-def test_a_damaged_database_is_told_in_the_dialects_words(server: Server) -> None:
+def test_a_damaged_database_is_answered_in_the_dialects_words(server: Server) -> None:
     file = server.folder / "data" / "faceplane.sqlite3"
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -101,7 +101,7 @@ def test_a_damaged_database_is_told_in_the_dialects_words(server: Server) -> Non
     assert (problem[0], problem[1]["code"]) == (503, "unavailable")
 
 
-def test_a_full_disk_takes_enrolment_away_and_no_search(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_stops_enrolments_and_no_search(small_disk: Path, tmp_path: Path) -> None:
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
     (tmp_path / "data").mkdir()
     env["STORAGE_URL"] = f"file://{small_disk}"
@@ -121,7 +121,7 @@ def test_a_full_disk_takes_enrolment_away_and_no_search(small_disk: Path, tmp_pa
         assert [file for file in small_disk.rglob("*") if file.is_file()] == [ballast]
 
 
-def test_migrations_that_wait_are_told(server: Server) -> None:
+def test_pending_migrations_are_reported(server: Server) -> None:
     manage(server.env, "migrate", "recognition", "zero", "--verbosity", "0")
     status, verdict, _, failed = server.ready()
     assert (status, verdict) == (503, "unavailable")

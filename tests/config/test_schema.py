@@ -38,7 +38,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def harmed(env: dict[str, str], folder: Path, sql: str) -> dict[str, str]:
-    """Return the environment of a copy on which the statement was run."""
+    """Return the environment of a copy of the database, after the statement."""
     copy = folder / "copy.sqlite3"
     original = env["DATABASE_URL"].removeprefix("sqlite:///")
     with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
@@ -69,7 +69,7 @@ def test_tables_of_another_version_are_refused(migrated: dict[str, str], tmp_pat
     assert (tmp_path / "copy.sqlite3").read_bytes() == before
 
 
-def test_what_only_has_to_be_migrated_is_started_and_migrated(migrated: dict[str, str], tmp_path: Path) -> None:
+def test_pending_migrations_stop_neither_start_nor_migrate(migrated: dict[str, str], tmp_path: Path) -> None:
     env = harmed(migrated, tmp_path, "SELECT 1")
     manage(env, "migrate", "recognition", "zero", "--verbosity", "0")
     subprocess.run([sys.executable, *COMMANDS["web"]], cwd=settings.BASE_DIR, env=env, timeout=120, check=True)

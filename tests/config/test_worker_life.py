@@ -1,4 +1,4 @@
-"""Who is left of a worker that was killed, and what several beats send."""
+"""The children of a killed worker, and what several beats send."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from tests.processes import environment, manage, sqlite
 
 
 def children(pid: int) -> set[int]:
-    """Return the processes below one, as /proc tells."""
+    """Return the child processes, from /proc."""
     found = set()
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
@@ -28,7 +28,7 @@ def children(pid: int) -> set[int]:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process is there and no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -36,8 +36,8 @@ def lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_what_a_killed_worker_started_ends_with_it(tmp_path: Path, pool: str) -> None:
-    """The embedded beat lived on and sent: twenty of them filled the queue with 1,206 messages."""
+def test_the_children_of_a_killed_worker_end(tmp_path: Path, pool: str) -> None:
+    """Otherwise the embedded beat lives on and sends: twenty of them filled the queue with 1,206 messages."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
     manage(env, "migrate", "--verbosity", "0")
     log = tmp_path / "log"
@@ -86,7 +86,7 @@ def test_of_twenty_beats_one_sends_each_entry(sent: list[str], monkeypatch: pyte
 
 
 @pytest.mark.django_db
-def test_a_database_that_is_away_ends_no_beat(sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_beat_survives_a_lost_database(sent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError  # noqa: PLC0415
 
     def away(entry: str) -> None:
@@ -111,7 +111,7 @@ def test_every_scheduled_message_expires_before_the_next_or_within_the_day() -> 
 
 
 @pytest.mark.django_db
-def test_the_parts_of_the_background_are_told_from_each_other() -> None:
+def test_each_silent_part_of_the_background_is_named() -> None:
     assert set(heartbeat.signs().faults) == {"workers", "schedule", "queue"}
     heartbeat.beat_worker("celery@a")
     heartbeat.last_sent("pulse")

@@ -19,7 +19,7 @@ def _enter(issued: keys.IssuedKey) -> Caller:
     return caller_for_key(*keys.split(issued.token), via="tests")
 
 
-def test_a_key_enters_with_what_it_was_given(acme: Customer) -> None:
+def test_a_key_has_its_scopes_and_reach(acme: Customer) -> None:
     issued = keys.issue(acme.tenant, name="kiosk", scopes=["search"], collections=[acme.people.pk])
     caller = _enter(issued)
     assert (caller.tenant, caller.kind, caller.name) == (acme.tenant, "key", "kiosk")
@@ -43,7 +43,7 @@ def test_unknown_and_wrong_look_alike(acme: Customer, globex: Customer) -> None:
             caller_for_key(key_id, secret, via="tests")
 
 
-def test_a_key_ends(acme: Customer) -> None:
+def test_a_revoked_or_expired_key_is_refused(acme: Customer) -> None:
     row = ApiKey.objects.of(acme.tenant).filter(pk=acme.issued.key.pk)
     row.update(expires_at=timezone.now() - timedelta(seconds=1))
     with pytest.raises(ExpiredKey):
@@ -53,7 +53,7 @@ def test_a_key_ends(acme: Customer) -> None:
         _enter(acme.issued)
 
 
-def test_a_suspended_tenant_is_closed(acme: Customer) -> None:
+def test_a_suspended_tenant_is_refused(acme: Customer) -> None:
     Tenant.objects.filter(pk=acme.tenant.pk).update(state=Tenant.State.SUSPENDED)
     with pytest.raises(TenantSuspended):
         _enter(acme.issued)
@@ -66,7 +66,7 @@ def test_no_secret_lies_in_the_database(acme: Customer) -> None:
 
 
 @pytest.mark.parametrize("role", Member.Role)
-def test_a_member_enters_with_the_role_s_scopes(acme: Customer, globex: Customer, role: Member.Role) -> None:
+def test_a_member_has_the_role_s_scopes(acme: Customer, globex: Customer, role: Member.Role) -> None:
     user = User.objects.create_user("kim")
     Member.unscoped.create(tenant=acme.tenant, user=user, role=role)
     caller = caller_for_member(user, "acme")
@@ -87,10 +87,10 @@ def test_a_member_enters_with_the_role_s_scopes(acme: Customer, globex: Customer
         (1, "", 403),
     ],
 )
-def test_a_network_is_that_of_the_caller_whatever_the_caller_writes(
+def test_a_caller_cannot_forge_its_network(
     acme: Customer, settings: Settings, proxies: int, forwarded: str, status: int
 ) -> None:
-    """Check 20: behind one's own proxies their word counts; what a caller writes into the header is only text."""
+    """Check 20: behind own proxies their header counts; what the caller writes into it does not."""
     settings.TRUSTED_PROXIES = proxies
     key = keys.issue(acme.tenant, name="n", scopes=["read"], networks=["192.0.2.0/24"]).token
     head = {"x-api-key": key, "X-Forwarded-For": forwarded}

@@ -14,7 +14,7 @@ from tests.conftest import ArgosClient, Customer
 
 @pytest.fixture
 def operator(db: None) -> Client:
-    """Somebody who runs the installation."""
+    """Sign in as an operator of the installation."""
     client = Client()
     client.force_login(User.objects.create_superuser("operator"), backend="django.contrib.auth.backends.ModelBackend")
     return client
@@ -32,7 +32,7 @@ def test_a_tenant_is_made_with_its_keys_and_its_chain(operator: Client) -> None:
     assert audit.verify(tenant).sound
 
 
-def test_a_suspended_tenant_is_answered_no_more_and_its_log_says_who_did_it(operator: Client, acme: Customer) -> None:
+def test_a_suspended_tenant_is_refused_and_its_log_names_the_operator(operator: Client, acme: Customer) -> None:
     page = f"/admin/tenants/tenant/{acme.tenant.pk}/change/"
     assert b"erased" not in operator.get(page).content
     assert operator.post(page, _form(state="suspended", face_quota="100")).status_code == 303
@@ -58,7 +58,7 @@ def test_a_tenant_is_neither_deleted_nor_called_erased_by_a_form(operator: Clien
     assert acme.tenant.state == "erased"
 
 
-def test_the_tenants_log_tells_what_became_of_its_members(operator: Client, acme: Customer) -> None:
+def test_the_tenant_s_log_records_changes_of_members(operator: Client, acme: Customer) -> None:
     user = User.objects.create_user("ada")
     form = {"user": user.pk, "tenant": acme.tenant.pk, "role": "auditor"}
     assert operator.post("/admin/tenants/member/add/", form).status_code == 303
@@ -78,7 +78,7 @@ def test_the_tenants_log_tells_what_became_of_its_members(operator: Client, acme
     ]
 
 
-def test_whoever_is_no_operator_does_not_see_it(acme: Customer) -> None:
+def test_only_operators_see_it(acme: Customer) -> None:
     client = Client()
     client.force_login(User.objects.create_user("owner"), backend="django.contrib.auth.backends.ModelBackend")
     for path in ("/admin/", "/admin/tenants/tenant/"):

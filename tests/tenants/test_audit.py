@@ -1,4 +1,4 @@
-"""The audit chain notices every change."""
+"""The audit chain detects every change."""
 
 import copy
 import io
@@ -95,7 +95,7 @@ def test_a_forger_without_the_key_cannot_append(chained: Tenant) -> None:
 
 @pytest.mark.parametrize("left", [0, 1, 20])
 def test_a_forger_without_the_key_cannot_cut_the_chain(chained: Tenant, left: int) -> None:
-    """Check 24: the last entries are removed and the head is put back to the one before, as far as rows can tell."""
+    """Check 24: the last entries are removed and the head is set back to match."""
     AuditEntry.objects.of(chained).filter(number__gt=left).delete()
     digests = AuditEntry.objects.of(chained).filter(number=left).values_list("digest", flat=True)
     for end in (*digests, "", "0" * 64):
@@ -104,7 +104,7 @@ def test_a_forger_without_the_key_cannot_cut_the_chain(chained: Tenant, left: in
 
 
 def test_each_of_a_thousand_random_changes_is_found(acme: Customer) -> None:
-    """Check 24: an edit, a removal or a move of any one of 1,000 random rows of a long chain is noticed, 100 %."""
+    """Check 24: an edit, a removal or a move of each of 1,000 random rows of a long chain is detected."""
     number = AuditHead.objects.of(acme.tenant).get().number
     for made in range(300):
         audit.record(acme.caller, "face.enrolled", acme.people, faces=[str(made)])
@@ -142,7 +142,7 @@ def test_each_of_a_thousand_random_changes_is_found(acme: Customer) -> None:
 def test_a_broken_chain_fails_the_command_and_raises_an_alert(
     chained: Tenant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Check 24: the command says which tenant and where; the scheduled check says so in log and chain."""
+    """Check 24: the command names tenant and entry; the scheduled check logs it and raises an alert."""
     out = io.StringIO()
     call_command("verify_audit", stdout=out)
     assert "acme: whole" in out.getvalue()
@@ -160,7 +160,7 @@ def test_a_broken_chain_fails_the_command_and_raises_an_alert(
 
 
 @pytest.mark.parametrize("harm", ["changed", "gone"])
-def test_a_chain_that_cannot_be_opened_is_broken_and_the_next_tenant_s_is_looked_at(
+def test_a_chain_without_its_key_is_broken_and_the_next_tenant_s_is_verified(
     acme: Customer, globex: Customer, caplog: pytest.LogCaptureFixture, harm: str
 ) -> None:
     """Check 24: damaging one chain's key hides neither that nor a forgery in another chain."""
@@ -228,7 +228,7 @@ def test_a_night_recomputes_what_is_new_and_a_part_of_the_old(
     assert sorted(number for part in parts for number in part) == list(range(1, last + 2))
 
 
-def test_an_edit_of_the_old_is_found_when_its_part_has_its_day(
+def test_an_old_edit_is_found_on_the_day_of_its_part(
     chained: Tenant, recomputed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "_PART", 20)

@@ -1,4 +1,4 @@
-"""Check 21: limits hold to the call, across threads and processes, and cost next to nothing to refuse."""
+"""Check 21: limits are exact, across threads and processes, and refusals are cheap."""
 
 import subprocess
 import sys
@@ -24,14 +24,14 @@ from tests.services import REDIS_PORT, redis_database, wanted
 
 @pytest.fixture(autouse=True)
 def _middle_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no window end while a test counts."""
+    """Keep the current window open during a test."""
     began, clock = 1_800_000_010.0, time.monotonic()
     monkeypatch.setattr("tenants.limits.time.time", lambda: began + (time.monotonic() - clock) / 100)
 
 
 @pytest.fixture
 def redis_ledger(settings: Settings) -> Iterator[None]:
-    """Let the ledger be Redis, where one runs."""
+    """Use Redis as the ledger, if one runs."""
     if not wanted(REDIS_PORT):
         pytest.skip("no Redis at its port")
     settings.LIMITS_URL = redis_database()
@@ -59,7 +59,7 @@ def _admitted(caller: Caller, calls: int) -> int:
 
 @pytest.mark.parametrize("most", [1, 7, 60, 1000])
 def test_exactly_as_many_calls_pass_as_the_limit_says(acme: Customer, most: int) -> None:
-    """Check 21: of a burst of five times the limit, every call within it passes and every one beyond it is refused."""
+    """Check 21: of a burst of five times the limit, exactly the limit passes."""
     assert _admitted(_caller(acme, minute=most), 5 * most) == most
 
 
@@ -69,7 +69,7 @@ def test_the_same_with_redis(acme: Customer, redis_ledger: None) -> None:
 
 
 def test_without_redis_each_process_counts_for_itself(acme: Customer, settings: Settings) -> None:
-    """Check 21: a limiter that is down neither closes the doors nor leaves them open."""
+    """Check 21: without the ledger each process counts for itself: calls are neither all refused nor unlimited."""
     settings.LIMITS_URL = "redis://127.0.0.1:1/0"
     began = time.monotonic()
     assert _admitted(_caller(acme, minute=50), 250) == 50
@@ -77,7 +77,7 @@ def test_without_redis_each_process_counts_for_itself(acme: Customer, settings: 
 
 
 def test_a_refusal_says_when_to_come_again(acme: Customer) -> None:
-    """Check 21: a minute's limit with the seconds left in the minute, a day's with those left in the day."""
+    """Check 21: Retry-After is the rest of the minute or of the day."""
     fast, daily = _caller(acme, minute=1), _caller(acme, day=1)
     assert _admitted(fast, 1) == _admitted(daily, 1) == 1
     with pytest.raises(TooManyRequests) as too_fast:
@@ -90,14 +90,14 @@ def test_a_refusal_says_when_to_come_again(acme: Customer) -> None:
 
 
 def test_a_new_window_begins_anew(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check 21: what was refused in one minute passes in the next."""
+    """Check 21: a call refused in one minute passes in the next."""
     caller = _caller(acme, minute=5)
     assert _admitted(caller, 10) == 5
     monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_080.0)
     assert _admitted(caller, 10) == 5
 
 
-def test_a_tenant_s_limit_counts_all_its_keys_and_nobody_else_s(acme: Customer, globex: Customer) -> None:
+def test_a_tenant_s_limit_counts_its_own_keys_only(acme: Customer, globex: Customer) -> None:
     """Check 21: two keys share their tenant's limit; another tenant has its own."""
     Tenant.objects.filter(pk__in=[acme.tenant.pk, globex.tenant.pk]).update(requests_per_minute=20)
     assert _admitted(_caller(acme), 15) + _admitted(_caller(acme), 15) == 20
@@ -119,7 +119,7 @@ def test_neither_calls_nor_refusals_write_each_time(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_do_not_slip_through_together() -> None:
+def test_threads_share_a_limit() -> None:
     """Check 21: sixteen threads at once pass no more than the limit."""
     from tests.conftest import make_customer  # noqa: PLC0415
 
@@ -155,7 +155,7 @@ print(passed)
 
 
 def test_processes_share_a_limit(tmp_path: Path) -> None:
-    """Check 21: four processes that ask as fast as they can pass no more than the limit, and nearly all of it."""
+    """Check 21: four processes that call as fast as they can pass at most the limit, and nearly all of it."""
     env = environment(tmp_path)
     manage(env, "migrate", "--verbosity", "0")
     manage(env, "create_tenant", "acme")

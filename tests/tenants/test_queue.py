@@ -1,4 +1,4 @@
-"""Tasks that leave each other alone."""
+"""Exclusive tasks, and the list of task names."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tenants.task_names import Task
 
 
 @pytest.mark.django_db
-def test_one_at_a_time_is_at_a_task_until_it_is_done_or_lost() -> None:
+def test_a_task_lock_is_held_once_until_released_or_expired() -> None:
     with exclusive("tell", 30) as first, exclusive("tell", 30) as second, exclusive("other", 30) as other:
         assert (first, second, other) == (True, False, True)
     with exclusive("tell", 30) as next_one:

@@ -1,4 +1,4 @@
-"""Rows of a tenant are reached by naming the tenant, or not at all."""
+"""A query on a tenant's rows names the tenant, or raises."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ UNSCOPED: list[Callable[[type[TenantOwned]], object]] = [
 
 @pytest.mark.parametrize("model", OWNED, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("query", UNSCOPED, ids=range(len(UNSCOPED)))
-def test_no_query_is_built_before_the_tenant_is_said(
+def test_no_query_is_built_before_the_tenant_is_named(
     model: type[TenantOwned], query: Callable[[type[TenantOwned]], object]
 ) -> None:
     with pytest.raises(UnscopedQuery, match="Name the tenant"):
@@ -36,9 +36,9 @@ def test_no_query_is_built_before_the_tenant_is_said(
 
 @pytest.mark.parametrize("model", OWNED, ids=lambda model: model.__name__)
 def test_nobody_is_not_everybody(model: type[TenantOwned]) -> None:
-    for nobody in (None, Tenant(id=None)):
+    for unsaved in (None, Tenant(id=None)):
         with pytest.raises(UnscopedQuery):
-            model.objects.of(nobody)  # type: ignore[arg-type]  # as code that no checker saw
+            model.objects.of(unsaved)  # type: ignore[arg-type]  # as unchecked code would
 
 
 def test_a_tenant_sees_its_own_rows(acme: Customer, globex: Customer) -> None:

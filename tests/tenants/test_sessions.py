@@ -1,4 +1,4 @@
-"""A copy of the database is no login: no cookie, no second factor, no invitation and no password's token is in it."""
+"""A stolen database gives no login: it holds no cookie, second factor, invitation or password token."""
 
 import pytest
 from django.conf import settings as django_settings
@@ -17,8 +17,8 @@ def _cookie(client: Client) -> str:
 
 
 @pytest.mark.django_db
-def test_the_table_of_sessions_signs_nobody_in_and_shows_nothing() -> None:
-    """Neither a row's key nor what can be made of it is a cookie; what the session holds is sealed."""
+def test_the_table_of_sessions_reveals_nothing() -> None:
+    """A row's key is not a cookie's, and the session's content is encrypted."""
     client = Client()
     client.force_login(User.objects.create_user("somebody"), backend="django.contrib.auth.backends.ModelBackend")
     session = client.session
@@ -54,8 +54,8 @@ def test_a_session_lives_half_a_day_and_ends_at_the_sign_out() -> None:
 
 
 @pytest.mark.django_db
-def test_what_lies_in_a_row_but_is_none_of_ours_holds_nothing() -> None:
-    """A row from before, a changed one, one that was sealed for another cookie."""
+def test_a_row_that_cannot_be_decrypted_is_an_empty_session() -> None:
+    """An unencrypted row, a changed one, and one of another cookie are empty sessions."""
     store = SessionStore()
     store["a"] = 1
     store.create()

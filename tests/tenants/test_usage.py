@@ -1,4 +1,4 @@
-"""Metering: every call is counted, by endpoint and day, without a write each."""
+"""Metering: every call is counted by endpoint and day, without a write per call."""
 
 import pytest
 from django.db import DatabaseError
@@ -37,8 +37,8 @@ def test_counting_writes_nothing(acme: Customer, django_assert_num_queries: Djan
     usage.flush()
 
 
-def test_counts_outlive_a_database_that_is_away(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check 16: what cannot be written now is written later."""
+def test_counts_survive_a_lost_database(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check 16: counts that cannot be written are written later."""
 
     def away(*_: object, **__: object) -> None:
         raise DatabaseError
@@ -52,7 +52,7 @@ def test_counts_outlive_a_database_that_is_away(acme: Customer, monkeypatch: pyt
 
 
 def test_a_request_is_counted_by_its_endpoint(acme: Customer, argos: ArgosClient) -> None:
-    """Check 21: the route as the URL configuration writes it, not what the caller put into it."""
+    """Check 21: by the route of the URL configuration, without the caller's values."""
     argos("GET", "/faces", collectionId="people", page="1")
     usage.flush()
     assert _calls(acme) == {"argos GET faces": 1}

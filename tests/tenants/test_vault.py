@@ -1,4 +1,4 @@
-"""What is sealed opens in its own place only."""
+"""Sealed bytes can be opened in their own context only."""
 
 import base64
 import os
