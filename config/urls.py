@@ -9,6 +9,7 @@ from collections_app.dialects import DIALECTS
 # Longest prefix first: each dialect answers all unknown paths under its prefix.
 _MOUNTED = sorted(DIALECTS, key=lambda dialect: len(dialect.prefix), reverse=True)
 
+handler400 = "collections_app.dialects.base.bad_request"
 urlpatterns = [
     path("admin/login/", limited(admin.site.login)),
     path("admin/password_change/", limited(admin.site.admin_view(admin.site.password_change))),
