@@ -228,7 +228,12 @@ class TenantForm(ConsoleForm):
         super().__init__(*args, **kwargs)
         for dialect in DIALECTS:
             if setting := dialect.profiles:
-                field = forms.ChoiceField(label=setting.label, help_text=setting.help, choices=setting.choices)
+                field = forms.ChoiceField(
+                    label=setting.label,
+                    help_text=setting.help,
+                    choices=setting.choices,
+                    widget=forms.Select(attrs={"class": "form-select"}),
+                )
                 self.fields[f"{dialect.name}_profile"] = field
 
     @staticmethod
