@@ -193,6 +193,13 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
 
 
 @rls.all_tenants()
+def suspended_memberships(user: "User") -> list[Member]:
+    """Return a user's memberships in suspended tenants, by the tenant's name."""
+    mine = Member.unscoped.filter(user=user, user__is_active=True, tenant__state=Tenant.State.SUSPENDED)
+    return list(mine.select_related("tenant").order_by("tenant__name"))
+
+
+@rls.all_tenants()
 def memberships(user: "User") -> list[Member]:
     """Return a person's memberships in active tenants, ordered by the tenant's name."""
     memberships = Member.unscoped.filter(user=user, tenant__state=Tenant.State.ACTIVE)

@@ -22,8 +22,8 @@ class AuditForm(forms.Form):
 
     action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
     actor = forms.CharField(label=_("Key or user id"), required=False)
-    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     request_id = forms.CharField(label=_("Request id"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ValidationError
@@ -16,6 +17,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
@@ -40,12 +42,16 @@ class ConsoleView(View):
     def dispatch(self, request: HttpRequest, *args: Any, tenant: str, **kwargs: Any) -> HttpResponseBase:
         """Find the caller first, then handle the request; an error becomes a page that explains it."""
         if not request.user.is_authenticated:
+            if request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
+                return HttpResponse(
+                    status=HTTPStatus.UNAUTHORIZED
+                )  # console.js says so; a redirect would be swapped in
             return redirect_to_login(request.get_full_path())
         address = request.META.get("REMOTE_ADDR", "")
         request_id = request.META.get("faceplane.request_id", "")
         caller = access.caller_for_member(request.user, tenant, address=address, request_id=request_id)
         if caller is None:
-            return not_found(request)
+            return suspended(request, tenant) or not_found(request)
         self.caller = caller
         try:
             safe = request.method in SAFE
@@ -90,7 +96,11 @@ class ConsoleView(View):
         status, sentence = self.explained(error)
         if self.request.htmx:  # type: ignore[attr-defined]  # HtmxMiddleware's
             return self.page(status, "console/_refused.html", sentence=sentence)
-        return self.page(status, "console/refused.html", sentence=sentence)
+        back = self.request.META.get("HTTP_REFERER", "")
+        here = url_has_allowed_host_and_scheme(back, allowed_hosts={self.request.get_host()})
+        return self.page(
+            status, "console/refused.html", sentence=sentence, back=back if here else self.link("overview")
+        )
 
     def explained(self, error: Exception) -> tuple[int, str]:
         """Return the status and the sentence of an error; the request log records its reason."""
@@ -171,6 +181,15 @@ def download(content: str | bytes, name: str, kind: str = "application/json") ->
     """Answer with a file to download, which no cache stores."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
     return HttpResponse(content, content_type=kind, headers=headers)
+
+
+def suspended(request: HttpRequest, slug: str) -> HttpResponse | None:
+    """Answer 403 to a member of a suspended tenant, with whom to ask; None for everybody else."""
+    found = next((one.tenant for one in access.suspended_memberships(request.user) if one.tenant.slug == slug), None)  # type: ignore[arg-type]  # signed in: see dispatch
+    if found is None:
+        return None
+    context = {"tenant": found, "operator": settings.DEFAULT_FROM_EMAIL}
+    return render(request, "console/suspended.html", context, status=HTTPStatus.FORBIDDEN)
 
 
 def not_found(request: HttpRequest, **anything: Any) -> HttpResponse:

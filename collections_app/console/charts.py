@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from collections_app.operations.overview import Overview
+from recognition import packs
 
 WIDTH, HEIGHT = 1000.0, 300.0
 _GAP = 0.24
@@ -49,7 +50,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Two histograms as the outlines of areas, each scaled to full height, over cosines from `low` to `high`."""
+    """Two histograms as the outlines of areas, each scaled to full height, from the score `low` to the score `high`."""
 
     genuine: str
     impostor: str
@@ -93,12 +94,13 @@ def activity(found: Overview) -> Activity:
 
 
 def histogram(
-    genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float
+    genuine: Sequence[int], impostor: Sequence[int], *, low: float, high: float, threshold: float, pack: str
 ) -> Histogram:
     """Draw the similarity of faces of one person and of different people, and the threshold."""
     at = WIDTH * (threshold - low) / (high - low)
     genuine, impostor = _coarser(genuine), _coarser(impostor)
-    return Histogram(_area(genuine), _area(impostor), low, high, round(min(max(at, 0), WIDTH), 1))
+    score, at = packs.get(pack).similarity.whole, round(min(max(at, 0), WIDTH), 1)
+    return Histogram(_area(genuine), _area(impostor), score(low), score(high), at)
 
 
 def false_match_curve(points: Sequence[tuple[float, float]], *, score: float, rate: float) -> Curve:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from collections_app import identifiers
 from collections_app.console.labels import OUTCOMES, REASONS, VIAS
 
+_BETWEEN = " · "
 ORDERS = [("oldest", _("oldest first"))]
 QUALITIES = [("none", _("no problems")), *REASONS.items()]
 
@@ -73,8 +74,8 @@ class FaceFilter(ConsoleFilter):
     """Faces by person, time, quality, liveness and who enrolled them."""
 
     person = filters.CharFilter(label=_("Person"), method="of_person")
-    since = DayFilter(label=_("Enrolled since"), field_name="created_at")
-    until = DayFilter(label=_("Enrolled until"), field_name="created_at", until=True)
+    since = DayFilter(label=_("Enrolled since (UTC)"), field_name="created_at")
+    until = DayFilter(label=_("Enrolled until (UTC)"), field_name="created_at", until=True)
     quality = filters.ChoiceFilter(label=_("Quality"), choices=QUALITIES, method="of_quality", empty_label=_("any"))
     liveness = filters.NumberFilter(
         label=_("Liveness below"),
@@ -110,8 +111,8 @@ class SearchFilter(ConsoleFilter):
     """Searches by outcome, time, collection and who asked."""
 
     outcome = filters.ChoiceFilter(label=_("Decision"), choices=tuple(OUTCOMES.items()), empty_label=_("any"))
-    since = DayFilter(label=_("From"), field_name="at")
-    until = DayFilter(label=_("Until"), field_name="at", until=True)
+    since = DayFilter(label=_("From (UTC)"), field_name="at")
+    until = DayFilter(label=_("Until (UTC)"), field_name="at", until=True)
     collection = filters.CharFilter(label=_("Collection"), method="of_collection")
     via = filters.ChoiceFilter(label=_("Through"), choices=tuple(VIAS.items()), empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
@@ -131,6 +132,22 @@ class PersonFilter(ConsoleFilter):
     def of_person(self, people: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match a part of the name or reference."""
         return _called(people, value)
+
+
+def label_of(person: Any) -> str:
+    """Return what a picker shows for a person: the name and, where it has one, the reference."""
+    return f"{person.name}{_BETWEEN}{person.reference}" if person.name else str(person)
+
+
+def named(people: QuerySet[Any], typed: str) -> list[Any]:
+    """Return the people that typed text means: a picker's label, else a reference, else a name; two at most."""
+    forms = {typed, *(unicodedata.normalize(form, typed) for form in ("NFC", "NFD"))}
+    references = {one.rpartition(_BETWEEN)[2] for one in forms} | forms
+    known = list(people.filter(reference__in=references))
+    found = [person for person in known if label_of(person) in forms] or [
+        one for one in known if one.reference in forms
+    ]
+    return found or list(people.filter(reduce(or_, (Q(name__iexact=one) for one in forms)))[:2])
 
 
 def _called(people: QuerySet[Any], part: str) -> QuerySet[Any]:

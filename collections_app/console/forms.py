@@ -171,17 +171,26 @@ class ChosenFacesForm(ConsoleForm):
 
 
 class MoveFacesForm(ChosenFacesForm):
-    """Where selected faces go: to a person by id, or to a new person."""
+    """Where selected faces go: to a person by id or as typed, or to a new person."""
 
     person = forms.IntegerField(label=_("Person"), required=False)
+    typed = forms.CharField(label=_("Person"), max_length=2 * _LONGEST + 3, required=False)
     name = forms.CharField(label=_("Name of the new person"), max_length=_LONGEST, required=False)
 
 
 class MergeForm(ConsoleForm):
-    """The person to merge into another one."""
+    """The person to merge into another one: by id or as typed."""
 
-    other = forms.IntegerField(label=_("The other person"))
+    other = forms.IntegerField(label=_("The other person"), required=False)
+    typed = forms.CharField(label=_("The other person"), max_length=2 * _LONGEST + 3, required=False)
     reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Require an id or a typed name."""
+        values = super().clean() or {}
+        if values.get("other") is None and not values.get("typed"):
+            self.add_error("typed", self.fields["typed"].error_messages["required"])
+        return values
 
 
 class DoNotEnrolForm(ConsoleForm):
@@ -219,7 +228,12 @@ class TenantForm(ConsoleForm):
         super().__init__(*args, **kwargs)
         for dialect in DIALECTS:
             if setting := dialect.profiles:
-                field = forms.ChoiceField(label=setting.label, help_text=setting.help, choices=setting.choices)
+                field = forms.ChoiceField(
+                    label=setting.label,
+                    help_text=setting.help,
+                    choices=setting.choices,
+                    widget=forms.Select(attrs={"class": "form-select"}),
+                )
                 self.fields[f"{dialect.name}_profile"] = field
 
     @staticmethod

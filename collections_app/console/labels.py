@@ -39,6 +39,7 @@ VIAS = {
     "console": _("this console"),
     "system": _("the system itself"),
 }
+ACTORS = {"key": _("key"), "user": _("user"), "system": _("system")}
 REASONS = {
     "small_face": _("the face is small"),
     "extreme_pose": _("the head is turned too far"),
@@ -151,6 +152,7 @@ PROBLEMS = {
 }
 LABELS: Mapping[str, Mapping[str, Any]] = {
     "action": ACTIONS,
+    "actor": ACTORS,
     "erasure": ERASURES,
     "event": EVENTS,
     "problem": PROBLEMS,

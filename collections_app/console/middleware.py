@@ -97,4 +97,6 @@ class Size:
             return None
         if announced <= settings.MAX_BODY_BYTES and request.user.is_authenticated:
             return None
+        if announced <= settings.MAX_BODY_BYTES and "HX-Request" in request.headers:
+            return HttpResponse(status=HTTPStatus.UNAUTHORIZED)  # the session has ended: console.js says so
         return HttpResponse(_("The request is too large."), status=413, content_type="text/plain")

@@ -13,14 +13,17 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from collections_app.console.account_forms import styled
+from collections_app.console.filters import label_of
 from collections_app.console.labels import LABELS
 from collections_app.operations import pictures
 from collections_app.operations.browse import best_told
+from recognition.similarity import FALSE_MATCH_RATES, Threshold
 
 register = template.Library()
 _FEW = 0.05
 _WHOLE = 10
 _CERTAIN = 0.5
+_MEASURED = Threshold.of_rate(FALSE_MATCH_RATES[-1]).score
 _BACKUPS = re.compile(r"Older copies expire after (\d+) days")
 
 
@@ -131,6 +134,13 @@ def score(value: float) -> str:
 
 
 @register.filter
+def rarity(score: float) -> str:
+    """Write the false match rate at a score; beyond what was measured, as an upper bound."""
+    rate = Threshold(score).false_match_rate
+    return f"< {one_in(rate)}" if score > _MEASURED else one_in(rate)
+
+
+@register.filter
 def unlocalised(value: float, digits: int | None = None) -> str:
     """Write a number without grouping and with a decimal point, for markup or for comparison with the API."""
     return str(value) if digits is None else f"{value:.{digits}f}"
@@ -152,6 +162,12 @@ def as_list(value: Any) -> list[Any]:
 def label(name: str, kind: str) -> str:
     """Return the page's label for a word of the platform, or the word itself where it has none."""
     return str(LABELS[kind].get(name, name))
+
+
+@register.filter
+def person_label(person: Any) -> str:
+    """Return what a picker shows for a person."""
+    return label_of(person)
 
 
 @register.filter

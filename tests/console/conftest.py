@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from collections_app.models import Collection
 from collections_app.operations.data_subject import PersonDetails
@@ -97,13 +97,20 @@ def chromium() -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+def _bad(message: ConsoleMessage, failing: bool) -> bool:  # noqa: FBT001 -- as `visit` has it
+    """Return whether a console message fails the test; with `failing`, requests may fail."""
+    return message.type in {"error", "warning"} and not (
+        failing and message.text.startswith(("Failed to load resource", "htmx:", "Response Status"))
+    )
+
+
 @pytest.fixture
 def visit(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
     """Open a page in its own browser context; at the end no console may hold a message, CSP reports included."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    def open_page(user: User | None = None, path: str = "/", **options: Any) -> Page:
+    def open_page(user: User | None = None, path: str = "/", *, failing: bool = False, **options: Any) -> Page:
         context = chromium.new_context(base_url=live_server.url, **options)
         contexts.append(context)
         if user:
@@ -111,9 +118,7 @@ def visit(chromium: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
             context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on(
-            "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None
-        )
+        page.on("console", lambda message: complaints.append(message.text) if _bad(message, failing) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path)
         return page

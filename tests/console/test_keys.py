@@ -1,6 +1,9 @@
 """API keys: limits, rotation, revocation, and the errors of wrong forms."""
 
+from datetime import datetime
+
 import pytest
+from django.utils.formats import date_format
 
 from collections_app.operations.keys import issue_key, revoke_key
 from tenants import access, keys
@@ -64,3 +67,16 @@ def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer
     assert (before, bytes(key.secret_hash), key.revoked_at) == (2, hashed, None)
     assert client.post(rotate[key.pk], {"hours": "24"}).status_code == (303 if may else 403)
     assert client.post(revoke[key.pk]).status_code == (303 if may else 403)
+
+
+def test_the_page_says_until_when_a_rotated_key_s_old_secret_works(acme: Customer) -> None:
+    owner, sentence = signed_in(member(acme, "owner")), "The old secret works until"
+    assert sentence not in owner.get(page_url("keys")).content.decode()
+    for hours in ("24", "168"):
+        owner.post(page_url("key_rotate", key=acme.issued.key.pk), {"hours": hours})
+    last = datetime.fromisoformat(max(until for _, until in ApiKey.objects.of(acme.tenant).get().previous))
+    page = owner.get(page_url("keys")).content.decode()
+    assert f"{sentence} {date_format(last, 'SHORT_DATETIME_FORMAT')}." in page
+    assert " UTC." in page
+    owner.post(page_url("key_rotate", key=acme.issued.key.pk), {"hours": "0"})
+    assert sentence not in owner.get(page_url("keys")).content.decode()

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import pytest
 from babel.messages.pofile import read_po
 from django.conf import settings
 from django.utils.formats import date_format
@@ -12,7 +13,7 @@ from django.utils.translation import override
 from django.utils.translation.template import templatize
 
 from collections_app.console.labels import FAMILIES, LABELS, SCOPE_HINTS
-from collections_app.console.tags import backups
+from collections_app.console.tags import backups, rarity
 from collections_app.operations.audit import ACTIONS
 from tenants.access import ROLE_SCOPES, Scope
 from tenants.events import Kind
@@ -48,7 +49,10 @@ def test_every_message_is_translated_and_no_translation_is_unused() -> None:
 
 def test_a_korean_moment_is_written_in_its_order() -> None:
     with override("ko"):
-        assert date_format(datetime(2026, 11, 21, 7, 38, tzinfo=UTC), "DATETIME_FORMAT") == "2026년 11월 21일 오전 7:38"
+        assert (
+            date_format(datetime(2026, 11, 21, 7, 38, tzinfo=UTC), "DATETIME_FORMAT")
+            == "2026년 11월 21일 오전 7:38 UTC"
+        )
 
 
 def test_every_word_of_the_platform_has_a_label() -> None:
@@ -63,3 +67,20 @@ def test_a_receipt_s_sentence_on_backups_is_translated() -> None:
     with override("ko"):
         assert backups("Older copies expire after 35 days, as the operator declares.").startswith("백업은 35일")
     assert backups("No backups are made.") == "No backups are made."
+
+
+def test_a_score_is_shown_with_its_false_match_rate() -> None:
+    assert [rarity(score) for score in (0, 70, 85, 95, 100)] == [
+        "most",
+        "1 in 100",
+        "1 in 10,000",
+        "1 in 1,000,000",
+        "< 1 in 1,000,000",
+    ]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("name", ["DATETIME_FORMAT", "SHORT_DATETIME_FORMAT"])
+def test_a_time_names_its_zone(language: str, name: str) -> None:
+    with override(language):
+        assert "UTC" in date_format(datetime(2026, 11, 21, 7, 38, tzinfo=UTC), name)

@@ -152,3 +152,19 @@ def test_a_removed_member_is_a_stranger_at_once(acme: Customer) -> None:
     assert client.get("/console/acme/").status_code == 200
     owner.post(page_url("member_remove", member=Member.objects.of(acme.tenant).get(user=leaver).pk))
     assert client.get("/console/acme/").status_code == 404
+
+
+def test_a_member_of_a_suspended_tenant_reads_so_and_whom_to_ask(acme: Customer, globex: Customer) -> None:
+    """Others still learn nothing of the tenant."""
+    owner, stranger = signed_in(member(acme, "owner")), signed_in(member(globex, "owner"))
+    Tenant.objects.filter(pk=acme.tenant.pk).update(state=Tenant.State.SUSPENDED)
+    answer = owner.get(page_url("overview"))
+    assert answer.status_code == 403
+    assert "Acme is suspended" in answer.content.decode()
+    assert "faceplane@localhost" in answer.content.decode()
+    home = owner.get("/console/").content.decode()
+    assert "suspended" in home
+    assert "You do not belong to a tenant yet" not in home
+    assert stranger.get(page_url("overview")).status_code == 404
+    Tenant.objects.filter(pk=acme.tenant.pk).update(state=Tenant.State.ERASED)
+    assert owner.get(page_url("overview")).status_code == 404

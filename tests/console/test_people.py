@@ -40,6 +40,26 @@ def test_splitting_a_face_off_makes_a_new_person(acme: Customer, crowd: Collecti
     assert macron.faces.count() == 1
 
 
+@pytest.mark.parametrize("typed", ["Obama", "barack obama", "Barack Obama · Obama"])
+def test_a_face_is_moved_to_a_person_by_name_or_reference(acme: Customer, crowd: Collection, typed: str) -> None:
+    operator = signed_in(member(acme, "operator"))
+    face = crowd.faces.get(person__reference="Sunak")
+    operator.post(page_url("faces_move", alias=crowd.alias), {"faces": [face.uuid], "typed": typed})
+    face.refresh_from_db()
+    assert face.person.reference == "Obama"
+
+
+def test_a_name_that_two_people_have_is_refused(acme: Customer, crowd: Collection) -> None:
+    crowd.people.filter(reference="twin").update(name="Barack Obama")
+    operator = signed_in(member(acme, "operator"))
+    face = crowd.faces.get(person__reference="Sunak")
+    answer = operator.post(page_url("faces_move", alias=crowd.alias), {"faces": [face.uuid], "typed": "Barack Obama"})
+    assert answer.status_code == 400
+    assert "Several people are named" in answer.content.decode()
+    face.refresh_from_db()
+    assert face.person.reference == "Sunak"
+
+
 def test_a_face_cannot_be_moved_to_a_person_of_another_tenant(
     acme: Customer, globex: Customer, crowd: Collection
 ) -> None:

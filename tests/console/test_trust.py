@@ -207,14 +207,19 @@ def test_an_image_is_fetched_by_url_under_the_same_guard_as_the_apis(acme: Custo
 
 
 def test_a_person_to_merge_with_is_found_by_name(acme: Customer, crowd: Collection) -> None:
-    """The picker submits an id: a reference may be anything, even another person's id."""
+    """Or by reference, or by the label that the picker offers; never by another person's id."""
     operator = signed_in(member(acme, "operator"))
     twin = crowd.people.get(reference="twin")
     shown = operator.get(page_url("people_named", alias=crowd.alias), {"other": "b. obama"}).content.decode()
-    assert re.findall(r'value="(\d+)"', shown) == [str(twin.pk)]
-    assert "B. Obama · twin" in shown
+    assert re.findall(r'value="([^"]+)"', shown) == ["B. Obama · twin"]
     obama = crowd.people.get(reference="Obama")
-    merged = operator.post(page_url("person_merge", alias=crowd.alias, person=obama.pk), {"other": twin.pk})
+    page = page_url("person_merge", alias=crowd.alias, person=obama.pk)
+    for typed in ("nobody", str(twin.pk)):
+        refused = operator.post(page, {"typed": typed}, headers={"Referer": f"http://testserver{page}"})
+        assert refused.status_code == 400
+        assert f'href="http://testserver{page}"' in refused.content.decode()
+        assert "has the name or reference" in refused.content.decode()
+    merged = operator.post(page, {"typed": "B. Obama · twin"})
     assert merged["Location"] == page_url("person", alias=crowd.alias, person=obama.pk)
     assert crowd.faces.filter(person=obama).count() == 2
 

@@ -109,9 +109,10 @@ class HomeView(LoginRequiredMixin, View):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Redirect to the only tenant, else list the tenants."""
         memberships = access.memberships(request.user)  # type: ignore[arg-type]  # signed in: the mixin
+        suspended = access.suspended_memberships(request.user)  # type: ignore[arg-type]
         if len(memberships) == 1:
             return redirect("console:overview", tenant=memberships[0].tenant.slug)
-        return render(request, "console/account/home.html", {"memberships": memberships})
+        return render(request, "console/account/home.html", {"memberships": memberships, "suspended": suspended})
 
 
 class InvitationLinkView(View):

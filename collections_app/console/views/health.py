@@ -26,7 +26,7 @@ class HealthView(ConsoleView):
             counts = (found.report.findings["genuine"], found.report.findings["impostor"])
             ends = {name: found.report.findings[name] for name in ("low", "high")}
             scale = {**ends, "threshold": collection.similarity_threshold}
-            histogram, det = charts.histogram(*counts, **scale), charts.det(*counts, **scale)
+            histogram, det = charts.histogram(*counts, **scale, pack=collection.pack), charts.det(*counts, **scale)
         return self.page(collection=collection, health=found, histogram=histogram, det=det, tab="health")
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:

@@ -1,6 +1,6 @@
 """API keys: created, rotated and revoked. A secret is shown once, right after it was created."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, get_args
 
 from django.forms import Form
@@ -16,7 +16,7 @@ from collections_app.dialects.descriptor import Part
 from collections_app.operations import keys
 from collections_app.operations.collections import collection_names, page_collections
 from tenants.access import Scope
-from tenants.keys import IssuedKey
+from tenants.keys import IssuedKey, overlapping
 from tenants.links import absolute
 
 _PAGE = 50
@@ -53,13 +53,14 @@ class KeysView(FormView):
         shown = found[:_PAGE]
         names = collection_names(self.caller, ids=(pk for key in shown for pk in (key.collections or ())[:_NAMED]))
         issuers = keys.issuers(self.caller, among=shown)
-        listed = [(key, _reach(key.collections, names), key.pk in issuers) for key in shown]
+        now = timezone.now()
+        listed = [(key, _reach(key.collections, names), key.pk in issuers, _grace(key, now)) for key in shown]
         base = absolute(get_script_prefix()).rstrip("/")
         once: dict[str, Any] = {
             "issued": self.take_once("keys"),
             "places": {part: key_places(part) for part in get_args(Part)},
         }
-        return self.page(status, form=form, keys=listed, after=after, now=timezone.now(), base=base, **once)
+        return self.page(status, form=form, keys=listed, after=after, now=now, base=base, **once)
 
     def _issued(self, issued: IssuedKey) -> HttpResponse:
         """Show the secret once."""
@@ -92,6 +93,12 @@ class RevokeView(ConsoleView):
         kept = self.values(RevokeForm(request.POST))["issued"] == "keep"
         keys.revoke_key(self.caller, key=key, with_issued=not kept)
         return self.done(_("The key is revoked. Requests with it are refused from now on."), "keys")
+
+
+def _grace(key: Any, now: datetime) -> datetime | None:
+    """Return until when an earlier secret of the key works; None where none does."""
+    ends = [datetime.fromisoformat(end) for end in overlapping(key, now).values()]
+    return max(ends, default=None)
 
 
 def _reach(ids: list[int] | None, names: dict[int, str]) -> list[str] | None:

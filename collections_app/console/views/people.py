@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView, FormView, download
-from collections_app.console.filters import PersonFilter
+from collections_app.console.filters import PersonFilter, named
 from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
 from collections_app.operations import browse, data_subject, merge_split
 from collections_app.operations.collections import Alias, get_collection
@@ -131,6 +132,8 @@ class MergeView(ConsoleView):
         """Merge the other one into this one."""
         collection = get_collection(self.caller, name=Alias(alias))
         values = self.values(MergeForm(request.POST))
+        typed, other = values.pop("typed"), values.pop("other")
+        values["other"] = other if other is not None else _meant(self, collection.name, typed)
         kept = merge_split.merge_people(self.caller, collection=collection.name, person=person, **values)
         return self.done(_("The two people are merged."), "person", alias=collection.alias, person=kept.pk)
 
@@ -143,7 +146,23 @@ class MoveFacesView(ConsoleView):
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Move them: to a person of the collection, or to a new one."""
         collection = get_collection(self.caller, name=Alias(alias))
-        target = merge_split.move_faces(
-            self.caller, collection=collection.name, **self.values(MoveFacesForm(request.POST))
-        )
+        values = self.values(MoveFacesForm(request.POST))
+        if typed := values.pop("typed"):
+            values["person"] = _meant(self, collection.name, typed)
+        target = merge_split.move_faces(self.caller, collection=collection.name, **values)
         return self.done(_("The faces are moved."), "person", alias=collection.alias, person=target.pk)
+
+
+def _meant(view: ConsoleView, collection: str, typed: str) -> int:
+    """Return the id of the person that typed text means.
+
+    Raises:
+        ValidationError: nobody or more than one person is meant.
+    """
+    found = named(data_subject.browse_people(view.caller, collection=collection), typed)
+    if not found:
+        raise ValidationError(_("Nobody in this collection has the name or reference “%(typed)s”.") % {"typed": typed})
+    if len(found) > 1:
+        sentence = _("Several people are named “%(typed)s”. Choose one from the list that appears while you type.")
+        raise ValidationError(sentence % {"typed": typed})
+    return int(found[0].pk)

@@ -60,7 +60,7 @@ DIALECT = Dialect(
     credentials=Credentials(headers={"Authorization": "secret"}, path="app_key"),
     previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
     profiles=Profiles(  # decision H1
-        label=_("Generation of the NHN contract"),
+        label=_("NHN API version"),
         help=_("Choose the one that your clients were written for."),
         choices=(
             ("prerelease", _("Pre-release: shared error codes")),

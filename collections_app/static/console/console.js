@@ -1,4 +1,4 @@
-// Behaviour of all pages, bound by data-* attributes: switch the theme, copy text, submit on change.
+// Behaviour of all pages, bound by data-* attributes: switch the theme, copy text, confirm, count selected faces.
 document.addEventListener("click", async (event) => {
   const target = event.target.closest("[data-theme-switch], [data-copy]");
   if (!target) return;
@@ -19,8 +19,44 @@ document.addEventListener("input", ({ target }) => {
   if (other) other.value = target.value;
 });
 
+// A button with data-confirm asks with that sentence before its form is sent.
+let confirmed;
+document.addEventListener("submit", (event) => {
+  const { submitter, target } = event;
+  if (!submitter?.dataset.confirm || submitter === confirmed) return;
+  event.preventDefault();
+  const dialog = document.querySelector("[data-confirm-dialog]");
+  dialog.querySelector("p").textContent = submitter.dataset.confirm;
+  dialog.querySelector("[value=confirmed]").textContent = submitter.textContent.trim();
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "confirmed") return;
+    confirmed = submitter;
+    target.requestSubmit(submitter);
+    confirmed = undefined;
+  };
+  dialog.showModal();
+});
+
+// Says on the page why htmx got no answer.
+function complain(reason) {
+  const place = document.querySelector("[data-problem-page]");
+  if (!place) return;
+  place.textContent = place.dataset[reason];
+  place.hidden = false;
+  place.scrollIntoView({ block: "nearest" });
+}
+const UNAUTHORIZED = 401;
+document.addEventListener("htmx:sendError", () => complain("offline"));
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  complain(detail.xhr.status === UNAUTHORIZED ? "signedOut" : "failed");
+});
+document.addEventListener("htmx:beforeRequest", () => {
+  const place = document.querySelector("[data-problem-page]");
+  if (place) place.hidden = true;
+});
+
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-submit-at-once]")) event.target.form.requestSubmit();
   const bar = document.querySelector("[data-ticked-bar]");
   if (bar && event.target.matches("[name=faces]")) {
     const count = document.querySelectorAll("[name=faces]:checked").length;

@@ -1,6 +1,14 @@
 // The playground's images: a file, a dropped or pasted one, a photo of the camera or one that the server fetched from a
 // URL all go into the form's file field.
+const page = document.querySelector("[data-problem-page]");
+const UNAUTHORIZED = 401;
 const fields = () => [...document.querySelectorAll("[data-picker]")];
+
+function tell(picker, sentence) {
+  const problem = picker.querySelector("[data-problem]");
+  problem.textContent = sentence;
+  problem.hidden = false;
+}
 
 function show(picker, file) {
   const stage = picker.querySelector("[data-stage]");
@@ -49,16 +57,27 @@ async function fetchPicture(picker) {
   const token = picker.closest("form").querySelector("[name=csrfmiddlewaretoken]").value;
   const url = place.querySelector("input").value;
   problem.hidden = true;
-  const answer = await fetch(place.dataset.fromUrl, {
-    method: "POST", headers: { "x-csrftoken": token }, body: new URLSearchParams({ url }),
-  });
-  if (answer.ok) {
-    const blob = await answer.blob();
-    put(picker, new File([blob], "fetched", { type: blob.type }));
-  } else {
-    problem.textContent = await answer.text();
-    problem.hidden = false;
+  try {
+    const answer = await fetch(place.dataset.fromUrl, {
+      method: "POST", headers: { "x-csrftoken": token, "hx-request": "true" }, body: new URLSearchParams({ url }),
+    });
+    if (answer.ok) {
+      const blob = await answer.blob();
+      put(picker, new File([blob], "fetched", { type: blob.type }));
+    } else {
+      tell(picker, answer.status === UNAUTHORIZED ? page.dataset.signedOut : await answer.text());
+    }
+  } catch {
+    tell(picker, page.dataset.offline);
   }
+}
+
+// Takes the first of the files, and says so where there are more.
+function take(picker, files) {
+  picker.querySelector("[data-problem]").hidden = true;
+  if (!files.length) return;
+  put(picker, files[0]);
+  if (files.length > 1) tell(picker, picker.dataset.many.replace("{n}", files.length));
 }
 
 for (const picker of fields()) {
@@ -78,12 +97,12 @@ for (const picker of fields()) {
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("fp-over");
-    if (event.dataTransfer.files[0]) put(picker, event.dataTransfer.files[0]);
+    take(picker, event.dataTransfer.files);
   });
 }
 
 document.addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+  const files = [...(event.clipboardData?.files ?? [])].filter((one) => one.type.startsWith("image/"));
   const free = fields().find((picker) => !picker.querySelector("input[type=file]").files.length) ?? fields()[0];
-  if (file && free) put(free, file);
+  if (free) take(free, files);
 });
