@@ -80,7 +80,7 @@ def examine(
     found = analyse(caller, content, pack=collection.pack, embed=wanted, liveness=liveness, limits=limits)
     if at_most is None:
         if not found.faces:
-            raise NoFace(found.turned)
+            raise NoFace
         if len(found.faces) > 1 and not largest:
             raise SeveralFaces(len(found.faces))
     faces = found.faces[:wanted]

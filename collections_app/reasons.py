@@ -81,8 +81,6 @@ def reason(error: Exception) -> str:
         return f"image {int(which) + 1 if which.isdecimal() else which}: {reason(error.reason)}"
     if isinstance(error, PolicyError):
         return "; ".join(error.messages)
-    if isinstance(error, recognition.NoFace) and error.turned:
-        return f"the image shows no face upright; turned clockwise by {error.turned} degrees it shows one"
     text = next((REASONS[kind] for kind in type(error).__mro__ if kind in REASONS), "")
     return text.format_map({name: _plain(getattr(error, name)) for _, name, _, _ in Formatter().parse(text) if name})
 

@@ -58,11 +58,6 @@ class UnsupportedFormat(RecognitionError):
 class NoFace(RecognitionError):
     """The image shows no face."""
 
-    def __init__(self, turned: int = 0) -> None:
-        """Keep the degrees by which the image must be turned clockwise to show a face; 0 if no turn shows one."""
-        super().__init__(turned)
-        self.turned = turned
-
 
 class SeveralFaces(RecognitionError):
     """The image shows several faces where one was expected."""

@@ -16,8 +16,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 Landmarks: TypeAlias = npt.NDArray[np.float32]
-"""(5, 2): the eye at the image's left, the eye at its right, nose tip, mouth corner at its left, mouth corner at its
-right."""
+"""(5, 2): left eye, right eye, nose tip, left and right mouth corner, as seen in the image when the face is upright."""
 
 
 class QualityReason(StrEnum):
@@ -91,7 +90,11 @@ class Liveness:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFace:
-    """One face of an image; its embedding is a float32 unit vector in the space of the requested pack."""
+    """One face of an image; its embedding is a float32 unit vector in the space of the requested pack.
+
+    `rotated`: the degrees by which the image was turned clockwise to show the face upright. Box, landmarks and pose are
+    in the image before that.
+    """
 
     box: Box
     landmarks: Landmarks = field(repr=False)
@@ -100,6 +103,7 @@ class DetectedFace:
     quality: Quality
     liveness: Liveness | None = None
     embedding: Floats | None = field(default=None, repr=False)
+    rotated: int = 0
 
     @property
     def template(self) -> Floats:
@@ -115,13 +119,9 @@ class DetectedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """An image, upright and possibly shrunk, and its faces, largest first.
-
-    `turned`: without a face, the degrees by which to turn the image clockwise so that it shows one; 0 if none does.
-    """
+    """An image, upright by its metadata and possibly shrunk, and its faces, largest first."""
 
     width: int
     height: int
     faces: tuple[DetectedFace, ...]
     pixels: Pixels = field(repr=False)
-    turned: int = 0

@@ -92,7 +92,7 @@ def compare(
     with naming("source"):
         first = analyse(caller, source, pack=pack, embed=1, limits=limits)
         if not first.faces:
-            raise NoFace(first.turned)
+            raise NoFace
     with naming("target"):
         second = analyse(caller, target, pack=pack, limits=limits)
     terms = of_images(pack, threshold)

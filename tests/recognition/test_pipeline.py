@@ -12,8 +12,9 @@ from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.errors import UndecodableImage, UnknownPack
 from recognition.images import ImageLimits
-from recognition.pipeline import analyse
+from recognition.pipeline import analyse, orient
 from recognition.pipeline.decode import decode
+from recognition.pipeline.detect import detect
 from recognition.pipeline.embed import embed
 from recognition.results import Box, DetectedFace, QualityReason
 from recognition.similarity import DEFAULT
@@ -132,14 +133,45 @@ def test_an_empty_image_has_no_faces(encoded: Encode, colour: str) -> None:
     assert (seen.width, seen.height, seen.faces) == (640, 480, ())
 
 
-@pytest.mark.parametrize("degrees", [90, 270])
+@pytest.mark.parametrize("degrees", range(0, 360, 45))
 @pytest.mark.parametrize("name", ["macron_2014", "obama"])
-def test_of_an_image_on_its_side_is_told_how_to_turn_it(encoded: Encode, name: str, degrees: int) -> None:
-    """In most turned portraits the detector still finds a face; in these it does not."""
-    sideways = Image.open(SAMPLES / f"{name}.jpg").rotate(degrees, expand=True)  # counter-clockwise
-    seen = analyse(encoded(sideways))
-    assert (seen.faces, seen.turned) == ((), degrees)
-    assert analyse(encoded(Image.new("RGB", (640, 480)))).turned == 0
+def test_a_turned_portrait_matches_itself_upright(portrait: Portrait, encoded: Encode, name: str, degrees: int) -> None:
+    upright = only(portrait(name))
+    turned = only(encoded(Image.open(SAMPLES / f"{name}.jpg").convert("RGB").rotate(degrees, expand=True)))
+    assert turned.rotated == degrees  # Pillow turned it counter-clockwise
+    assert float(turned.template @ upright.template) > 0.8
+    assert (turned.pose.roll - upright.pose.roll + degrees + 180) % 360 - 180 == pytest.approx(0, abs=8)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_face_is_described_in_the_image_that_was_sent(
+    portrait: Portrait, encoded: Encode, degrees: int
+) -> None:
+    """Box and landmarks of the upright image, turned like the image, are those of the turned one."""
+    picture = Image.open(SAMPLES / "obama.jpg").convert("RGB")
+    upright, seen = only(portrait("obama")), analyse(encoded(picture.rotate(degrees, expand=True)))
+    assert (seen.width, seen.height) == (picture.size if degrees == 180 else picture.size[::-1])
+    (face,) = seen.faces
+    turn = 1j ** (degrees // 90)  # counter-clockwise, about the middle; y grows downwards
+    middle = complex(picture.width, picture.height) / 2
+    places = upright.landmarks @ np.array((1, 1j))
+    expected = ((places - middle) * turn.conjugate()) + complex(seen.width, seen.height) / 2
+    assert np.abs(face.landmarks @ np.array((1, 1j)) - expected).max() < 0.03 * upright.box.width
+    assert face.box.width / face.box.height == pytest.approx(
+        upright.box.width / upright.box.height if degrees == 180 else upright.box.height / upright.box.width, rel=0.1
+    )
+
+
+def test_only_a_doubtful_image_is_looked_at_again(
+    portrait: Portrait, encoded: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(orient, "detect", lambda pixels, model, limit: looks.append(0) or detect(pixels, model, limit))
+    for name in PEOPLE:
+        assert only(portrait(name), embed=0).rotated == 0
+    assert len(looks) == len(PEOPLE)
+    assert analyse(encoded(Image.new("RGB", (640, 480)))).faces == ()
+    assert len(looks) == len(PEOPLE) + 8
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (24, 24)])

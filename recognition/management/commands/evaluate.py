@@ -1,4 +1,4 @@
-"""manage.py evaluate verification|liveness|detection|calibrate DIR: accuracy on labelled photographs."""
+"""manage.py evaluate verification|liveness|detection|orientation|calibrate DIR: accuracy on photographs."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
-from recognition.evaluation import detection, liveness, verification
+from recognition.evaluation import detection, liveness, orientation, verification
 from recognition.evaluation.metrics import area_under_curve, equal_error_rate, thresholds, true_accept_rates
 from recognition.similarity import FALSE_MATCH_RATES
 
@@ -23,12 +23,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the measure, the folder, the pack and the threshold."""
-        parser.add_argument("what", choices=("verification", "liveness", "detection", "calibrate"))
+        parser.add_argument("what", choices=("verification", "liveness", "detection", "orientation", "calibrate"))
         parser.add_argument("folder", type=Path)
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
+        parser.add_argument("--most", type=int, default=150, help="pictures for orientation, evenly chosen")
         parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
 
-    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, **_: Any) -> None:
+    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **_: Any) -> None:
         """Measure and print."""
         match what:
             case "verification":
@@ -38,6 +39,8 @@ class Command(BaseCommand):
             case "detection":
                 hits, noses, faces = detection.find_all(folder)
                 self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
+            case "orientation":
+                self._orientation(folder, pack, most)
             case "calibrate":
                 self._calibrate(folder, pack)
 
@@ -67,6 +70,12 @@ class Command(BaseCommand):
         )
         for species, scores in found.attacks.items():
             self.stdout.write(f"APCER {(scores >= threshold).mean():.4f}  {species} ({len(scores)})")
+
+    def _orientation(self, folder: Path, pack: str, most: int) -> None:
+        rows, portraits = orientation.turn_all(folder, pack, most)
+        self.stdout.write(f"pack {pack}: {portraits} portraits\ndegrees  found  matched  boxes elsewhere")
+        for row in rows:
+            self.stdout.write(f"{row.angle:>7}  {row.found:.3f}  {row.matched:7.3f}  {row.elsewhere:15.3f}")
 
     def _calibrate(self, folder: Path, pack: str) -> None:
         """Measure the anchors of the pack's scale and write them into the manifest."""
