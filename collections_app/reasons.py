@@ -65,6 +65,7 @@ REASONS: Mapping[type[Exception], str] = {
     recognition.NoFace: "the image shows no face",
     recognition.SeveralFaces: "the image shows {count} faces; one is asked for",
     recognition.LowQuality: "the face does not show well enough: {reasons}",
+    recognition.Unrecognisable: "the face cannot be told from others: {reasons}",
     recognition.SpoofSuspected: "the face does not look live",
     recognition.Busy: "too many images at once: try again in {retry_after} s",
     recognition.ModelUnavailable: "the model {model} is not ready",

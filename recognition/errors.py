@@ -77,6 +77,15 @@ class LowQuality(RecognitionError):
         self.reasons = tuple(reasons)
 
 
+class Unrecognisable(RecognitionError):
+    """The face cannot be told from other faces, so no policy lets it be enrolled or searched."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        """Keep the reasons; each is a recognition.results.QualityReason."""
+        super().__init__(reasons)
+        self.reasons = tuple(reasons)
+
+
 class SpoofSuspected(RecognitionError):
     """The face looks like a picture of a face."""
 

@@ -29,6 +29,7 @@ class QualityReason(StrEnum):
     TOO_BRIGHT = "too_bright"
     CUT_BY_EDGE = "cut_by_edge"
     LOW_CONFIDENCE = "low_confidence"
+    UNRECOGNISABLE = "unrecognisable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Quality:
     """The measured quality of a face, and why each gate refuses it.
 
     Sharpness and brightness are measured on the aligned face, in the units of recognition.pipeline.quality; `face_size`
-    is the shorter side of the box in pixels.
+    is the shorter side of the box in pixels. `length` is that of the embedder's raw vector, None if the face was not
+    embedded; `floor_reasons` say why the face cannot be told from others, whatever the gate.
     """
 
     sharpness: float
@@ -71,6 +73,8 @@ class Quality:
     face_size: float
     reasons: tuple[QualityReason, ...] = ()
     strict_reasons: tuple[QualityReason, ...] = ()
+    floor_reasons: tuple[QualityReason, ...] = ()
+    length: float | None = None
 
     def failed(self, gate: str) -> tuple[QualityReason, ...]:
         """Return why the gate "none", "standard" or "strict" refuses the face; empty if it accepts the face.

@@ -94,6 +94,13 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
             % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)}
         ),
     ),
+    recognition.Unrecognisable: (
+        422,
+        lambda e: (
+            _("The face cannot be told from others: %(reasons)s.")
+            % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)}
+        ),
+    ),
     recognition.SpoofSuspected: (
         422,
         lambda e: (

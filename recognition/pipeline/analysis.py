@@ -48,7 +48,7 @@ def analyse(
     to_embed = {side: [align(pixels, face, side) for face in points[:embed]] for side in sides(models) - {SIDE}}
     poses = [estimate(face) for face in located]
     lives = assess(pixels, boxes[:embed], models) if liveness else []
-    vectors = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
+    vectors, lengths = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
     faces = (
         DetectedFace(
@@ -56,7 +56,15 @@ def analyse(
             landmarks=points[at],
             confidence=confidence,
             pose=poses[at],
-            quality=judge(aligned[at], box, confidence, poses[at], pixels.shape[1::-1]),
+            quality=judge(
+                aligned[at],
+                box,
+                confidence,
+                poses[at],
+                pixels.shape[1::-1],
+                lengths=models.lengths,
+                length=float(lengths[at]) if at < len(lengths) else None,
+            ),
             liveness=lives[at] if at < len(lives) else None,
             embedding=vectors[at] if at < len(vectors) else None,
         )

@@ -26,6 +26,7 @@ FACTS: dict[type[Exception], tuple[Any, ...]] = {
     recognition.ImageTooSmall: (80, 79),
     recognition.UnsupportedFormat: ("GIF", ["JPEG", "PNG"]),
     recognition.LowQuality: (["too_dark", "small_face"],),
+    recognition.Unrecognisable: (["unrecognisable"],),
     recognition.SpoofSuspected: (0.1, 0.5),
     recognition.ModelUnavailable: ("yunet", "make models"),
     collections.DuplicateFace: ("a-face", 0.8),
