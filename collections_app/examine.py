@@ -22,6 +22,7 @@ from recognition.errors import (
     SeveralFaces,
     SpoofSuspected,
     UnknownPack,
+    Unrecognisable,
 )
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.results import Analysis, DetectedFace
@@ -53,6 +54,11 @@ class Examined:
         """The largest of them."""
         return self.faces[0]
 
+    @property
+    def others(self) -> tuple[DetectedFace, ...]:
+        """The faces that were not asked for, or cannot be told from others, largest first."""
+        return tuple(face for face in self.analysis.faces if face not in self.faces)
+
 
 def examine(
     caller: Caller,
@@ -66,10 +72,12 @@ def examine(
 ) -> Examined:
     """Return the one face of an image with its template, or with `largest` the largest of several.
 
-    With `at_most`: that many of the largest faces; an image without a face is then no error.
+    With `at_most`: that many of the largest faces, without those that cannot be told from others (decision R20); an
+    image without a face is then no error.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
+        Unrecognisable: the one face cannot be told from others, whatever the policy.
         SpoofSuspected, LowQuality: the policy refused a face.
         Whatever `analyse` raises.
     """
@@ -80,10 +88,11 @@ def examine(
     found = analyse(caller, content, pack=collection.pack, embed=wanted, liveness=liveness, limits=limits)
     if at_most is None:
         if not found.faces:
-            raise NoFace(found.turned)
+            raise NoFace
         if len(found.faces) > 1 and not largest:
             raise SeveralFaces(len(found.faces))
-    faces = found.faces[:wanted]
+        refuse_unrecognisable(found.faces[0])
+    faces = tuple(face for face in found.faces[:wanted] if not face.quality.floor_reasons)
     for face in faces:
         _check(collection, face, purpose)
     return Examined(content, found, faces)
@@ -119,6 +128,12 @@ def naming(which: str) -> Iterator[None]:
         raise
     except (RecognitionError, ImageUrlRefused, ImageUrlTimeout) as error:
         raise ImageRefused(which, error) from error
+
+
+def refuse_unrecognisable(face: DetectedFace) -> None:
+    """Refuse a face that cannot be told from others: no policy switches this off."""
+    if face.quality.floor_reasons:
+        raise Unrecognisable(face.quality.floor_reasons)
 
 
 def _check(collection: Collection, face: DetectedFace, purpose: Purpose) -> None:

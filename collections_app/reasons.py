@@ -65,6 +65,7 @@ REASONS: Mapping[type[Exception], str] = {
     recognition.NoFace: "the image shows no face",
     recognition.SeveralFaces: "the image shows {count} faces; one is asked for",
     recognition.LowQuality: "the face does not show well enough: {reasons}",
+    recognition.Unrecognisable: "the face cannot be told from others: {reasons}",
     recognition.SpoofSuspected: "the face does not look live",
     recognition.Busy: "too many images at once: try again in {retry_after} s",
     recognition.ModelUnavailable: "the model {model} is not ready",
@@ -81,8 +82,6 @@ def reason(error: Exception) -> str:
         return f"image {int(which) + 1 if which.isdecimal() else which}: {reason(error.reason)}"
     if isinstance(error, PolicyError):
         return "; ".join(error.messages)
-    if isinstance(error, recognition.NoFace) and error.turned:
-        return f"the image shows no face upright; turned clockwise by {error.turned} degrees it shows one"
     text = next((REASONS[kind] for kind in type(error).__mro__ if kind in REASONS), "")
     return text.format_map({name: _plain(getattr(error, name)) for _, name, _, _ in Formatter().parse(text) if name})
 

@@ -58,11 +58,6 @@ class UnsupportedFormat(RecognitionError):
 class NoFace(RecognitionError):
     """The image shows no face."""
 
-    def __init__(self, turned: int = 0) -> None:
-        """Keep the degrees by which the image must be turned clockwise to show a face; 0 if no turn shows one."""
-        super().__init__(turned)
-        self.turned = turned
-
 
 class SeveralFaces(RecognitionError):
     """The image shows several faces where one was expected."""
@@ -79,6 +74,15 @@ class LowQuality(RecognitionError):
     def __init__(self, reasons: Sequence[str]) -> None:
         """Keep the reasons; each is a recognition.results.QualityReason."""
         super().__init__(*reasons)
+        self.reasons = tuple(reasons)
+
+
+class Unrecognisable(RecognitionError):
+    """The face cannot be told from other faces, so no policy lets it be enrolled or searched."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        """Keep the reasons; each is a recognition.results.QualityReason."""
+        super().__init__(reasons)
         self.reasons = tuple(reasons)
 
 

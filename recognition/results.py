@@ -16,8 +16,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 Landmarks: TypeAlias = npt.NDArray[np.float32]
-"""(5, 2): the eye at the image's left, the eye at its right, nose tip, mouth corner at its left, mouth corner at its
-right."""
+"""(5, 2): left eye, right eye, nose tip, left and right mouth corner, as seen in the image when the face is upright."""
 
 
 class QualityReason(StrEnum):
@@ -30,6 +29,7 @@ class QualityReason(StrEnum):
     TOO_BRIGHT = "too_bright"
     CUT_BY_EDGE = "cut_by_edge"
     LOW_CONFIDENCE = "low_confidence"
+    UNRECOGNISABLE = "unrecognisable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Quality:
     """The measured quality of a face, and why each gate refuses it.
 
     Sharpness and brightness are measured on the aligned face, in the units of recognition.pipeline.quality; `face_size`
-    is the shorter side of the box in pixels.
+    is the shorter side of the box in pixels. `length` is that of the embedder's raw vector, None if the face was not
+    embedded; `floor_reasons` say why the face cannot be told from others, whatever the gate.
     """
 
     sharpness: float
@@ -72,6 +73,8 @@ class Quality:
     face_size: float
     reasons: tuple[QualityReason, ...] = ()
     strict_reasons: tuple[QualityReason, ...] = ()
+    floor_reasons: tuple[QualityReason, ...] = ()
+    length: float | None = None
 
     def failed(self, gate: str) -> tuple[QualityReason, ...]:
         """Return why the gate "none", "standard" or "strict" refuses the face; empty if it accepts the face.
@@ -91,7 +94,11 @@ class Liveness:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFace:
-    """One face of an image; its embedding is a float32 unit vector in the space of the requested pack."""
+    """One face of an image; its embedding is a float32 unit vector in the space of the requested pack.
+
+    `rotated`: the degrees by which the image was turned clockwise to show the face upright. Box, landmarks and pose are
+    in the image before that.
+    """
 
     box: Box
     landmarks: Landmarks = field(repr=False)
@@ -100,6 +107,7 @@ class DetectedFace:
     quality: Quality
     liveness: Liveness | None = None
     embedding: Floats | None = field(default=None, repr=False)
+    rotated: int = 0
 
     @property
     def template(self) -> Floats:
@@ -115,13 +123,9 @@ class DetectedFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """An image, upright and possibly shrunk, and its faces, largest first.
-
-    `turned`: without a face, the degrees by which to turn the image clockwise so that it shows one; 0 if none does.
-    """
+    """An image, upright by its metadata and possibly shrunk, and its faces, largest first."""
 
     width: int
     height: int
     faces: tuple[DetectedFace, ...]
     pixels: Pixels = field(repr=False)
-    turned: int = 0

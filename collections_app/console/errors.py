@@ -77,14 +77,7 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     collections.ImageNotKept: (404, lambda _e: _("No image was kept.")),
     collections.Unavailable: (503, lambda _e: _("Part of the service is not responding. Try again in a moment.")),
     collections.CollectionsError: (400, lambda _e: _("This is not possible.")),
-    recognition.NoFace: (
-        422,
-        lambda e: (
-            _("The image is sideways or upside down. Rotate it and try again.")
-            if e.turned
-            else _("There is no face in the image.")
-        ),
-    ),
+    recognition.NoFace: (422, lambda _e: _("There is no face in the image.")),
     recognition.SeveralFaces: (
         422,
         lambda e: (
@@ -98,6 +91,13 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
         422,
         lambda e: (
             _("The quality gate refused the face: %(reasons)s.")
+            % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)}
+        ),
+    ),
+    recognition.Unrecognisable: (
+        422,
+        lambda e: (
+            _("The face cannot be told from others: %(reasons)s.")
             % {"reasons": ", ".join(str(REASONS.get(reason, reason)) for reason in e.reasons)}
         ),
     ),

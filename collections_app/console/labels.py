@@ -48,6 +48,7 @@ REASONS = {
     "too_bright": _("too bright"),
     "cut_by_edge": _("cut off at the edge of the image"),
     "low_confidence": _("hardly recognisable as a face"),
+    "unrecognisable": _("not to be told from other faces"),
 }
 ERASURES = {
     "face": _("face"),

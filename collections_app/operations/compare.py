@@ -6,7 +6,7 @@ import numpy as np
 from django.db import transaction
 
 from collections_app.errors import PersonNotFound
-from collections_app.examine import Purpose, analyse, examine, naming
+from collections_app.examine import Purpose, analyse, examine, naming, refuse_unrecognisable
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import disclose, hidden_faces, refuse_probing
@@ -92,11 +92,13 @@ def compare(
     with naming("source"):
         first = analyse(caller, source, pack=pack, embed=1, limits=limits)
         if not first.faces:
-            raise NoFace(first.turned)
+            raise NoFace
+        refuse_unrecognisable(first.faces[0])
     with naming("target"):
         second = analyse(caller, target, pack=pack, limits=limits)
     terms = of_images(pack, threshold)
-    cosines = [(face, float(face.template @ first.faces[0].template)) for face in second.faces]
+    recognisable = [face for face in second.faces if not face.quality.floor_reasons]
+    cosines = [(face, float(face.template @ first.faces[0].template)) for face in recognisable]
     faces = tuple(
         ComparedFace(face, score, terms.matches(cosine))
         for face, cosine in sorted(cosines, key=lambda pair: -pair[1])

@@ -203,7 +203,7 @@ def _enrolment(
 ) -> Enrolment:
     """Make the rows of an image's chosen faces, without their people; not saved."""
     faces = [_face(caller, collection, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
-    return Enrolment(collection, image.id, tuple(faces), image.faces, image.analysis.faces[len(image.faces) :])
+    return Enrolment(collection, image.id, tuple(faces), image.faces, image.others)
 
 
 def _emit(collection: Collection, faces: Sequence[Face]) -> None:

@@ -52,11 +52,8 @@ def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
     crops = timed("align", lambda: [align.align(pixels, landmarks.five(face)) for face in points])
     poses = timed("pose", lambda: [pose.estimate(face) for face in points])
     height, width = pixels.shape[:2]
-    judged = list(zip(crops, found, poses, strict=True))
-    timed(
-        "quality",
-        lambda: [quality.judge(crop, box, sure, turned, (width, height)) for crop, (box, sure), turned in judged],
-    )
+    faces = [(crop, box, sure, pose) for crop, (box, sure), pose in zip(crops, found, poses, strict=True)]
+    timed("quality", lambda: [quality.judge(*face, (width, height), lengths=pack.lengths) for face in faces])
     timed("liveness", lambda: liveness.assess(pixels, boxes, pack))
     timed("embed", lambda: embedding.embed({align.SIDE: crops}, pack))
 

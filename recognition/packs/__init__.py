@@ -41,6 +41,15 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Lengths:
+    """The least length of the raw vector: below the floor a face cannot be told from others; the rest are gates."""
+
+    floor: float
+    standard: float
+    strict: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pack:
     """A detector, landmarks, embedders with their weights in the cosine, liveness experts, and the similarity scale."""
 
@@ -53,6 +62,7 @@ class Pack:
     liveness_threshold: float
     embedders: tuple[tuple[Model, float], ...]
     similarity: SimilarityScale
+    lengths: Lengths
 
     @property
     def roles(self) -> Mapping[str, tuple[Model, ...]]:
@@ -124,6 +134,7 @@ def _pack(
     liveness: list[list[str]],
     embedders: dict[str, float],
     cosines: list[float],
+    lengths: dict[str, float],
     **rest: Any,  # noqa: ANN401
 ) -> Pack:
     known = models()
@@ -134,5 +145,6 @@ def _pack(
         liveness=tuple(tuple(known[model] for model in expert) for expert in liveness),
         embedders=tuple((known[model], weight) for model, weight in embedders.items()),
         similarity=SimilarityScale(tuple(cosines)),
+        lengths=Lengths(**lengths),
         **rest,
     )

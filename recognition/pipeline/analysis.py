@@ -6,11 +6,11 @@ from recognition import packs
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.pipeline.align import SIDE, align
 from recognition.pipeline.decode import decode
-from recognition.pipeline.detect import detect, turn
 from recognition.pipeline.embed import embed as embed_faces
 from recognition.pipeline.embed import sides
 from recognition.pipeline.landmarks import five, locate
 from recognition.pipeline.liveness import assess
+from recognition.pipeline.orient import view
 from recognition.pipeline.pose import estimate
 from recognition.pipeline.quality import judge
 from recognition.results import Analysis, DetectedFace
@@ -38,18 +38,17 @@ def analyse(
         ModelUnavailable: a required model is not installed.
     """
     models = packs.get(pack)
-    pixels = decode(data, limits)
-    height, width = pixels.shape[:2]
-
-    found = detect(pixels, models.detector, max_faces)
-    boxes = [box for box, _ in found]
+    image = decode(data, limits)
+    seen = view(image, models.detector, max_faces)
+    pixels = seen.pixels
+    boxes = [box for box, _ in seen.found]
     located = locate(pixels, boxes, models.landmarks)
     points = [five(face) for face in located]
     aligned = [align(pixels, face) for face in points]
     to_embed = {side: [align(pixels, face, side) for face in points[:embed]] for side in sides(models) - {SIDE}}
     poses = [estimate(face) for face in located]
     lives = assess(pixels, boxes[:embed], models) if liveness else []
-    vectors = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
+    vectors, lengths = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
     faces = (
         DetectedFace(
@@ -57,10 +56,19 @@ def analyse(
             landmarks=points[at],
             confidence=confidence,
             pose=poses[at],
-            quality=judge(aligned[at], box, confidence, poses[at], (width, height)),
+            quality=judge(
+                aligned[at],
+                box,
+                confidence,
+                poses[at],
+                pixels.shape[1::-1],
+                lengths=models.lengths,
+                length=float(lengths[at]) if at < len(lengths) else None,
+            ),
             liveness=lives[at] if at < len(lives) else None,
             embedding=vectors[at] if at < len(vectors) else None,
         )
-        for at, (box, confidence) in enumerate(found)
+        for at, (box, confidence) in enumerate(seen.found)
     )
-    return Analysis(width, height, tuple(faces), pixels, 0 if found else turn(pixels, models.detector))
+    height, width = image.shape[:2]
+    return Analysis(width, height, tuple(map(seen.restored, faces)), image)

@@ -16,7 +16,6 @@ _SIDES = (320, 640, 1280)
 # a face under 32 pixels justifies a closer look: all faces of group photographs are found, a portrait needs one look.
 _HINT = 0.3
 _SMALL = 32.0
-_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def detect(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
@@ -32,28 +31,14 @@ def detect(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
     return [(Box(*map(float, box)), float(confidence)) for *box, confidence in largest]
 
 
-def turn(pixels: Pixels, model: Model) -> int:
-    """Return by how many degrees, clockwise, an image without faces has to be turned to show one; 0: by none.
-
-    Raises:
-        ModelUnavailable: the detector is not installed.
-    """
-    small = _shrunk(pixels, min(1.0, _SIDES[1] / max(pixels.shape)))
-    seen = {
-        degrees: detect(np.asarray(cv2.rotate(small, code), np.uint8), model, 1) for degrees, code in _TURNS.items()
-    }
-    sure = {degrees: found[0][1] for degrees, found in seen.items() if found}  # upside down, a face looks like one too
-    return max(sure, key=sure.__getitem__, default=0)
-
-
 def _looked(pixels: Pixels, detector: adapters.Detector) -> Floats:
     """Run the detector at growing sizes; return the confident boxes of every look, (faces, 5)."""
     longest = max(pixels.shape)
-    closest = _shrunk(pixels, min(1.0, _SIDES[-1] / longest))
+    closest = shrunk(pixels, min(1.0, _SIDES[-1] / longest))
     found = []
     for side in _SIDES:
         scale = min(1.0, side / longest)
-        seen = detector.detect(_shrunk(closest, scale * longest / max(closest.shape)), _HINT)
+        seen = detector.detect(shrunk(closest, scale * longest / max(closest.shape)), _HINT)
         confident = seen[seen[:, 4] >= _CONFIDENCE]
         found.append(confident / (scale, scale, scale, scale, 1))
         if scale == 1 or (len(confident) and seen[:, 2:4].min() >= _SMALL):
@@ -67,7 +52,7 @@ def _distinct(found: Floats) -> Floats:
     return found[np.asarray(kept, dtype=np.intp)]
 
 
-def _shrunk(pixels: Pixels, scale: float) -> Pixels:
+def shrunk(pixels: Pixels, scale: float) -> Pixels:
     """Scale an image down: first by averaging whole pixels, which is fast, then by interpolation."""
     if scale >= 1:
         return pixels

@@ -14,25 +14,24 @@ def sides(pack: Pack) -> set[int]:
     return {adapters.embedder(model).side for model, _ in pack.embedders}
 
 
-def embed(aligned: Mapping[int, Sequence[Pixels]], pack: Pack) -> Floats:
-    """Return (faces, pack.dimension) float32, each row of unit length.
+def embed(aligned: Mapping[int, Sequence[Pixels]], pack: Pack) -> tuple[Floats, Floats]:
+    """Return (faces, pack.dimension) float32, each row of unit length, and the lengths (faces,) of the raw vectors.
 
     `aligned` holds the same faces at each side that the pack needs, (side, side, 3), blue-green-red. The unit vectors
     of several embedders are concatenated, each multiplied by the root of its weight, so that the dot product of two
-    embeddings is the weighted mean of the cosines.
+    embeddings is the weighted mean of the cosines. The lengths are weighted means, too: the less an embedder recognises
+    in a face, the shorter its vector.
 
     Raises:
         ModelUnavailable: an embedder of the pack is not installed.
     """
     if not any(aligned.values()):
-        return np.empty((0, pack.dimension), np.float32)
-    parts = [
-        np.sqrt(np.float32(weight)) * _unit_vectors(aligned, adapters.embedder(model))
-        for model, weight in pack.embedders
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def _unit_vectors(aligned: Mapping[int, Sequence[Pixels]], embedder: adapters.Embedder) -> Floats:
-    vectors = embedder.embed(np.stack(aligned[embedder.side]))
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+        return np.empty((0, pack.dimension), np.float32), np.empty(0, np.float32)
+    parts, lengths = [], np.zeros(1, np.float32)
+    for model, weight in pack.embedders:
+        embedder = adapters.embedder(model)
+        vectors = embedder.embed(np.stack(aligned[embedder.side]))
+        length = np.linalg.norm(vectors, axis=1)
+        parts.append(np.sqrt(np.float32(weight)) * (vectors / length[:, None]).astype(np.float32))
+        lengths = lengths + np.float32(weight) * length
+    return np.concatenate(parts, axis=1), lengths

@@ -26,6 +26,7 @@ FACTS: dict[type[Exception], tuple[Any, ...]] = {
     recognition.ImageTooSmall: (80, 79),
     recognition.UnsupportedFormat: ("GIF", ["JPEG", "PNG"]),
     recognition.LowQuality: (["too_dark", "small_face"],),
+    recognition.Unrecognisable: (["unrecognisable"],),
     recognition.SpoofSuspected: (0.1, 0.5),
     recognition.ModelUnavailable: ("yunet", "make models"),
     collections.DuplicateFace: ("a-face", 0.8),
@@ -56,7 +57,6 @@ def test_a_sentence_says_which_how_much_and_in_what() -> None:
     assert "at least 80" in reason(_raised(recognition.ImageTooSmall))
     assert reason(_raised(recognition.UnsupportedFormat)) == "the format GIF is not supported; allowed are JPEG, PNG"
     assert reason(_raised(recognition.LowQuality)).endswith(": too_dark, small_face")
-    assert reason(recognition.NoFace(90)).endswith("turned clockwise by 90 degrees it shows one")
     assert reason(_raised(collections.ImageRefused)) == "image 2: the image shows no face"
     assert reason(collections.ImageRefused("source", recognition.NoFace())) == "image source: the image shows no face"
     assert reason(_raised(tenants.QuotaExceeded)).endswith("at most 10 faces")

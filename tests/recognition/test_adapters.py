@@ -35,6 +35,7 @@ liveness = [["fr_liveness"]]
 liveness_threshold = 0.5
 embedders = { small = 1.0 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+lengths = { floor = 0.0, standard = 0.0, strict = 0.0 }
 
 [packs.mixed]
 version = 1
@@ -45,6 +46,7 @@ liveness = [["fr_liveness"]]
 liveness_threshold = 0.5
 embedders = { sface = 0.5, small = 0.5 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+lengths = { floor = 0.0, standard = 0.0, strict = 0.0 }
 """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -12,11 +13,13 @@ from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.errors import UndecodableImage, UnknownPack
 from recognition.images import ImageLimits
-from recognition.pipeline import analyse
+from recognition.pipeline import analyse, orient
 from recognition.pipeline.decode import decode
+from recognition.pipeline.detect import detect
 from recognition.pipeline.embed import embed
 from recognition.results import Box, DetectedFace, QualityReason
 from recognition.similarity import DEFAULT
+from tests.make import half_face
 from tests.recognition.conftest import Encode
 
 Portrait = Callable[[str], bytes]
@@ -97,12 +100,12 @@ def test_threads_share_the_models(portrait: Portrait) -> None:
 @pytest.mark.parametrize("pack", packs.names())
 def test_a_batch_embeds_like_its_faces_one_by_one(pack: str) -> None:
     aligned = [np.asarray(Image.open(SAMPLES / f"{name}.jpg").resize((112, 112))) for name in PEOPLE] * 3
-    one_by_one = np.concatenate([embed({112: [face]}, packs.get(pack)) for face in aligned])
-    assert np.allclose(embed({112: aligned}, packs.get(pack)), one_by_one, atol=1e-5)
+    one_by_one = np.concatenate([embed({112: [face]}, packs.get(pack))[0] for face in aligned])
+    assert np.allclose(embed({112: aligned}, packs.get(pack))[0], one_by_one, atol=1e-5)
 
 
 def test_no_faces_embed_to_no_rows() -> None:
-    assert embed({112: []}, packs.get("accurate")).shape == (0, 640)
+    assert embed({112: []}, packs.get("accurate"))[0].shape == (0, 640)
 
 
 def test_faces_come_largest_first_and_as_many_as_asked_for_are_embedded(encoded: Encode) -> None:
@@ -132,14 +135,45 @@ def test_an_empty_image_has_no_faces(encoded: Encode, colour: str) -> None:
     assert (seen.width, seen.height, seen.faces) == (640, 480, ())
 
 
-@pytest.mark.parametrize("degrees", [90, 270])
+@pytest.mark.parametrize("degrees", range(0, 360, 45))
 @pytest.mark.parametrize("name", ["macron_2014", "obama"])
-def test_of_an_image_on_its_side_is_told_how_to_turn_it(encoded: Encode, name: str, degrees: int) -> None:
-    """In most turned portraits the detector still finds a face; in these it does not."""
-    sideways = Image.open(SAMPLES / f"{name}.jpg").rotate(degrees, expand=True)  # counter-clockwise
-    seen = analyse(encoded(sideways))
-    assert (seen.faces, seen.turned) == ((), degrees)
-    assert analyse(encoded(Image.new("RGB", (640, 480)))).turned == 0
+def test_a_turned_portrait_matches_itself_upright(portrait: Portrait, encoded: Encode, name: str, degrees: int) -> None:
+    upright = only(portrait(name))
+    turned = only(encoded(Image.open(SAMPLES / f"{name}.jpg").convert("RGB").rotate(degrees, expand=True)))
+    assert turned.rotated == degrees  # Pillow turned it counter-clockwise
+    assert float(turned.template @ upright.template) > 0.8
+    assert (turned.pose.roll - upright.pose.roll + degrees + 180) % 360 - 180 == pytest.approx(0, abs=8)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_face_is_described_in_the_image_that_was_sent(
+    portrait: Portrait, encoded: Encode, degrees: int
+) -> None:
+    """Box and landmarks of the upright image, turned like the image, are those of the turned one."""
+    picture = Image.open(SAMPLES / "obama.jpg").convert("RGB")
+    upright, seen = only(portrait("obama")), analyse(encoded(picture.rotate(degrees, expand=True)))
+    assert (seen.width, seen.height) == (picture.size if degrees == 180 else picture.size[::-1])
+    (face,) = seen.faces
+    turn = 1j ** (degrees // 90)  # counter-clockwise, about the middle; y grows downwards
+    middle = complex(picture.width, picture.height) / 2
+    places = upright.landmarks @ np.array((1, 1j))
+    expected = ((places - middle) * turn.conjugate()) + complex(seen.width, seen.height) / 2
+    assert np.abs(face.landmarks @ np.array((1, 1j)) - expected).max() < 0.03 * upright.box.width
+    assert face.box.width / face.box.height == pytest.approx(
+        upright.box.width / upright.box.height if degrees == 180 else upright.box.height / upright.box.width, rel=0.1
+    )
+
+
+def test_only_a_doubtful_image_is_looked_at_again(
+    portrait: Portrait, encoded: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Mock(wraps=detect)
+    monkeypatch.setattr(orient, "detect", looks)
+    for name in PEOPLE:
+        assert only(portrait(name), embed=0).rotated == 0
+    assert looks.call_count == len(PEOPLE)
+    assert analyse(encoded(Image.new("RGB", (640, 480)))).faces == ()
+    assert looks.call_count == len(PEOPLE) + 8
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (24, 24)])
@@ -217,6 +251,26 @@ def test_a_spoiled_portrait_fails_for_its_reason(
 ) -> None:
     face = only(encoded(spoil(Image.open(SAMPLES / "sunak.jpg").convert("RGB"))), embed=0)
     assert reason in face.quality.strict_reasons
+
+
+@pytest.mark.parametrize("pack", packs.names())
+def test_what_cannot_be_told_from_others_is_below_the_floor(encoded: Encode, portrait: Portrait, pack: str) -> None:
+    assert only(portrait("sunak"), pack=pack).quality.floor_reasons == ()
+    half = only(half_face(), pack=pack).quality
+    assert half.floor_reasons == (QualityReason.UNRECOGNISABLE,)
+    assert {*half.floor_reasons} < {*half.failed("standard")}
+    assert only(half_face(), pack=pack, embed=0).quality.length is None
+    pixels = np.asarray(Image.open(SAMPLES / "sunak.jpg").convert("RGB"))
+    moved = Image.fromarray(cv2.blur(pixels, (87, 1)))  # a third of the face's width
+    assert only(encoded(moved), pack=pack).quality.floor_reasons == (QualityReason.LOW_SHARPNESS,)
+
+
+def test_darkness_noise_and_even_blur_are_not_below_the_floor(encoded: Encode) -> None:
+    picture = Image.open(SAMPLES / "sunak.jpg").convert("RGB")
+    noise = np.random.default_rng(1).normal(0, 20, (picture.height, picture.width, 3))
+    noisy = Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+    for spoiled in (picture.point(lambda value: value // 7), noisy, picture.filter(ImageFilter.GaussianBlur(12))):
+        assert only(encoded(spoiled)).quality.floor_reasons == ()
 
 
 def test_the_person_survives_recompression_rotation_and_gray(portrait: Portrait, encoded: Encode) -> None:

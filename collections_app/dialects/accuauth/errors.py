@@ -73,6 +73,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.UndecodableImage: _invalid("{why}"),
     recognition.UnsupportedFormat: _invalid("{why}"),
     recognition.NoFace: _invalid("no face detected"),
+    recognition.Unrecognisable: _invalid("no face detected"),  # decision R20
     recognition.SeveralFaces: _invalid("{count} faces detected"),
     recognition.LowQuality: _invalid("{why}"),
     recognition.SpoofSuspected: _invalid("liveness check failed"),

@@ -105,6 +105,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.UndecodableImage: _NO_IMAGE,
     recognition.UnsupportedFormat: _NO_IMAGE,
     recognition.NoFace: _UNSPECIFIED,
+    recognition.Unrecognisable: _UNSPECIFIED,  # decision R20
     recognition.SeveralFaces: _UNSPECIFIED,
     recognition.LowQuality: _UNSPECIFIED,
     recognition.SpoofSuspected: _UNSPECIFIED | _SPOOF,

@@ -70,6 +70,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.UndecodableImage: _BAD_REQUEST,
     recognition.UnsupportedFormat: _BAD_REQUEST,
     recognition.NoFace: _BAD_REQUEST,
+    recognition.Unrecognisable: _BAD_REQUEST,  # decision R20
     recognition.SeveralFaces: _BAD_REQUEST,
     recognition.LowQuality: _BAD_REQUEST,
     recognition.SpoofSuspected: _BAD_REQUEST,

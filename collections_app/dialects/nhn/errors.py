@@ -88,6 +88,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     recognition.UndecodableImage: _FORMAT,
     recognition.UnsupportedFormat: _FORMAT,
     recognition.NoFace: _INVALID,  # H17
+    recognition.Unrecognisable: _INVALID,  # decision R20
     recognition.SeveralFaces: _INVALID,
     recognition.LowQuality: _INVALID,  # our policy, as is the next
     recognition.SpoofSuspected: _INVALID,

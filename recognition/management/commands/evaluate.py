@@ -1,4 +1,4 @@
-"""manage.py evaluate verification|liveness|detection|calibrate DIR: accuracy on labelled photographs."""
+"""manage.py evaluate verification|liveness|detection|orientation|quality|calibrate DIR: accuracy."""
 
 import re
 from pathlib import Path
@@ -8,10 +8,11 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
-from recognition.evaluation import detection, liveness, verification
+from recognition.evaluation import detection, liveness, orientation, quality, verification
 from recognition.evaluation.metrics import area_under_curve, equal_error_rate, thresholds, true_accept_rates
 from recognition.similarity import FALSE_MATCH_RATES
 
+_MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate")
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
@@ -23,12 +24,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the measure, the folder, the pack and the threshold."""
-        parser.add_argument("what", choices=("verification", "liveness", "detection", "calibrate"))
+        parser.add_argument("what", choices=_MEASURES)
         parser.add_argument("folder", type=Path)
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
+        parser.add_argument("--most", type=int, default=150, help="pictures for orientation and quality, evenly chosen")
         parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
 
-    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, **_: Any) -> None:
+    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **_: Any) -> None:
         """Measure and print."""
         match what:
             case "verification":
@@ -38,6 +40,10 @@ class Command(BaseCommand):
             case "detection":
                 hits, noses, faces = detection.find_all(folder)
                 self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
+            case "orientation":
+                self._orientation(folder, pack, most)
+            case "quality":
+                self._quality(folder, pack, most)
             case "calibrate":
                 self._calibrate(folder, pack)
 
@@ -67,6 +73,26 @@ class Command(BaseCommand):
         )
         for species, scores in found.attacks.items():
             self.stdout.write(f"APCER {(scores >= threshold).mean():.4f}  {species} ({len(scores)})")
+
+    def _orientation(self, folder: Path, pack: str, most: int) -> None:
+        rows, portraits = orientation.turn_all(folder, pack, most)
+        self.stdout.write(f"pack {pack}: {portraits} portraits\ndegrees  found  matched  boxes elsewhere")
+        for row in rows:
+            self.stdout.write(f"{row.angle:>7}  {row.found:.3f}  {row.matched:7.3f}  {row.elsewhere:15.3f}")
+
+    def _quality(self, folder: Path, pack: str, most: int) -> None:
+        report = quality.spoil_all(folder, pack, most)
+        self.stdout.write(f"pack {pack}: {report.pictures} portraits of different people")
+        self.stdout.write(f"{'':24}  found  floor  standard  strict  matched  strangers at the default threshold")
+        for name, way in report.ways.items():
+            self.stdout.write(
+                f"{name:24}  {way.found:5.3f}  {way.floor:5.3f}  {way.standard:8.3f}  {way.strict:6.3f}  "
+                f"{way.matched:7.3f}  {way.strangers:.4f}"
+            )
+        shares = ", ".join(f"{share:.0%}" for share in quality.DISCARDED)
+        self.stdout.write(f"missed among the usable after discarding {shares}:")
+        for name, curve in report.discard.items():
+            self.stdout.write(f"by {name:10}  " + "  ".join(f"{missed:.4f}" for missed in curve))
 
     def _calibrate(self, folder: Path, pack: str) -> None:
         """Measure the anchors of the pack's scale and write them into the manifest."""

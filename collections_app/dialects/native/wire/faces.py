@@ -97,11 +97,21 @@ class SeenFace(serializers.Serializer[Any]):
     confidence = Percent()
     pose = Pose()
     quality = Quality()
+    rotated = serializers.IntegerField(
+        required=False,
+        help_text="By how many degrees the image was turned clockwise to show the face upright; absent if it was not.",
+    )
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Leave `rotated` out of the answer to an upright image."""
+        shown = super().to_representation(instance)
+        return shown if shown.get("rotated") else {name: shown[name] for name in shown if name != "rotated"}
 
 
 class Face(SeenFace):
-    """An enrolled face."""
+    """An enrolled face; the roll of its pose shows whether its image was turned."""
 
+    rotated = None  # type: ignore[assignment]  # not stored
     id = serializers.CharField(source="uuid")
     person = Whose()
     created_at = serializers.DateTimeField()

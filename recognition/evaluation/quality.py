@@ -1,0 +1,167 @@
+"""Quality: what the gates refuse, what the faces that pass are worth, and how errors fall with what is discarded."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from recognition import packs, pipeline
+from recognition.errors import RecognitionError
+from recognition.evaluation.pictures import each, pictures
+from recognition.results import Box, DetectedFace, Pixels
+from recognition.similarity import DEFAULT
+
+DISCARDED = (0.0, 0.1, 0.3, 0.5)
+_Spoil: TypeAlias = Callable[[Pixels, Box], Pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """Pictures that were spoiled in one way. All values are shares.
+
+    `found`: of the pictures, show a face. `floor`, `standard`, `strict`: of these faces, refused. `matched`: of the
+    pictures, reach the default threshold against the original. `strangers`: of the pairs of faces above the floor,
+    which are all of different people, reach that threshold.
+    """
+
+    found: float
+    floor: float
+    standard: float
+    strict: float
+    matched: float
+    strangers: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`discard`: false non-match rate among the usable ways of spoiling, by the share discarded, by each measure."""
+
+    pictures: int
+    ways: Mapping[str, Spoiled]
+    discard: Mapping[str, tuple[float, ...]]
+
+
+def _motion(length: int, degrees: float) -> _Spoil:
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    middle = (length // 2, length // 2)
+    kernel = cv2.warpAffine(kernel, cv2.getRotationMatrix2D(middle, degrees, 1.0), (length, length))
+    return lambda pixels, _: np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
+
+
+def _blur(sigma: float) -> _Spoil:
+    return lambda pixels, _: np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
+
+
+def _small(side: float) -> _Spoil:
+    def shrink(pixels: Pixels, box: Box) -> Pixels:
+        scale = min(1.0, side / box.side)
+        return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+    return shrink
+
+
+def _compressed(pixels: Pixels, _: Box) -> Pixels:
+    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 8])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+
+
+def _half(*, lower: bool) -> _Spoil:
+    def cut(pixels: Pixels, box: Box) -> Pixels:
+        middle = max(1, int(box.y + box.height / 2))
+        return pixels[middle:] if lower else pixels[:middle]
+
+    return cut
+
+
+# Nobody can tell apart what the first leave; the second are usable, and make up the curve.
+_USELESS: Mapping[str, _Spoil] = MappingProxyType(
+    {
+        "motion 25 px, level": _motion(25, 0),
+        "motion 25 px, slanting": _motion(25, 45),
+        "motion 25 px, upright": _motion(25, 90),
+        "left half": lambda pixels, box: pixels[:, : max(1, int(box.x + box.width / 2))],
+        "upper half": _half(lower=False),
+        "lower half": _half(lower=True),
+    }
+)
+_USABLE: Mapping[str, _Spoil] = MappingProxyType(
+    {
+        "as it is": lambda pixels, _: pixels,
+        "blur 2 px": _blur(2),
+        "blur 4 px": _blur(4),
+        "motion 15 px": _motion(15, 0),
+        "face of 24 px": _small(24),
+        "a seventh of the light": lambda pixels, _: pixels // 7,
+        "JPEG at 8": _compressed,
+    }
+)
+
+
+def spoil_all(folder: Path, pack: str, most: int) -> Report:
+    """Spoil up to `most` portraits, evenly chosen and one of each folder, and measure the results.
+
+    Pictures that show no face, or several, are left out.
+    """
+    first = {file.parent if file.parent != folder else file: file for file in reversed(pictures(folder))}
+    files = sorted(first.values())
+    rows = [row for row in each(files[:: max(1, len(files) // most)][:most], lambda file: _spoil(file, pack)) if row]
+    threshold = DEFAULT.on(packs.get(pack).similarity)
+    ways = {name: _measure([(own, seen[name]) for own, seen in rows], threshold) for name in (*_USELESS, *_USABLE)}
+    probes = [(own, face) for own, seen in rows for name in _USABLE if (face := seen[name])]
+    missed = np.array([float(face.template @ own.template) < threshold for own, face in probes])
+    measures = {
+        "length": [face.quality.length for _, face in probes],
+        "sharpness": [face.quality.sharpness for _, face in probes],
+        "confidence": [face.confidence for _, face in probes],
+    }
+    return Report(len(rows), ways, {name: _curve(missed, np.array(values)) for name, values in measures.items()})
+
+
+def _spoil(file: Path, pack: str) -> tuple[DetectedFace, dict[str, DetectedFace | None]] | None:
+    """Return the face of a portrait, and its face after each way of spoiling; None if it is no portrait."""
+    try:
+        plain = pipeline.analyse(file.read_bytes(), pack=pack)
+    except RecognitionError:
+        return None
+    if len(plain.faces) != 1:
+        return None
+    (own,) = plain.faces
+    return own, {name: _largest(spoil(plain.pixels, own.box), pack) for name, spoil in {**_USELESS, **_USABLE}.items()}
+
+
+def _largest(pixels: Pixels, pack: str) -> DetectedFace | None:
+    faces = pipeline.analyse(cv2.imencode(".png", pixels)[1].tobytes(), pack=pack, embed=1).faces
+    return faces[0] if faces else None
+
+
+def _measure(pairs: Sequence[tuple[DetectedFace, DetectedFace | None]], threshold: float) -> Spoiled:
+    found = [(own, face) for own, face in pairs if face]
+    above = [face.template for _, face in found if not face.quality.floor_reasons]
+    cosines = np.stack(above) @ np.stack(above).T if above else np.zeros((0, 0))
+    strangers = cosines[np.triu_indices(len(above), 1)] >= threshold
+    return Spoiled(
+        found=len(found) / len(pairs),
+        floor=_share(bool(face.quality.floor_reasons) for _, face in found),
+        standard=_share(bool(face.quality.reasons) for _, face in found),
+        strict=_share(bool(face.quality.strict_reasons) for _, face in found),
+        matched=_share(face is not None and float(face.template @ own.template) >= threshold for own, face in pairs),
+        strangers=_share(strangers.tolist()),
+    )
+
+
+def _share(verdicts: Iterable[bool]) -> float:
+    """Return the share of True; 0 of nothing."""
+    counted = list(verdicts)
+    return sum(counted) / len(counted) if counted else 0.0
+
+
+def _curve(missed: npt.NDArray[np.bool_], quality: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the share missed after each share of DISCARDED, the lowest quality first."""
+    ordered = missed[np.argsort(quality, kind="stable")]
+    return tuple(float(ordered[round(share * len(ordered)) :].mean()) for share in DISCARDED)
