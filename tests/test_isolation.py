@@ -85,6 +85,7 @@ WITHOUT_ID = {
     "POST faceset/v2/create",
     "POST v2/va/create-computing-node",
     "POST v2/va/get-computing-node",
+    "POST v2/va/list-computing-node",
 }
 
 # What makes a collection, and how its dialect says no.

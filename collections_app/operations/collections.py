@@ -17,6 +17,7 @@ from recognition.similarity import DEFAULT, Threshold
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
+from tenants.models import AuditEntry
 from tenants.queue import enqueue
 from tenants.scope import as_id
 from tenants.task_names import Task
@@ -161,6 +162,20 @@ def oldest_collection(caller: Caller) -> Collection:
     if oldest is None:
         raise CollectionNotFound("")
     return oldest
+
+
+def own_collection(caller: Caller) -> Collection:
+    """Return the living collection within reach that the caller made last through its dialect, else the oldest one.
+
+    Raises:
+        CollectionNotFound: there is none within reach.
+    """
+    caller.require(Scope.READ)
+    living = {str(one.pk): one for one in list_collections(caller)}
+    made = AuditEntry.objects.of(caller.tenant).filter(target_kind="collection", target_id__in=living)
+    made = made.filter(action="collection.created", actor_kind=caller.kind, actor_id=caller.id, via=caller.via)
+    last = made.order_by("-number").values_list("target_id", flat=True).first()
+    return oldest_collection(caller) if last is None else living[last]
 
 
 def update_collection(

@@ -55,6 +55,33 @@ def test_a_person_is_registered_listed_matched_and_removed(facedb: FacedbClient,
     assert [model.unscoped.count() for model in left] == [0, 0, 0]
 
 
+def test_a_person_is_shown_and_changed(acme: Customer, facedb: FacedbClient, tmp_path: Path) -> None:
+    sent = details("macron_2025", gender=2, identifier=1)
+    facedb("register-facedb", sent)
+    shown = facedb("get-facedb", {"uuId": "12345"})
+    assert list(shown)[:4] == ["code", "message", "nodeId", "uuId"]
+    assert shown == sent | {"code": 0, "message": "", "nodeId": facedb.node}
+    entry = AuditEntry.objects.of(acme.tenant).order_by("-number")[0]
+    assert (entry.action, entry.facts["images"]) == ("image.viewed", 1)
+
+    done = {"code": 0, "message": "", "uuId": "12345"}
+    assert facedb("modify-facedb", {"uuId": "12345", "userName": "pear", "memo": None, "faceImages": None}) == done
+    assert facedb("get-facedb", {"uuId": "12345"}) == shown | {"userName": "pear"}
+    image = base64_of(portrait("obama"))
+    assert facedb("modify-facedb", {"uuId": "12345", "faceImages": [image]}) == done
+    assert facedb("get-facedb", {"uuId": "12345"}) == shown | {"userName": "pear", "faceImages": [image]}
+    assert len(kept(tmp_path)) == 2  # the earlier image is erased by the worker
+    assert facedb("matching-face", details("macron_2014"))["uuId"] == ""
+
+    refused = facedb("modify-facedb", {"uuId": "12345", "userName": "plum", "faceImages": [base64_of(blank())]})
+    assert refused["code"] == BAD
+    assert facedb("get-facedb", {"uuId": "12345"})["userName"] == "pear"
+    for call in ("get-facedb", "modify-facedb"):
+        assert facedb(call, {"uuId": "nobody", "faceImages": [image]})["code"] == BAD
+        assert facedb(call, {})["code"] == BAD
+    assert Person.unscoped.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_kept_images_go_with_their_person(acme: Customer, facedb: FacedbClient, tmp_path: Path) -> None:
     facedb("register-facedb", details("obama"))

@@ -13,7 +13,9 @@ from tests.dialects.clients import FacedbClient, details
 BAD, NO_NODE = 11, 503
 
 
-@pytest.mark.parametrize("call", ["register-facedb", "list-facedb", "remove-facedb", "matching-face"])
+@pytest.mark.parametrize(
+    "call", ["register-facedb", "list-facedb", "get-facedb", "modify-facedb", "remove-facedb", "matching-face"]
+)
 def test_a_node_that_is_not_the_callers_is_not_there(
     acme: Customer, globex: Customer, facedb: FacedbClient, call: str
 ) -> None:
@@ -48,7 +50,32 @@ def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: Fa
     assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "x"})["code"] == NO_NODE
 
 
-def test_the_callers_node_is_the_oldest_in_reach(acme: Customer, globex: Customer, facedb: FacedbClient) -> None:
+def test_the_callers_node_is_the_last_one_that_its_key_made(
+    acme: Customer, globex: Customer, facedb: FacedbClient
+) -> None:
+    """Decision R5; a key that made none has the oldest node that it can access."""
+    other = keys.issue(acme.tenant, name="other", scopes=["admin", "read", "delete"])
+    theirs = FacedbClient(other.key.pk, other.secret)
+    made = [theirs("create-computing-node", {"host": "h", "nodeName": name})["nodeId"] for name in ("a", "b")]
+    facedb("create-computing-node", {"host": "h", "nodeName": "newest"})
+    assert theirs("get-computing-node")["node"]["nodeId"] == made[1]
+    theirs("remove-computing-node", {"nodeId": made[1]})
+    assert theirs("get-computing-node")["node"]["nodeId"] == made[0]
+    theirs("remove-computing-node", {"nodeId": made[0]})
+    assert theirs("get-computing-node")["node"]["nodeId"] == acme.people.alias
+
+
+def test_nodes_are_listed(acme: Customer, globex: Customer, facedb: FacedbClient) -> None:
+    made = facedb("create-computing-node", {"host": "h", "nodeName": "front"})["nodeId"]
+    listed = facedb("list-computing-node")
+    assert list(listed) == ["nodes", "code", "message"]
+    assert {made, facedb.node, acme.people.alias} == {node["nodeId"] for node in listed["nodes"]}
+    assert facedb("get-computing-node")["node"] in listed["nodes"]
+    narrow = keys.issue(acme.tenant, name="narrow", scopes=["read"], collections=[])
+    assert FacedbClient(narrow.key.pk, narrow.secret)("list-computing-node")["nodes"] == []
+
+
+def test_the_callers_node_is_described(acme: Customer, globex: Customer, facedb: FacedbClient) -> None:
     found = facedb("get-computing-node")
     assert list(found) == ["node", "code", "message"]
     node = found["node"]
@@ -56,7 +83,7 @@ def test_the_callers_node_is_the_oldest_in_reach(acme: Customer, globex: Custome
         "nodeId", "httpHost", "httpPort", "rpcHost", "rpcPort", "nodeName", "releaseDate", "productVersion",
         "description", "licenseValidity", "licenseExpired", "functions",
     ]  # fmt: skip
-    assert (node["nodeId"], node["nodeName"]) == (acme.people.alias, "people")
+    assert (node["nodeId"], node["nodeName"]) == (facedb.node, "gate")
     assert (node["httpHost"], node["httpPort"], node["functions"]) == ("testserver", 80, [0])
     gate = Collection.unscoped.get(alias=facedb.node)
     narrow = keys.issue(acme.tenant, name="narrow", scopes=["read"], collections=[gate.pk])

@@ -5,8 +5,11 @@ from django.urls import path, re_path
 from collections_app.dialects.facedb.views import (
     CreateNodeView,
     GetNodeView,
+    GetView,
+    ListNodesView,
     ListView,
     MatchView,
+    ModifyView,
     RegisterView,
     RemoveNodeView,
     RemoveView,
@@ -18,6 +21,8 @@ from collections_app.dialects.openapi import alias
 urlpatterns = [
     path("register-facedb", RegisterView.as_view()),
     path("list-facedb", ListView.as_view()),
+    path("get-facedb", GetView.as_view()),
+    path("modify-facedb", ModifyView.as_view()),
     path("remove-facedb", RemoveView.as_view()),
     path("matching-face", MatchView.as_view()),
     path(
@@ -25,6 +30,7 @@ urlpatterns = [
     ),  # as the vendor's client spells it (decision N12)
     path("create-computing-node", CreateNodeView.as_view()),
     path("get-computing-node", GetNodeView.as_view()),
+    path("list-computing-node", ListNodesView.as_view()),
     path("update-computing-node", UpdateNodeView.as_view()),
     path(
         "udpate-computing-node", alias(UpdateNodeView, post="udpate-computing-node").as_view()

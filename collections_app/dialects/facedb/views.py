@@ -14,7 +14,7 @@ from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.facedb import errors, wire
 from collections_app.dialects.facedb.dialect import DIALECT
 from collections_app.dialects.openapi import described, possible
-from collections_app.operations import collections, data_subject, enrol, search
+from collections_app.operations import collections, data_subject, enrol, registrations, search
 from collections_app.operations.collections import Alias
 from recognition.images import ImageLimits
 from tenants import keys
@@ -92,6 +92,34 @@ class ListView(FacedbView):
         return StreamingHttpResponse(wire.listed(people), content_type="application/json")
 
 
+class GetView(FacedbView):
+    """/v2/va/get-facedb."""
+
+    @_described("get-facedb", body=wire.Get, answer=wire.Got)
+    def post(self, request: Request) -> Response:
+        """Return a person with their images."""
+        body = self.parse(wire.Get)
+        record = registrations.get_registration(self.caller, collection=Alias(body["nodeId"]), person=body["uuId"])
+        return Response(wire.Got(record).data)
+
+
+class ModifyView(FacedbView):
+    """/v2/va/modify-facedb."""
+
+    @_described("modify-facedb", body=wire.Modify, answer=wire.Registered)
+    def post(self, request: Request) -> Response:
+        """Change a person: omitted fields stay unchanged, new images replace the earlier ones."""
+        body = self.parse(wire.Modify)
+        person = registrations.change_registration(
+            self.caller,
+            collection=Alias(body["nodeId"]),
+            person=wire.details(body),
+            images=body.get("faceImages", []),
+            limits=_LIMITS,
+        )
+        return Response(wire.Registered(person).data)
+
+
 class RemoveView(FacedbView):
     """/v2/va/remove-facedb."""
 
@@ -131,9 +159,19 @@ class GetNodeView(FacedbView):
 
     @_described("get-computing-node", answer=wire.FoundNode)
     def post(self, request: Request) -> Response:
-        """Describe the caller's node: the oldest that the key can access; the contract has one node per server."""
-        node = collections.oldest_collection(self.caller)
+        """Describe the caller's node: the last one that its key created here, else the oldest one (decision R5)."""
+        node = collections.own_collection(self.caller)
         return Response(wire.FoundNode(node, context={"url": request.build_absolute_uri()}).data)
+
+
+class ListNodesView(FacedbView):
+    """/v2/va/list-computing-node."""
+
+    @_described("list-computing-node", answer=wire.ListedNodes)
+    def post(self, request: Request) -> Response:
+        """List the nodes that the key can access."""
+        nodes = collections.list_collections(self.caller)
+        return Response(wire.ListedNodes({"nodes": nodes}, context={"url": request.build_absolute_uri()}).data)
 
 
 class UpdateNodeView(FacedbView):

@@ -1,4 +1,7 @@
-"""The bodies of NEXTK's face database, in the vendor's field order and spellings."""
+"""The bodies of NEXTK's face database, in the vendor's field order and spellings.
+
+One file, though over 300 lines: people and nodes share scalars and examples.
+"""
 
 import base64
 import secrets
@@ -93,6 +96,10 @@ class Register(serializers.Serializer[Any]):
         """Return the id, or a new one if the caller sent none (decision N7)."""
         return value or secrets.token_hex(8)
 
+    def validate_memo(self, value: str | None) -> str:
+        """Return the memo; null empties it."""
+        return value or ""
+
 
 @example({"code": 0, "message": "", "uuId": "70697e9139e95a76"})
 class Registered(serializers.Serializer[Any]):
@@ -143,6 +150,28 @@ class Remove(serializers.Serializer[Any]):
 
     nodeId = serializers.CharField()
     uuId = serializers.CharField(max_length=_LONGEST)
+
+
+class Get(Remove):
+    """POST get-facedb."""
+
+
+@example({"code": 0, "message": "", **_PERSON})
+class Got(Outcome, FaceDB):
+    """The answer to get-facedb."""
+
+
+@example({"nodeId": "53ba9bc997c72840", "uuId": "70697e9139e95a76", "userName": "apple"})
+class Modify(Remove):
+    """POST modify-facedb; omitted fields stay unchanged."""
+
+    userId = Text(required=False)
+    userName = Text(required=False)
+    userAge = Whole(min_value=0, max_value=_OLDEST, required=False)
+    gender = Whole(min_value=0, max_value=2, required=False)
+    identifier = Whole(min_value=0, max_value=2, required=False)
+    faceImages = serializers.ListField(child=FaceImage(), max_length=_IMAGES, required=False)
+    memo = serializers.CharField(max_length=_LONGEST_NOTE, required=False, allow_blank=True, trim_whitespace=False)
 
 
 @example({"nodeId": "53ba9bc997c72840", "faceImages": _PERSON["faceImages"]})
@@ -221,30 +250,36 @@ class ComputingNode(serializers.Serializer[Any]):
         return url.port or (443 if url.scheme == "https" else 80)
 
 
-@example(
-    {
-        "node": {
-            "nodeId": "53ba9bc997c72840",
-            "httpHost": "10.0.0.1",
-            "httpPort": 8880,
-            "rpcHost": "",
-            "rpcPort": 0,
-            "nodeName": "gate",
-            "releaseDate": _RELEASED,
-            "productVersion": _PRODUCT,
-            "description": "",
-            "licenseValidity": True,
-            "licenseExpired": _NEVER,
-            "functions": [0],
-        },
-        "code": 0,
-        "message": "",
-    }
-)
+_NODE = {
+    "nodeId": "53ba9bc997c72840",
+    "httpHost": "10.0.0.1",
+    "httpPort": 8880,
+    "rpcHost": "",
+    "rpcPort": 0,
+    "nodeName": "gate",
+    "releaseDate": _RELEASED,
+    "productVersion": _PRODUCT,
+    "description": "",
+    "licenseValidity": True,
+    "licenseExpired": _NEVER,
+    "functions": [0],
+}
+
+
+@example({"node": _NODE, "code": 0, "message": ""})
 class FoundNode(serializers.Serializer[Any]):
     """The answer to get-computing-node."""
 
     node = ComputingNode(source="*")
+    code = Always(0)
+    message = Always("")
+
+
+@example({"nodes": [_NODE], "code": 0, "message": ""})
+class ListedNodes(serializers.Serializer[Any]):
+    """The answer to list-computing-node."""
+
+    nodes = ComputingNode(many=True)
     code = Always(0)
     message = Always("")
 
@@ -274,15 +309,15 @@ class RemovedNode(serializers.Serializer[Any]):
 
 
 def details(body: dict[str, Any]) -> PersonDetails:
-    """Return a registration's person with every field, so that nothing of an earlier registration remains."""
+    """Return the person of a registration, which has every field, or of a change, which has some of them."""
     return PersonDetails(
         reference=body["uuId"],
-        external_id=body["userId"],
-        name=body["userName"],
-        age=body["userAge"],
-        gender=body["gender"],
-        listing=body["identifier"],
-        note=body["memo"] or "",
+        external_id=body.get("userId"),
+        name=body.get("userName"),
+        age=body.get("userAge"),
+        gender=body.get("gender"),
+        listing=body.get("identifier"),
+        note=body.get("memo"),
     )
 
 

@@ -1,0 +1,62 @@
+"""A registration: a person together with the images of their faces, read and changed as one thing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from django.db import transaction
+
+from collections_app.errors import PersonNotFound
+from collections_app.models import Person
+from collections_app.operations.collections import Alias, find
+from collections_app.operations.data_subject import (
+    PersonDetails,
+    PersonRecord,
+    find_person,
+    update_person,
+    with_images,
+)
+from collections_app.operations.enrol import enrol_person
+from recognition.images import DEFAULT_LIMITS, ImageLimits
+from tenants import audit
+from tenants.access import Caller, Scope
+
+
+def get_registration(caller: Caller, *, collection: str | Alias, person: str) -> PersonRecord:
+    """Return a person with the stored images; the log notes who was shown them.
+
+    Raises:
+        PersonNotFound: the collection has no such person.
+    """
+    caller.require(Scope.READ)
+    collection = find(caller, collection)
+    found = find_person(collection, person)
+    record = next(with_images(collection, collection.people.filter(pk=found.pk)), None)
+    if record is None:
+        raise PersonNotFound(person)
+    if record.images:
+        facts = {"collection": str(collection.pk), "images": len(record.images)}
+        with transaction.atomic():
+            audit.record(caller, "image.viewed", record.person, **facts)
+    return record
+
+
+def change_registration(
+    caller: Caller,
+    *,
+    collection: str | Alias,
+    person: PersonDetails,
+    images: Sequence[bytes] = (),
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> Person:
+    """Change the person of this reference: omitted details stay unchanged, images replace the earlier ones.
+
+    Raises:
+        PersonNotFound: the collection has no such person.
+        ImageRefused, DuplicateFace, EnrolmentBarred: see enrol_person; nothing is changed.
+    """
+    caller.require(Scope.ENROL)
+    known = find_person(find(caller, collection), person.reference)
+    if not images:
+        return update_person(caller, collection=collection, person=known.pk, details=person)
+    details = replace(person, reference=known.reference)
+    return enrol_person(caller, collection=collection, images=images, person=details, limits=limits)
