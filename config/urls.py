@@ -9,6 +9,7 @@ from collections_app.dialects import DIALECTS
 # The longest prefix first: each dialect answers every path under its own that nobody else knows.
 _MOUNTED = sorted(DIALECTS, key=lambda dialect: len(dialect.prefix), reverse=True)
 
+handler400 = "collections_app.dialects.base.bad_request"
 urlpatterns = [
     path("admin/login/", limited(admin.site.login)),
     path("admin/password_change/", limited(admin.site.admin_view(admin.site.password_change))),

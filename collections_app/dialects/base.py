@@ -16,6 +16,9 @@ from typing import IO, Any, ClassVar, TypeVar
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, UnreadablePostError
+from django.http.response import HttpResponseBase
+from django.urls import resolve
+from django.views import defaults
 from rest_framework.exceptions import APIException, MethodNotAllowed, ParseError, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
@@ -44,6 +47,7 @@ _CROWDED_RETRY = 1.0  # seconds after which a refused request may be repeated
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})  # methods whose input is the query
 _METHOD_NOT_ALLOWED = 405
+_REFUSED = "faceplane.refused"  # in META: the exception with which Django refused the request before any view
 
 A = TypeVar("A")
 
@@ -190,6 +194,8 @@ class DialectView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate before the body is read."""
         super().initial(request, *args, **kwargs)
+        if refused := request.META.get(_REFUSED):
+            raise refused
         if request.method == "OPTIONS":  # a browser's preflight, which has no key
             raise MethodNotAllowed("OPTIONS")
         if request.META.get(CROWDED):
@@ -249,6 +255,17 @@ class DialectView(APIView):
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))
         return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that Django refuses before any view, such as one to an unknown host, as its path's dialect."""
+    view = resolve(request.path_info)
+    if not issubclass(getattr(view.func, "view_class", object), DialectView):
+        return defaults.bad_request(request, exception)
+    request.resolver_match = view
+    request.META[_REFUSED] = exception
+    response: HttpResponseBase = view.func(request, *view.args, **view.kwargs)
+    return response
 
 
 def without_nulls(body: Any, fields: Mapping[str, Field[Any, Any, Any, Any]]) -> Any:

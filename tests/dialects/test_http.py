@@ -149,3 +149,32 @@ def test_null_that_means_something_is_kept(acme: Customer) -> None:
 
 def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "request_id"}
+
+
+@EVERY
+def test_an_unknown_host_is_refused_in_the_dialects_envelope(acme: Customer, dialect: Dialect) -> None:
+    path = REQUESTS[dialect.name][0]
+    for unknown in (path, f"/{dialect.prefix}nothing"):
+        answer = _sent(acme, "POST", unknown, b"{}", Host="other.example")
+        assert 200 <= answer.status_code < 500
+        assert answer.json().keys() == _sent(acme, "PUT", path).json().keys()
+        assert not _succeeded(answer)
+        assert b"other.example" not in answer.content
+
+
+def test_a_page_of_an_unknown_host_is_refused_as_a_page(acme: Customer) -> None:
+    answer = Client(raise_request_exception=False).get("/admin/login/", headers={"Host": "other.example"})
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+
+
+@EVERY
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "BREW"])
+@pytest.mark.parametrize("path", ["nothing", "nothing/else", "a%0Ab", "%00", ""])
+def test_an_unknown_path_is_refused_in_the_dialects_envelope(
+    acme: Customer, dialect: Dialect, method: str, path: str
+) -> None:
+    if not (dialect.prefix or path):
+        return  # the console's front page
+    answer = Client().generic(method, f"/{dialect.prefix}{path}")
+    assert answer.status_code in {200, 404}
+    assert method == "HEAD" or answer.json().keys() == _sent(acme, "PUT", REQUESTS[dialect.name][0]).json().keys()

@@ -113,7 +113,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.UnknownPack: _BROKEN,
     recognition.TemplateNotFound: _UNSPECIFIED,
     PolicyError: _UNSPECIFIED,
-    SuspiciousOperation: _UNSPECIFIED,
+    SuspiciousOperation: _UNSPECIFIED | {"": Answer(400, 400, "Bad request.")},
     drf.NotAuthenticated: _all(403, 6039, "API Key is required."),
     drf.AuthenticationFailed: _NO_ACCESS,
     drf.PermissionDenied: _NO_ACCESS,
