@@ -21,7 +21,7 @@ from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
 
 _UNAUTHORIZED = 401
-_LIMITS = ImageLimits(formats=("JPEG", "PNG"))  # the documents name JPEG; list-facedb returns images as they were sent
+_LIMITS = ImageLimits(formats=("JPEG", "PNG", "BMP"))  # the documents name JPEG; the vendor's client sends BMP too
 
 
 class FacedbView(DialectView):
