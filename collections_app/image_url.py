@@ -13,7 +13,7 @@ from collections_app import safe_http
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
 from recognition.admission import AdmissionQueue, host_file
 from recognition.errors import ImageTooLarge
-from recognition.images import MEDIA_TYPES
+from recognition.images import FORMATS, MEDIA_TYPES
 
 _WAIT_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ def load(image: bytes | ImageUrl, *, lane: int, max_bytes: int) -> bytes:
     """
     if isinstance(image, bytes):
         return image
-    accept = ", ".join(MEDIA_TYPES.values())
+    accept = ", ".join(MEDIA_TYPES[name] for name in FORMATS)
     with _fetching().admit(lane):
         try:
             return safe_http.get(image.url, accept=accept, ports=image.ports, max_bytes=max_bytes)

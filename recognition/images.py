@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIC")
+"""The formats that are accepted unless a contract says otherwise."""
+READABLE = (*FORMATS, "BMP")
 """Every format that can be decoded."""
-MEDIA_TYPES: Mapping[str, str] = {name: f"image/{name.lower()}" for name in FORMATS}
+MEDIA_TYPES: Mapping[str, str] = {name: f"image/{name.lower()}" for name in READABLE}
 
 
 @dataclass(frozen=True, slots=True)

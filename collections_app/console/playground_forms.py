@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.forms import ConsoleForm, offer
-from recognition.images import DEFAULT_LIMITS, MEDIA_TYPES
+from recognition.images import DEFAULT_LIMITS, FORMATS, MEDIA_TYPES
 
 _LONGEST = 255
 
@@ -14,7 +14,7 @@ _LONGEST = 255
 class ImageField(forms.FileField):
     """An image as bytes; the operations determine its real format."""
 
-    widget = forms.FileInput(attrs={"accept": ",".join(MEDIA_TYPES.values())})
+    widget = forms.FileInput(attrs={"accept": ",".join(MEDIA_TYPES[name] for name in FORMATS)})
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         """Read the file unless it is too large."""

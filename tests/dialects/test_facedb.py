@@ -1,5 +1,6 @@
 """The face database's contract: people and matching."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from PIL import Image
 
 from collections_app import erasure
-from collections_app.models import Face, Person
+from collections_app.models import Collection, Face, Person
+from collections_app.operations import pictures
 from recognition.index.local import LocalIndex
 from recognition.models import Embedding, Gallery
 from tenants import keys
@@ -80,6 +83,18 @@ def test_a_person_is_shown_and_changed(acme: Customer, facedb: FacedbClient, tmp
         assert facedb(call, {"uuId": "nobody", "faceImages": [image]})["code"] == BAD
         assert facedb(call, {})["code"] == BAD
     assert Person.unscoped.count() == 1
+
+
+def test_a_bmp_is_registered_matched_and_shown(acme: Customer, facedb: FacedbClient) -> None:
+    bmp = io.BytesIO()
+    Image.open(io.BytesIO(portrait("obama"))).save(bmp, "BMP")
+    image = base64_of(bmp.getvalue())
+    facedb("register-facedb", details("obama") | {"faceImages": [image]})
+    assert facedb("get-facedb", {"uuId": "12345"})["faceImages"] == [image]
+    assert facedb("matching-face", {"faceImages": [image]})["uuId"] == "12345"
+    face, gate = Face.unscoped.get(), Collection.unscoped.get(alias=facedb.node)
+    assert pictures.face_picture(acme.caller, collection=gate.name, face=face.uuid).kind == "image/bmp"
+    assert pictures.face_thumbnail(acme.caller, collection=gate.name, face=face.uuid, ticket="").kind == "image/jpeg"
 
 
 @pytest.mark.django_db(transaction=True)

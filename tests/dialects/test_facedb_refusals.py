@@ -159,7 +159,7 @@ def test_a_missing_model_is_507_or_as_the_vendors_client_counts_509(acme: Custom
 
 def test_other_paths_methods_and_bodies(facedb: FacedbClient) -> None:
     path = "/v2/va/register-facedb"
-    for unknown in ("/v2/va/register-channel", "/v2/va/", "/v2/va/register-facedb/"):
+    for unknown in ("/v2/va/nothing", "/v2/va/", "/v2/va/register-facedb/"):
         answer = FacedbClient("", "").raw("POST", unknown)
         assert (answer.status_code, answer.json()) == (200, {"code": 10, "message": "API_URI_PATH_ERROR"})
     for method in ("GET", "PUT", "DELETE"):

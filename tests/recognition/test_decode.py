@@ -215,6 +215,23 @@ def test_what_is_no_image_is_refused_with_the_reason(junk: bytes, reason: str) -
     assert refused.value.reason == reason
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_a_bmp_is_decoded_where_it_is_allowed(picture: Image.Image, encoded: Encode, mode: str) -> None:
+    allowed = ImageLimits(formats=("BMP",))
+    sent = picture.convert(mode)
+    expected = np.asarray(sent.convert("RGB"))[:, :, ::-1]
+    bmp = encoded(sent, "BMP")
+    assert np.array_equal(decode(bmp, allowed), expected)
+    with pytest.raises(UndecodableImage) as refused:
+        decode(bmp[:-1], allowed)
+    assert refused.value.reason == "the file is cut off"
+    for place, value in ((28, 7), (30, 1), (14, 12)):  # bits, compression, the header's size
+        with pytest.raises(UndecodableImage):
+            decode(bmp[:place] + bytes([value]) + bmp[place + 1 :], allowed)
+    with pytest.raises(ImageTooLarge):
+        decode(bmp[:18] + b"\xff\xff\xff\x7f" + bmp[22:], allowed)
+
+
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
 def test_another_format_is_refused_by_its_name(picture: Image.Image, encoded: Encode, kind: str) -> None:
     with pytest.raises(UnsupportedFormat) as refused:

@@ -14,6 +14,7 @@ from collections_app.dialects.facedb.views import (
     RemoveNodeView,
     RemoveView,
     UnknownView,
+    UnsupportedView,
     UpdateNodeView,
 )
 from collections_app.dialects.openapi import alias
@@ -36,5 +37,6 @@ urlpatterns = [
         "udpate-computing-node", alias(UpdateNodeView, post="udpate-computing-node").as_view()
     ),  # as the vendor's client spells it (decision N12)
     path("remove-computing-node", RemoveNodeView.as_view()),
+    re_path("^(control|metadata|[a-z]+-(channel|roi))$", UnsupportedView.as_view()),
     re_path("^", UnknownView.as_view()),
 ]

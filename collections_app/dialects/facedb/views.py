@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.http import StreamingHttpResponse
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,7 +21,7 @@ from tenants import keys
 from tenants.errors import MissingKey, UnknownKey
 
 _UNAUTHORIZED = 401
-_LIMITS = ImageLimits(formats=("JPEG", "PNG"))  # the documents name JPEG; list-facedb returns images as they were sent
+_LIMITS = ImageLimits(formats=("JPEG", "PNG", "BMP"))  # the documents name JPEG; the vendor's client sends BMP too
 
 
 class FacedbView(DialectView):
@@ -194,6 +194,16 @@ class RemoveNodeView(FacedbView):
         body = self.parse(wire.RemoveNode)
         collections.delete_collection(self.caller, name=Alias(body["nodeId"]))
         return Response(wire.RemovedNode(body).data)
+
+
+class UnsupportedView(FacedbView):
+    """The contract's calls for video: channels, regions of interest and streams."""
+
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Answer that the function is not supported."""
+        raise MethodNotAllowed(request.method or "")
 
 
 class UnknownView(FacedbView):

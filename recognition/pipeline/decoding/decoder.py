@@ -22,6 +22,7 @@ from typing import Any
 
 from PIL import AvifImagePlugin, Image
 from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -114,6 +115,7 @@ def _opened(kind: str, source: mmap.mmap) -> ImageFile:
         "PNG": PngImageFile,
         "WEBP": WebPImageFile,
         "AVIF": AvifImageFile,
+        "BMP": BmpImageFile,
     }
     return readers[kind](source)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 
 from recognition.errors import UndecodableImage, UnsupportedFormat
-from recognition.pipeline.decoding import heif, jpeg, png, webp
+from recognition.pipeline.decoding import bmp, heif, jpeg, png, webp
 from recognition.pipeline.decoding.container import Container
 
 _WALKS: Mapping[str, Callable[[bytes, int], Container]] = {
@@ -12,6 +12,7 @@ _WALKS: Mapping[str, Callable[[bytes, int], Container]] = {
     "WEBP": webp.walk,
     "AVIF": heif.walk,
     "HEIC": heif.walk,
+    "BMP": bmp.walk,
 }
 
 # (offset, bytes, format). Formats that cannot be decoded are here so that the refusal can name them.
