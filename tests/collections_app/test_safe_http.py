@@ -25,7 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from urllib3.connection import HTTPConnection
 
-from collections_app import image_url, safe_http
+from collections_app import addresses, image_url, safe_http
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout, InvalidRequest
 from collections_app.image_url import ImageUrl, load
 from collections_app.operations.webhooks import create_webhook
@@ -275,7 +275,7 @@ def test_a_redirect_to_a_hostile_url_opens_no_further_socket(
     connections: list[Any], settings: Any, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     """The first hop alone may be local: it stands for the attacker's public server."""
-    monkeypatch.setattr(safe_http, "_LOCAL", (ipaddress.ip_network("127.77.0.0/16"),))
+    monkeypatch.setattr(addresses, "_LOCAL", (ipaddress.ip_network("127.77.0.0/16"),))
     settings.ALLOW_PRIVATE_URLS = True
     location = url.encode("utf-8").decode("latin-1").replace("\r\n", "%0d%0a").replace("\x00", "%00")
     with served(content(b"", 302, Location=location)) as port:
@@ -299,7 +299,7 @@ def test_the_watch_sees_a_connection(connections: list[Any], local: None) -> Non
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.215.14", "172.32.0.1", "100.128.0.1", "2606:4700::1111"])
 def test_public_addresses_are_public(address: str) -> None:
-    assert safe_http.is_public(ipaddress.ip_address(address))
+    assert addresses.is_public(ipaddress.ip_address(address))
 
 
 def test_local_addresses_do_not_open_beside_https(local: None, settings: Any, connections: list[Any]) -> None:
