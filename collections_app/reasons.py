@@ -40,7 +40,6 @@ REASONS: Mapping[type[Exception], str] = {
     collections.CollectionFull: "the collection is full: it may hold {limit} faces",
     collections.FaceNotFound: "the collection holds no such face",
     collections.PersonNotFound: "the collection holds no such person",
-    collections.ProbingRefused: "the key was told too much of one face: try again in {retry_after} s",
     collections.DuplicateFace: "the face is in the collection under another person",
     collections.InvalidRequest: "{field}: {problem}",
     collections.Unavailable: "the {part} does not answer",
