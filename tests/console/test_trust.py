@@ -16,8 +16,8 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.webhooks import create_webhook, delete_webhook
 from tenants import audit
 from tenants.models import AuditEntry, Delivery, Webhook
-from tests.collections_app.test_safe_http import content, served
 from tests.collections_app.test_webhooks import Receiver, receiver  # noqa: F401 -- a fixture
+from tests.collections_app.web_server import content, served
 from tests.conftest import Customer
 from tests.console.conftest import member, page_url, signed_in
 from tests.make import portrait
