@@ -1,4 +1,4 @@
-"""Fixtures of tests that fetch URLs."""
+"""Fixtures of tests that fetch URLs, and of those of budgets."""
 
 import socket
 import sys
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.collections_app.doors import Door
 from tests.collections_app.urls import ZONE
+from tests.conftest import Customer
 
 _connections: list[Any] = []
 _watching = threading.Event()
@@ -50,3 +52,9 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> None:
 def local(settings: Any) -> None:
     """Allow local addresses."""
     settings.ALLOW_PRIVATE_URLS = True
+
+
+@pytest.fixture
+def door(acme: Customer) -> Door:
+    """Two people at it."""
+    return Door(acme)
