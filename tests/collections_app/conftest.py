@@ -1,4 +1,4 @@
-"""Fixtures of tests that fetch URLs, and of those of budgets."""
+"""Fixtures that several files here use."""
 
 import socket
 import sys
@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.collections_app.doors import Door
+from tests.collections_app.erasures import stored  # noqa: F401 -- a fixture
+from tests.collections_app.receivers import receiver  # noqa: F401 -- a fixture
 from tests.collections_app.urls import ZONE
 from tests.conftest import Customer
 
