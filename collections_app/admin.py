@@ -1,4 +1,4 @@
-"""The operator's view of collections and searches: policies and counts, no faces to browse."""
+"""The operator's lists of collections and searches; operators see no faces."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""What customers name and ask for."""
+"""The app of collections, their faces and people, and the operations on them."""
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -14,12 +14,12 @@ class CollectionsAppConfig(AppConfig):
 
 @checks.register(checks.Tags.security, deploy=True)
 def local_addresses_stay_closed(app_configs: object, **options: object) -> list[checks.CheckMessage]:
-    """Refuse a production that would fetch images from its own network."""
+    """Refuse to deploy with ALLOW_PRIVATE_URLS, which lets callers reach the platform's own network."""
     if not (settings.ALLOW_PRIVATE_URLS and settings.HTTPS):
         return []
     return [
         checks.Error(
-            "ALLOW_PRIVATE_URLS opens the platform's own network to callers who give image URLs.",
+            "ALLOW_PRIVATE_URLS opens the platform's own network to callers that send image URLs.",
             hint="Unset ALLOW_PRIVATE_URLS; it is for tests and development.",
             id="collections_app.E001",
         )
@@ -27,14 +27,14 @@ def local_addresses_stay_closed(app_configs: object, **options: object) -> list[
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def a_proxy_is_believed(app_configs: object, **options: object) -> list[checks.CheckMessage]:
-    """Warn of a server that speaks plain HTTP, sends everybody to HTTPS, and believes no proxy that they came by it."""
+def a_proxy_is_trusted(app_configs: object, **options: object) -> list[checks.CheckMessage]:
+    """Warn if all requests are redirected to HTTPS, but no proxy is trusted to say that a request came by HTTPS."""
     if settings.TRUSTED_PROXIES or not settings.HTTPS:
         return []
     return [
         checks.Warning(
-            "HTTPS=true redirects what comes without TLS, and nobody is believed who says that it came with it.",
-            hint="Set TRUSTED_PROXIES to the number of your own proxies before the server.",
+            "HTTPS=true redirects requests without TLS, but no proxy is trusted to say that a request came with TLS.",
+            hint="Set TRUSTED_PROXIES to the number of your proxies in front of the server.",
             id="collections_app.W001",
         )
     ]

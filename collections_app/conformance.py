@@ -1,13 +1,13 @@
-"""The conformance kit: recorded cases of a vendor's contract, and how a live server's answers are held against them.
+"""The conformance kit: recorded cases of a vendor's contract, compared with a live server's answers.
 
-A case is a JSON file: what it is about, and steps of a request and the exact answer. It runs against any server that
-claims the contract, ours or the vendor's. Knows HTTP and JSON; knows no dialect and no part of the product.
+A case is a JSON file with a description and steps; a step is a request and the exact answer. Cases run against any
+server that implements the contract, ours or the vendor's. This module knows HTTP and JSON, and no part of the product.
 
-In a case `${name}` stands for a credential, a value kept from an earlier answer, `${unique}` (new in each run) or
-`${image:NAME}` (the base64 of a portrait). In an expected answer a string such as `<uuid>` stands for any value of that
-form, and a key `...` lets an object have further keys. `${padding:SIZE}` is the base64 of that many empty bytes,
-`${basic}` a key's id and secret as HTTP Basic has them. Values at the places that `ascending` lists rise from one to
-the next. A case that needs an optional credential which is not given is left out.
+In a case `${name}` stands for a credential or for a value kept from an earlier answer; `${unique}` for a text that is
+new in each run; `${image:NAME}` for the base64 of a portrait; `${padding:SIZE}` for the base64 of SIZE zero bytes;
+`${basic}` for a key's id and secret as in HTTP Basic. In an expected answer a string such as `<uuid>` matches any value
+of that form, and a key `...` allows further keys in an object. The values at the places listed in `ascending` must rise
+from each to the next. Cases that need an optional credential are left out when it is missing.
 """
 
 import base64
@@ -54,7 +54,7 @@ MATCHERS: Mapping[str, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case of a contract: its file's name, what it is about, the optional credentials it needs, and its steps."""
+    """A case of a contract: its file's name, its description, the optional credentials that it needs, and its steps."""
 
     name: str
     about: str
@@ -64,7 +64,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A dialect's cases, the headers of every request, and the credentials that a run must or may be given."""
+    """A dialect's cases, the headers of every request, and the required and optional credentials of a run."""
 
     credentials: tuple[str, ...]
     optional: frozenset[str]
@@ -74,7 +74,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where an answer is not the contract's."""
+    """A place where an answer differs from the contract."""
 
     step: int
     where: str
@@ -93,7 +93,7 @@ class Run:
     http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, timeout=_SECONDS))
 
     def differences(self, case: Case) -> list[Difference]:
-        """Run a case to its end, or to the first step that differs, on which the later ones may stand."""
+        """Run a case to its end or to the first step that differs, because later steps may depend on it."""
         known = {**self.credentials, "unique": secrets.token_hex(6)}
         for number, step in enumerate(case.steps, start=1):
             status, answer = self._send(step, known)
@@ -130,7 +130,7 @@ class Run:
             return answer.status, answer.data.decode(errors="replace")
 
     def _form(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a value under the key `file` or `image` as an upload, every other as text."""
+        """Return the fields for urllib3: `file` and `image` as uploads, all others as text."""
         return {
             name: ("image.jpg", base64.b64decode(value), "image/jpeg") if name in {"file", "image"} else str(value)
             for name, value in form.items()
@@ -171,7 +171,7 @@ def _case(name: str, text: str, optional: frozenset[str]) -> Case:
 
 
 def compare(expected: Any, found: Any, where: str) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401
-    """Yield (where, expected, found) for each place at which an answer differs; keys may come in any order."""
+    """Yield (where, expected, found) for each difference; the order of keys does not matter."""
     if isinstance(expected, str) and (matches := _matcher(expected)):
         if not matches(found):
             yield where, expected, found
@@ -191,14 +191,14 @@ def compare(expected: Any, found: Any, where: str) -> Iterator[tuple[str, Any, A
 
 
 def _unordered(answer: Any, places: Sequence[str]) -> list[tuple[str, Any, Any]]:  # noqa: ANN401
-    """Return (where, expected, found) of the values that are not above the one before."""
+    """Return (where, expected, found) of each value that is not above the one before it."""
     values = [_at(answer, place) for place in places]
     pairs = zip(places[1:], values, values[1:], strict=False)
     return [(place, f"more than {low}", high) for place, low, high in pairs if high <= low]
 
 
 def _matcher(expected: str) -> Callable[[Any], bool] | None:
-    """Return the matcher of that name; `<begins WORD>` is one for every word."""
+    """Return the matcher with this name, if any; `<begins WORD>` matches texts that start with WORD."""
     if begins := _BEGINS.fullmatch(expected):
         return _fits(re.escape(begins[1]) + ".*")
     return MATCHERS.get(expected)

@@ -1,7 +1,7 @@
-"""How fast the console's lists are in a large collection, in a product of its own in a temporary folder.
+"""Measure the console's lists in a large collection, with a database of its own in a temporary folder.
 
-Owns the measuring: whole pages as the web server makes them, without the network. The faces have no templates and no
-images: a list asks for neither. Knows nothing of how the command prints.
+Measures whole pages, as the web server renders them, without the network. The faces have neither templates nor images,
+because lists read neither. The command prints the results.
 """
 
 import json
@@ -30,7 +30,7 @@ _SYLLABLES = ("an", "bo", "cha", "dee", "el", "fra", "go", "ha", "in", "jo", "ka
 _FLAWS: tuple[tuple[str, ...], ...] = ((), (), (), (), (), ("small_face",), ("low_sharpness", "too_dark"))
 _WAYS = (("FIRST", "door"), ("FIRST", "gate"), ("SECOND", "app"), ("console", "1"))
 _DAY = (timezone.now() - timedelta(days=_DAYS // 2)).date().isoformat()
-# By page, by what is asked for: the query, in the words of stand_for.
+# By page, by description: the query; stand_for() replaces its words in capitals.
 LISTS: dict[str, dict[str, dict[str, str]]] = {
     "faces": {
         "newest": {},
@@ -70,14 +70,14 @@ LISTS: dict[str, dict[str, dict[str, str]]] = {
 
 
 def measure(faces: int, rounds: int) -> list[dict[str, Any]]:
-    """Fill a collection and ask `rounds` times for each list in each way; return what was asked, and p50 and p95."""
+    """Fill a collection and request each list `rounds` times with each query; return p50 and p95 of each."""
     with tempfile.TemporaryDirectory(prefix="faceplane-benchmark-") as folder:
         measured: list[dict[str, Any]] = index_benchmark.run_in(folder, __name__, faces, rounds)
         return measured
 
 
 def stand_for(word: str, faces: int) -> str:
-    """Return what a query's word stands for: MIDDLE is the number of the middle face, FIRST the first dialect."""
+    """Return what a query's word stands for: MIDDLE the number of the middle face, FIRST the first dialect's name."""
     from collections_app.dialects import DIALECTS  # noqa: PLC0415 -- Django is set up only in the child
 
     first, second, third, *_ = (dialect.name for dialect in DIALECTS)
@@ -85,7 +85,7 @@ def stand_for(word: str, faces: int) -> str:
 
 
 def fill(collection: "Collection", faces: int) -> None:
-    """Write faces as they come in three months through two dialects and the console: five of each person."""
+    """Create faces as two dialects and the console would in three months, five of each person."""
     from collections_app.models import Face, Person  # noqa: PLC0415 -- Django is set up only in the child
     from recognition.models import Gallery  # noqa: PLC0415
 
@@ -98,7 +98,7 @@ def fill(collection: "Collection", faces: int) -> None:
     rows = (_face(people[n // _FACES_A_PERSON], n + 1, random) for n in range(faces))
     Face.unscoped.bulk_create(rows, batch_size=_BATCH)
     edges = np.linspace(0, faces, _DAYS + 1, dtype=int).tolist()
-    for day, (first, last) in enumerate(pairwise(edges)):  # a row is made at its own time: set it back
+    for day, (first, last) in enumerate(pairwise(edges)):  # auto_now_add set the present time
         at = timezone.now() - timedelta(days=_DAYS - 1 - day)
         enrolled = collection.faces.filter(number__gt=first, number__lte=last)
         enrolled.update(created_at=at)
@@ -145,7 +145,7 @@ def _name(number: int) -> str:
 
 
 def _measured(faces: int, rounds: int) -> list[dict[str, Any]]:
-    """Make the product, fill it, and ask."""
+    """Create the database, fill it, and measure."""
     from django.contrib.auth.models import User  # noqa: PLC0415 -- Django is set up only in the child
     from django.core.management import call_command  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
@@ -170,8 +170,8 @@ def _measured(faces: int, rounds: int) -> list[dict[str, Any]]:
         where = {"tenant": tenant.slug} | ({} if page == "overview" else {"alias": collection.alias})
         address = reverse(f"console:{page}", kwargs=where)
         for way, query in ways.items():
-            said = {name: stand_for(value, faces) for name, value in query.items()}
-            times = [_seconds(client, address, said) for _ in range(rounds)]
+            values = {name: stand_for(value, faces) for name, value in query.items()}
+            times = [_seconds(client, address, values) for _ in range(rounds)]
             p50, p95 = (round(index_benchmark.percentile(times, share) * 1000, 1) for share in (50, 95))
             measured.append({"page": page, "asked": way, "p50_ms": p50, "p95_ms": p95})
     return measured

@@ -1,8 +1,8 @@
-"""Erasure: what goes at once, what is left to look after, and the signed receipt once nothing is left.
+"""Erasure: delete rows at once, files soon after, and sign a receipt when nothing is left.
 
-The rows go in the transaction of the request, so that no search anywhere finds them any more. A receipt then stays
-open until a job has seen that every row and file is gone and that the database's freed pages and its log are clean;
-only then is it signed. Sits under operations and tasks, which both erase.
+The rows are deleted in the transaction of the request, so that no search in any process finds them. The receipt stays
+open until a job has found every row and file gone, and the database's freed pages and log clean; then it is signed.
+Both operations and tasks erase with this module.
 """
 
 import logging
@@ -27,24 +27,24 @@ from tenants.queue import enqueue
 from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.erasure")
-_SEARCHED = 20  # of the faces of one erasure so many are searched for again
+_SEARCHED = 20  # faces of one erasure that are searched for afterwards
 _NEAREST = 10
-_OURS = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
+_OWNS_TABLES = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
 _TABLES = (Embedding, Tombstone, Gallery, Face, Person, BarredReference, KeyedRequest, NearMatch)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The open receipt of faces that were removed, and templates of theirs to search for afterwards."""
+    """The open receipt of erased faces, and some of their templates, to search for them afterwards."""
 
     receipt: Receipt
     probes: tuple[np.ndarray, ...]
 
 
 def erase_each(caller: Caller, collection: Collection, faces: Iterable[Face]) -> list[Erased]:
-    """Remove faces in the caller's transaction, each with a receipt of its own.
+    """Erase faces in the caller's transaction, each with its own receipt.
 
-    It may be shown to the person whose face it was, and names nobody else's.
+    So a receipt can be given to the person whose face it was: it contains nothing about others.
     """
     return [erase_faces(caller, collection, [face], kind=Receipt.Kind.FACE, subject=face.uuid) for face in faces]
 
@@ -52,9 +52,9 @@ def erase_each(caller: Caller, collection: Collection, faces: Iterable[Face]) ->
 def erase_faces(
     caller: Caller, collection: Collection, faces: Sequence[Face], *, kind: Receipt.Kind, subject: str
 ) -> Erased:
-    """Remove faces, and the people who have none left, in the caller's transaction.
+    """Erase faces, and the people without faces left, in the caller's transaction.
 
-    Their files go on commit; one that does not, since the storage is away, goes before the receipt is signed.
+    Their files are removed after the commit; if the storage is down, later, before the receipt is signed.
     """
     ids = [face.pk for face in faces]
     probes = _probes(collection, faces[:_SEARCHED])
@@ -92,9 +92,9 @@ def begin(
 
 
 def search_again(collection: Collection, erased: Erased) -> None:
-    """Search for what was just erased, after the commit, write down how much of it came back, and have the rest done.
+    """Search for the erased faces after the commit, save how many were found (0 is right), and queue the completion.
 
-    Nothing should. Where no master key opens the templates it is not searched for: the receipt counts searches.
+    If no master key opens the collection's templates, there is no search; the receipt has the number of searches.
     """
     receipt = erased.receipt
     gone = {int(face) for face in receipt.faces}
@@ -112,9 +112,9 @@ def search_again(collection: Collection, erased: Erased) -> None:
 
 
 def finish(receipt: Receipt) -> bool:
-    """Look at every store; sign and close the receipt if nothing is left, and tell whether that is so.
+    """Count what is left in every store; if nothing is, sign and close the receipt. Return whether it is closed.
 
-    Can be run again at any point. Must not run inside a transaction: the database is asked to clean up after itself.
+    Can be run again at any point. Must not run in a transaction, because it vacuums the database.
     """
     if receipt.completed_at is not None:
         return True
@@ -131,7 +131,7 @@ def finish(receipt: Receipt) -> bool:
         return False
     now = timezone.now()
     document = signing.signed(_document(receipt, left, scrubbed, now.isoformat()))
-    # Whoever was first keeps what it signed: the task may run twice at once.
+    # The task may run twice at the same time: the first signed document stays.
     still_open = Receipt.objects.of(receipt.tenant).filter(pk=receipt.pk, completed_at=None)
     still_open.update(document=document, completed_at=now, faces=[], files=[], segments=[])
     receipt.refresh_from_db()
@@ -139,11 +139,11 @@ def finish(receipt: Receipt) -> bool:
 
 
 def erase_tenant(caller: Caller) -> Receipt:
-    """Erase a tenant: shut it and destroy its data keys at once, then remove every row and file of it.
+    """Erase a tenant: close it and destroy its data keys at once, then remove all its rows and files.
 
-    Without its keys, whatever was sealed with them is noise, here and in every copy of the files; only a backup of the
-    database that is older still has the keys, wrapped, until it expires. What stays are the tenant's row without its
-    name, the audit chain, which holds no biometrics, and the receipts. Can be run again at any point.
+    Without the keys nothing that they encrypted can be read, here or in any copy of the files; only older backups of
+    the database have the keys, wrapped, until they expire. What stays: the tenant's row without its name, the audit
+    chain, which has no biometric data, and the receipts. Can be run again at any point.
     """
     tenant = caller.tenant
     with transaction.atomic():
@@ -162,10 +162,10 @@ def erase_tenant(caller: Caller) -> Receipt:
 
 
 def scrub() -> str:
-    """Have the database forget what was deleted; return what was done, empty when it has to be tried again.
+    """Remove deleted rows from the database's pages and log; return what was done, empty if it must be tried again.
 
-    SQLite overwrites deleted rows (secure_delete), and its log is emptied here. PostgreSQL's dead rows are vacuumed,
-    for which the worker's role must own the tables: PostgreSQL skips the others without an error.
+    SQLite overwrites deleted rows (secure_delete), and its write-ahead log is truncated here. PostgreSQL vacuums
+    dead rows; the worker's role must own the tables, because PostgreSQL skips others without an error.
     """
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
@@ -173,7 +173,7 @@ def scrub() -> str:
             busy, *_ = cursor.fetchone()
             return "" if busy else "deleted rows overwritten, write-ahead log truncated"
         tables = [connection.ops.quote_name(model._meta.db_table) for model in _TABLES] + pgvector_table.tables()
-        cursor.execute(_OURS, [tables])
+        cursor.execute(_OWNS_TABLES, [tables])
         if cursor.fetchone() != (True,):
             logger.error("The role of DATABASE_URL must own the tables, or nothing can be erased for good.")
             return ""
@@ -183,7 +183,7 @@ def scrub() -> str:
 
 
 def _probes(collection: Collection, faces: Iterable[Face]) -> tuple[np.ndarray, ...]:
-    """Return the templates to search for once they are erased; what cannot be read is erased all the same."""
+    """Return the faces' templates, to search for them after the erasure; none if they cannot be decrypted."""
     try:
         return tuple(store.vectors(collection.gallery, [face.pk for face in faces]).values())
     except MasterKeyUnusable:
@@ -192,7 +192,7 @@ def _probes(collection: Collection, faces: Iterable[Face]) -> tuple[np.ndarray, 
 
 
 def _own_files(collection: Collection, faces: Iterable[Face]) -> set[str]:
-    """Return the kept images that no other face shares."""
+    """Return the names of the kept images that no other face shares."""
     faces = list(faces)
     names = {face.stored_image for face in faces if face.stored_image}
     showing = Face.objects.of(collection.tenant).filter(stored_image__in=names)
@@ -201,9 +201,9 @@ def _own_files(collection: Collection, faces: Iterable[Face]) -> set[str]:
 
 
 def _being_indexed(receipt: Receipt) -> bool:
-    """Tell whether a worker may publish a template that it read before the erasure; one at the very end is waited for.
+    """Return whether a worker may still publish a segment with a template that it read before the erasure.
 
-    A mirrored gallery has no segments to publish.
+    Waits for a worker that is just publishing. A mirrored gallery (pgvector) has no segments.
     """
     works = Compaction.objects.of(receipt.tenant).filter(gallery_id=receipt.collection_id, gallery__mirrored=False)
     with transaction.atomic():
@@ -211,7 +211,7 @@ def _being_indexed(receipt: Receipt) -> bool:
 
 
 def _follow_segments(receipt: Receipt) -> None:
-    """Note the files that came to hold an erased template since: a compaction may have read it just before it went."""
+    """Add segments that got an erased template since: a compaction may have read it just before the erasure."""
     found = store.holders(receipt.tenant, [int(face) for face in receipt.faces]) - set(receipt.segments)
     if found:
         receipt.segments = sorted({*receipt.segments, *found})

@@ -1,8 +1,8 @@
-"""What can be wrong with what is asked for. Facts only: statuses and wording belong to the dialects."""
+"""The errors of the operations. They carry facts; statuses and wording belong to the dialects."""
 
 
 class CollectionsError(Exception):
-    """Root of this app's errors."""
+    """The base class of this app's errors."""
 
 
 class CollectionNotFound(CollectionsError):
@@ -15,7 +15,7 @@ class CollectionNotFound(CollectionsError):
 
 
 class CollectionDeleted(CollectionsError):
-    """The collection was there and is deleted."""
+    """The collection was deleted."""
 
     def __init__(self, name: str) -> None:
         """Keep the name that was asked for."""
@@ -24,19 +24,19 @@ class CollectionDeleted(CollectionsError):
 
 
 class CollectionExists(CollectionsError):
-    """The name is taken."""
+    """Another collection has the name."""
 
     def __init__(self, name: str) -> None:
-        """Keep the name that is taken."""
+        """Keep the name."""
         super().__init__(name)
         self.name = name
 
 
 class CollectionFull(CollectionsError):
-    """The collection holds as many faces as it may."""
+    """The collection has reached its face limit."""
 
     def __init__(self, limit: int) -> None:
-        """Keep how many those are."""
+        """Keep the limit."""
         super().__init__(limit)
         self.limit = limit
 
@@ -60,17 +60,17 @@ class PersonNotFound(CollectionsError):
 
 
 class DuplicateFace(CollectionsError):
-    """The face already is in the collection, under another person."""
+    """The face is already in the collection, under another person."""
 
     def __init__(self, face: str, cosine: float) -> None:
-        """Keep which face it is, and how similar, which is counted and not told."""
+        """Keep the enrolled face's UUID and the cosine, which is charged but never shown (operations.budget)."""
         super().__init__(face, cosine)
         self.face = face
         self.cosine = cosine
 
 
 class ProbingRefused(CollectionsError):
-    """The caller was told so much of one enrolled face that it is told nothing more of any."""
+    """The caller has reached the limit of one enrolled face (operations.budget)."""
 
     def __init__(self, retry_after: float) -> None:
         """Keep the seconds to wait."""
@@ -79,27 +79,27 @@ class ProbingRefused(CollectionsError):
 
 
 class InvalidRequest(CollectionsError):
-    """A field of the request is missing, of the wrong type or out of its bounds."""
+    """A field of the request is missing, of the wrong type or out of bounds."""
 
     def __init__(self, field: str, problem: str) -> None:
-        """Keep which field, and what is wrong with it in plain words."""
+        """Keep the field, and what is wrong with it in words."""
         super().__init__(field, problem)
         self.field = field
         self.problem = problem
 
 
 class Unavailable(CollectionsError):
-    """A part that the platform stands on does not answer at present: the database, the file storage."""
+    """The database or the file storage does not answer at present."""
 
     def __init__(self, part: str, retry_after: float = 2.0) -> None:
-        """Keep which part, and the seconds to wait."""
+        """Keep the part, and the seconds to wait."""
         super().__init__(part, retry_after)
         self.part = part
         self.retry_after = retry_after
 
 
 class ImageUrlRefused(CollectionsError):
-    """The image's URL cannot be fetched: malformed, not allowed, or answered with something else than an image."""
+    """The image's URL is malformed or not allowed, or no usable answer comes from it."""
 
     def __init__(self, reason: str) -> None:
         """Keep why."""
@@ -112,17 +112,17 @@ class ImageUrlTimeout(CollectionsError):
 
 
 class ImageRefused(CollectionsError):
-    """One of the several images of a request cannot be used."""
+    """One of several images of a request cannot be used."""
 
     def __init__(self, which: str, reason: Exception) -> None:
-        """Keep which image, in the request's order or by its role, and the error that it raised."""
+        """Keep the image's index in the request or its role, and the error that it raised."""
         super().__init__(which, reason)
         self.which = which
         self.reason = reason
 
 
 class ConsentRequired(CollectionsError):
-    """The collection's policy asks for a reference to the person's consent, and none was given."""
+    """The collection's policy requires a reference to the person's consent, and the request has none."""
 
 
 class EnrolmentBarred(CollectionsError):
@@ -138,7 +138,7 @@ class JobNotFound(CollectionsError):
 
 
 class SearchNotFound(CollectionsError):
-    """The log holds no such search within reach."""
+    """The caller has no such search within reach."""
 
 
 class WebhookNotFound(CollectionsError):
@@ -150,14 +150,14 @@ class ImageNotKept(CollectionsError):
 
 
 class KeyReused(CollectionsError):
-    """The Idempotency-Key came before with another request."""
+    """The Idempotency-Key was used before with another request."""
 
 
 class KeyInUse(CollectionsError):
-    """The request with this Idempotency-Key is still being worked on."""
+    """The first request with this Idempotency-Key has no answer yet."""
 
     retry_after = 1.0
 
 
 class UnknownCursor(CollectionsError):
-    """The cursor is not one that a list gave out."""
+    """The cursor is not one that the list returned."""

@@ -1,4 +1,4 @@
-"""The first half of a request with an image: load it, wait for a turn, analyse it, check it against the policy.
+"""The first half of a request with an image: load it, wait for admission, analyse it, check it against the policy.
 
 Pixels first, rows second: nothing here opens a transaction.
 """
@@ -30,18 +30,18 @@ from tenants.access import Caller
 
 
 class Purpose(Enum):
-    """What an image is examined for, which decides what the collection's policy demands of its faces."""
+    """Why an image is examined, which decides the checks of the collection's policy."""
 
-    ENROL = "enrol"  # liveness if enrolment asks for it, and the quality gate
-    SEARCH = "search"  # liveness if a search asks for it
-    VERIFY = "verify"  # nothing
+    ENROL = "enrol"  # liveness if the policy asks for it on enrolment, and the quality gate
+    SEARCH = "search"  # liveness if the policy asks for it on search
+    VERIFY = "verify"  # no check
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """An image that the policy accepts: its bytes, all its faces, and those that were asked for, largest first.
+    """An image that the policy accepts: its bytes, its analysis, and the requested faces, largest first.
 
-    `id` is new; it names the image if anything of it is stored.
+    `id` is new; it identifies the image if anything of it is stored.
     """
 
     content: bytes
@@ -51,7 +51,7 @@ class Examined:
 
     @property
     def face(self) -> DetectedFace:
-        """The largest of them."""
+        """The largest of the requested faces."""
         return self.faces[0]
 
     @property
@@ -72,19 +72,19 @@ def examine(
 ) -> Examined:
     """Return the one face of an image with its template, or with `largest` the largest of several.
 
-    With `at_most`: that many of the largest faces, without those that cannot be told from others (decision R20); an
-    image without a face is then no error.
+    With `at_most`: up to that many of the largest faces, without unrecognisable ones (decision R20), and an image
+    without a face is no error.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         Unrecognisable: the one face cannot be told from others, whatever the policy.
         SpoofSuspected, LowQuality: the policy refused a face.
-        Whatever `analyse` raises.
+        The errors of `analyse`.
     """
-    asked = {Purpose.ENROL: collection.liveness_on_enrol, Purpose.SEARCH: collection.liveness_on_search}
+    checked = {Purpose.ENROL: collection.liveness_on_enrol, Purpose.SEARCH: collection.liveness_on_search}
     wanted = 1 if at_most is None else at_most
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    liveness = asked.get(purpose, False)
+    liveness = checked.get(purpose, False)
     found = analyse(caller, content, pack=collection.pack, embed=wanted, liveness=liveness, limits=limits)
     if at_most is None:
         if not found.faces:
@@ -107,12 +107,12 @@ def analyse(
     liveness: bool = False,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Analysis:
-    """Run the pipeline on an image, as the tenant's turn comes; no policy is asked.
+    """Wait for admission and run the pipeline on an image, without a policy.
 
     Raises:
         ImageUrlRefused, ImageUrlTimeout: the image cannot be fetched.
-        Busy: too many requests wait.
-        Whatever recognition.pipeline.analyse raises.
+        Busy: too many requests are waiting.
+        The errors of recognition.pipeline.analyse.
     """
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with admit(caller.tenant.pk):
@@ -121,7 +121,7 @@ def analyse(
 
 @contextmanager
 def naming(which: str) -> Iterator[None]:
-    """Turn the refusal of one of several images into ImageRefused, which names it."""
+    """Turn the refusal of one of several images into ImageRefused, which says which image it is."""
     try:
         yield
     except (Busy, ModelUnavailable, UnknownPack):

@@ -1,12 +1,10 @@
-"""The one rule for the names of collections and the references of people, wherever they come in.
+"""The rules for names of collections and references of people, for all dialects and the console.
 
-They are stored and told as they were sent, and compared by a key: NFC, without white space at either end. So what looks
-the same is the same, whichever keyboard it was typed on, and nobody who asks for an erasure is told that nobody is
-called so.
+Identifiers are stored and shown as they were sent, and compared by a key: NFC, without white space at the ends. So
+identifiers that look the same are the same, whatever keyboard they were typed on, and an erasure finds its person.
 
-A slash may stand in them, since ids such as "EMP/2024/001" are many companies' own. WSGI hands a path over decoded, so
-a path is told apart by its words: between slashes none of the API's own words may stand, nor a dot that clients and
-proxies would take for a folder.
+They may contain slashes, because companies use ids such as "EMP/2024/001". WSGI decodes the path, so the API splits it
+at its own words: no part between slashes may be one of these words, or "." or "..", which clients and proxies resolve.
 """
 
 import hashlib
@@ -14,8 +12,8 @@ import unicodedata
 
 from collections_app.errors import InvalidRequest
 
-LONGEST = 255  # characters, as sent and as a key
-# Words that follow a name in a path of the native API; its routes are held to these by a test.
+LONGEST = 255  # characters, both as sent and as a key
+# Words that follow a name in a path of the native API; a test compares them with its routes.
 PATH_WORDS = frozenset(
     {
         "do-not-enrol",
@@ -32,21 +30,21 @@ PATH_WORDS = frozenset(
     }
 )
 _DOTS = frozenset({".", ".."})
-_JOINERS = "\u200c\u200d"  # scripts and emoji need them; every other character of their kind only hides
+_JOINERS = "\u200c\u200d"  # some scripts and emoji need them; other characters of category Cf are only invisible
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Letters and marks that show nothing: fillers of Hangul, vowels and selectors that nobody writes, a joiner of marks.
+# Invisible letters and marks: Hangul fillers, Khmer inherent vowels, Mongolian selectors, the grapheme joiner.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 
 
 def comparison_key(text: str) -> str:
-    """Return what an identifier is compared by."""
+    """Return the key that an identifier is compared by."""
     return unicodedata.normalize("NFC", text).strip()
 
 
 def exact_key(text: str) -> str:
-    """Return the key of an identifier whose comparison key is somebody else's already: it is found as it is spelt.
+    """Return the key of an identifier whose comparison key another row has: it is found by its exact spelling.
 
-    Only what was stored before there were keys can need one. It begins with a character that no identifier has.
+    Only rows stored before there were keys can need one. It begins with a character that no identifier may have.
     """
     return f"\x1f{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
@@ -57,14 +55,14 @@ def keys(text: str) -> tuple[str, str]:
 
 
 def text_problem(text: str) -> str:
-    """Say what is wrong with a name or an identifier; empty: nothing is."""
+    """Return what is wrong with the characters of a text; empty: nothing."""
     if any((unicodedata.category(one) in _UNPRINTABLE and one not in _JOINERS) or one in _BLANK for one in text):
         return "must not hold control characters or invisible ones"
     return ""
 
 
 def problem(text: str) -> str:
-    """Say what is wrong with an identifier; empty: nothing is."""
+    """Return what is wrong with an identifier; empty: nothing."""
     key = comparison_key(text)
     if not key.strip(_JOINERS):
         return "must not be blank"
@@ -79,20 +77,20 @@ def problem(text: str) -> str:
 
 
 def check(field: str, text: str) -> None:
-    """Refuse an identifier that cannot be one.
+    """Refuse a text that is no valid identifier.
 
     Raises:
-        InvalidRequest: it is blank, too long, unprintable, or no path could name it.
+        InvalidRequest: it is blank, too long, has invisible characters, or would be ambiguous in a path.
     """
     if wrong := problem(text):
         raise InvalidRequest(field, wrong)
 
 
 def check_text(field: str, text: str) -> None:
-    """Refuse a name that cannot be shown.
+    """Refuse a text with control characters or invisible ones.
 
     Raises:
-        InvalidRequest: it holds control characters.
+        InvalidRequest: it has some.
     """
     if wrong := text_problem(text):
         raise InvalidRequest(field, wrong)

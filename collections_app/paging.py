@@ -1,7 +1,7 @@
-"""Pages of long lists by the last row seen: the thousandth page is as quick as the first.
+"""Pages of long lists by the last row of the page before (keyset), so that the thousandth page is as fast as the first.
 
-Nothing is counted. A page of faces is found by their numbers alone, which an index holds together with everything that
-the list is narrowed by; only then are its rows read.
+Rows are not counted. A page of faces is found by their numbers in an index that covers all filters of the list; only
+the page's rows are then read.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,17 @@ from tenants.scope import as_id
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows; `after` tells the next page where to go on, None where there is none."""
+    """A page of rows; `after` is where the next page begins, None on the last one."""
 
     rows: tuple[Any, ...]
     after: str | None
 
 
 def page_by_number(rows: QuerySet[Any], chosen: QuerySet[Any], before: str, *, size: int, oldest: bool = False) -> Page:
-    """Return the rows of those chosen that come after the one numbered `before`, the newest first or the oldest."""
+    """Return the next page after the number `before`, newest first or `oldest` first.
+
+    `chosen` are the filtered rows, read only for their numbers; `rows` is the query that reads the page.
+    """
     if (last := as_id(before)) is not None:
         chosen = chosen.filter(**{"number__gt" if oldest else "number__lt": last})
     order = "number" if oldest else "-number"
@@ -33,12 +36,12 @@ def page_by_number(rows: QuerySet[Any], chosen: QuerySet[Any], before: str, *, s
 
 
 def page_by_time(rows: QuerySet[Any], before: str, *, field: str, size: int, oldest: bool = False) -> Page:
-    """Return the rows that come after `before`, by a time and then by key, the newest first or the oldest."""
+    """Return the next page after `before`, by time and then by key, newest first or `oldest` first."""
     start = place(before)
     sign, beyond = ("", "gt") if oldest else ("-", "lt")
     if start is not None:
         at, key = start
-        # The first condition says nothing new, but it is the one by which the database finds its place in the index.
+        # The first condition follows from the second, but with it the database starts at the right place of its index.
         later = Q(**{f"{field}__{beyond}": at}) | Q(**{field: at, f"pk__{beyond}": key})
         rows = rows.filter(**{f"{field}__{beyond}e": at}).filter(later)
     found = list(rows.order_by(f"{sign}{field}", f"{sign}pk")[: size + 1])
@@ -49,11 +52,11 @@ def page_by_time(rows: QuerySet[Any], before: str, *, field: str, size: int, old
 
 
 def place(before: str) -> tuple[datetime, int] | None:
-    """Return the time and the key that the page before ended with; None: it is the first, or no page ends so."""
+    """Return the time and key in a Page's `after`; None: it is empty or malformed."""
     moment, _, text = before.partition("~")
     key = as_id(text)
     try:
         at = parse_datetime(moment)
         return (at.astimezone(UTC), key) if at is not None and at.tzinfo and key is not None else None
-    except (ValueError, OverflowError):  # a month 13; a time that is in no year once it is in UTC
+    except (ValueError, OverflowError):  # a month 13; a time that is outside the years 1 to 9999 in UTC
         return None

@@ -1,6 +1,6 @@
-"""Why something was refused, as one English sentence from the error's facts: for logs, and for contracts' free text.
+"""The reason of a refusal as an English sentence, made from the error's facts: for logs and contracts' free text.
 
-Nothing that a caller sent stands in it, no name and no reference: a log is read by others than the caller.
+It contains no value that a caller sent, such as a name or a reference: others than the caller read the logs.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tenants import errors as tenants
 
 _WORDS = {"side": "pixels along its longer side", "calls_per_day": "calls a day"}
 
-# Filled with the facts of the error.
+# Filled with the attributes of the error.
 REASONS: Mapping[type[Exception], str] = {
     tenants.MissingKey: "no key was sent",
     tenants.UnknownKey: "the key is unknown or its secret is wrong",
@@ -40,7 +40,6 @@ REASONS: Mapping[type[Exception], str] = {
     collections.CollectionFull: "the collection is full: it may hold {limit} faces",
     collections.FaceNotFound: "the collection holds no such face",
     collections.PersonNotFound: "the collection holds no such person",
-    collections.ProbingRefused: "the key was told too much of one face: try again in {retry_after} s",
     collections.DuplicateFace: "the face is in the collection under another person",
     collections.InvalidRequest: "{field}: {problem}",
     collections.Unavailable: "the {part} does not answer",
@@ -76,7 +75,7 @@ REASONS: Mapping[type[Exception], str] = {
 
 
 def reason(error: Exception) -> str:
-    """Return the sentence; empty: nobody foresaw this error."""
+    """Return the sentence; empty for an unexpected error."""
     if isinstance(error, collections.ImageRefused):
         which = str(error.which)
         return f"image {int(which) + 1 if which.isdecimal() else which}: {reason(error.reason)}"
@@ -87,7 +86,7 @@ def reason(error: Exception) -> str:
 
 
 def _plain(fact: object) -> str:
-    """Write a fact of an error for people."""
+    """Return an attribute of an error as text."""
     if isinstance(fact, tuple):
         return ", ".join(map(str, fact))
     return str(round(fact)) if isinstance(fact, float) else _WORDS.get(str(fact), str(fact))

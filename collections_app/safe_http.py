@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 from urllib.parse import urljoin
 
 from django.conf import settings
@@ -25,6 +25,8 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as NoAnswer
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Url, parse_url
+
+from collections_app.addresses import may_connect
 
 TOTAL_SECONDS = 8.0  # for a whole call: name resolution, redirects, the last byte
 SILENT_SECONDS = 3.0  # to connect once, and between two parts of an answer
@@ -35,43 +37,6 @@ _UNKNOWN_HOST = "unknown host"
 _CHUNK = 64 * 1024
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
-
-# IANA's special-purpose registries. Python 3.11's `is_global` does not do: it is true for multicast, 6to4 and NAT64.
-_SPECIAL = tuple(
-    ip_network(block)
-    for block in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # carrier-grade NAT; contains a cloud's metadata service
-        "127.0.0.0/8",
-        "168.63.129.16/32",  # a cloud's metadata service at a public address
-        "169.254.0.0/16",  # link-local; contains most clouds' metadata services
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/3",  # multicast, reserved, broadcast
-        "2001::/23",  # Teredo and other protocols
-        "2001:db8::/32",
-        "2002::/16",  # 6to4: contains an IPv4 address
-        "3fff::/20",
-    )
-)
-# IPv6 outside this block is special: loopback, IPv4-mapped and NAT64 addresses, unique-local, link-local, multicast.
-_UNICAST = ip_network("2000::/3")
-_LOCAL = tuple(
-    ip_network(block)
-    for block in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-)
-# Clouds' metadata services give credentials to every client, so no setting opens these.
-_METADATA = tuple(
-    ip_network(block)
-    for block in ("169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32", "fe80::/10")
-)
 
 # The ports that our own API allows for images and webhooks: 80, 443 and all unprivileged ports.
 PORTS = frozenset({80, 443, *range(1024, 65536)})
@@ -153,27 +118,6 @@ def post(url: str, content: bytes, *, headers: Mapping[str, str], ports: frozens
         return connection.getresponse().status
 
 
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Return whether the address is public, and does not embed an address that may not be."""
-    if isinstance(address, IPv6Address) and (address.scope_id or address not in _UNICAST):
-        return False
-    return not any(address in block for block in _SPECIAL)
-
-
-def _may_connect(address: IPv4Address | IPv6Address, port: int, ports: frozenset[int]) -> bool:
-    """Return whether an address is public or in ALLOWED_NETWORKS; in development local addresses are allowed too.
-
-    A port that ALLOWED_NETWORKS names with a network is open in that network only, whether or not `ports` has it.
-    """
-    if any(address in block for block in _METADATA):
-        return False
-    for network, named in settings.ALLOWED_NETWORKS:
-        if address in network and (port in ports if named is None else port == named):
-            return True
-    local = any(address in block for block in _LOCAL) and settings.ALLOW_PRIVATE_URLS and not settings.HTTPS
-    return port in ports and (is_public(address) or local)
-
-
 def _target(url: str, ports: frozenset[int]) -> Url:
     """Parse and check a URL. The request is built from this parse, so no second parser can read another host."""
     if len(url) > _LONGEST_URL or not url.isprintable() or " " in url or "\\" in url:
@@ -213,7 +157,7 @@ def _addresses(target: Url, ports: frozenset[int], deadline: float) -> list[str]
     except (OSError, UnicodeError):
         raise UrlRefused(_UNKNOWN_HOST) from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if not addresses or not all(_may_connect(ip_address(address), _port(target), ports) for address in addresses):
+    if not addresses or not all(may_connect(ip_address(address), _port(target), ports) for address in addresses):
         raise UrlRefused("address not allowed")
     return addresses
 

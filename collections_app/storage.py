@@ -1,7 +1,7 @@
-"""Kept images: sealed by the tenant's vault, on whatever storage the settings name.
+"""Kept images: encrypted by the tenant's vault, in the storage of the settings (disk or S3).
 
-They lie in a folder of their collection's in one of their tenant's, so that what is left of either can be looked for
-there, whether or not a row still names it.
+Each collection has a folder inside its tenant's folder, so that an erasure can list all files of either, including
+files that no row refers to.
 """
 
 import logging
@@ -24,13 +24,13 @@ logger = logging.getLogger("faceplane.storage")
 
 
 def keep(collection: Collection, image: str, content: bytes) -> str:
-    """Seal and store an image's bytes; return the name under which it lies.
+    """Encrypt and store an image's bytes; return the file's name.
 
     Raises:
-        Unavailable: the storage does not answer, or its disk is full; nothing of the image is left there then.
+        Unavailable: the storage does not answer or is full; no part of the image stays there.
     """
     sealed = Vault.of(collection.tenant).seal(content, _context(image))
-    name = f"{_folder(collection.tenant_id, collection.pk)}/{image[:2]}/{image}"  # which nobody else has
+    name = f"{_folder(collection.tenant_id, collection.pk)}/{image[:2]}/{image}"  # unique, as the image's id is
     with _answering():
         try:
             return default_storage.save(name, ContentFile(sealed))
@@ -41,7 +41,7 @@ def keep(collection: Collection, image: str, content: bytes) -> str:
 
 
 def read(tenant: Tenant, image: str, name: str) -> bytes:
-    """Return a kept image's bytes as they were given.
+    """Return a kept image's original bytes.
 
     Raises:
         FileNotFoundError: it was erased.
@@ -51,7 +51,7 @@ def read(tenant: Tenant, image: str, name: str) -> bytes:
 
 
 def reader(tenant: Tenant) -> Callable[[str, str], bytes]:
-    """Return `read` for many of a tenant's images: the tenant's keys are looked up once."""
+    """Return a `read` for many images of one tenant, which loads the tenant's keys once."""
     vault = Vault.of(tenant)
 
     def read_one(image: str, name: str) -> bytes:
@@ -62,14 +62,14 @@ def reader(tenant: Tenant) -> Callable[[str, str], bytes]:
 
 
 def erase(name: str) -> None:
-    """Remove a kept image; one that is gone already is as good."""
+    """Remove a kept image; it is no error if it is gone already."""
     with _answering():
         default_storage.delete(name)
 
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Say in our own words that the storage does not answer, or not well: S3, or a disk that is full or read-only."""
+    """Turn the errors of S3, and of a disk that is full or read-only, into Unavailable."""
     try:
         yield
     except FileNotFoundError:
@@ -80,10 +80,10 @@ def _answering() -> Iterator[None]:
 
 
 def check() -> None:
-    """Ask S3 for a name, or write to the folder and leave nothing there.
+    """Check that the storage works: ask S3 for a name, or write a temporary file to the folder.
 
     Raises:
-        Unavailable: the storage does not answer, or cannot be written to.
+        Unavailable: the storage does not answer, or the folder cannot be written to.
     """
     with _answering():
         if not isinstance(default_storage, FileSystemStorage):
@@ -96,7 +96,7 @@ def check() -> None:
 
 
 def exists(name: str) -> bool:
-    """Tell whether a kept image is there."""
+    """Return whether a kept image exists."""
     with _answering():
         return default_storage.exists(name)
 
@@ -112,7 +112,7 @@ def kept_at(name: str) -> datetime:
 
 
 def names(tenant_id: int, collection_id: int | None = None) -> Iterator[str]:
-    """Find everything that is kept of a tenant, or of one collection of it."""
+    """Iterate over the names of all kept images of a tenant, or of one of its collections."""
     return _names(_folder(tenant_id, collection_id))
 
 

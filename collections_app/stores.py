@@ -1,6 +1,6 @@
-"""The stores that hold something of an enrolled person, as an erasure sees them: each can be purged and counted.
+"""The stores that hold data of enrolled people. An erasure purges each and counts what is left in it.
 
-STORES is the whole list, in the order of purging and of a receipt's document. A new store is one entry of it.
+STORES lists all of them, in the order of purging and of a receipt's document. A new store is a new entry there.
 """
 
 from collections.abc import Mapping
@@ -22,26 +22,26 @@ _KEPT = (AuditHead, AuditEntry, Receipt)
 
 
 class Store(Protocol):
-    """Where something of an erased face, person, collection or tenant may lie."""
+    """A place that may hold data of an erased face, person, collection or tenant."""
 
     @property
     def name(self) -> str:
-        """What receipts call it; of two stores of one name an erasure concerns one."""
+        """Its name in receipts; of two stores with the same name an erasure concerns only one."""
 
     @property
     def in_receipt(self) -> bool:
-        """Whether the receipt's document tells what is left in it."""
+        """Whether the receipt's document lists it."""
 
     def purge(self, receipt: Receipt) -> None:
-        """Remove what the receipt says has to go. Can be run again at any point."""
+        """Remove what the receipt says must be erased. Can be run again at any point."""
 
     def left(self, receipt: Receipt) -> int | None:
-        """Count what is still there; None: this kind of erasure does not concern the store, or it goes with another."""
+        """Count what is left; None: the erasure does not concern the store, or another store's count covers it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a model, found by one lookup a kind of erasure; without a lookup that kind does not concern them.
+    """The rows of a model, found with one lookup for each kind of erasure; kinds without a lookup do not concern them.
 
     `collection` takes a collection's id, `faces` a list of faces' ids, `person` a person's id.
     """
@@ -78,13 +78,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """The search graphs that PostgreSQL keeps of a gallery; they go before the gallery's row, which names them."""
+    """The search graphs of a gallery in PostgreSQL; they are dropped before the gallery's row, which refers to them."""
 
     name: str = "search graphs"
     in_receipt: bool = False
 
     def purge(self, receipt: Receipt) -> None:
-        """Drop the graphs of a collection or a tenant; faces leave theirs through the index."""
+        """Drop the graphs of a collection or a tenant; the index removes single faces from theirs."""
         galleries = Gallery.objects.of(receipt.tenant)
         if receipt.kind == Receipt.Kind.TENANT:
             pgvector_graph.drop(galleries.values_list("pk", flat=True))
@@ -92,19 +92,19 @@ class Graphs:
             pgvector_graph.drop(galleries.filter(pk=receipt.collection_id).values_list("pk", flat=True))
 
     def left(self, receipt: Receipt) -> int | None:
-        """Count nothing: a graph holds no row that the templates' table does not."""
+        """Return None: a graph has no rows besides those of the templates' table."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class OtherRows:
-    """Every other row of a tenant, so that no model is forgotten; the audit chain and the receipts stay."""
+    """All other rows of a tenant, so that no model is forgotten; the audit chain and the receipts stay."""
 
     name: str = "other rows"
     in_receipt: bool = False
 
     def purge(self, receipt: Receipt) -> None:
-        """Delete them, if it is the tenant that is erased."""
+        """Delete them if the tenant is erased."""
         if receipt.kind != Receipt.Kind.TENANT:
             return
         for model in apps.get_models():
@@ -112,13 +112,13 @@ class OtherRows:
                 remove_rows(model.objects.of(receipt.tenant))
 
     def left(self, receipt: Receipt) -> int | None:
-        """Count nothing: they are counters and settings, and a request that is still under way may write one."""
+        """Return None: they are counters and settings, and a request that is still running may write one."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class KeptImages:
-    """The files of kept images: of a tenant or collection whatever lies in its folder, else those that are named."""
+    """The files of kept images: for a tenant or collection all in its folder, else those that the receipt lists."""
 
     name: str = "kept images"
     in_receipt: bool = True
@@ -129,7 +129,7 @@ class KeptImages:
             storage.erase(file)
 
     def left(self, receipt: Receipt) -> int | None:
-        """Count the files that are still there."""
+        """Count the files that still exist."""
         return sum(storage.exists(file) for file in self._files(receipt))
 
     def _files(self, receipt: Receipt) -> list[str]:
@@ -143,18 +143,18 @@ class KeptImages:
 
 @dataclass(frozen=True, slots=True)
 class IndexFiles:
-    """The index's segment files. Those of faces and collections are removed by the sweep, once no row names them."""
+    """The index's segment files. Without a tenant's erasure a sweep removes them, once no row refers to them."""
 
     name: str = "index files"
     in_receipt: bool = True
 
     def purge(self, receipt: Receipt) -> None:
-        """Remove all of a tenant's."""
+        """Remove all files, if the tenant is erased."""
         if receipt.kind == Receipt.Kind.TENANT:
             files.erase_tenant(receipt.tenant_id)
 
     def left(self, receipt: Receipt) -> int | None:
-        """Count the files that hold an erased template, or may: whatever lies there and is not published."""
+        """Count the files that have an erased template, or may have one: all files that are not published."""
         names = files.names_of(receipt.tenant_id)
         if receipt.kind != Receipt.Kind.TENANT:
             published = IndexSegment.objects.of(receipt.tenant).values_list("name", flat=True)
@@ -168,7 +168,7 @@ STORES: tuple[Store, ...] = (
     Rows("people", Person, collection="collection_id"),
     Rows("templates", Embedding, collection="gallery_id", faces="face_id__in"),
     Rows("kept answers", KeyedRequest, collection="face__collection_id", faces="face_id__in"),
-    Rows("people", Person, tenant=False, person="pk"),  # receipts of one person tell of them here
+    Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
     Graphs(),
@@ -181,18 +181,18 @@ STORES: tuple[Store, ...] = (
 
 
 def purge(receipt: Receipt) -> None:
-    """Remove what a collection's or tenant's receipt says has to go from every store."""
+    """Remove what a collection's or tenant's receipt says must be erased from every store."""
     for store in STORES:
         store.purge(receipt)
 
 
 def left(receipt: Receipt) -> Mapping[Store, int]:
-    """Count what each store that the erasure concerns still has."""
+    """Count what is left in each store that the erasure concerns."""
     counts = ((store, store.left(receipt)) for store in STORES)
     return {store: count for store, count in counts if count is not None}
 
 
 def remove_rows(rows: QuerySet[Any]) -> None:
-    """Delete rows in batches, so that no transaction holds the database for long."""
+    """Delete rows in batches, so that no transaction takes long."""
     while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
         rows.filter(pk__in=batch).delete()

@@ -1,4 +1,4 @@
-"""Enrolled faces, and what callers were told about them."""
+"""Enrolled faces, and the scores of them that were disclosed."""
 
 from datetime import timedelta
 from typing import ClassVar

@@ -200,7 +200,7 @@ def _nearest(
 ) -> list[_Candidate]:
     """Return the best `limit` faces, enrolled at or after `since`, that the database still has after the search.
 
-    If faces were erased meanwhile, new ones may have replaced them, so the search is repeated up to _TRIES times.
+    If faces were erased during the search, they may have been replaced, so it is repeated up to _TRIES times.
     """
     wanted, again = limit, _TRIES
     while True:

@@ -3,81 +3,29 @@
 import time
 from datetime import timedelta
 
-import numpy as np
 import pytest
 from django.db.models import F, Sum
 
 from collections_app.errors import DuplicateFace, ProbingRefused
-from collections_app.models import Face, HealthReport, NearMatch, SearchRecord
-from collections_app.operations.browse import best_told
-from collections_app.operations.budget import Match, hidden_faces, refuse_probing
+from collections_app.models import NearMatch
+from collections_app.operations.budget import refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
-from collections_app.operations.data_subject import PersonDetails, export_person
+from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
-from collections_app.operations.health import health
-from collections_app.operations.merge_split import neighbours
-from collections_app.operations.merge_split import portrait as portrait_of
 from collections_app.operations.search import Query, search_by_face, search_by_image, search_by_template
 from collections_app.operations.webhooks import create_webhook
 from collections_app.tasks import purge_due
-from recognition.index import face_index
 from recognition.similarity import Threshold
 from tenants import keys
-from tenants.access import Caller, caller_for_key
-from tenants.models import AuditEntry, Event
-from tenants.scope import random_id
+from tenants.access import caller_for_key
+from tenants.models import Event
 from tests.attack.attackers import SCALE
-from tests.attack.templates import unit
-from tests.attack.test_template_recovery import Enrolled
-from tests.attack.test_template_recovery import _face as enrolled_face
+from tests.collections_app.doors import OWNER, STRANGER, Door, alerts
 from tests.conftest import ArgosClient, Customer
 from tests.make import base64_of, portrait
-
-STRANGER, OWNER = float(SCALE.cosine(86.5)), float(SCALE.cosine(98.5))
-
-
-class Door:
-    """Two enrolled people whose faces have nothing in common, and keys that search."""
-
-    def __init__(self, customer: Customer) -> None:
-        """Enrol them."""
-        self.world = Enrolled(customer, 2)
-        self.first, self.second = sorted(self.world.faces, key=lambda face: face.number)
-        self.rng = np.random.default_rng(5)
-
-    def probe(self, *nearness: tuple[Face, float]) -> np.ndarray:
-        """Return a new template with these cosines to enrolled faces."""
-        owners = np.array([self.world.owners[face.uuid] for face, _ in nearness], dtype=np.float64)
-        wanted = np.array([cosine for _, cosine in nearness]) + self.rng.uniform(0, 0.003, len(nearness))
-        inside = np.linalg.lstsq(owners, wanted, rcond=None)[0]
-        drawn = np.array(self.rng.standard_normal(owners.shape[1]))
-        aside = unit(drawn - np.linalg.pinv(owners) @ (owners @ drawn))
-        return np.asarray(inside + np.sqrt(1 - inside @ inside) * aside, dtype=np.float32)
-
-    def search(self, caller: Caller, probe: np.ndarray, score: float | None = None, limit: int = 10) -> list[Match]:
-        """Search with a template as the operation does."""
-        hidden = hidden_faces(caller)
-        terms = disclosure(caller, self.world.collection, None if score is None else Threshold(score))
-        query = Query(self.world.collection, terms, limit, time.perf_counter(), hidden=hidden)
-        return list(search_by_template(caller, query, probe)[1])
-
-    def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
-        """Search with a new template that is so near to faces; return the faces and scores that are told."""
-        return [(match.face.uuid, match.score) for match in self.search(caller, self.probe(*nearness))]
-
-
-@pytest.fixture
-def door(acme: Customer) -> Door:
-    """Two people at it."""
-    return Door(acme)
-
-
-def alerts(customer: Customer) -> list[dict[str, object]]:
-    entries = AuditEntry.objects.of(customer.tenant).filter(action="alert.face_probed").order_by("number")
-    return [entry.facts | {"by": entry.actor_name} for entry in entries]
 
 
 def test_beyond_the_budget_a_face_is_found_without_a_score_and_alerted_once(acme: Customer, door: Door) -> None:
@@ -188,17 +136,6 @@ def test_a_double_at_the_door_costs_a_tenth_but_for_the_first_time(door: Door) -
     assert costs == [10, *[1] * (NearMatch.unscoped.count() - 1)]
 
 
-def test_a_picture_that_is_enrolled_is_no_cheaper_to_search_with(door: Door) -> None:
-    """Else whoever may enrol makes each picture look like its owner, and the face that is asked about like a double."""
-    prober = door.world.key()
-    for face in _enrol_near(door, 10):
-        picture = face_index().vector(door.world.collection.gallery, face.pk)
-        assert {match.face.uuid for match in door.search(prober, picture)} >= {face.uuid, door.first.uuid}
-    assert _spent(door.first) == 100
-    with pytest.raises(ProbingRefused):
-        refuse_probing(prober)
-
-
 def test_who_got_near_climbs_no_further_by_whole_points(door: Door) -> None:
     """From a fifth of the limit on, scores are told up to 95; until the key meets the owner."""
     caller, near = door.world.key(), float(SCALE.cosine(97.2))
@@ -274,18 +211,6 @@ def test_a_refused_duplicate_is_an_answer(acme: Customer) -> None:
         enrol_face(caller, collection="people", image=portrait("obama"), person=PersonDetails())
 
 
-def test_pairs_of_a_look_at_health_count_once_for_both(acme: Customer, door: Door) -> None:
-    """That two faces of one person are unlike is told without a score, and is an answer."""
-    Face.unscoped.filter(pk=door.second.pk).update(person=door.first.person)
-    pair = [str(door.first.pk), str(door.second.pk), 0.1]
-    HealthReport.unscoped.create(tenant=acme.tenant, collection=acme.people, findings={"mixed": [pair]})
-    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
-    reader = caller_for_key(*keys.split(issued.token), via="tests")
-    for _ in range(2):
-        assert [found.score for found in health(reader, collection="people").mixed] == [None]
-    assert sorted(NearMatch.unscoped.values_list("face", "cost")) == sorted([(door.first.pk, 10), (door.second.pk, 10)])
-
-
 def test_what_was_counted_goes_with_the_face(door: Door) -> None:
     for face in (door.first, door.second):
         door.told(door.world.key(), (face, STRANGER))
@@ -304,87 +229,3 @@ def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient)
     native = argos("POST", "/api/v1/collections/people/search", {"image": body["faceImage"]})
     assert (native.status_code, native.json()["code"]) == (429, "probing_refused")
     assert int(native["Retry-After"]) > 29 * 86_400
-
-
-def _enrol_near(door: Door, count: int) -> list[Face]:
-    """Enrol pictures that were made to reach the first face, as whoever may enrol can."""
-    collection = door.world.collection
-    ids = [random_id() for _ in range(count)]
-    templates = {pk: door.probe((door.first, STRANGER)) for pk in ids}
-    number = face_index().add(collection.gallery, templates)
-    faces = [enrolled_face(collection, pk, place) for place, pk in enumerate(ids, start=number)]
-    Face.unscoped.bulk_create(faces)
-    return faces
-
-
-def _spent(face: Face) -> int:
-    return sum(NearMatch.unscoped.filter(face=face).values_list("cost", flat=True))
-
-
-def test_a_face_that_is_searched_by_is_told_of_by_every_answer(door: Door) -> None:
-    """Whoever enrols a hundred pictures and searches by one face learns as much of it as by a hundred searches."""
-    _enrol_near(door, 12)
-    prober = door.world.key()
-    told = search_by_face(prober, collection="people", face=door.first.uuid, limit=100).matches
-    assert len(told) == 12
-    assert {match.score for match in told} == {85}
-    assert [match.face.number for match in told] == sorted(match.face.number for match in told)
-    assert _spent(door.first) == 120
-    with pytest.raises(ProbingRefused):
-        search_by_face(prober, collection="people", face=door.first.uuid, limit=100)
-
-
-def test_the_neighbours_of_a_face_tell_of_it_as_well(acme: Customer, door: Door) -> None:
-    _enrol_near(door, 12)
-    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
-    reader = caller_for_key(*keys.split(issued.token), via="tests")
-    assert {one.score for one in neighbours(reader, collection="people", face=door.first.uuid, limit=12)} == {85}
-    with pytest.raises(ProbingRefused):
-        neighbours(reader, collection="people", face=door.first.uuid)
-
-
-def test_a_picture_enrolled_as_somebody_tells_of_them_as_a_double_does(acme: Customer, door: Door) -> None:
-    """A portrait says how alike a person's faces are, which they are by the word of whoever enrolled them."""
-    mine = _enrol_near(door, 7)
-    Face.unscoped.filter(pk__in=[face.pk for face in mine]).update(person=door.first.person)
-    shown = portrait_of(acme.caller, collection="people", person=door.first.person_id)
-    asked = next(place for place, one in enumerate(shown.faces) if one.face == door.first)
-    assert shown.faces[asked].matched == 7
-    assert sorted(set(NearMatch.unscoped.filter(face=door.first).values_list("cost", flat=True))) == [1]
-    assert _spent(door.first) == 7
-    NearMatch.unscoped.filter(face=door.first).update(cost=10)
-    again = portrait_of(acme.caller, collection="people", person=door.first.person_id)
-    assert {one.score for place, one in enumerate(again.mutual[asked]) if place != asked} == {85}
-
-
-def test_what_the_log_of_searches_tells_is_counted_however_it_is_read(acme: Customer, door: Door) -> None:
-    """A threshold that is lowered afterwards, or a person's record, makes old searches speak; and that counts."""
-    below = float(SCALE.cosine(80.5))
-    for _ in range(14):
-        assert door.told(door.world.key(), (door.first, below)) == []
-    assert _spent(door.first) == 0
-    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
-    issued = keys.issue(acme.tenant, name="manager", scopes=["admin", "audit"])
-    manager = caller_for_key(*keys.split(issued.token), via="tests")
-    told = [best_told(manager, record) for record in SearchRecord.objects.of(acme.tenant)]
-    # the last are told nothing: it was told as much as there is
-    assert told == [80] * 6 + [79] * 5 + [None] * 3
-    assert _spent(door.first) >= 100
-    with pytest.raises(ProbingRefused):
-        export_person(manager, collection="people", person=door.first.person_id)
-
-
-def test_a_person_s_record_tells_of_searches_as_the_log_does(acme: Customer, door: Door) -> None:
-    for _ in range(14):
-        door.told(door.world.key(), (door.first, float(SCALE.cosine(80.5))))
-    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
-    issued = keys.issue(acme.tenant, name="manager", scopes=["admin"])
-    manager = caller_for_key(*keys.split(issued.token), via="tests")
-    record = export_person(manager, collection="people", person=door.first.person_id)
-    told = [near.score for near in record.searches]
-    assert told == [80] * 6 + [79] * 5
-
-
-def test_more_matches_than_a_statement_takes_conditions(door: Door) -> None:
-    _enrol_near(door, 1100)
-    assert len(search_by_face(door.world.key(), collection="people", face=door.first.uuid, limit=4096).matches) > 1000

@@ -16,8 +16,8 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.webhooks import create_webhook, delete_webhook
 from tenants import audit
 from tenants.models import AuditEntry, Delivery, Webhook
-from tests.collections_app.test_safe_http import content, served
-from tests.collections_app.test_webhooks import Receiver, receiver  # noqa: F401 -- a fixture
+from tests.collections_app.receivers import Receiver, receiver  # noqa: F401 -- a fixture
+from tests.collections_app.web_server import content, served
 from tests.conftest import Customer
 from tests.console.conftest import member, page_url, signed_in
 from tests.make import portrait
@@ -161,16 +161,16 @@ def test_a_webhook_is_made_told_switched_off_and_told_again(
     Delivery.objects.of(acme.tenant).update(next_at=hook.created_at)
     _enrol(acme)  # while it is off
     tasks.deliver_due()
-    assert len(Receiver.heard) == 1
+    assert len(Receiver.received) == 1
     admin.post(switch, {"active": ""})
     tasks.deliver_due()
-    assert len(Receiver.heard) == 2
+    assert len(Receiver.received) == 2
     assert "delivered" in admin.get(page).content.decode()
 
     delivery = Delivery.objects.of(acme.tenant).get()
     admin.post(page_url("redeliver", webhook=hook.pk, delivery=delivery.pk))
     tasks.deliver_due()
-    (_, first), (_, second), (_, third) = Receiver.heard
+    (_, first), (_, second), (_, third) = Receiver.received
     assert first == second == third
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts) == ("delivered", 1)

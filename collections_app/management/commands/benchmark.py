@@ -1,4 +1,4 @@
-"""manage.py benchmark pipeline | index | console: how fast, and for the index how right, against plain yardsticks."""
+"""manage.py benchmark pipeline | index | console: measure speed, and the index's recall, against plain baselines."""
 
 import json
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from recognition.evaluation import index_benchmark, pipeline_benchmark
 class Command(BaseCommand):
     """Measure speed."""
 
-    help = "Measure speed; ratios are between ways that took turns in one run, p50 and p95 nearest ranks."
+    help = "Measure speed. Ratios compare methods that alternated in one run; p50 and p95 are nearest ranks."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Ask what to measure, and on what."""
+        """Take what to measure, and with which data."""
         what = parser.add_subparsers(dest="what", required=True)
         pipeline = what.add_parser("pipeline", help="from encoded image to template")
         pipeline.add_argument("--images", type=Path, default=SAMPLES, help="a folder")
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             way.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, what: str, **options: Any) -> None:
-        """Measure, print, and write."""
+        """Measure, print, and write the JSON file."""
         ways: dict[str, Callable[..., Any]] = {
             "pipeline": self._pipeline,
             "index": self._index,

@@ -1,7 +1,7 @@
-"""manage.py conformance DIALECT --base-url URL --credentials name=value …: hold a live server against a contract.
+"""manage.py conformance DIALECT --base-url URL --credentials name=value …: test a live server against a contract.
 
-manage.py conformance --count: how many cases there are.
-manage.py conformance --table: which of our endpoints they send to, and what each is about (dialects/README.md).
+manage.py conformance --count: print the number of cases.
+manage.py conformance --table: print the cases by endpoint, and their descriptions (dialects/README.md).
 """
 
 import re
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Ask which contract, where, and as whom."""
+        """Take the contract, the server and the credentials."""
         parser.add_argument("dialect", choices=list(CASES), nargs="?")
         parser.add_argument(
             "--base-url", default="", help="before each path of the contract, as in http://localhost:8000"
@@ -46,7 +46,7 @@ class Command(BaseCommand):
     def handle(
         self, *, dialect: str, base_url: str, credentials: list[str], count: bool, table: bool, **_: Any
     ) -> None:
-        """Print a line a case, and under it where the answer differs."""
+        """Print a line for each case, and the differences below it."""
         if count or table:
             self._count() if count else self._table()
             return
@@ -54,16 +54,16 @@ class Command(BaseCommand):
             message = "Name a dialect and --base-url, or ask for --count."
             raise CommandError(message)
         contract = conformance.load(CASES[dialect])
-        given = dict(pair.partition("=")[::2] for pair in credentials)
-        missing = set(contract.credentials) - given.keys()
+        values = dict(pair.partition("=")[::2] for pair in credentials)
+        missing = set(contract.credentials) - values.keys()
         if missing:
             message = f"--credentials must name {', '.join(sorted(missing))}."
             raise CommandError(message)
-        run = conformance.Run(contract, base_url.rstrip("/"), given, SAMPLES)
-        cases = [case for case in contract.cases if case.needs <= given.keys()]
+        run = conformance.Run(contract, base_url.rstrip("/"), values, SAMPLES)
+        cases = [case for case in contract.cases if case.needs <= values.keys()]
         agreed = sum(self._printed(case, run.differences(case)) for case in cases)
         for case in contract.cases:
-            if lacking := case.needs - given.keys():
+            if lacking := case.needs - values.keys():
                 self.stdout.write(f"{'left out':<10}{case.name:<34}for want of {', '.join(sorted(lacking))}")
         self.stdout.write(f"{agreed} of {len(cases)} cases agree, {len(contract.cases) - len(cases)} were left out")
         if agreed < len(cases):
@@ -98,7 +98,7 @@ class Command(BaseCommand):
 
 
 def endpoints(case: conformance.Case) -> set[str]:
-    """Return the endpoints of our own that a case sends to, as the URL configuration writes them."""
+    """Return our endpoints that a case sends to, as in the URL configuration."""
     return set(_endpoints(case))
 
 

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = "Make a collection."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask whose it is, its name and its policy."""
+        """Take the tenant, the name and the policy."""
         parser.add_argument("tenant", help="the tenant's slug")
         parser.add_argument("name")
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
@@ -43,4 +43,4 @@ class Command(BaseCommand):
         except CollectionExists:
             message = f"The tenant has a collection {options['name']!r} already."
             raise CommandError(message) from None
-        self.stdout.write(f"Collection {collection.name} is there (pack {collection.pack}, alias {collection.alias}).")
+        self.stdout.write(f"Made collection {collection.name} (pack {collection.pack}, alias {collection.alias}).")

@@ -1,6 +1,6 @@
-"""manage.py demo prepare: a tenant with sample people, for `make run`; demo try: a round trip, for `make demo`.
+"""manage.py demo prepare: make a tenant with sample people, for `make run`; demo try: test it, for `make demo`.
 
-The portraits are those of collections_app/samples, with their credits beside them.
+The portraits are in collections_app/samples, with their credits.
 """
 
 import base64
@@ -50,7 +50,7 @@ class Command(BaseCommand):
     help = "Make the demonstration tenant, or try it against the running server."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask what to do."""
+        """Take the action."""
         parser.add_argument("action", choices=("prepare", "try"))
         parser.add_argument("--url", default="http://127.0.0.1:8000", help="where the server is, for `try`")
 
@@ -62,7 +62,7 @@ class Command(BaseCommand):
             self._try(options["url"])
 
     def _prepare(self) -> None:
-        """Make the tenant once; what it is reached with is kept beside the database, readable by its owner only."""
+        """Make the tenant, unless it exists; write its credentials beside the database, readable by the owner only."""
         if Tenant.objects.filter(slug=SLUG).exists():
             return
         tenant = create_tenant(SLUG, "Demonstration")
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         _write(settings.DATA_DIR / "welcome.txt", text)
 
     def _try(self, url: str) -> None:
-        """Enrol a second portrait over HTTP, search with a third and with a stranger, and clean up."""
+        """Enrol a portrait over HTTP, search for enrolled people and for a stranger, and delete the face."""
         try:
             key = json.loads((settings.DATA_DIR / "demo.json").read_text(encoding="utf-8"))["key"]
         except FileNotFoundError:

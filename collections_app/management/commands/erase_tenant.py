@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Erase a tenant: its keys, people, faces, templates and images. This cannot be undone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the slug, and the word that says it is meant."""
+        """Take the slug, and the confirmation."""
         parser.add_argument("slug")
         parser.add_argument("--yes", action="store_true", help="do it without asking")
 

@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = "Make an API key; its secret is shown this once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask whose key it is, its name and its scopes."""
+        """Take the tenant, and the key's name, scopes and limits."""
         scopes = [str(scope) for scope in Scope]
         parser.add_argument("tenant", help="the tenant's slug")
         parser.add_argument("--name", default="command line")

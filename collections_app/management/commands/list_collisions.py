@@ -1,4 +1,4 @@
-"""List names and references that look the same and are two."""
+"""manage.py list_collisions: list names and references that look the same and are different."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,16 +11,16 @@ from collections_app.models import Collection, Person
 
 
 class Command(BaseCommand):
-    """List the collections and people who were stored before names were compared by a key, and whose key is taken.
+    """List collections and people from before there were comparison keys, whose key another row has.
 
-    They are found as they are spelt, and by their ids. Nobody is merged: rename one of two collections, merge or erase
-    one of two people. Whoever collides no longer gets the plain key when this is run again.
+    They are found by their exact spelling and by their ids. Nothing is merged: rename one of the two collections, merge
+    or erase one of the two people. A row that no longer collides gets its comparison key when this runs again.
     """
 
     help = "List collections of one tenant, and people of one collection, whose names or references look the same."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print each with whoever has its key."""
+        """Print each with the row that has its key."""
         del args, options
         count = 0
         for line in (*_collisions(Collection, "name", "tenant"), *_collisions(Person, "reference", "collection")):

@@ -1,14 +1,14 @@
-"""manage.py rotate_keys master | data: change the keys under everything that is stored, while it is being used.
+"""manage.py rotate_keys master | data: replace the keys of all stored data while the product is in use.
 
-master: add the new key behind the old one in MASTER_KEYS and restart every process; put it first and restart again; run
-this; take the old key out. Every process thus knows the new key before anything is wrapped with it. Only wrapped keys
-are written anew, a few rows a tenant.
+master: add the new key after the old one in MASTER_KEYS and restart every process; move it to the front and restart
+again; run this; remove the old key. So every process knows the new key before anything is wrapped with it. Only wrapped
+keys are rewritten, a few rows a tenant.
 
-data: each tenant gets a new data key, and templates, kept images and index files are sealed anew, batch by batch. It
-may be stopped at any point and run again: what is sealed with the newest key is passed over. The old keys are removed
-last, once everybody who may still seal with one has had the time to finish and nothing is left that needs it.
+data: each tenant gets a new data key, and templates, kept images and index files are encrypted again, batch by batch.
+It may be stopped at any point and run again: what the newest key encrypts is skipped. The old keys are removed last,
+when every process that might still use one has had time to finish and nothing needs it any more.
 
-What is damaged, so that no key opens it, is left as it is, named, and holds up nothing else; the command fails then.
+Damaged data that no key opens is left unchanged and listed; the rest is done, and then the command fails.
 """
 
 import time
@@ -32,7 +32,7 @@ from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import DataKey, Tenant
 from tenants.vault import Vault
 
-# Where sealed and wrapped bytes lie, and what each is bound to. A test holds that no other column of bytes exists.
+# The columns of sealed and wrapped bytes, and the context that each is bound to. A test finds other columns of bytes.
 SEALED = {
     "recognition.Embedding.sealed": "template:{0.face_id}",
     "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
@@ -54,7 +54,7 @@ class Command(BaseCommand):
     help = "Rotate the master key or the tenants' data keys."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Ask which keys, and whose."""
+        """Take which keys, and whose."""
         parser.add_argument("which", choices=("master", "data"))
         parser.add_argument("--tenant", help="for data: the tenant's slug; without it every tenant")
         parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds before old keys are removed")
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         self._damaged: set[str] = set()
         if options["which"] == "master":
             changed = sum(self._rewrap(path, context) for path, context in WRAPPED.items())
-            self.stdout.write(f"{changed} keys are wrapped anew, under master key {vault.fingerprints()[0]}.")
+            self.stdout.write(f"{changed} keys were wrapped again, with master key {vault.fingerprints()[0]}.")
         else:
             self._rotate_data_keys(options)
         if self._damaged:
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             raise CommandError(message)
 
     def _rotate_data_keys(self, options: dict[str, Any]) -> None:
-        tenants = Tenant.objects.exclude(state=Tenant.State.ERASED).order_by("slug")  # whose keys are gone
+        tenants = Tenant.objects.exclude(state=Tenant.State.ERASED).order_by("slug")  # erased tenants have no keys
         if options["tenant"]:
             tenants = tenants.filter(slug=options["tenant"])
             if not tenants:
@@ -94,7 +94,7 @@ class Command(BaseCommand):
             self._finish(tenant, newest)
 
     def _begin(self, tenant: Tenant) -> int:
-        """Add a data key, unless a rotation that was stopped has one already; return its version."""
+        """Add a data key, unless a stopped rotation already added one; return its version."""
         versions: list[int] = sorted(DataKey.objects.of(tenant).values_list("version", flat=True))
         if len(versions) == 1:
             with transaction.atomic():
@@ -103,26 +103,26 @@ class Command(BaseCommand):
         return versions[-1]
 
     def _reseal(self, tenant: Tenant, newest: int) -> int:
-        """Seal everything anew that is not sealed with the newest key; return how much that was."""
+        """Encrypt again what the newest key does not encrypt; return the number of rows and files."""
         done = 0
         opened = Vault.of(tenant)
         for path, context in SEALED.items():
             model, field = _column(path)
             rows = model.unscoped.filter(tenant=tenant).exclude(**{field: None})  # type: ignore[attr-defined]
-            with _progress(f"{tenant.slug} {model._meta.verbose_name}", rows.count()) as bar:
+            with _progress(f"{tenant.slug} {model._meta.verbose_name}", rows.count()) as progress:
                 for batch in _batches(rows):
                     done += self._reseal_batch(opened, batch, field, context, newest)
-                    bar.update(len(batch))
+                    progress.update(len(batch))
         kept = Face.unscoped.filter(tenant=tenant).exclude(stored_image="")
         images = kept.values_list("image", "stored_image").distinct().order_by("stored_image")
-        with _progress(f"{tenant.slug} image", images.count()) as bar:
+        with _progress(f"{tenant.slug} image", images.count()) as progress:
             for image, stored in images.iterator(chunk_size=BATCH):
                 done += self._reseal_image(opened, image, stored, newest)
-                bar.update()
+                progress.update()
         return done
 
     def _finish(self, tenant: Tenant, newest: int) -> None:
-        """Remove the old keys once a whole pass finds nothing that needs them."""
+        """Remove the old keys when a whole pass finds nothing that needs them."""
         late = self._reseal(tenant, newest)
         while self._reseal(tenant, newest):
             pass
@@ -134,44 +134,44 @@ class Command(BaseCommand):
         )
 
     def _reseal_batch(self, opened: Vault, batch: list[Any], field: str, context: str, newest: int) -> int:
-        """Seal a batch anew, each row only if it is still as it was read: what changed meanwhile waits for a pass."""
+        """Encrypt a batch again; rows that changed since they were read are left to the next pass."""
         done = 0
         with transaction.atomic():
             for row in batch:
                 sealed = bytes(getattr(row, field))
                 if vault.version_of(sealed) == newest:
                     continue
-                anew = self._sealed_anew(opened, sealed, context.format(row))
-                if anew is None:
+                resealed = self._resealed(opened, sealed, context.format(row))
+                if resealed is None:
                     continue
-                done += type(row).unscoped.filter(**{"pk": row.pk, field: sealed}).update(**{field: anew})
+                done += type(row).unscoped.filter(**{"pk": row.pk, field: sealed}).update(**{field: resealed})
         return done
 
     def _reseal_image(self, opened: Vault, image: str, stored: str, newest: int) -> int:
-        """Write the image anew under a name of the key's version, point its faces there, then remove the old file."""
+        """Write the image to a new file named after the key's version, move its faces there, remove the old file."""
         try:
             with default_storage.open(stored) as file:
                 sealed = file.read()
         except FileNotFoundError:
-            return 0  # erased since the list was read
+            return 0  # erased in the meantime
         if vault.version_of(sealed) == newest:
             return 0
-        anew = self._sealed_anew(opened, sealed, f"image:{image}")
-        if anew is None:
+        resealed = self._resealed(opened, sealed, f"image:{image}")
+        if resealed is None:
             return 0
         name = f"{stored.partition('.v')[0]}.v{newest}"
-        default_storage.delete(name)  # what a run that was stopped here left behind; nobody points to it
-        name = default_storage.save(name, ContentFile(anew))
+        default_storage.delete(name)  # left by a run that was stopped here; no face refers to it
+        name = default_storage.save(name, ContentFile(resealed))
         faces = Face.unscoped.filter(image=image, stored_image=stored)
         with transaction.atomic():
-            # Whoever erases these faces holds the lock and has read the old name: wait, and find them gone.
+            # An erasure of these faces has read the old name under this lock: wait for it, and find no face.
             Gallery.unscoped.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
             moved = faces.update(stored_image=name)
         default_storage.delete(stored if moved else name)
         return 1
 
-    def _sealed_anew(self, opened: Vault, sealed: bytes, bound: str) -> bytes | None:
-        """Seal with the newest key; None: it is damaged."""
+    def _resealed(self, opened: Vault, sealed: bytes, bound: str) -> bytes | None:
+        """Encrypt with the newest key; None: it is damaged."""
         try:
             return opened.seal(opened.open(sealed, bound), bound)
         except SealBroken:
@@ -189,16 +189,16 @@ class Command(BaseCommand):
                     continue
                 bound = context.format(row)
                 try:
-                    anew = vault.wrap(vault.unwrap(wrapped, bound), bound)
+                    resealed = vault.wrap(vault.unwrap(wrapped, bound), bound)
                 except MasterKeyUnusable:
                     self._damaged.add(bound)
                 else:
-                    done += rows.filter(**{"pk": row.pk, field: wrapped}).update(**{field: anew})
+                    done += rows.filter(**{"pk": row.pk, field: wrapped}).update(**{field: resealed})
         return done
 
 
 def _progress(what: str, total: int) -> "tqdm[NoReturn]":
-    """Show progress where somebody watches."""
+    """Return a progress bar; without a terminal it shows nothing."""
     return tqdm(desc=what, total=total, leave=False, disable=None)
 
 
@@ -208,7 +208,7 @@ def _column(path: str) -> tuple[type[models.Model], str]:
 
 
 def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[Any]]:
-    """Walk rows by primary key, a batch at a time, while others come and go."""
+    """Iterate over rows in batches by primary key; rows may be added and deleted in the meantime."""
     last = None
     while True:
         batch = list((rows if last is None else rows.filter(pk__gt=last)).order_by("pk")[:BATCH])
@@ -219,7 +219,7 @@ def _batches(rows: "models.QuerySet[Any]") -> Iterator[list[Any]]:
 
 
 def _rebuild_segments(tenant: Tenant, newest: int) -> None:
-    """Make the index files that are older than the newest key anew; searches go to the database meanwhile."""
+    """Rebuild the index of galleries with files older than the newest key; searches use the database until then."""
     since = DataKey.objects.of(tenant).get(version=newest).created_at
     older = IndexSegment.unscoped.filter(tenant=tenant, made_at__lt=since)
     for gallery in set(older.values_list("gallery_id", flat=True)):

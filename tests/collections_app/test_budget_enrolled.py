@@ -1,0 +1,113 @@
+"""Budgets where enrolled faces are compared, and where old searches are read (operations.budget)."""
+
+import pytest
+
+from collections_app.errors import ProbingRefused
+from collections_app.models import Face, HealthReport, NearMatch, SearchRecord
+from collections_app.operations.browse import best_told
+from collections_app.operations.budget import refuse_probing
+from collections_app.operations.collections import update_collection
+from collections_app.operations.data_subject import export_person
+from collections_app.operations.health import health
+from collections_app.operations.merge_split import neighbours
+from collections_app.operations.merge_split import portrait as portrait_of
+from collections_app.operations.search import search_by_face
+from recognition.index import face_index
+from recognition.similarity import Threshold
+from tenants import keys
+from tenants.access import caller_for_key
+from tests.attack.attackers import SCALE
+from tests.collections_app.doors import Door, enrol_near, spent_on
+from tests.conftest import Customer
+
+
+def test_a_picture_that_is_enrolled_is_no_cheaper_to_search_with(door: Door) -> None:
+    """Else whoever may enrol makes each picture look like its owner, and the face that is asked about like a double."""
+    prober = door.world.key()
+    for face in enrol_near(door, 10):
+        picture = face_index().vector(door.world.collection.gallery, face.pk)
+        assert {match.face.uuid for match in door.search(prober, picture)} >= {face.uuid, door.first.uuid}
+    assert spent_on(door.first) == 100
+    with pytest.raises(ProbingRefused):
+        refuse_probing(prober)
+
+
+def test_pairs_of_a_look_at_health_count_once_for_both(acme: Customer, door: Door) -> None:
+    """That two faces of one person are unlike is told without a score, and is an answer."""
+    Face.unscoped.filter(pk=door.second.pk).update(person=door.first.person)
+    pair = [str(door.first.pk), str(door.second.pk), 0.1]
+    HealthReport.unscoped.create(tenant=acme.tenant, collection=acme.people, findings={"mixed": [pair]})
+    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
+    reader = caller_for_key(*keys.split(issued.token), via="tests")
+    for _ in range(2):
+        assert [found.score for found in health(reader, collection="people").mixed] == [None]
+    assert sorted(NearMatch.unscoped.values_list("face", "cost")) == sorted([(door.first.pk, 10), (door.second.pk, 10)])
+
+
+def test_a_face_that_is_searched_by_is_told_of_by_every_answer(door: Door) -> None:
+    """Whoever enrols a hundred pictures and searches by one face learns as much of it as by a hundred searches."""
+    enrol_near(door, 12)
+    prober = door.world.key()
+    told = search_by_face(prober, collection="people", face=door.first.uuid, limit=100).matches
+    assert len(told) == 12
+    assert {match.score for match in told} == {85}
+    assert [match.face.number for match in told] == sorted(match.face.number for match in told)
+    assert spent_on(door.first) == 120
+    with pytest.raises(ProbingRefused):
+        search_by_face(prober, collection="people", face=door.first.uuid, limit=100)
+
+
+def test_the_neighbours_of_a_face_tell_of_it_as_well(acme: Customer, door: Door) -> None:
+    enrol_near(door, 12)
+    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
+    reader = caller_for_key(*keys.split(issued.token), via="tests")
+    assert {one.score for one in neighbours(reader, collection="people", face=door.first.uuid, limit=12)} == {85}
+    with pytest.raises(ProbingRefused):
+        neighbours(reader, collection="people", face=door.first.uuid)
+
+
+def test_a_picture_enrolled_as_somebody_tells_of_them_as_a_double_does(acme: Customer, door: Door) -> None:
+    """A portrait says how alike a person's faces are, which they are by the word of whoever enrolled them."""
+    mine = enrol_near(door, 7)
+    Face.unscoped.filter(pk__in=[face.pk for face in mine]).update(person=door.first.person)
+    shown = portrait_of(acme.caller, collection="people", person=door.first.person_id)
+    asked = next(place for place, one in enumerate(shown.faces) if one.face == door.first)
+    assert shown.faces[asked].matched == 7
+    assert sorted(set(NearMatch.unscoped.filter(face=door.first).values_list("cost", flat=True))) == [1]
+    assert spent_on(door.first) == 7
+    NearMatch.unscoped.filter(face=door.first).update(cost=10)
+    again = portrait_of(acme.caller, collection="people", person=door.first.person_id)
+    assert {one.score for place, one in enumerate(again.mutual[asked]) if place != asked} == {85}
+
+
+def test_what_the_log_of_searches_tells_is_counted_however_it_is_read(acme: Customer, door: Door) -> None:
+    """A threshold that is lowered afterwards, or a person's record, makes old searches speak; and that counts."""
+    below = float(SCALE.cosine(80.5))
+    for _ in range(14):
+        assert door.told(door.world.key(), (door.first, below)) == []
+    assert spent_on(door.first) == 0
+    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
+    issued = keys.issue(acme.tenant, name="manager", scopes=["admin", "audit"])
+    manager = caller_for_key(*keys.split(issued.token), via="tests")
+    told = [best_told(manager, record) for record in SearchRecord.objects.of(acme.tenant)]
+    # the last are told nothing: it was told as much as there is
+    assert told == [80] * 6 + [79] * 5 + [None] * 3
+    assert spent_on(door.first) >= 100
+    with pytest.raises(ProbingRefused):
+        export_person(manager, collection="people", person=door.first.person_id)
+
+
+def test_a_person_s_record_tells_of_searches_as_the_log_does(acme: Customer, door: Door) -> None:
+    for _ in range(14):
+        door.told(door.world.key(), (door.first, float(SCALE.cosine(80.5))))
+    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
+    issued = keys.issue(acme.tenant, name="manager", scopes=["admin"])
+    manager = caller_for_key(*keys.split(issued.token), via="tests")
+    record = export_person(manager, collection="people", person=door.first.person_id)
+    told = [near.score for near in record.searches]
+    assert told == [80] * 6 + [79] * 5
+
+
+def test_more_matches_than_a_statement_takes_conditions(door: Door) -> None:
+    enrol_near(door, 1100)
+    assert len(search_by_face(door.world.key(), collection="people", face=door.first.uuid, limit=4096).matches) > 1000
