@@ -17,6 +17,7 @@ from recognition.similarity import FALSE_MATCH_RATES, SCORES
 
 _OWN = (1e-2, 1e-3)
 _WITHIN = 2
+_COSTS = (3, 4)  # of FALSE_MATCH_RATES, those at which the reference is measured in the collection
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -63,9 +64,14 @@ def _normalised(cohort: Cohort, against: Reference, collections: Sequence[str]) 
         for name, form in FORMS.items():
             anchors = against.anchors(form, collection)
             yield from _measured(f"{name}, {text}", cohort, against.normalise(form, collection, cohort), anchors)
-            genuine = against.scores(form, collection)[against.cohort.mates]
-            rates = ", ".join(f"{(genuine > anchors[at]).mean():.4f} at {FALSE_MATCH_RATES[at]:.0e}" for at in (3, 4))
-            yield f"{'':>30}  TAR of the reference {rates}"
+            scores = against.scores(form, collection)
+            genuine, impostor = scores[against.cohort.mates], scores[against.cohort.strangers]
+            costs = ", ".join(
+                f"at {FALSE_MATCH_RATES[at]:.0e} FMR {(impostor > anchors[at]).mean():.1e}, "
+                f"TAR {(genuine > anchors[at]).mean():.4f}"
+                for at in _COSTS
+            )
+            yield f"{'':>30}  the reference in this collection: {costs}"
 
 
 def _anchors() -> Iterator[tuple[float, float]]:

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from recognition.calibration.normalisation import FORMS, Ids, neighbours_level, references
+from recognition.calibration.normalisation import FORMS, Form, Ids, neighbours_level, references
 from recognition.evaluation import cohorts
 from recognition.evaluation.cohorts import Cohort, Reference
 from recognition.results import Floats
@@ -78,7 +78,7 @@ def test_people_of_whom_the_models_know_little_come_nearer_to_the_promise() -> N
 
 
 NO_MEAN = np.zeros(128, dtype=np.float32)
-PLAIN = cohorts.Form(FORMS["mean"].level, 0.0, fixed=True)
+PLAIN = Form(FORMS["mean"].level, 0.0, fixed=True)
 
 
 def test_a_rate_is_counted_over_pairs_of_strangers_and_its_interval_over_people() -> None:
