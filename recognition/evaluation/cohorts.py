@@ -141,11 +141,18 @@ class Reference:
         alone = Collection(self.people, _NOBODY, np.arange(len(self.people)))
         self._level = self._levels(FORMS["mean"], alone)
         self._cosines = cohort.templates @ cohort.templates.T
+        self.strangers, self.mates = cohort.strangers, cohort.mates
+        self._fixed: dict[float, list[float]] = {}
 
     def anchors(self, form: Form, collection: Collection) -> list[float]:
         """Return c' at FALSE_MATCH_RATES: of the pack, where the form is fixed, otherwise in this collection."""
-        level = self._level if form.fixed else self._levels(form, collection)
-        return thresholds(self._scores(form, level)[self.cohort.strangers], FALSE_MATCH_RATES)
+        if not form.fixed:
+            scores = self._scores(form, self._levels(form, collection))
+            return thresholds(scores[self.strangers], FALSE_MATCH_RATES)
+        if form.weight not in self._fixed:
+            scores = self._scores(form, self._level)
+            self._fixed[form.weight] = thresholds(scores[self.strangers], FALSE_MATCH_RATES)
+        return self._fixed[form.weight]
 
     def scores(self, form: Form, collection: Collection) -> Floats:
         """Return c' (n, n) of the reference's own faces in a collection."""

@@ -65,7 +65,7 @@ def _normalised(cohort: Cohort, against: Reference, collections: Sequence[str]) 
             anchors = against.anchors(form, collection)
             yield from _measured(f"{name}, {text}", cohort, against.normalise(form, collection, cohort), anchors)
             scores = against.scores(form, collection)
-            genuine, impostor = scores[against.cohort.mates], scores[against.cohort.strangers]
+            genuine, impostor = scores[against.mates], scores[against.strangers]
             costs = ", ".join(
                 f"at {FALSE_MATCH_RATES[at]:.0e} FMR {(impostor > anchors[at]).mean():.1e}, "
                 f"TAR {(genuine > anchors[at]).mean():.4f}"

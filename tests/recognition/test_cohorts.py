@@ -73,7 +73,7 @@ def test_people_of_whom_the_models_know_little_come_nearer_to_the_promise() -> N
     after = cohorts.rates(cohort, reference.normalise(form, collection, cohort), anchors)
     assert plain[1].rate > 0.5
     assert after[1].rate < plain[1].rate / 5
-    accepted = reference.scores(form, collection)[reference.cohort.mates] > anchors[3]
+    accepted = reference.scores(form, collection)[reference.mates] > anchors[3]
     assert accepted.mean() > 0.9
 
 
