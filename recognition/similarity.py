@@ -7,6 +7,7 @@ computed from some dozens of exact scores.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,6 +21,11 @@ SCORES = (40.0, 70.0, 80.0, 85.0, 90.0, 95.0)
 _MOST = 100.0
 _ROUNDING = 1e-6  # a face compared with itself has a cosine slightly below 1, and must reach a threshold of 100
 _NOISE = 1e-9  # of arithmetic on scores: 0.55 * 100 is slightly more than 55
+
+
+def rate_at(score: float, rates: Sequence[float]) -> float:
+    """Return the false match rate at a score, given those at SCORES; log-linear between them, and 1 at a score of 0."""
+    return float(10.0 ** np.interp(score, (0.0, *SCORES), np.log10((1.0, *rates))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ class Threshold:
         Below the first anchor it rises to 1 at a score of 0. Above the last anchor it is constant: no smaller rate was
         measured.
         """
-        return float(10.0 ** np.interp(self.score, (0.0, *SCORES), np.log10((1.0, *FALSE_MATCH_RATES))))
+        return rate_at(self.score, FALSE_MATCH_RATES)
 
     def rounded_up(self) -> "Threshold":
         """Return the next whole point: with finer thresholds a caller could find the exact score by bisection."""

@@ -39,6 +39,8 @@ SMALL = {
     "evaluate verification DIR --pack accurate": "evaluate verification LABELLED --pack accurate",
     "evaluate liveness DIR": "evaluate liveness LABELLED",
     "evaluate detection DIR": "evaluate detection LABELLED",
+    "evaluate cohorts FILE": "evaluate cohorts LABELLED",
+    "evaluate cohorts FILE --reference DIR": "evaluate cohorts LABELLED --reference LABELLED",
     "install_models --from DIR": "install_models --from LABELLED",
     "rotate_keys data [--tenant SLUG]": "rotate_keys data --tenant acme --grace 0",
     "axes_reset_logs --age DAYS": "axes_reset_logs --age 30",

@@ -12,6 +12,7 @@ from collections_app.models import Face, Person, SearchRecord
 from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
+from collections_app.operations.thresholds import ThresholdMeaning
 from collections_app.paging import Page, page_by_time, place
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry
@@ -40,6 +41,7 @@ class Explained:
     """A search with its candidates at or above the floor; `below`: with all that were recorded."""
 
     record: SearchRecord
+    meaning: ThresholdMeaning
     candidates: tuple[Candidate, ...]
     below: bool
 
@@ -115,7 +117,8 @@ def explain_search(caller: Caller, *, search: str, below: bool = False) -> Expla
         candidates = _disclosed(caller, record, near, terms)
         if below:
             log_look(caller, collection, "searches", near)
-    return Explained(record, candidates, below)
+    meaning = ThresholdMeaning.of(record.applied, faces=record.gallery_size, pack=record.pack)
+    return Explained(record, meaning, candidates, below)
 
 
 def _disclosed(

@@ -1,10 +1,12 @@
 """The meaning of a similarity threshold: how often strangers reach it; and the packs to choose from."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from recognition import packs
+from recognition.calibration.cohorts import PublishedCohort
 from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 from tenants.access import Caller, Scope
 
@@ -13,27 +15,48 @@ from tenants.access import Caller, Scope
 class ThresholdMeaning:
     """A threshold's expected errors.
 
-    `strangers` is how many of `faces` faces of other people a search is expected to return. Above the highest measured
-    score (`measured` is False) the rate is the smallest measured one, so that it is never understated. `curve` has
-    pairs (score, false match rate) to draw, from the lowest threshold that a collection may have to 100.
+    No false match rate holds for everybody. `false_match_rate` was measured on `population`, on which the pack's scores
+    are anchored; `worst_rate` on `worst_cohort`, the pack's cohort in which it is highest. `strangers` is how many of
+    `faces` faces of other people a search in the worst cohort is expected to return, and `curve` the worst cohort's
+    (score, false match rate) to draw, from the lowest score that a collection may ask for. Above the last anchor
+    (`measured` is False) the rates are those at the last anchor, so that they are never understated.
     """
 
     score: float
     false_match_rate: float
+    population: PublishedCohort
+    worst_cohort: PublishedCohort
+    worst_rate: float
     faces: int
     strangers: float
     measured: bool
     curve: tuple[tuple[float, float], ...]
 
+    @classmethod
+    def of(cls, threshold: Threshold, *, faces: int, pack: str) -> Self:
+        """Explain a threshold of a pack for a search among that many faces."""
+        cohorts, worst = packs.get(pack).cohorts, packs.get(pack).worst_cohort(threshold)
+        rate = worst.rate(threshold)
+        points = np.linspace(LOWEST.score, 100, 61).tolist()
+        return cls(
+            score=threshold.score,
+            false_match_rate=threshold.false_match_rate,
+            population=cohorts[0],
+            worst_cohort=worst,
+            worst_rate=rate,
+            faces=faces,
+            strangers=rate * faces,
+            measured=threshold.score <= Threshold.of_rate(FALSE_MATCH_RATES[-1]).score,
+            curve=tuple((score, worst.rate(Threshold(score))) for score in points),
+        )
 
-def explain_threshold(caller: Caller, *, threshold: Threshold, faces: int) -> ThresholdMeaning:
-    """Return what a threshold means for a search among `faces` faces."""
+
+def explain_threshold(
+    caller: Caller, *, threshold: Threshold, faces: int, pack: str = packs.DEFAULT
+) -> ThresholdMeaning:
+    """Say what a threshold of a pack means for a search among that many faces."""
     caller.require(Scope.READ)
-    rate = threshold.false_match_rate
-    points = np.linspace(LOWEST.score, 100, 61).tolist()
-    curve = tuple((score, Threshold(score).false_match_rate) for score in points)
-    measured = threshold.score <= Threshold.of_rate(FALSE_MATCH_RATES[-1]).score
-    return ThresholdMeaning(threshold.score, rate, faces, rate * faces, measured, curve)
+    return ThresholdMeaning.of(threshold, faces=faces, pack=pack)
 
 
 def packs_on_offer(caller: Caller) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def compare_all(folder: Path, pack: str) -> Comparisons:
     The folder holds `pairs.txt` and `images/NAME/NAME_0001.jpg`; the face nearest to the middle is the person's.
     """
     files = sorted((folder / "images").glob("*/*.jpg"))
-    found = each(files, lambda file: _central(pipeline.analyse(file.read_bytes(), pack=pack)))
+    found = each(files, lambda file: central(pipeline.analyse(file.read_bytes(), pack=pack)))
     templates = {file.stem: face.template for file, face in zip(files, found, strict=True) if face is not None}
     names = list(templates)
     people = np.array([name.rsplit("_", 1)[0] for name in names])
@@ -58,7 +58,7 @@ def accuracy(pairs: Scores) -> tuple[float, float]:
     return float(np.mean(correct)), float(np.std(correct))
 
 
-def _central(image: Analysis) -> DetectedFace | None:
+def central(image: Analysis) -> DetectedFace | None:
     """Return the face nearest to the middle of the image."""
 
     def distance(face: DetectedFace) -> float:

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from recognition.calibration.cohorts import PublishedCohort
 from recognition.errors import UnknownPack
-from recognition.similarity import SimilarityScale
+from recognition.similarity import SimilarityScale, Threshold
 
 DEFAULT = "light"
 MANIFEST = Path(__file__).with_name("packs.toml")
@@ -51,7 +52,10 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A detector, landmarks, embedders with their weights in the cosine, liveness experts, and the similarity scale."""
+    """A detector, landmarks, embedders with their weights in the cosine, liveness experts, and the similarity scale.
+
+    `cohorts` are the populations whose false match rates were measured; the scale is anchored on the first of them.
+    """
 
     name: str
     version: int
@@ -63,6 +67,11 @@ class Pack:
     embedders: tuple[tuple[Model, float], ...]
     similarity: SimilarityScale
     lengths: Lengths
+    cohorts: tuple[PublishedCohort, ...]
+
+    def worst_cohort(self, threshold: Threshold) -> PublishedCohort:
+        """Return the cohort whose strangers reach a threshold most often."""
+        return max(self.cohorts, key=lambda cohort: cohort.rate(threshold))
 
     @property
     def roles(self) -> Mapping[str, tuple[Model, ...]]:
@@ -135,6 +144,7 @@ def _pack(
     embedders: dict[str, float],
     cosines: list[float],
     lengths: dict[str, float],
+    cohorts: list[dict[str, Any]],
     **rest: Any,  # noqa: ANN401
 ) -> Pack:
     known = models()
@@ -146,5 +156,6 @@ def _pack(
         embedders=tuple((known[model], weight) for model, weight in embedders.items()),
         similarity=SimilarityScale(tuple(cosines)),
         lengths=Lengths(**lengths),
+        cohorts=tuple(PublishedCohort.of(**entry) for entry in cohorts),
         **rest,
     )

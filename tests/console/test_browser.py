@@ -73,10 +73,10 @@ def _move_the_threshold(page: Page) -> None:
     page.get_by_role("link", name=re.compile("Front door")).click()
     page.get_by_role("link", name="Policy").click()
     meaning = page.locator("#meaning")
-    expect(meaning).to_contain_text("1 in 10,000 strangers")
+    expect(meaning).to_contain_text("1 in 120 strangers")
     with page.expect_response(lambda answer: "threshold" in answer.url):
         page.get_by_label("Similarity threshold").fill("70")
-    expect(meaning).to_contain_text("1 in 100 strangers")
+    expect(meaning).to_contain_text("1 in 8 strangers")
     with page.expect_response(lambda answer: "similarity_threshold=99" in answer.url):
         page.get_by_label("Similarity threshold").fill("99")
     expect(meaning).to_contain_text("Rarer than could be measured")

@@ -36,6 +36,7 @@ liveness_threshold = 0.5
 embedders = { small = 1.0 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 lengths = { floor = 0.0, standard = 0.0, strict = 0.0 }
+cohorts = [{ name = "none", people = 2, pairs = 1, rates = {rates} }]
 
 [packs.mixed]
 version = 1
@@ -47,6 +48,7 @@ liveness_threshold = 0.5
 embedders = { sface = 0.5, small = 0.5 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 lengths = { floor = 0.0, standard = 0.0, strict = 0.0 }
+cohorts = [{ name = "none", people = 2, pairs = 1, rates = {rates} }]
 """
 
 
@@ -71,7 +73,7 @@ def _averaging() -> bytes:
 def another_embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     """Add a pack whose embedder takes 64 pixels, and one that joins it with an embedder that takes 112."""
     manifest = tmp_path / "packs.toml"
-    entry = _ENTRY.replace("{digest}", files.digest(_averaging()))
+    entry = _ENTRY.replace("{digest}", files.digest(_averaging())).replace("{rates}", str([[1, 0, 1]] * 6))
     manifest.write_text(packs.MANIFEST.read_text() + entry)
     installed = files.models_home()
     for file in installed.iterdir():

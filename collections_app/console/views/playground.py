@@ -85,7 +85,7 @@ class TryView(ConsoleView):
             self.caller, collection=collection, image=image, request_name="playground", largest=True
         )
         record = result.record
-        meaning = explain_threshold(self.caller, threshold=record.applied, faces=record.gallery_size)
+        meaning = explain_threshold(self.caller, threshold=record.applied, faces=record.gallery_size, pack=record.pack)
         return {"result": result, "meaning": meaning}
 
     def _enrol(self, *, image: bytes, collection: str, name: str, consent: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import SearchFilter
 from collections_app.operations import browse
-from collections_app.operations.thresholds import explain_threshold
 from collections_app.paging import page_by_time
 from tenants.access import Scope
 
@@ -39,6 +38,4 @@ class SearchView(ConsoleView):
     def get(self, request: HttpRequest, search: Any) -> HttpResponse:
         """Show the candidates and the threshold that applied then."""
         explained = browse.explain_search(self.caller, search=str(search), below="below" in request.GET)
-        record = explained.record
-        meaning = explain_threshold(self.caller, threshold=record.applied, faces=record.gallery_size)
-        return self.page(explained=explained, record=record, meaning=meaning)
+        return self.page(explained=explained, record=explained.record, meaning=explained.meaning)

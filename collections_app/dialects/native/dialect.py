@@ -41,7 +41,9 @@ DIALECT = Dialect(
     description=(
         "Every operation of the platform in plain REST. Send the key in `x-api-key`, or as `Authorization: Bearer`. "
         "A list continues at its `next_cursor`. Scores are 0 to 100; `false_match_rate` is the share of strangers "
-        "that reaches a score. Erased faces are unsearchable at once; the receipt tells when every copy is deleted."
+        "that reaches a score in the population on which the model pack's scores are anchored. It is higher in others: "
+        "`measured_on` of a search names both populations, this and the worst. "
+        "Erased faces are unsearchable at once; the receipt tells when every copy is deleted."
     ),
     ways=(
         {"Key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},

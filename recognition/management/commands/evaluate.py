@@ -1,4 +1,4 @@
-"""manage.py evaluate verification|liveness|detection|orientation|quality|calibrate DIR: accuracy."""
+"""manage.py evaluate verification|liveness|detection|orientation|quality|calibrate|cohorts DIR: accuracy."""
 
 import re
 from pathlib import Path
@@ -8,11 +8,11 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
-from recognition.evaluation import detection, liveness, orientation, quality, verification
+from recognition.evaluation import cohorts_report, detection, liveness, orientation, quality, verification
 from recognition.evaluation.metrics import area_under_curve, equal_error_rate, thresholds, true_accept_rates
 from recognition.similarity import FALSE_MATCH_RATES
 
-_MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate")
+_MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate", "cohorts")
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
@@ -23,14 +23,15 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the measure, the folder, the pack and the threshold."""
+        """Add the measure, the folder, the pack and what some measures take besides."""
         parser.add_argument("what", choices=_MEASURES)
-        parser.add_argument("folder", type=Path)
+        parser.add_argument("folder", type=Path, help="of pictures; cohorts also takes a file of templates")
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         parser.add_argument("--most", type=int, default=150, help="pictures for orientation and quality, evenly chosen")
         parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
+        cohorts_report.add_arguments(parser)
 
-    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **_: Any) -> None:
+    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **rest: Any) -> None:
         """Measure and print."""
         match what:
             case "verification":
@@ -46,6 +47,9 @@ class Command(BaseCommand):
                 self._quality(folder, pack, most)
             case "calibrate":
                 self._calibrate(folder, pack)
+            case "cohorts":
+                for line in cohorts_report.lines(folder, pack, rest["names"], rest["reference"], rest["collection"]):
+                    self.stdout.write(line)
 
     def _verification(self, folder: Path, pack: str) -> None:
         found = verification.compare_all(folder, pack)

@@ -30,4 +30,5 @@ class RecordedSearchView(NativeView):
         """Return a search with the faces nearest to its probe."""
         below = self.parse(BelowFloor)["below_floor"]
         explained = browse.explain_search(self.caller, search=search, below=below)
-        return Response(wire.ExplainedSearch(explained.record, context={"candidates": explained.candidates}).data)
+        context = {"candidates": explained.candidates, "meaning": explained.meaning}
+        return Response(wire.ExplainedSearch(explained.record, context=context).data)

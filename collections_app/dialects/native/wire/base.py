@@ -219,8 +219,12 @@ def threshold_of(body: Mapping[str, Any]) -> Threshold | None:
 def likeness(score: float | None) -> dict[str, Any]:
     """Return the values for Likeness; None counts as 0. The rate is rounded, so it reveals no more than the score."""
     threshold = Threshold(score or 0)
-    rate = float(f"{threshold.false_match_rate:.{_RATE_DIGITS}g}")
-    return {"score": round(threshold.score, SCORE_DIGITS), "false_match_rate": rate}
+    return {"score": round(threshold.score, SCORE_DIGITS), "false_match_rate": significant(threshold.false_match_rate)}
+
+
+def significant(rate: float) -> float:
+    """Return a rate with three significant digits."""
+    return float(f"{rate:.{_RATE_DIGITS}g}")
 
 
 def decision(*, match: bool) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from collections_app.dialects.native.wire.base import LONGEST, Likeness, Listing, Page, Percent, likeness
+from collections_app.dialects.native.wire.base import LONGEST, Likeness, Listing, Page, Percent, likeness, significant
 from collections_app.dialects.native.wire.faces import Whose
 from collections_app.models import SearchRecord
 
@@ -52,10 +52,37 @@ class Candidate(Likeness):
     person = Whose(allow_null=True)
 
 
+class CohortRate(serializers.Serializer[Any]):
+    """How many strangers of a cohort reach the threshold, and how many people that was measured on."""
+
+    cohort = serializers.CharField()
+    people = serializers.IntegerField()
+    false_match_rate = serializers.FloatField()
+
+
+class Measured(serializers.Serializer[Any]):
+    """What the threshold's false match rate was measured on, and the cohort of the model pack where it is highest."""
+
+    population = CohortRate()
+    worst_cohort = CohortRate()
+
+
 class ExplainedSearch(RecordedSearch):
     """A search and the faces nearest to its probe above the collection's floor, best first."""
 
+    measured_on = serializers.SerializerMethodField()
     candidates = serializers.SerializerMethodField()
+
+    @extend_schema_field(Measured)
+    def get_measured_on(self, record: SearchRecord) -> Any:
+        """Name the populations behind the threshold's false match rate."""
+        meaning = self.context["meaning"]
+        measured = ((meaning.population, meaning.false_match_rate), (meaning.worst_cohort, meaning.worst_rate))
+        population, worst = (
+            {"cohort": cohort.name, "people": cohort.people, "false_match_rate": significant(rate)}
+            for cohort, rate in measured
+        )
+        return {"population": population, "worst_cohort": worst}
 
     @extend_schema_field(Candidate(many=True))
     def get_candidates(self, record: SearchRecord) -> Any:

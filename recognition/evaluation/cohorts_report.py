@@ -1,0 +1,108 @@
+"""What `manage.py evaluate cohorts` prints."""
+
+import re
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from django.core.management.base import CommandError
+
+from recognition import packs
+from recognition.calibration.normalisation import FORMS
+from recognition.evaluation import cohorts
+from recognition.evaluation.cohorts import Cohort, Reference
+from recognition.results import Floats
+from recognition.similarity import FALSE_MATCH_RATES, SCORES
+
+_OWN = (1e-2, 1e-3)
+_WITHIN = 2
+_COSTS = (3, 4)  # of FALSE_MATCH_RATES, those at which the reference is measured in the collection
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `evaluate cohorts`."""
+    parser.add_argument(
+        "--names", type=Path, nargs="+", default=[], help="text files, each with the people of a cohort"
+    )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        help="pictures or templates of the people on whom the pack's anchors were measured; "
+        "with it the normalised scores are measured too",
+    )
+    parser.add_argument(
+        "--collection",
+        nargs="+",
+        default=["all+0"],
+        help="the people that scores are normalised against: how many of the cohort, or all, + of the reference",
+    )
+
+
+def lines(
+    source: Path, pack: str, names: Sequence[Path], reference: Path | None, collections: Sequence[str]
+) -> Iterator[str]:
+    """Measure every cohort of a folder or file, and yield the lines of the report."""
+    against = Reference(next(cohorts.read(reference, pack))) if reference else None
+    for cohort in cohorts.read(source, pack, names):
+        size, strangers = int(cohort.people.max()) + 1, int(cohort.strangers.sum())
+        faces = len(cohort.people)
+        yield f"\n{cohort.name}, pack {pack}: {size:,} people, {faces:,} faces, {strangers:,} stranger pairs"
+        yield "".join(
+            f"{title:>30}" for title in ("", *(f"score {score:.0f}: {rate:.0e}" for score, rate in _anchors()))
+        )
+        plain = cohort.templates @ cohort.templates.T
+        yield from _measured("plain", cohort, plain, packs.get(pack).similarity.cosines)
+        if against:
+            yield from _normalised(cohort, against, collections)
+
+
+def _normalised(cohort: Cohort, against: Reference, collections: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of each form of normalisation in each collection, with what it costs the reference."""
+    for text in collections:
+        collection = against.collection(cohort, *_people(text, int(cohort.people.max()) + 1))
+        for name, form in FORMS.items():
+            anchors = against.anchors(form, collection)
+            yield from _measured(f"{name}, {text}", cohort, against.normalise(form, collection, cohort), anchors)
+            scores = against.scores(form, collection)
+            genuine, impostor = scores[against.mates], scores[against.strangers]
+            costs = ", ".join(
+                f"at {FALSE_MATCH_RATES[at]:.0e} FMR {(impostor > anchors[at]).mean():.1e}, "
+                f"TAR {(genuine > anchors[at]).mean():.4f}"
+                for at in _COSTS
+            )
+            yield f"{'':>30}  the reference in this collection: {costs}"
+
+
+def _anchors() -> Iterator[tuple[float, float]]:
+    return zip(SCORES, FALSE_MATCH_RATES, strict=True)
+
+
+def _people(text: str, size: int) -> tuple[int, int]:
+    """Read "8+500", or "all+0".
+
+    Raises:
+        CommandError: it is neither.
+    """
+    found = re.fullmatch(r"(all|\d+)\+(\d+)", text)
+    if not found:
+        message = f"a collection is written like 8+500 or all+0, not {text}"
+        raise CommandError(message)
+    return size if found[1] == "all" else int(found[1]), int(found[2])
+
+
+def _measured(name: str, cohort: Cohort, scores: Floats, anchors: Sequence[float]) -> Iterator[str]:
+    rates = cohorts.rates(cohort, scores, anchors)
+    yield f"{name:>30}" + "".join(f"{f'{one.rate:.1e} ({one.low:.1e} to {one.high:.1e})':>30}" for one in rates)
+    for rate in _OWN:
+        share, ratios = cohorts.accepted(cohort, scores, rate), cohorts.halves(cohort, scores, rate)
+        told = [] if share is None else [f"TAR {share:.3f}"]
+        if ratios:
+            within = np.mean([1 / _WITHIN <= one <= _WITHIN for one in ratios])
+            low, half, high = np.percentile(ratios, (5, 50, 95))
+            told.append(
+                f"calibrated on half of the people, measured on the others: x{half:.2f} ({low:.2f} to {high:.2f}; "
+                f"{within:.0%} of {len(ratios)} splits within x{_WITHIN})"
+            )
+        if told:
+            yield f"{'':>30}  at its own {rate:.0e}: {', '.join(told)}"
