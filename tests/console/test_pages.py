@@ -66,7 +66,7 @@ def test_nor_in_the_language_of_the_page_that_its_thread_showed_before(client: C
     assert "로그인" in page.content.decode()
     body = {"collectionId": "people", "requestName": None, "faceImage": ""}
     answer = client.post("/search", body, "application/json", headers={"x-api-key": acme.issued.token})
-    assert answer["X-Reason"] == "requestName: This field may not be null."
+    assert answer["X-Reason"] == "requestName: This field is required."
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 40])
