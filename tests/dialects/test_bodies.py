@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from rest_framework.exceptions import ParseError
 
-from collections_app.dialects.base import read_json
+from collections_app.dialects.parsers import read_json
 from tests.conftest import Customer
 
 DIALECTS = ("argos", "nhn", "accuauth", "facedb", "native")

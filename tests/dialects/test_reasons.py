@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError as PolicyError
 from django.test import Client
 
 from collections_app import errors as collections
-from collections_app.dialects.base import _LegibleHeaders, in_ascii, reason
+from collections_app.dialects.base import in_ascii, reason
+from collections_app.dialects.parsers import _LegibleHeaders
 from collections_app.reasons import REASONS
 from recognition import errors as recognition
 from tenants import errors as tenants

@@ -12,8 +12,9 @@ from rest_framework.serializers import Serializer
 
 from collections_app.dialects.accuauth import errors, wire
 from collections_app.dialects.accuauth.dialect import DIALECT
-from collections_app.dialects.base import Answer, DialectView, Form, Json
+from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.openapi import described, possible
+from collections_app.dialects.parsers import Form, Json
 from collections_app.operations import collections, enrol, search
 from collections_app.operations.data_subject import PersonDetails
 from recognition.images import ImageLimits

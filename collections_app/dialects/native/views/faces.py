@@ -6,12 +6,12 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collections_app.dialects.base import Form, Json
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import faces as wire
 from collections_app.dialects.native.wire.base import Page, either_form, from_cursor
 from collections_app.dialects.native.wire.receipts import Receipt
+from collections_app.dialects.parsers import Form, Json
 from collections_app.errors import ImageNotKept, InvalidRequest
 from collections_app.operations import enrol, erase, faces, idempotency, pictures
 from recognition.images import MEDIA_TYPES

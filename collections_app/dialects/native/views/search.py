@@ -5,11 +5,11 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collections_app.dialects.base import Form, Json
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
 from collections_app.dialects.native.wire.base import WithImage, either_form, threshold_of
+from collections_app.dialects.parsers import Form, Json
 from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound, ProbingRefused
 from collections_app.operations import compare, search
 

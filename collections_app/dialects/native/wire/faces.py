@@ -8,10 +8,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError
 
-from collections_app.dialects.base import read_json, without_nulls
+from collections_app.dialects.base import without_nulls
 from collections_app.dialects.native.wire.base import LONGEST, Listing, Percent, WithImage, cursor, refuse_unknown
 from collections_app.dialects.native.wire.people import PersonFields
 from collections_app.dialects.openapi import example
+from collections_app.dialects.parsers import read_json
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.faces import FacePage
 from recognition.results import QualityReason
