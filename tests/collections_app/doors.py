@@ -47,7 +47,7 @@ class Door:
         query = Query(self.world.collection, terms, limit, time.perf_counter(), hidden=hidden)
         return list(search_by_template(caller, query, probe)[1])
 
-    def told(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
+    def disclosed(self, caller: Caller, *nearness: tuple[Face, float]) -> list[tuple[str, float]]:
         """Search with a new template that is so near to faces; return the faces and scores that are told."""
         return [(match.face.uuid, match.score) for match in self.search(caller, self.probe(*nearness))]
 

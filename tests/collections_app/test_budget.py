@@ -1,4 +1,4 @@
-"""Hardening 1: what is told of a face in thirty days is counted, over all keys (operations.budget)."""
+"""What is disclosed about a face in thirty days is counted, over all keys (operations.budget)."""
 
 import time
 from datetime import timedelta
@@ -33,44 +33,44 @@ def test_beyond_the_budget_a_face_is_found_without_a_score_and_alerted_once(acme
     first = door.first.uuid
     create_webhook(acme.caller, url="https://example.com/hook", kinds=["audit.alert"])
     for _ in range(5):
-        assert door.told(door.world.key(), (door.first, STRANGER)) == [(first, 86)]
+        assert door.disclosed(door.world.key(), (door.first, STRANGER)) == [(first, 86)]
     assert alerts(acme) == []
     for _ in range(3):
-        assert door.told(door.world.key(), (door.first, STRANGER)) == [(first, 85)]
-    assert door.told(door.world.key(), (door.first, OWNER)) == [(first, 85)]
+        assert door.disclosed(door.world.key(), (door.first, STRANGER)) == [(first, 85)]
+    assert door.disclosed(door.world.key(), (door.first, OWNER)) == [(first, 85)]
     assert alerts(acme) == [{"face": first, "matches": 6.0, "days": 30, "by": "prober"}]
-    told = Event.objects.of(acme.tenant).filter(kind="audit.alert")
-    assert [event.data["alert"] for event in told] == ["face_probed"]
-    assert door.told(door.world.key(), (door.second, STRANGER)) == [(door.second.uuid, 86)]
+    disclosed = Event.objects.of(acme.tenant).filter(kind="audit.alert")
+    assert [event.data["alert"] for event in disclosed] == ["face_probed"]
+    assert door.disclosed(door.world.key(), (door.second, STRANGER)) == [(door.second.uuid, 86)]
 
 
 def test_faces_beyond_their_budget_come_last_by_their_number(door: Door) -> None:
     """Unless one looks like its owner: then the other is a double of theirs."""
     for face in (door.first, door.second):
         for _ in range(6):
-            door.told(door.world.key(), (face, STRANGER))
+            door.disclosed(door.world.key(), (face, STRANGER))
     near, nearer = float(SCALE.cosine(86)), float(SCALE.cosine(89))
     both = [(door.first.uuid, 85), (door.second.uuid, 85)]
-    assert door.told(door.world.key(), (door.first, near), (door.second, nearer)) == both
-    assert door.told(door.world.key(), (door.first, near), (door.second, OWNER - 0.1)) == both[::-1]
+    assert door.disclosed(door.world.key(), (door.first, near), (door.second, nearer)) == both
+    assert door.disclosed(door.world.key(), (door.first, near), (door.second, OWNER - 0.1)) == both[::-1]
 
 
 def test_a_face_beyond_its_budget_comes_after_one_within(door: Door) -> None:
     for _ in range(6):
-        door.told(door.world.key(), (door.first, STRANGER))
+        door.disclosed(door.world.key(), (door.first, STRANGER))
     nearer = float(SCALE.cosine(89))
-    told = door.told(door.world.key(), (door.first, nearer), (door.second, STRANGER))
-    assert told == [(door.second.uuid, 86), (door.first.uuid, 85)]
+    disclosed = door.disclosed(door.world.key(), (door.first, nearer), (door.second, STRANGER))
+    assert disclosed == [(door.second.uuid, 86), (door.first.uuid, 85)]
 
 
 def test_the_key_that_keeps_probing_is_refused_and_no_other(door: Door) -> None:
     """Whatever it asks then, so that a refusal says nothing of a face."""
     prober, other = door.world.key(), door.world.key()
     for _ in range(10):
-        door.told(prober, (door.first, STRANGER))
+        door.disclosed(prober, (door.first, STRANGER))
     for _ in range(2):
         with pytest.raises(ProbingRefused) as refused:
-            door.told(prober, (door.second, OWNER))
+            door.disclosed(prober, (door.second, OWNER))
         assert 29 * 86_400 < refused.value.retry_after <= 30 * 86_400
     with pytest.raises(ProbingRefused):
         verify(prober, collection="people", face=door.second.uuid, image=portrait("obama"))
@@ -78,15 +78,15 @@ def test_the_key_that_keeps_probing_is_refused_and_no_other(door: Door) -> None:
         search_by_image(prober, collection="people", image=portrait("obama"))
     with pytest.raises(ProbingRefused):
         search_by_face(prober, collection="people", face=door.first.uuid, limit=1)
-    assert door.told(other, (door.first, STRANGER)) == [(door.first.uuid, 85)]
+    assert door.disclosed(other, (door.first, STRANGER)) == [(door.first.uuid, 85)]
 
 
 def test_thirty_days_later_it_begins_anew(door: Door) -> None:
     prober = door.world.key()
     for _ in range(10):
-        door.told(prober, (door.first, STRANGER))
+        door.disclosed(prober, (door.first, STRANGER))
     NearMatch.unscoped.update(at=F("at") - timedelta(days=30))
-    assert door.told(prober, (door.first, STRANGER)) == [(door.first.uuid, 86)]
+    assert door.disclosed(prober, (door.first, STRANGER)) == [(door.first.uuid, 86)]
     purge_due.run()
     assert NearMatch.unscoped.count() == 1
 
@@ -102,10 +102,10 @@ def test_what_was_told_before_costs_nothing(door: Door) -> None:
 def test_verifications_count_as_searches_do(acme: Customer, door: Door) -> None:
     caller, collection = door.world.key(), door.world.collection
     terms = disclosure(caller, collection)
-    told = [
+    disclosed = [
         verify_template(caller, collection, door.first, door.probe((door.first, STRANGER)), terms) for _ in range(10)
     ]
-    assert told == [(86, True)] * 5 + [(85, True)] * 5
+    assert disclosed == [(86, True)] * 5 + [(85, True)] * 5
     with pytest.raises(ProbingRefused):
         refuse_probing(caller)
     away = door.probe((door.first, 0.2))
@@ -130,8 +130,8 @@ def test_a_double_at_the_door_costs_a_tenth_but_for_the_first_time(door: Door) -
     """Somebody who looks like himself, and a little like somebody else."""
     caller = door.world.key()
     for _ in range(20):
-        told = door.told(caller, (door.first, OWNER - 0.1), (door.second, STRANGER))
-        assert [face for face, _ in told] == [door.first.uuid, door.second.uuid]
+        disclosed = door.disclosed(caller, (door.first, OWNER - 0.1), (door.second, STRANGER))
+        assert [face for face, _ in disclosed] == [door.first.uuid, door.second.uuid]
     costs = list(NearMatch.unscoped.filter(face=door.second).order_by("pk").values_list("cost", flat=True))
     assert costs == [10, *[1] * (NearMatch.unscoped.count() - 1)]
 
@@ -139,28 +139,28 @@ def test_a_double_at_the_door_costs_a_tenth_but_for_the_first_time(door: Door) -
 def test_who_got_near_climbs_no_further_by_whole_points(door: Door) -> None:
     """From a fifth of the limit on, scores are told up to 95; until the key meets the owner."""
     caller, near = door.world.key(), float(SCALE.cosine(97.2))
-    assert door.told(caller, (door.first, near)) == [(door.first.uuid, 97)]
+    assert door.disclosed(caller, (door.first, near)) == [(door.first.uuid, 97)]
     for _ in range(2):
-        door.told(caller, (door.first, STRANGER))
-    assert door.told(caller, (door.first, near)) == [(door.first.uuid, 95)]
-    door.told(caller, (door.first, OWNER))
-    assert door.told(caller, (door.first, near)) == [(door.first.uuid, 97)]
+        door.disclosed(caller, (door.first, STRANGER))
+    assert door.disclosed(caller, (door.first, near)) == [(door.first.uuid, 95)]
+    door.disclosed(caller, (door.first, OWNER))
+    assert door.disclosed(caller, (door.first, near)) == [(door.first.uuid, 97)]
 
 
 def test_who_is_met_again_and_again_owes_nothing(acme: Customer, door: Door) -> None:
     """A bad picture between two good ones; what other keys were told stays, and enrolled faces meet nobody."""
     caller, other = door.world.key(), door.world.key()
     for _ in range(4):
-        door.told(other, (door.first, STRANGER))
+        door.disclosed(other, (door.first, STRANGER))
     for _ in range(20):
-        door.told(caller, (door.first, STRANGER))
-        assert door.told(caller, (door.first, OWNER)) == [(door.first.uuid, 95)]
+        door.disclosed(caller, (door.first, STRANGER))
+        assert door.disclosed(caller, (door.first, OWNER)) == [(door.first.uuid, 95)]
     assert alerts(acme) == []
     assert NearMatch.unscoped.aggregate(spent=Sum("cost"))["spent"] == 40
     query = Query(
         door.world.collection, disclosure(caller, door.world.collection), 10, time.perf_counter(), probe=door.second
     )
-    door.told(caller, (door.first, STRANGER))
+    door.disclosed(caller, (door.first, STRANGER))
     search_by_template(caller, query, door.probe((door.first, OWNER)))
     assert NearMatch.unscoped.aggregate(spent=Sum("cost"))["spent"] == 50
 
@@ -169,16 +169,16 @@ def test_a_badly_enrolled_face_is_withdrawn_and_the_key_goes_on(acme: Customer, 
     """Nothing is told of it, whatever is asked, not even by a place that is left free; of others everything."""
     caller, other = door.world.key(), door.world.key()
     for number in range(9 * 11):
-        door.told(caller, (door.first, STRANGER if number % 11 == 0 else float(SCALE.cosine(92))))
+        door.disclosed(caller, (door.first, STRANGER if number % 11 == 0 else float(SCALE.cosine(92))))
     assert len(alerts(acme)) == 1
     for cosine in (STRANGER, OWNER):
-        assert door.told(caller, (door.first, cosine)) == []
+        assert door.disclosed(caller, (door.first, cosine)) == []
         terms = disclosure(caller, door.world.collection)
         probe = door.probe((door.first, cosine))
         assert verify_template(caller, door.world.collection, door.first, probe, terms) == (None, False)
     both = door.probe((door.first, OWNER - 0.1), (door.second, STRANGER))
     assert [match.face for match in door.search(caller, both, limit=1)] == [door.second]
-    assert door.told(other, (door.first, OWNER)) == [(door.first.uuid, 85)]
+    assert door.disclosed(other, (door.first, OWNER)) == [(door.first.uuid, 85)]
     with pytest.raises(ProbingRefused):  # enrolled faces are no door's
         search_by_face(caller, collection="people", face=door.first.uuid, limit=1)
 
@@ -188,8 +188,8 @@ def test_an_answer_below_the_threshold_costs_one(acme: Customer, door: Door) -> 
     issued = keys.issue(acme.tenant, name="scores", scopes=["search", "scores"])
     caller = caller_for_key(*keys.split(issued.token), via="tests")
     for number in range(8):
-        told = door.search(caller, door.probe((door.first, 0.2), (door.second, -0.3)), score=10)
-        assert [match.face.uuid for match in told] == [door.first.uuid, door.second.uuid][: 2 if number < 5 else 0]
+        disclosed = door.search(caller, door.probe((door.first, 0.2), (door.second, -0.3)), score=10)
+        assert [match.face.uuid for match in disclosed] == [door.first.uuid, door.second.uuid][: 2 if number < 5 else 0]
     assert len(alerts(acme)) == 2
 
 
@@ -213,7 +213,7 @@ def test_a_refused_duplicate_is_an_answer(acme: Customer) -> None:
 
 def test_what_was_counted_goes_with_the_face(door: Door) -> None:
     for face in (door.first, door.second):
-        door.told(door.world.key(), (face, STRANGER))
+        door.disclosed(door.world.key(), (face, STRANGER))
     delete_face(door.world.customer.caller, collection="people", face=door.first.uuid)
     assert NearMatch.unscoped.get().face_id == door.second.pk
 

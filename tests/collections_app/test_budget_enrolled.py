@@ -48,10 +48,10 @@ def test_a_face_that_is_searched_by_is_told_of_by_every_answer(door: Door) -> No
     """Whoever enrols a hundred pictures and searches by one face learns as much of it as by a hundred searches."""
     enrol_near(door, 12)
     prober = door.world.key()
-    told = search_by_face(prober, collection="people", face=door.first.uuid, limit=100).matches
-    assert len(told) == 12
-    assert {match.score for match in told} == {85}
-    assert [match.face.number for match in told] == sorted(match.face.number for match in told)
+    disclosed = search_by_face(prober, collection="people", face=door.first.uuid, limit=100).matches
+    assert len(disclosed) == 12
+    assert {match.score for match in disclosed} == {85}
+    assert [match.face.number for match in disclosed] == sorted(match.face.number for match in disclosed)
     assert spent_on(door.first) == 120
     with pytest.raises(ProbingRefused):
         search_by_face(prober, collection="people", face=door.first.uuid, limit=100)
@@ -84,14 +84,14 @@ def test_what_the_log_of_searches_tells_is_counted_however_it_is_read(acme: Cust
     """A threshold that is lowered afterwards, or a person's record, makes old searches speak; and that counts."""
     below = float(SCALE.cosine(80.5))
     for _ in range(14):
-        assert door.told(door.world.key(), (door.first, below)) == []
+        assert door.disclosed(door.world.key(), (door.first, below)) == []
     assert spent_on(door.first) == 0
     update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
     issued = keys.issue(acme.tenant, name="manager", scopes=["admin", "audit"])
     manager = caller_for_key(*keys.split(issued.token), via="tests")
-    told = [best_told(manager, record) for record in SearchRecord.objects.of(acme.tenant)]
+    disclosed = [best_told(manager, record) for record in SearchRecord.objects.of(acme.tenant)]
     # the last are told nothing: it was told as much as there is
-    assert told == [80] * 6 + [79] * 5 + [None] * 3
+    assert disclosed == [80] * 6 + [79] * 5 + [None] * 3
     assert spent_on(door.first) >= 100
     with pytest.raises(ProbingRefused):
         export_person(manager, collection="people", person=door.first.person_id)
@@ -99,13 +99,13 @@ def test_what_the_log_of_searches_tells_is_counted_however_it_is_read(acme: Cust
 
 def test_a_person_s_record_tells_of_searches_as_the_log_does(acme: Customer, door: Door) -> None:
     for _ in range(14):
-        door.told(door.world.key(), (door.first, float(SCALE.cosine(80.5))))
+        door.disclosed(door.world.key(), (door.first, float(SCALE.cosine(80.5))))
     update_collection(acme.caller, collection="people", similarity_threshold=Threshold(79))
     issued = keys.issue(acme.tenant, name="manager", scopes=["admin"])
     manager = caller_for_key(*keys.split(issued.token), via="tests")
     record = export_person(manager, collection="people", person=door.first.person_id)
-    told = [near.score for near in record.searches]
-    assert told == [80] * 6 + [79] * 5
+    disclosed = [near.score for near in record.searches]
+    assert disclosed == [80] * 6 + [79] * 5
 
 
 def test_more_matches_than_a_statement_takes_conditions(door: Door) -> None:

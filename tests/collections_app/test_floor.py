@@ -33,7 +33,7 @@ def test_a_match_is_never_told_below_the_threshold(score: float) -> None:
     scale = packs.get(packs.DEFAULT).similarity
     least = Threshold(score).on(scale)
     terms = Disclosure(scale, least, least)
-    told = terms.score(least)
-    assert told is not None
-    assert told >= terms.applied.score
+    disclosed = terms.score(least)
+    assert disclosed is not None
+    assert disclosed >= terms.applied.score
     assert terms.score(least - 1e-6) is None

@@ -44,7 +44,7 @@ def test_slow_servers_hold_few_threads_and_one_tenant_s_not_another_s(local: Non
         assert all(asked.acquire(timeout=5) for _ in range(2))
         assert get(f"http://127.0.0.1:{other}/", lane=2) == b"quick"
         refused = [each.result(0) for each in islice(as_completed(flood, timeout=8), 8)]
-        assert [said for said, _ in refused] == [b"busy"] * 8
+        assert [answered for answered, _ in refused] == [b"busy"] * 8
         assert sum(seconds >= 1 for _, seconds in refused) >= 3  # three waited for a second
         second = [pool.submit(fetched, 2) for _ in range(2)]
         assert all(asked.acquire(timeout=5) for _ in range(2))

@@ -210,7 +210,7 @@ def test_a_bounded_key_hands_out_no_wider_ones(
 
 
 def test_a_revoked_key_is_dead_whatever_the_clock_says(acme: Customer) -> None:
-    """Number 11 of the hardening: on a host whose clock lags, a revocation lies in the future."""
+    """On a host whose clock lags, a revocation lies in the future."""
     operations.revoke_key(acme.caller, key=acme.issued.key.pk)
     row = ApiKey.objects.of(acme.tenant).filter(pk=acme.issued.key.pk)
     row.update(revoked_at=timezone.now() + timedelta(minutes=5))
@@ -223,7 +223,7 @@ def _made_by(token: str, **more: Any) -> str:
 
 
 def test_revoking_a_key_closes_what_it_made_unless_it_is_to_be_kept(acme: Customer) -> None:
-    """Number 11 of the hardening: who stole a key has made others with it."""
+    """Who stole a key has made others with it."""
     first = acme.issued.token
     second = _made_by(first)
     third = _made_by(second)
@@ -235,8 +235,8 @@ def test_revoking_a_key_closes_what_it_made_unless_it_is_to_be_kept(acme: Custom
         with pytest.raises(RevokedKey):
             _enter(token)
     assert _enter(other)
-    told = AuditEntry.objects.of(acme.tenant).filter(action="key.revoked").order_by("number")
-    assert [entry.facts for entry in told] == [{}, {}, {"with": acme.issued.key.pk}]
+    disclosed = AuditEntry.objects.of(acme.tenant).filter(action="key.revoked").order_by("number")
+    assert [entry.facts for entry in disclosed] == [{}, {}, {"with": acme.issued.key.pk}]
 
 
 def test_a_key_that_was_revoked_meanwhile_makes_no_other(acme: Customer) -> None:
@@ -260,7 +260,7 @@ def test_the_generations_of_keys_are_few(acme: Customer) -> None:
 def test_the_calls_of_a_key_count_as_its_parent_s(
     acme: Customer, settings: Settings, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
-    """Number 11 of the hardening: nobody gets around a limit by making keys."""
+    """Nobody gets around a limit by making keys."""
     settings.LIMITS_URL = "database"
     monkeypatch.setattr("tenants.limits._leases", {})
     monkeypatch.setattr("tenants.limits.time.time", lambda: 1_800_000_010.0)
@@ -277,7 +277,7 @@ def test_the_calls_of_a_key_count_as_its_parent_s(
 
 
 def test_a_new_name_tells_a_narrow_key_nothing_of_other_collections(acme: Customer) -> None:
-    """Number 11 of the hardening: taken or free, a name is refused alike; the policy is still the key's to change."""
+    """Taken or free, a name is refused alike; the policy is still the key's to change."""
     create_collection(acme.caller, name="vault")
     narrow = _enter(operations.issue_key(acme.caller, name="n", scopes=list(Scope), collections=["people"]).token)
     for name in ("vault", "free"):

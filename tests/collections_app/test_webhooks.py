@@ -44,19 +44,19 @@ def test_what_happens_is_told_and_signed(acme: Customer, receiver: str) -> None:
     search_by_image(acme.caller, collection="people", image=portrait("sunak"))  # matches nobody: no event
     delete_face(acme.caller, collection="people", face=face)
     tasks.deliver_due()
-    told = [json.loads(content) for _, content in Receiver.received]
-    assert {one["type"] for one in told} == {"face.enrolled", "search.matched", "face.deleted"}
-    assert len(told) == 3
-    assert {one["tenant"] for one in told} == {"acme"}
-    assert next(one for one in told if one["type"] == "face.enrolled")["data"]["face"] == face
+    disclosed = [json.loads(content) for _, content in Receiver.received]
+    assert {one["type"] for one in disclosed} == {"face.enrolled", "search.matched", "face.deleted"}
+    assert len(disclosed) == 3
+    assert {one["tenant"] for one in disclosed} == {"acme"}
+    assert next(one for one in disclosed if one["type"] == "face.enrolled")["data"]["face"] == face
     key = base64.b64decode(made.secret.removeprefix("whsec_"))
     for headers, content in Receiver.received:
-        said = {name.lower(): value for name, value in headers.items()}
-        signed = f"{said['webhook-id']}.{said['webhook-timestamp']}.".encode() + content
+        answered = {name.lower(): value for name, value in headers.items()}
+        signed = f"{answered['webhook-id']}.{answered['webhook-timestamp']}.".encode() + content
         value = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-        assert said["webhook-signature"] == f"v1,{value}"
-        assert abs(int(said["webhook-timestamp"]) - timezone.now().timestamp()) < 30
-        assert said["webhook-id"] == json.loads(content)["id"]
+        assert answered["webhook-signature"] == f"v1,{value}"
+        assert abs(int(answered["webhook-timestamp"]) - timezone.now().timestamp()) < 30
+        assert answered["webhook-id"] == json.loads(content)["id"]
 
 
 def test_an_alert_is_told(acme: Customer, receiver: str) -> None:
@@ -83,9 +83,9 @@ def test_a_published_index_is_told(acme: Customer, receiver: str, settings: Any,
     compact_gallery(acme.people.pk)
     tasks.deliver_due()
     ((_, content),) = Receiver.received
-    told = json.loads(content)
-    assert told["type"] == "collection.index_ready"
-    assert told["data"] == {"collection_id": str(acme.people.pk), "faces": 60}
+    disclosed = json.loads(content)
+    assert disclosed["type"] == "collection.index_ready"
+    assert disclosed["data"] == {"collection_id": str(acme.people.pk), "faces": 60}
 
 
 def test_the_log_of_deliveries_is_kept_for_thirty_days(acme: Customer, receiver: str) -> None:

@@ -83,8 +83,8 @@ def test_galleries_move_both_ways_and_answer_alike(index: PgvectorIndex, acme: C
         for probe in vectors[::9]:
             right = local.search(acme.people.gallery, probe, limit=10, floor=ALL)
             assert index.search(acme.people.gallery, probe, limit=10, floor=ALL) == right
-        call_command("move_index", to="pgvector", stdout=(told := StringIO()))
-    assert ": 0 templates copied" in told.getvalue()  # all are there
+        call_command("move_index", to="pgvector", stdout=(disclosed := StringIO()))
+    assert ": 0 templates copied" in disclosed.getvalue()  # all are there
     assert visible(acme.tenant.pk) == 160
     call_command("move_index", to="segments", verbosity=0)
     assert visible(acme.tenant.pk) == 0

@@ -100,6 +100,6 @@ def test_a_scan_costs_another_process_little(tmp_path: Path) -> None:
         file.writelines(Scan.parts(vectors, int))
     command = [sys.executable, "-c", CHILD, str(path), str(rows)]
     done = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True)
-    measured, said = json.loads(done.stdout)
+    measured, answered = json.loads(done.stdout)
     assert measured <= 80
-    assert said <= 80
+    assert answered <= 80

@@ -74,12 +74,12 @@ print(json.dumps({"collection": collection.pk, "gone": gone.pk, "receipt": recei
 class Receiver(BaseHTTPRequestHandler):
     """A customer's server: keeps the ids and kinds of the events it receives."""
 
-    heard: ClassVar[list[tuple[str, str]]] = []
+    received: ClassVar[list[tuple[str, str]]] = []
 
     def do_POST(self) -> None:
         """Take a delivery."""
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.heard.append((event["id"], event["type"]))
+        self.received.append((event["id"], event["type"]))
         self.send_response(204)
         self.end_headers()
 
@@ -90,7 +90,7 @@ class Receiver(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[str]:
     """Run the server; return its URL."""
-    Receiver.heard.clear()
+    Receiver.received.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/hook"
@@ -175,9 +175,9 @@ def test_what_is_delivered_a_hundred_times_at_once_is_done_once(stage: Stage, re
         queue.send("collections_app.tasks.deliver_due")
         queue.until(lambda: stage.rows(OPEN) == NO_ROWS)
         queue.until(lambda: stage.rows(UNTOLD) == NO_ROWS)
-    told = [event for event, _ in Receiver.heard]
-    assert len(told) == len(set(told))
-    assert sorted(kind for _, kind in Receiver.heard) == ["collection.index_ready", "face.deleted"]
+    disclosed = [event for event, _ in Receiver.received]
+    assert len(disclosed) == len(set(disclosed))
+    assert sorted(kind for _, kind in Receiver.received) == ["collection.index_ready", "face.deleted"]
     assert stage.rows("SELECT rows, low, high FROM recognition_indexsegment") == [
         (79, 0, 81)
     ]  # the face that left was the 81st change

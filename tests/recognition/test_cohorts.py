@@ -100,9 +100,9 @@ def test_halves_take_every_split_of_eight_people_and_are_honest_about_similar_on
 
 
 def report(*arguments: object) -> str:
-    told = StringIO()
-    call_command("evaluate", "cohorts", *map(str, arguments), stdout=told)
-    return told.getvalue()
+    disclosed = StringIO()
+    call_command("evaluate", "cohorts", *map(str, arguments), stdout=disclosed)
+    return disclosed.getvalue()
 
 
 def test_the_command_measures_each_cohort_of_a_file_alike_each_time(tmp_path: Path) -> None:

@@ -34,10 +34,10 @@ def test_a_score_leads_back_to_its_cosine(scale: SimilarityScale, cosine: float)
 @pytest.mark.parametrize("scale", SCALES)
 @given(cosine=COSINES)
 def test_a_visible_score_is_in_whole_points_rounded_down(scale: SimilarityScale, cosine: float) -> None:
-    told = scale.whole(cosine)
-    assert told == math.floor(told)
-    if told < 100:
-        assert 0 <= scale.score(cosine) - told + 1e-9 < 1 + 1e-9
+    disclosed = scale.whole(cosine)
+    assert disclosed == math.floor(disclosed)
+    if disclosed < 100:
+        assert 0 <= scale.score(cosine) - disclosed + 1e-9 < 1 + 1e-9
     else:
         assert cosine >= 1 - 1e-6
 
