@@ -14,7 +14,7 @@ from recognition.pipeline.detect import detect, shrunk
 from recognition.results import Box, DetectedFace, Floats, Pixels
 
 SURE = 0.9
-_LEAST = 0.8  # confidence that a turned face needs: seven more looks must not find more faces where there are none
+_LEAST = 0.85  # confidence that a turned face needs: seven more looks must not find more faces where there are none
 _QUARTERS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _TURNS = (*_QUARTERS, 45, 135, 225, 315)  # degrees clockwise; the detector finds faces within 22.5 degrees of upright
 _LOOK = 640  # pixels along the longer side of the image for the turned looks

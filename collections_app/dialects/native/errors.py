@@ -73,7 +73,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.UndecodableImage: Answer(422, "undecodable_image", "The image is damaged, or not an image."),
     recognition.UnsupportedFormat: Answer(415, "unsupported_format", "Send an image in a format that is allowed."),
     recognition.NoFace: Answer(422, "no_face", "The image shows no face."),
-    recognition.Unrecognisable: Answer(422, "no_face", "The face cannot be told from others."),
+    recognition.Unrecognisable: Answer(422, "no_face", "The image shows no face."),  # decision R20; `reasons` say more
     recognition.SeveralFaces: Answer(422, "several_faces", "The image shows several faces."),
     recognition.LowQuality: Answer(422, "low_quality", "The face does not meet the collection's policy."),
     recognition.SpoofSuspected: Answer(
