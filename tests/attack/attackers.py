@@ -102,7 +102,7 @@ def climb(
         directions, answers = [], []
         for aside in people.strangers(min(100, count - sent)).astype(np.float64):
             direction = unit(aside - (aside @ best) * best)
-            answers.append(tell(_mixed(best, direction, float(best @ owner), at, often)))
+            answers.append(tell(mixed(best, direction, float(best @ owner), at, often)))
             directions.append(direction)
             if refused:
                 break
@@ -131,7 +131,7 @@ def earning(ask: Ask) -> Ask:
     return earned
 
 
-def _mixed(best: np.ndarray, direction: np.ndarray, nearness: float, at: float, often: float) -> np.ndarray:
+def mixed(best: np.ndarray, direction: np.ndarray, nearness: float, at: float, often: float) -> np.ndarray:
     """Mix a direction into the best vector so that the boundary lies so many standard deviations below the mixture."""
     deviation = often * np.sqrt(1 - nearness**2) / np.sqrt(120)
     radius = np.hypot(nearness, deviation)
