@@ -38,6 +38,8 @@ enrolled face, the median in measured photographs, the person stays known; at .6
 are, the limit is reached within days. A limit of twenty would let made-up pictures come .14 nearer than the mean of the
 matches. So an alert comes first, and a better enrolled picture is the remedy: charges go with the face, and after 30
 days.
+
+The module is longer than 300 lines because prices, charges and what they show only make sense together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
