@@ -12,9 +12,9 @@ What a disclosed score costs, in matches:
 - 0.1 above that, up to 95.5, or up to half a point above a higher threshold: to raise a threshold step by step is to
   ask for the score.
 - 0 above that: the face looks like its owner. A person whom a door sees fifty times a day costs nothing.
-- 0.1 instead of 1 for a double: a face in one answer with a best match that costs 0, except the first time beside that
-  best match. A door meets its people's doubles every day. An attacker who enrols strangers' pictures, to have such a
-  best match in each answer, pays 1 for each of them.
+- 0.5 instead of 1 for a double: a face in one answer with a best match that costs 0, except the first time beside that
+  best match; and for a face compared with another of the same person. A door meets its people's doubles every day, but
+  whoever may enrol can make any face a double of one of theirs.
 - 0 for a cosine that was disclosed before: it reveals nothing new.
 
 A score between two enrolled faces is charged to both.
@@ -25,9 +25,10 @@ What follows, with the limit MATCHES_PER_FACE (10). The first two count the char
   it, and a caller who got near with two strangers' pictures could climb by whole points with made-up pictures.
 - Beyond half of the limit, a match is shown with the threshold's score, after the other matches, and nothing is
   disclosed below the threshold. An alert is raised once.
+- No answer discloses more than the limit: an enrolled face may have many matches. The best are shown first.
 - At the limit, the key is refused whatever it asks, so that the refusal reveals nothing. But if most charges for that
-  face were 0.1, the face is probably badly enrolled: then searches by picture and verifications go on for that key as
-  if the face were not enrolled, and no other person is affected.
+  face were below 1, the face is probably badly enrolled: then searches by picture and verifications go on for that key
+  as if the face were not enrolled, and no other person is affected.
 
 When a key's picture scores 98 or more with a face, it shows the owner: the mean of strangers' pictures does not reach
 that. The charges of this key for this face are then set to 0. Made-up pictures gain nothing by this.
@@ -37,11 +38,13 @@ enrolled face, the median in measured photographs, the person stays known; at .6
 are, the limit is reached within days. A limit of twenty would let made-up pictures come .14 nearer than the mean of the
 matches. So an alert comes first, and a better enrolled picture is the remedy: charges go with the face, and after 30
 days.
+
+The module is longer than 300 lines because prices, charges and what they show only make sense together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from django.conf import settings
 from django.db.models import Case, Q, QuerySet, Sum, When
@@ -53,12 +56,15 @@ from collections_app.operations.disclosure import Disclosure
 from tenants import audit
 from tenants.access import Caller
 
-WHOLE, PART = 10, 1  # the costs 1 and 0.1, in tenths of a match
+WHOLE, DOUBLE, PART = 10, 5, 1  # the costs 1, 0.5 and 0.1, in tenths of a match
 _STRANGERS = 5.0  # points above the threshold that cost 1: nine in ten of the strangers who reach it score there
 _ANCHORED = 95.0  # the highest score with a measured false match rate
 _OWNERS = 0.5  # points above _ANCHORED, or above a higher threshold, from which a face looks like its owner
 _KNOWN = 98.0  # from this score on a picture is the owner's: the mean of ten strangers' pictures does not reach it
 _DIGITS = 5  # of a cosine; equal ones count as the same disclosure
+
+_Key: TypeAlias = tuple[int, float]
+"""A face's id and a cosine, rounded: a disclosure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,9 @@ def disclose(
     enrolled = probe if isinstance(probe, Face) else None
     if enrolled is not None:
         charges += [replace(charge, face=enrolled) for charge in charges]
-    return _shown(collection, found, terms, _record(caller, charges), enrolled)
+    totals, withheld = _record(caller, charges)
+    found = [(face, cosine) for face, cosine in found if not withheld & _keys(cosine, face, enrolled)]
+    return _shown(collection, found, terms, totals, enrolled)
 
 
 def disclose_pairs(
@@ -159,8 +167,11 @@ def disclose_pairs(
         if terms.score(cosine) is not None
         for face in (first, second)
     ]
-    totals = _record(caller, charges)
-    shown = [_shown(collection, [(second, cosine)], terms, totals, first) for first, second, cosine in pairs]
+    totals, withheld = _record(caller, charges)
+    shown = [
+        () if withheld & _keys(cosine, first, second) else _shown(collection, [(second, cosine)], terms, totals, first)
+        for first, second, cosine in pairs
+    ]
     return [matches[0].score if matches else None for matches in shown]
 
 
@@ -170,22 +181,31 @@ def _discount_doubles(caller: Caller, charges: Sequence[_Charge]) -> list[_Charg
     before = _window(caller).filter(face__in=[charge.face.pk for charge in charges], beside=owner.pk)
     doubles = set(before.values_list("face_id", flat=True))
     return [
-        replace(charge, cost=min(charge.cost, PART) if charge.face.pk in doubles else charge.cost, beside=owner)
+        replace(charge, cost=min(charge.cost, DOUBLE) if charge.face.pk in doubles else charge.cost, beside=owner)
         for charge in charges
     ]
 
 
-def _record(caller: Caller, charges: Sequence[_Charge]) -> dict[int, int]:
-    """Save the new charges, raise alerts, and return by face what all keys have spent on it, in tenths."""
+def _record(caller: Caller, charges: Sequence[_Charge]) -> tuple[dict[int, int], set[_Key]]:
+    """Save the new charges and raise alerts.
+
+    Returns by face what all keys have spent on it, in tenths, and the charges that are withheld: neither saved nor to
+    be disclosed.
+    """
     faces = {charge.face.pk: charge.face for charge in charges}
     new = _new(caller, [charge for charge in charges if charge.cost])
     spent = _spent(caller, faces)
     total = {pk: spent[pk].total if pk in spent else 0 for pk in faces}
     own = {pk: spent[pk].own if pk in spent else 0 for pk in faces}
     rows: list[NearMatch] = []
-    half = settings.MATCHES_PER_FACE * WHOLE / 2
+    withheld: set[_Key] = set()
+    limit = settings.MATCHES_PER_FACE * WHOLE
+    half = limit / 2
     for charge in new:
         pk = charge.face.pk
+        if own[pk] >= limit:
+            withheld |= _keys(charge.cosine, charge.face)
+            continue
         own[pk] += charge.cost
         total[pk] += charge.cost
         rows.append(
@@ -203,7 +223,12 @@ def _record(caller: Caller, charges: Sequence[_Charge]) -> dict[int, int]:
             facts = {"face": charge.face.uuid, "matches": total[pk] / WHOLE, "days": NearMatch.KEPT.days}
             audit.alert(caller, "alert.face_probed", charge.face, **facts)
     NearMatch.unscoped.bulk_create(rows)
-    return total
+    return total, withheld
+
+
+def _keys(cosine: float, *faces: Face | None) -> set[_Key]:
+    """Return what identifies the disclosure of a cosine of each of these faces."""
+    return {(face.pk, round(cosine, _DIGITS)) for face in faces if face}
 
 
 def _clear_owners(

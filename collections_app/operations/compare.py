@@ -164,7 +164,7 @@ def verify_person(
         shown, score = (faces[best], matches[0].score) if matches else (faces[min(cosines)], None)
         if terms.below:
             log_look(caller, collection, "verify", [shown.uuid])
-        watch_verifications(caller, faces[best])
+        watch_verifications(caller, shown)
     return PersonVerification(collection, shown, score, terms.matches(cosines[best]), terms.applied)
 
 

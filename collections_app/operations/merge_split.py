@@ -12,7 +12,7 @@ from django.db import transaction
 
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import PART, disclose, disclose_pairs, refuse_probing
+from collections_app.operations.budget import DOUBLE, disclose, disclose_pairs, refuse_probing
 from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
@@ -87,12 +87,13 @@ def portrait(caller: Caller, *, collection: str, person: int, below: bool = Fals
     terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     cosines = _mutual([vectors[face.pk] for face in faces])
     with transaction.atomic():
-        mutual = _table(caller, collection, faces, cosines, terms)
+        scores = _scores(caller, collection, faces, cosines, terms)
         if below:
             log_look(caller, collection, "person", [face.uuid for face in faces])
-    reached = cosines >= terms.threshold
+    reached = (cosines >= terms.threshold) & ~np.isnan(scores)  # a match that is not disclosed does not count
     others = len(faces) - 1
     counts = (int(row.sum()) - 1 for row in reached)  # each face reaches itself
+    mutual = _table(scores[:MOST_COMPARED, :MOST_COMPARED], reached)
     shown = tuple(Likeness(face, count, 2 * count < others) for face, count in zip(faces, counts, strict=True))
     return Portrait(found, shown, found.faces.count(), mutual if others > 0 else (), below)
 
@@ -132,24 +133,29 @@ def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
     return cosines
 
 
-def _table(
+def _scores(
     caller: Caller, collection: Collection, faces: Sequence[Face], cosines: np.ndarray, terms: Disclosure
-) -> tuple[tuple[Resemblance, ...], ...]:
-    """Compare the first MOST_COMPARED faces with one another; all pairs are charged, with the cost of doubles.
+) -> np.ndarray:
+    """Return the scores (n, n) to show of n faces with one another, NaN for none; all pairs are charged as doubles.
 
     They are charged although they are one person's: a caller may have enrolled or moved a face to learn its scores.
     """
     places = list(combinations(range(len(faces)), 2))
     pairs = [(faces[one], faces[other], float(cosines[one, other])) for one, other in places]
-    shown = dict(zip(places, disclose_pairs(caller, collection, pairs, terms, most=PART), strict=True))
-    few = range(min(len(faces), MOST_COMPARED))
-    shown |= {(one, one): 100.0 for one in few}
+    scores = np.full(cosines.shape, np.nan)
+    np.fill_diagonal(scores, 100.0)
+    for (one, other), score in zip(places, disclose_pairs(caller, collection, pairs, terms, most=DOUBLE), strict=True):
+        scores[one, other] = scores[other, one] = np.nan if score is None else score
+    return scores
+
+
+def _table(scores: np.ndarray, reached: np.ndarray) -> tuple[tuple[Resemblance, ...], ...]:
     return tuple(
         tuple(
-            Resemblance(shown[min(one, other), max(one, other)], terms.matches(float(cosines[one, other])))
-            for other in few
+            Resemblance(None if np.isnan(score) else float(score), bool(match))
+            for score, match in zip(row, matches, strict=False)
         )
-        for one in few
+        for row, matches in zip(scores, reached, strict=False)
     )
 
 

@@ -33,11 +33,11 @@ class Heard:
 
     def recovered(self, owner: np.ndarray) -> float:
         """Return how near the best of the vectors comes that can be computed from it."""
-        probes, told = np.array(self.probes, dtype=np.float64), SCALE.cosine(np.array(self.scores) + 0.5)
-        vectors = [self.mean, unit(told @ probes), unit(np.exp(20 * (told - told.max())) @ probes)]
+        probes, disclosed = np.array(self.probes, dtype=np.float64), SCALE.cosine(np.array(self.scores) + 0.5)
+        vectors = [self.mean, unit(disclosed @ probes), unit(np.exp(20 * (disclosed - disclosed.max())) @ probes)]
         alike = probes @ probes.T
         for ridge in (0.03, 0.3, 3.0):  # the vector that has the cosines that were told
-            vectors += [unit(probes.T @ np.linalg.solve(alike + ridge * np.eye(len(told)), told))]
+            vectors += [unit(probes.T @ np.linalg.solve(alike + ridge * np.eye(len(disclosed)), disclosed))]
         return max(float(vector @ owner) for vector in vectors)
 
 
@@ -53,24 +53,24 @@ def other_people(ask: Ask, pool: np.ndarray, count: int) -> tuple[dict[str, Hear
 
     Returns what was told by face, and how many were answered.
     """
-    heard: dict[str, Heard] = {}
+    received: dict[str, Heard] = {}
     left = np.ones(len(pool), dtype=bool)
     for number in range(count):
-        place = number if number < count // 2 or not heard else _nearest(pool, left, heard, number)
+        place = number if number < count // 2 or not received else _nearest(pool, left, received, number)
         left[place] = False
-        told = ask(pool[place])
-        if told is None:
-            return heard, number
-        for face, score in told.items():
-            one = heard.setdefault(face, Heard())
+        disclosed = ask(pool[place])
+        if disclosed is None:
+            return received, number
+        for face, score in disclosed.items():
+            one = received.setdefault(face, Heard())
             one.probes.append(pool[place])
             one.scores.append(score)
-    return heard, count
+    return received, count
 
 
-def _nearest(pool: np.ndarray, left: np.ndarray, heard: dict[str, Heard], number: int) -> int:
-    faces = list(heard)
-    wanted = heard[faces[number % len(faces)]].mean.astype(np.float32)
+def _nearest(pool: np.ndarray, left: np.ndarray, received: dict[str, Heard], number: int) -> int:
+    faces = list(received)
+    wanted = received[faces[number % len(faces)]].mean.astype(np.float32)
     return int(np.argmax(np.where(left, pool @ wanted, -2)))
 
 
@@ -82,17 +82,17 @@ def climb(
     `begin` are pictures that matched, `at` is the boundary's cosine, `often` how many standard deviations inside it
     the probes lie. Returns how near the best vector came, what was told, and how many were answered.
     """
-    heard, sent, refused = Heard(), 0, False
+    received, sent, refused = Heard(), 0, False
 
     def tell(probe: np.ndarray) -> float:
         nonlocal sent, refused
-        told = ask(probe.astype(np.float32))
-        refused = told is None
+        disclosed = ask(probe.astype(np.float32))
+        refused = disclosed is None
         sent += not refused
-        score = max((told or {}).values(), default=0.0)
+        score = max((disclosed or {}).values(), default=0.0)
         if score:
-            heard.probes.append(probe)
-            heard.scores.append(score)
+            received.probes.append(probe)
+            received.scores.append(score)
         return score
 
     for picture in begin:
@@ -102,7 +102,7 @@ def climb(
         directions, answers = [], []
         for aside in people.strangers(min(100, count - sent)).astype(np.float64):
             direction = unit(aside - (aside @ best) * best)
-            answers.append(tell(_mixed(best, direction, float(best @ owner), at, often)))
+            answers.append(tell(mixed(best, direction, float(best @ owner), at, often)))
             directions.append(direction)
             if refused:
                 break
@@ -110,7 +110,7 @@ def climb(
         if 0 < high.sum() < len(high):
             step = unit((high - high.mean()) @ np.array(directions))
             best = max((unit(best + size * step) for size in np.linspace(0, 1.5, 31)), key=lambda one: one @ owner)
-    return max(float(best @ owner), heard.recovered(owner)), heard, sent
+    return max(float(best @ owner), received.recovered(owner)), received, sent
 
 
 def earning(ask: Ask) -> Ask:
@@ -123,15 +123,15 @@ def earning(ask: Ask) -> Ask:
         sent += 1
         if matched and sent % 3 == 0:
             ask(unit(np.sum(matched, axis=0)).astype(np.float32))
-        told = ask(probe)
-        if told:
+        disclosed = ask(probe)
+        if disclosed:
             matched.append(probe)
-        return told
+        return disclosed
 
     return earned
 
 
-def _mixed(best: np.ndarray, direction: np.ndarray, nearness: float, at: float, often: float) -> np.ndarray:
+def mixed(best: np.ndarray, direction: np.ndarray, nearness: float, at: float, often: float) -> np.ndarray:
     """Mix a direction into the best vector so that the boundary lies so many standard deviations below the mixture."""
     deviation = often * np.sqrt(1 - nearness**2) / np.sqrt(120)
     radius = np.hypot(nearness, deviation)

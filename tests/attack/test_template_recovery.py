@@ -1,4 +1,4 @@
-"""Hardening 1: a key that may only search takes no template out.
+"""A key that may only search takes no template out.
 
 The attack runs on operations below the pipeline, with generated templates (tests.attack.templates), as a key with the
 scope `search` and the default policy. With SOAK=1 it has 100,000 probes and 10,000 verifications, else 5,000 and 300.
@@ -153,23 +153,25 @@ def test_pictures_of_other_people(acme: Customer) -> None:
     """At best the mean of the few that matched comes out, and of who was never matched nothing at all."""
     world = Enrolled(acme, ENROLLED)
     pool = world.people.strangers(max(2 * PROBES, 50_000))
-    heard, answered = other_people(world.search(world.key()), pool, PROBES)
-    told = {face: len(one.probes) for face, one in heard.items()}
-    near = {face: one.recovered(world.owners[face]) for face, one in heard.items()}
+    received, answered = other_people(world.search(world.key()), pool, PROBES)
+    disclosed = {face: len(one.probes) for face, one in received.items()}
+    near = {face: one.recovered(world.owners[face]) for face, one in received.items()}
     best = max(near, key=near.__getitem__)
-    print(f"\nafter, search: {answered} of {PROBES} answered, {len(told)} faces matched, at most {max(told.values())}")  # noqa: T201 -- the README's figures
-    print(f"times; nearest {near[best]:.3f}, the mean of its matches {heard[best].mean @ world.owners[best]:.3f}")  # noqa: T201 -- the README's figures
-    for face, one in heard.items():
+    print(
+        f"\nafter, search: {answered} of {PROBES} answered, {len(disclosed)} faces matched, at most {max(disclosed.values())}"
+    )  # noqa: T201 -- the README's figures
+    print(f"times; nearest {near[best]:.3f}, the mean of its matches {received[best].mean @ world.owners[best]:.3f}")  # noqa: T201 -- the README's figures
+    for face, one in received.items():
         assert near[face] <= one.mean @ world.owners[face] + SLACK
-        assert told[face] <= MOST_TOLD + 3  # of ten, some are beyond what is counted whole
-    _learnt_nothing(world, heard, pool)
+        assert disclosed[face] <= MOST_TOLD + 3  # of ten, some are beyond what is counted whole
+    _learnt_nothing(world, received, pool)
 
 
-def _learnt_nothing(world: Enrolled, heard: dict[str, Heard], pool: np.ndarray) -> None:
+def _learnt_nothing(world: Enrolled, received: dict[str, Heard], pool: np.ndarray) -> None:
     """Whatever was computed is no nearer to somebody else than the nearest picture of a stranger already was."""
-    vectors = np.array([one.mean for one in heard.values()])
+    vectors = np.array([one.mean for one in received.values()])
     for face, owner in world.owners.items():
-        if face not in heard:
+        if face not in received:
             assert (vectors @ owner).max() < max((pool @ owner).max(), MATCHES)
 
 
@@ -182,11 +184,13 @@ def test_verifications_of_one_face(acme: Customer, pictures: int, score: float, 
     natural = max(unit(np.sum(world.matching(owner, MOST_TOLD), axis=0)) @ owner for _ in range(20))
     begin = world.matching(owner, pictures)
     ask = world.verify(world.key(), face)
-    best, heard, answered = climb(
+    best, received, answered = climb(
         ask, world.people, owner, begin, at=float(SCALE.cosine(score)), often=often, count=VERIFICATIONS
     )
-    print(f"\nafter, verify at {score} from {pictures}: {answered} answered, {len(heard.probes)} matches, {best:.3f}")  # noqa: T201 -- the README's figures
-    assert best <= max(natural, heard.mean @ owner, unit(np.sum(begin, axis=0)) @ owner) + SLACK
+    print(
+        f"\nafter, verify at {score} from {pictures}: {answered} answered, {len(received.probes)} matches, {best:.3f}"
+    )  # noqa: T201 -- the README's figures
+    assert best <= max(natural, received.mean @ owner, unit(np.sum(begin, axis=0)) @ owner) + SLACK
     assert len(world.alerts()) <= 1
 
 
@@ -199,9 +203,9 @@ def test_made_up_owners_earn_no_budget(acme: Customer, score: float, often: floa
     begin = world.matching(owner, 9)
     ask = earning(world.verify(key, world.faces[0]))
     at = float(SCALE.cosine(score))
-    best, heard, answered = climb(ask, world.people, owner, begin, at=at, often=often, count=VERIFICATIONS // 2)
-    print(f"\nearning, verify at {score}: {answered} answered, {len(heard.probes)} matches, {best:.3f}")  # noqa: T201 -- the README's figures
-    assert best <= max(natural, heard.mean @ owner, unit(np.sum(begin, axis=0)) @ owner) + SLACK
+    best, received, answered = climb(ask, world.people, owner, begin, at=at, often=often, count=VERIFICATIONS // 2)
+    print(f"\nearning, verify at {score}: {answered} answered, {len(received.probes)} matches, {best:.3f}")  # noqa: T201 -- the README's figures
+    assert best <= max(natural, received.mean @ owner, unit(np.sum(begin, axis=0)) @ owner) + SLACK
 
 
 def test_somebody_at_his_door_is_not_hindered(acme: Customer) -> None:
@@ -211,9 +215,9 @@ def test_somebody_at_his_door_is_not_hindered(acme: Customer) -> None:
     face = world.faces[7]
     for _ in range(30 if SOAK else 6):
         for picture, cosine in world.at_the_door(7, 0.7):
-            told = ask(picture)
-            assert told is not None
-            assert next(iter(told), None) == (face.uuid if cosine >= MATCHES else None)
+            disclosed = ask(picture)
+            assert disclosed is not None
+            assert next(iter(disclosed), None) == (face.uuid if cosine >= MATCHES else None)
         _a_day_later()
     assert world.alerts() == []
 
@@ -226,12 +230,12 @@ def test_somebody_badly_enrolled_hinders_nobody_else(acme: Customer) -> None:
     known: list[bool] = []
     for _ in range(3):
         for (picture, cosine), (other, _) in zip(world.at_the_door(7, 0.53), world.at_the_door(8, 0.7), strict=True):
-            told, others = ask(picture), ask(other)
-            assert told is not None
+            disclosed, others = ask(picture), ask(other)
+            assert disclosed is not None
             assert others is not None
             assert good in others
             if cosine >= MATCHES:
-                known.append(bad in told)
+                known.append(bad in disclosed)
         _a_day_later()
     print(f"\na mean of .53: known for {sum(known)} of {len(known)} pictures that match, then withdrawn")  # noqa: T201 -- the README's figures
     assert known == sorted(known, reverse=True)

@@ -1,0 +1,151 @@
+"""The other ways in which a key of the usual scopes learns of an enrolled face, each as a question with a template.
+
+The operations run whole: only the pipeline is replaced, so that the bytes of a template are the picture that shows it.
+What a key enrols for a question it deletes after the answer.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+
+from collections_app import health_report
+from collections_app.errors import DuplicateFace, ProbingRefused
+from collections_app.models import Face
+from collections_app.operations.data_subject import PersonDetails
+from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_faces
+from collections_app.operations.health import examine, health
+from collections_app.operations.merge_split import neighbours, portrait
+from collections_app.operations.search import search_by_face, search_by_image
+from recognition.results import Analysis, Box, DetectedFace, Pose, Quality
+from tenants import keys
+from tenants.access import USUAL_SCOPES, Caller, caller_for_key
+from tests.attack.attackers import Ask
+from tests.conftest import Customer
+
+WHERE = "people"
+MOST = 4096  # matches that a search may return
+
+
+@contextmanager
+def templates_as_pictures() -> Iterator[None]:
+    """Let the pipeline see in bytes the one face whose template they are."""
+    with mock.patch("recognition.pipeline.analyse", _face_of):
+        yield
+
+
+def _face_of(content: bytes, **_: object) -> Analysis:
+    template = np.frombuffer(content, dtype=np.float32)
+    quality = Quality(sharpness=100, brightness=120, face_size=200)
+    face = DetectedFace(Box(0, 0, 200, 200), np.zeros((5, 2), np.float32), 1, Pose(0, 0, 0), quality, None, template)
+    return Analysis(200, 200, (face,), np.zeros((1, 1, 3), np.uint8))
+
+
+def usual_key(customer: Customer) -> Caller:
+    """Make a key as `issue_key` does."""
+    issued = keys.issue(customer.tenant, name="prober", scopes=USUAL_SCOPES)
+    return caller_for_key(*keys.split(issued.token), via="tests")
+
+
+def enrol(caller: Caller, template: np.ndarray, person: str = "") -> Face:
+    """Enrol a template, as somebody new or as the person of that reference."""
+    details = PersonDetails(reference=person)
+    return enrol_face(caller, collection=WHERE, image=template.astype(np.float32).tobytes(), person=details).faces[0]
+
+
+@contextmanager
+def enrolled(caller: Caller, templates: Sequence[np.ndarray], person: str = "") -> Iterator[list[Face]]:
+    """Enrol templates for a question, and delete them after the answer."""
+    faces = [enrol(caller, template, person) for template in templates]
+    try:
+        yield faces
+    finally:
+        delete_faces(caller, collection=WHERE, faces=[face.uuid for face in faces])
+
+
+def by_picture(caller: Caller) -> Ask:
+    """Search with a picture."""
+
+    def ask(probe: np.ndarray) -> dict[str, float] | None:
+        try:
+            found = search_by_image(caller, collection=WHERE, image=probe.tobytes(), limit=MOST)
+        except ProbingRefused:
+            return None
+        return {match.face.uuid: match.score for match in found.matches}
+
+    return ask
+
+
+def by_duplicate(caller: Caller) -> Ask:
+    """Enrol in a collection that refuses duplicates: a refusal names the face, and its score is the threshold's."""
+
+    def ask(probe: np.ndarray) -> dict[str, float] | None:
+        try:
+            with enrolled(caller, [probe]):
+                return {}
+        except DuplicateFace as refused:
+            return {refused.face: 85.0}
+        except ProbingRefused:
+            return None
+
+    return ask
+
+
+def by_enrolled_face(caller: Caller) -> Ask:
+    """Enrol the probe and search by it."""
+    return _enrolling(caller, lambda face: searched_by(caller, face))
+
+
+def by_neighbours(caller: Caller) -> Ask:
+    """Enrol the probe and look at the faces beside it, as somebody does who merges people."""
+    return _enrolling(caller, lambda face: _near(caller, face))
+
+
+def by_health(caller: Caller) -> Ask:
+    """Enrol the probe and have the collection examined: people who look alike are named, with a score."""
+    return _enrolling(caller, lambda face: examined(caller, face))
+
+
+def by_portrait(caller: Caller, person: str) -> Ask:
+    """Enrol the probe as one more picture of the person, and look at how alike their pictures are."""
+
+    def compared(face: Face) -> dict[str, float]:
+        seen = portrait(caller, collection=WHERE, person=face.person_id)
+        place = next(place for place, one in enumerate(seen.faces) if one.face == face)
+        row = zip(seen.faces, seen.mutual[place], strict=False)
+        return {one.face.uuid: disclosed.score or 0.0 for one, disclosed in row if disclosed.match and one.face != face}
+
+    return _enrolling(caller, compared, person)
+
+
+def searched_by(caller: Caller, face: Face) -> dict[str, float]:
+    """Search by an enrolled face."""
+    found = search_by_face(caller, collection=WHERE, face=face.uuid, limit=MOST)
+    return {match.face.uuid: match.score for match in found.matches}
+
+
+def examined(caller: Caller, face: Face) -> dict[str, float]:
+    """Have the collection examined; return the faces of other people that are named beside this one."""
+    health_report.make(examine(caller, collection=WHERE))
+    pairs = [(pair.first, pair.second, pair.score or 0.0) for pair in health(caller, collection=WHERE).duplicates]
+    beside = {second.uuid: score for first, second, score in pairs if first == face}
+    return beside | {first.uuid: score for first, second, score in pairs if second == face}
+
+
+def _near(caller: Caller, face: Face) -> dict[str, float]:
+    return {one.face.uuid: one.score for one in neighbours(caller, collection=WHERE, face=face.uuid) if one.match}
+
+
+def _enrolling(caller: Caller, question: Callable[[Face], dict[str, float]], person: str = "") -> Ask:
+    """Enrol the probe, ask about its face, delete it."""
+
+    def ask(probe: np.ndarray) -> dict[str, float] | None:
+        with enrolled(caller, [probe], person) as (face,):
+            try:
+                return question(face)
+            except ProbingRefused:
+                return None
+
+    return ask
