@@ -157,10 +157,9 @@ def test_pictures_of_other_people(acme: Customer) -> None:
     disclosed = {face: len(one.probes) for face, one in received.items()}
     near = {face: one.recovered(world.owners[face]) for face, one in received.items()}
     best = max(near, key=near.__getitem__)
-    print(
-        f"\nafter, search: {answered} of {PROBES} answered, {len(disclosed)} faces matched, at most {max(disclosed.values())}"
-    )  # noqa: T201 -- the README's figures
-    print(f"times; nearest {near[best]:.3f}, the mean of its matches {received[best].mean @ world.owners[best]:.3f}")  # noqa: T201 -- the README's figures
+    mean = received[best].mean @ world.owners[best]
+    print(f"\nafter, search: {answered} of {PROBES} answered, {len(disclosed)} faces matched, ", end="")  # noqa: T201
+    print(f"at most {max(disclosed.values())} times; nearest {near[best]:.3f}, its matches' mean {mean:.3f}")  # noqa: T201
     for face, one in received.items():
         assert near[face] <= one.mean @ world.owners[face] + SLACK
         assert disclosed[face] <= MOST_TOLD + 3  # of ten, some are beyond what is counted whole

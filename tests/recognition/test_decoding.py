@@ -86,10 +86,10 @@ def budget(tmp_path: Path) -> Iterator[Callable[[int], MemoryBudget]]:
 @pytest.mark.parametrize("name", hostile.REFUSED)
 def test_too_many_parts_are_refused_before_a_decoder_sees_them(decoder: int, name: str) -> None:
     unit, make = hostile.REFUSED[name]
-    body, before, started = make(), cpu(decoder), time.process_time()
+    body, before, started = make(), cpu(decoder), time.thread_time()
     with pytest.raises(ImageTooLarge) as refused:
         decode(body)
-    assert time.process_time() - started < 0.5  # of our own CPU; measured .02, and 240 s of a decoder's
+    assert time.thread_time() - started < 0.5  # of our own CPU; measured .02, and 240 s of a decoder's
     assert refused.value.unit == unit
     assert refused.value.actual > refused.value.limit
     assert cpu(decoder) == before
@@ -97,10 +97,10 @@ def test_too_many_parts_are_refused_before_a_decoder_sees_them(decoder: int, nam
 
 @pytest.mark.parametrize("name", hostile.READ)
 def test_what_no_picture_needs_costs_nothing(decoder: int, name: str) -> None:
-    body, before, started = hostile.READ[name](), cpu(decoder), time.process_time()
+    body, before, started = hostile.READ[name](), cpu(decoder), time.thread_time()
     pixels = decode(body)
     assert pixels.shape == (64, 64, 3)
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 1
     assert cpu(decoder) - before < 1
     assert peak(decoder) < 200 * MEGABYTE
 
