@@ -186,9 +186,10 @@ def test_verifications_of_one_face(acme: Customer, pictures: int, score: float, 
     best, received, answered = climb(
         ask, world.people, owner, begin, at=float(SCALE.cosine(score)), often=often, count=VERIFICATIONS
     )
-    print(
+    summary = (
         f"\nafter, verify at {score} from {pictures}: {answered} answered, {len(received.probes)} matches, {best:.3f}"
-    )  # noqa: T201 -- the README's figures
+    )
+    print(summary)  # noqa: T201 -- the figures of docs/promises.md
     assert best <= max(natural, received.mean @ owner, unit(np.sum(begin, axis=0)) @ owner) + SLACK
     assert len(world.alerts()) <= 1
 

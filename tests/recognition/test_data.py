@@ -25,10 +25,10 @@ def test_hostile_files_cost_bounded_time_and_memory(data: Path) -> None:
     analyse(next(SAMPLES.glob("*.jpg")).read_bytes(), liveness=True)
     before = resident()
     for file in sorted((data / "robustness").iterdir()):
-        started = time.thread_time()
+        started = time.process_time()
         with suppress(RecognitionError):
             analyse(file.read_bytes(), embed=1, liveness=True)
-        assert time.thread_time() - started < SECONDS, file.name
+        assert time.process_time() - started < SECONDS, file.name
     assert resident() - before < 200
 
 
