@@ -21,8 +21,9 @@ A score between two enrolled faces is charged to both.
 
 What follows, with the limit MATCHES_PER_FACE (10). The first two count the charges of all keys, the last those of one:
 
-- From a fifth of the limit on, answers with the face show scores above 95 as 95: no false match rate was measured above
-  it, and a caller who got near with two strangers' pictures could climb by whole points with made-up pictures.
+- From a fifth of the limit on, answers with the face show scores above 95 as 95, in the order of enrolment: no false
+  match rate was measured above it, and a caller who got near with two strangers' pictures could climb with made-up
+  pictures, by whole points or by what comes before a picture that the caller enrolled.
 - Beyond half of the limit, a match is shown with the threshold's score, after the other matches, and nothing is
   disclosed below the threshold. An alert is raised once.
 - No answer discloses more than the limit: an enrolled face may have many matches. The best are shown first.
@@ -61,6 +62,7 @@ _STRANGERS = 5.0  # points above the threshold that cost 1: nine in ten of the s
 _ANCHORED = 95.0  # the highest score with a measured false match rate
 _OWNERS = 0.5  # points above _ANCHORED, or above a higher threshold, from which a face looks like its owner
 _KNOWN = 98.0  # from this score on a picture is the owner's: the mean of ten strangers' pictures does not reach it
+_IDENTICAL = 100.0  # the score of identical pictures
 _DIGITS = 5  # of a cosine; equal ones count as the same disclosure
 
 _Key: TypeAlias = tuple[int, float]
@@ -118,6 +120,19 @@ def hidden_faces(caller: Caller) -> frozenset[int]:
         if charges.values("face_id").annotate(balance=balance).filter(balance__gte=0).exists():
             refuse_probing(caller)
     return frozenset(faces)
+
+
+def cut(
+    caller: Caller, collection: Collection, found: Sequence[tuple[Face, float]], terms: Disclosure, limit: int
+) -> Sequence[tuple[Face, float]]:
+    """Return the best `limit` of the faces that were found; among faces at the cap, the first that were enrolled."""
+    own = [one for one in found if _cost(collection, terms, one[1]) == 0]
+    if len(own) <= limit:
+        return found[:limit]
+    spent = _spent(caller, [face.pk for face, _ in own])
+    if all(one.total < settings.MATCHES_PER_FACE * WHOLE / 5 for one in spent.values()):
+        return found[:limit]
+    return sorted(own, key=lambda one: one[0].number)[:limit]
 
 
 def disclose(
@@ -261,7 +276,7 @@ def _shown(
     lowest = terms.scale.threshold(threshold).score
     of_probe = totals.get(probe.pk, 0) if probe else 0
     spent = [max(totals.get(face.pk, 0), of_probe) for face, _ in found]
-    highest = max(_ANCHORED, lowest) if any(total >= limit / 5 for total in spent) else 100.0
+    highest = max(_ANCHORED, lowest) if any(total >= limit / 5 for total in spent) else _IDENTICAL
     within: list[Match] = []
     beyond: list[Match] = []
     for (face, cosine), total in zip(found, spent, strict=True):
@@ -272,7 +287,11 @@ def _shown(
             within.append(Match(face, min(score, highest), cosine))
         elif cosine >= threshold:
             beyond.append(Match(face, lowest, cosine))
-    within.sort(key=lambda match: (-match.score, -match.cosine))
+    # At the cap, the order by cosine would reveal which face is nearer, and a caller may have enrolled one of them.
+    capped = highest < _IDENTICAL
+    within.sort(
+        key=lambda match: (-match.score, match.face.number if capped and match.score == highest else -match.cosine)
+    )
     # In the order of enrolment: one by cosine would reveal which face is nearer. But people come before their doubles.
     beyond.sort(key=lambda match: (_cost(collection, terms, match.cosine) != 0, match.face.number))
     return (*within, *beyond)

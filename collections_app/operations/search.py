@@ -11,7 +11,7 @@ from django.db import transaction
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, disclose, hidden_faces, refuse_probing
+from collections_app.operations.budget import Match, cut, disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, with_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
@@ -243,7 +243,8 @@ def _record(
     """Disclose and charge the matches, and record the search, in one transaction."""
     collection, terms = query.collection, query.terms
     with transaction.atomic():
-        found = [(one.face, one.cosine) for one in candidates[: query.limit] if terms.matches(one.cosine)]
+        found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
+        found = cut(caller, collection, found, terms, query.limit)
         matches = disclose(caller, collection, found, terms, probe=query.probe or "picture")
         about = (
             matches[0].face if matches else query.probe

@@ -1,4 +1,4 @@
-"""Hardening 1: what the other channels tell (tests.attack.channels) is counted as a search is, and gives no more away.
+"""What the other channels tell (tests.attack.channels) is counted as a search is, and gives no more away.
 
 With SOAK=1 there are 2,000 questions a channel and 1,000 pictures in one answer, else 60 and 60.
 """
@@ -75,6 +75,35 @@ def test_many_pictures_in_one_answer(acme: Customer) -> None:
     print(f"\nsearch by a face, {TOGETHER} enrolled: {high.sum()} told, {best:.3f}, at most {limit:.3f}")  # noqa: T201 -- the README's figures
     assert best <= limit
     assert high.sum() <= 2 * MOST_TOLD  # those above 90 cost a tenth
+
+
+def test_the_order_beside_an_enrolled_picture(acme: Customer) -> None:
+    """Who enrols a picture near the best estimate learns nothing by which of the two faces comes first."""
+    world = Enrolled(acme, 1, seed=9)
+    owner = world.templates[0].astype(np.float64)
+    draws = (world.matching(owner, 4).astype(np.float64) for _ in range(200))
+    begin = max(draws, key=lambda probes: unit(probes.sum(axis=0)) @ owner)  # a lucky start
+    start = unit(begin.sum(axis=0))
+    aside = _across(world.people.strangers(1)[0].astype(np.float64), start)
+    near = float(start @ owner)
+    directions = [_across(one, start, aside) for one in world.people.strangers(QUESTIONS).astype(np.float64)]
+    key = channels.usual_key(acme)
+    first = []
+    with channels.templates_as_pictures():
+        ask = channels.by_picture(key)
+        for probe in begin:
+            ask(probe.astype(np.float32))
+        with channels.enrolled(key, [near * start + np.sqrt(1 - near**2) * aside]):
+            for direction in directions:
+                answer = ask((np.cos(0.25) * start + np.sin(0.25) * direction).astype(np.float32))
+                first.append(next(iter(answer or {}), "nobody"))
+    print(f"\norder, from {near:.3f}: {len(set(first))} different answers to {len(first)} questions")  # noqa: T201 -- the figures of docs/promises.md
+    assert len(set(first)) == 1
+
+
+def _across(vector: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Return the part of a vector that is orthogonal to orthonormal others, with length 1."""
+    return unit(vector - sum((vector @ other) * other for other in others))
 
 
 def _noting(ask: Ask, named: set[str]) -> Ask:

@@ -229,3 +229,18 @@ def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient)
     native = argos("POST", "/api/v1/collections/people/search", {"image": body["faceImage"]})
     assert (native.status_code, native.json()["code"]) == (429, "probing_refused")
     assert int(native["Retry-After"]) > 29 * 86_400
+
+
+def test_once_a_face_was_probed_the_order_of_owners_reveals_nothing(door: Door) -> None:
+    """A caller may enrol a picture, and learn by which comes first on which side of it the other face lies."""
+    lower, higher = float(SCALE.cosine(96.2)), float(SCALE.cosine(96.8))
+    sides = [((door.first, lower), (door.second, higher)), ((door.first, higher), (door.second, lower))]
+    key = door.world.key()
+    first, second = door.first.uuid, door.second.uuid
+    assert [[face for face, _ in door.disclosed(key, *side)] for side in sides] == [[second, first], [first, second]]
+    for _ in range(3):
+        door.disclosed(key, (door.first, STRANGER))
+    shown = [door.disclosed(key, *side) for side in sides]
+    assert shown == [[(first, 95), (second, 95)]] * 2
+    only = [[match.face.uuid for match in door.search(key, door.probe(*side), limit=1)] for side in sides]
+    assert only == [[first]] * 2
