@@ -130,9 +130,14 @@ def cut(
     if len(own) <= limit:
         return found[:limit]
     spent = _spent(caller, [face.pk for face, _ in own])
-    if all(one.total < settings.MATCHES_PER_FACE * WHOLE / 5 for one in spent.values()):
+    if not _capped(one.total for one in spent.values()):
         return found[:limit]
     return sorted(own, key=lambda one: one[0].number)[:limit]
+
+
+def _capped(totals: Iterable[int]) -> bool:
+    """Tell whether an answer is capped at _ANCHORED: a fifth of the limit of one of its faces is spent."""
+    return any(total >= settings.MATCHES_PER_FACE * WHOLE / 5 for total in totals)
 
 
 def disclose(
@@ -276,7 +281,7 @@ def _shown(
     lowest = terms.scale.threshold(threshold).score
     of_probe = totals.get(probe.pk, 0) if probe else 0
     spent = [max(totals.get(face.pk, 0), of_probe) for face, _ in found]
-    highest = max(_ANCHORED, lowest) if any(total >= limit / 5 for total in spent) else _IDENTICAL
+    highest = max(_ANCHORED, lowest) if _capped(spent) else _IDENTICAL
     within: list[Match] = []
     beyond: list[Match] = []
     for (face, cosine), total in zip(found, spent, strict=True):

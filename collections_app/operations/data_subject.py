@@ -255,6 +255,16 @@ def with_images(collection: Collection, people: QuerySet[Person]) -> Iterator[Pe
         yield PersonRecord(collection, person, tuple(image for image in images if image is not None))
 
 
+def show_images(caller: Caller, collection: Collection, person: int) -> PersonRecord | None:
+    """Return a person with their images, and log who was shown them; None: the person is gone. Not an operation."""
+    record = next(with_images(collection, collection.people.filter(pk=person)), None)
+    if record and record.images:
+        facts = {"collection": str(collection.pk), "images": len(record.images)}
+        with transaction.atomic():
+            audit.record(caller, "image.viewed", record.person, **facts)
+    return record
+
+
 def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> bytes | None:
     """Return a kept image; None: it was erased after its row was read, or the storage lost it."""
     try:

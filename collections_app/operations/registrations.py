@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from django.db import transaction
-
 from collections_app.errors import PersonNotFound
 from collections_app.models import Person
 from collections_app.operations.collections import Alias, find
@@ -12,12 +10,11 @@ from collections_app.operations.data_subject import (
     PersonDetails,
     PersonRecord,
     find_person,
+    show_images,
     update_person,
-    with_images,
 )
 from collections_app.operations.enrol import enrol_person
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from tenants import audit
 from tenants.access import Caller, Scope
 
 
@@ -29,14 +26,9 @@ def get_registration(caller: Caller, *, collection: str | Alias, person: str) ->
     """
     caller.require(Scope.READ)
     collection = find(caller, collection)
-    found = find_person(collection, person)
-    record = next(with_images(collection, collection.people.filter(pk=found.pk)), None)
+    record = show_images(caller, collection, find_person(collection, person).pk)
     if record is None:
         raise PersonNotFound(person)
-    if record.images:
-        facts = {"collection": str(collection.pk), "images": len(record.images)}
-        with transaction.atomic():
-            audit.record(caller, "image.viewed", record.person, **facts)
     return record
 
 

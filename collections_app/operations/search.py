@@ -13,7 +13,7 @@ from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, cut, disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
-from collections_app.operations.data_subject import PersonRecord, with_images
+from collections_app.operations.data_subject import PersonRecord, show_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_searches
@@ -156,12 +156,7 @@ def match_person(
     match, collection = best.matches[0], best.collection
     if Scope.READ not in caller.scopes:  # enough to learn who it is, not to see their pictures
         return PersonMatch(PersonRecord(collection, match.face.person, ()), match.score)
-    record = next(with_images(collection, collection.people.filter(pk=match.face.person_id)), None)
-    if record and record.images:
-        with transaction.atomic():
-            audit.record(
-                caller, "image.viewed", record.person, collection=str(collection.pk), images=len(record.images)
-            )
+    record = show_images(caller, collection, match.face.person_id)
     return PersonMatch(record, match.score) if record else None
 
 

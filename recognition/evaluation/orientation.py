@@ -9,7 +9,8 @@ import numpy as np
 
 from recognition import packs, pipeline
 from recognition.errors import RecognitionError
-from recognition.evaluation.pictures import each, pictures
+from recognition.evaluation.pictures import each, pictures, sample
+from recognition.pipeline.orient import rotation
 from recognition.results import DetectedFace, Pixels
 from recognition.similarity import DEFAULT
 
@@ -34,9 +35,7 @@ def turn_all(folder: Path, pack: str, most: int) -> tuple[list[Turned], int]:
 
     Pictures that show no face upright, or several, are left out.
     """
-    files = pictures(folder)
-    chosen = files[:: max(1, len(files) // most)][:most]
-    seen = [row for row in each(chosen, lambda file: _look(file, pack)) if row]
+    seen = [row for row in each(sample(pictures(folder), most), lambda file: _look(file, pack)) if row]
     table = np.array(seen, np.float64).mean(axis=0)
     return [Turned(angle, *row) for angle, row in zip(ANGLES, table.tolist(), strict=True)], len(seen)
 
@@ -63,10 +62,7 @@ def _compare(pixels: Pixels, face: DetectedFace, angle: int, pack: str) -> tuple
 
 def _turned(pixels: Pixels, face: DetectedFace, angle: int) -> tuple[Pixels, Sequence[float]]:
     """Return the picture turned clockwise, black in its corners, and where the face's centre is in it."""
-    size = np.array(pixels.shape[1::-1])
-    matrix = cv2.getRotationMatrix2D((size / 2).tolist(), -angle, 1.0)
-    canvas = np.abs(matrix[:, :2]) @ size
-    matrix[:, 2] += (canvas - size) / 2
+    matrix, canvas = rotation(pixels, angle)
     centre = matrix @ (face.box.x + face.box.width / 2, face.box.y + face.box.height / 2, 1)
     return np.asarray(cv2.warpAffine(pixels, matrix, np.rint(canvas).astype(int).tolist()), np.uint8), centre.tolist()
 

@@ -21,3 +21,8 @@ def each(files: Sequence[Path], make: Callable[[Path], Made]) -> list[Made]:
 def pictures(folder: Path) -> list[Path]:
     """Return the pictures in a folder and its subfolders, sorted by name."""
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)
+
+
+def sample(files: Sequence[Path], most: int) -> Sequence[Path]:
+    """Return up to `most` of the files, evenly chosen."""
+    return files[:: max(1, len(files) // most)][:most]

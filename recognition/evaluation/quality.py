@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from recognition import packs, pipeline
 from recognition.errors import RecognitionError
-from recognition.evaluation.pictures import each, pictures
+from recognition.evaluation.pictures import each, pictures, sample
 from recognition.results import Box, DetectedFace, Pixels
 from recognition.similarity import DEFAULT
 
@@ -109,8 +109,8 @@ def spoil_all(folder: Path, pack: str, most: int) -> Report:
     Pictures that show no face, or several, are left out.
     """
     first = {file.parent if file.parent != folder else file: file for file in reversed(pictures(folder))}
-    files = sorted(first.values())
-    rows = [row for row in each(files[:: max(1, len(files) // most)][:most], lambda file: _spoil(file, pack)) if row]
+    chosen = sample(sorted(first.values()), most)
+    rows = [row for row in each(chosen, lambda file: _spoil(file, pack)) if row]
     threshold = DEFAULT.on(packs.get(pack).similarity)
     ways = {name: _measure([(own, seen[name]) for own, seen in rows], threshold) for name in (*_USELESS, *_USABLE)}
     probes = [(own, face) for own, seen in rows for name in _USABLE if (face := seen[name])]

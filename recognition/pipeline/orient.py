@@ -5,9 +5,11 @@ reach SURE and .05 % of those that are turned by 90 to 270 degrees, while the la
 """
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from recognition.packs import Model
 from recognition.pipeline.detect import detect, shrunk
@@ -19,6 +21,8 @@ _QUARTERS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_9
 _TURNS = (*_QUARTERS, 45, 135, 225, 315)  # degrees clockwise; the detector finds faces within 22.5 degrees of upright
 _LOOK = 640  # pixels along the longer side of the image for the turned looks
 _DIAGONAL = 1280  # the same for an image that is turned by less than a quarter, which takes up to twice its memory
+
+_Doubles: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,12 +96,19 @@ def _turned(pixels: Pixels, degrees: int) -> tuple[Pixels, Floats]:
     quarter = _QUARTERS.get(degrees)
     scale = 1.0 if quarter is not None else min(1.0, _DIAGONAL / max(pixels.shape))
     size = np.array(pixels.shape[1::-1])
-    forward = cv2.getRotationMatrix2D((size / 2).tolist(), -degrees, scale)
-    canvas = np.abs(forward[:, :2]) @ size
-    forward[:, 2] += (canvas - size) / 2
+    forward, canvas = rotation(pixels, degrees, scale)
     back = np.asarray(cv2.invertAffineTransform(forward), np.float32)
     if quarter is not None:
         return np.asarray(cv2.rotate(pixels, quarter), np.uint8), back
     small = shrunk(pixels, scale)
     enlarging = forward @ np.diag((*(size / small.shape[1::-1]), 1))
     return np.asarray(cv2.warpAffine(small, enlarging, np.ceil(canvas).astype(int).tolist()), np.uint8), back
+
+
+def rotation(pixels: Pixels, degrees: int, scale: float = 1.0) -> tuple[_Doubles, _Doubles]:
+    """Return the (2, 3) matrix that turns an image clockwise, and the width and height of the whole turned image."""
+    size = np.array(pixels.shape[1::-1])
+    matrix = np.asarray(cv2.getRotationMatrix2D((size / 2).tolist(), -degrees, scale), np.float64)
+    canvas = np.abs(matrix[:, :2]) @ size
+    matrix[:, 2] += (canvas - size) / 2
+    return matrix, canvas
