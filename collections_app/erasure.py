@@ -205,9 +205,10 @@ def _being_indexed(receipt: Receipt) -> bool:
 
     Waits for a worker that is just publishing. A mirrored gallery (pgvector) has no segments.
     """
-    works = Compaction.objects.of(receipt.tenant).filter(gallery_id=receipt.collection_id, gallery__mirrored=False)
+    own = Gallery.objects.of(receipt.tenant).filter(pk=receipt.collection_id, mirrored=False)
+    works = Compaction.objects.of(receipt.tenant).filter(gallery__in=own)  # not a join, which would lock the gallery
     with transaction.atomic():
-        return lease.held(works).select_for_update(of=("self",)).exists()
+        return lease.held(works).select_for_update().exists()
 
 
 def _follow_segments(receipt: Receipt) -> None:

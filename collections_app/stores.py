@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.apps import apps
+from django.db import transaction
 from django.db.models import QuerySet
 
 from collections_app import storage
@@ -193,6 +194,11 @@ def left(receipt: Receipt) -> Mapping[Store, int]:
 
 
 def remove_rows(rows: QuerySet[Any]) -> None:
-    """Delete rows in batches, so that no transaction takes long."""
+    """Delete rows in batches, so that no transaction takes long.
+
+    They are locked before the rows that are deleted with them: a gallery before its compaction, as when publishing.
+    """
     while batch := list(rows.values_list("pk", flat=True)[:_BATCH]):
-        rows.filter(pk__in=batch).delete()
+        with transaction.atomic():
+            list(rows.filter(pk__in=batch).order_by("pk").select_for_update().values_list("pk", flat=True))
+            rows.filter(pk__in=batch).delete()

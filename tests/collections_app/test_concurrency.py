@@ -1,5 +1,6 @@
 """What two callers do at the same time adds up: on PostgreSQL their transactions run side by side."""
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -8,14 +9,18 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 
+from collections_app import erasure, stores
 from collections_app.errors import CollectionDeleted, CollectionNotFound
 from collections_app.models import Collection, Face, Receipt
 from collections_app.operations.collections import create_collection, delete_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
+from collections_app.operations.erase import delete_face
 from collections_app.operations.members import change_role
+from recognition.index.lease import Lease
+from recognition.models import Gallery
 from tenants import rls
 from tenants.access import caller_for_member
 from tenants.errors import OwnerNeeded, QuotaExceeded
@@ -87,3 +92,41 @@ def test_a_collection_is_deleted_once(acme: Customer) -> None:
     done = _at_once(partial(delete_collection, acme.caller, name="people") for _ in range(4))
     assert [type(answer) for answer in done].count(Receipt) == 1
     assert Receipt.objects.of(acme.tenant).count() == 1
+
+
+def test_erasing_and_publishing_take_their_locks_in_the_same_order(acme: Customer) -> None:
+    """A worker that publishes locks the gallery, then its lease; neither a receipt nor a purge may hold it up."""
+    enrol_face(acme.caller, collection="people", image=portrait("obama"), person=PersonDetails())
+    face = Face.objects.of(acme.tenant).get()
+    receipt = delete_face(acme.caller, collection="people", face=face.uuid)
+    lease = Lease.take(acme.people.gallery)
+    assert lease
+    locked = Barrier(2)
+
+    def publish() -> None:
+        with transaction.atomic():
+            Gallery.objects.of(acme.tenant).select_for_update(no_key=True).get()
+            locked.wait(30)
+            _wait_until_another_waits()
+            lease.hold()
+
+    def erase_after(erase: Callable[[], Any]) -> None:
+        locked.wait(30)
+        erase()
+
+    for erase in (partial(erasure.finish, receipt), partial(stores.remove_rows, Gallery.objects.of(acme.tenant))):
+        assert len(_at_once([publish, partial(erase_after, erase)])) == 2  # a deadlock would raise
+    assert not Gallery.objects.of(acme.tenant).exists()
+
+
+def _wait_until_another_waits(seconds: float = 2) -> None:
+    """Wait until another connection to this database waits for a lock, or until it evidently does not."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.05)
