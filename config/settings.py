@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "config",
     "config.static.Files",
     "rest_framework",
     "django_filters",
@@ -357,6 +358,7 @@ UNFOLD = {
     "SITE_TITLE": "Faceplane",
     "SITE_HEADER": "Faceplane operator",
     "SITE_URL": f"{URL_PREFIX}/console/",
+    "DASHBOARD_CALLBACK": "config.health.dashboard",
     "COLORS": {  # the console's accent
         "primary": {
             "50": "#f0faf8",

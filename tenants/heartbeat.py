@@ -11,7 +11,7 @@ BEAT_SECONDS = 15.0
 _LOST_SECONDS = 60.0
 _WAITING_SECONDS = 300.0  # long tasks may occupy every worker thread for so long
 _KEPT = timedelta(days=1)
-_WORKER, _SCHEDULE, _QUEUE = "worker:", "schedule:", "queue"
+_WORKER, _SCHEDULE, _QUEUE, _DONE = "worker:", "schedule:", "queue", "done:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,23 @@ def last_sent(entry: str) -> datetime:
 def claim(entry: str, last: datetime) -> bool:
     """Return whether the caller is to send the entry: of several schedulers that saw the same `last`, one is."""
     return bool(Heartbeat.objects.filter(name=_SCHEDULE + entry, at=last).update(at=timezone.now()))
+
+
+def note(deed: str) -> None:
+    """Record that something happened just now: `audits` were checked, `audit_broken` was found, `backup` was made."""
+    _record(_DONE + deed)
+
+
+def noted(deed: str) -> datetime | None:
+    """Return when it happened last, or None."""
+    return Heartbeat.objects.filter(name=_DONE + deed).values_list("at", flat=True).first()
+
+
+def workers() -> dict[str, float]:
+    """Return how many seconds ago each worker gave its last sign of life, for a day; negative: its clock is ahead."""
+    now = timezone.now()
+    rows = Heartbeat.objects.filter(name__startswith=_WORKER).order_by("name")
+    return {row.name.removeprefix(_WORKER): (now - row.at).total_seconds() for row in rows}
 
 
 def signs() -> Signs:

@@ -288,7 +288,7 @@ class Heartbeat(models.Model):
 
     Names: `worker:NAME` is a worker process; `schedule:NAME` an entry of the schedule, with `at` when it was last sent;
     `queue` is updated by a task, which proves that schedule, queue and worker all work; `lag_seconds` is how long that
-    task waited.
+    task waited; `done:DEED` says when something happened last, such as a backup.
     """
 
     name = models.CharField(primary_key=True, max_length=200)

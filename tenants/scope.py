@@ -2,7 +2,7 @@
 
 `Model.objects` builds no query before `of(tenant)` is called, so a forgotten filter raises on its first run instead of
 returning another tenant's rows. `Model.unscoped` is a plain manager for Django itself, the operator's admin, tasks,
-commands and migrations (a test lists the files that may use it).
+commands, checks and migrations (a test lists the files that may use it).
 """
 
 import secrets

@@ -22,6 +22,7 @@ def verify_audits() -> None:
     for tenant in Tenant.objects.order_by("pk"):
         with isolate_failure("verify_audits", tenant):
             _report(tenant, audit.verify_recent(tenant, day=today))
+    heartbeat.note("audits")
 
 
 @shared_task
@@ -35,6 +36,7 @@ def _report(tenant: Tenant, found: audit.Verification) -> None:
     if found.sound:
         logger.info("An audit chain is sound", extra={"tenant": tenant.slug, "entries": found.entries})
         return
+    heartbeat.note("audit_broken")
     logger.error("An audit chain is broken", extra={"tenant": tenant.slug, "broken_at": found.broken_at})
     with transaction.atomic():
         audit.alert(system(tenant, "verify_audits"), "alert.audit_broken", tenant, broken_at=found.broken_at)

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,11 +60,17 @@ def caddy(folder: Path, behind: str) -> Iterator[str]:
 
 
 @contextmanager
-def nginx(folder: Path, behind: str, *, tracer: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run nginx in the folder, without TLS, before the server at `behind`, under a tracer if given; yield its URL."""
+def nginx(
+    folder: Path, behind: str, *, tracer: tuple[str, ...] = (), changed: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run nginx in the folder, without TLS, before the server at `behind`, under a tracer if given; yield its URL.
+
+    `changed` are texts of the shipped file, and what stands there instead.
+    """
     port = free_port()
     text = (SHIPPED / "nginx.conf").read_text(encoding="utf-8")
     for old, new in (
+        *(changed or {}).items(),
         ("127.0.0.1:8000", behind.removeprefix("http://")),
         ("listen 443 ssl", f"listen 127.0.0.1:{port}"),
         ("listen 80", f"listen 127.0.0.1:{free_port()}"),

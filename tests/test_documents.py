@@ -56,6 +56,8 @@ ONLY_READ = {
     "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
     "conformance nhn --base-url https://HOST --credentials id=APPKEY secret=SECRET": "tests/dialects run every case",
     "conformance native --base-url https://HOST --credentials key=ID.SECRET": "tests/dialects run every case",
+    "doctor --url https://HOST": "tests/config/test_doctor.py runs it on an installation",
+    "doctor": "the same",
     "check --deploy --database default --fail-level WARNING": "make check runs it",
 }
 NAMES_ONLY = {"benchmark", "evaluate"}  # families of commands; the documents name their members elsewhere

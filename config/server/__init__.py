@@ -13,3 +13,17 @@ and occupies no thread.
 - `wsgi_call`: the WSGI side: the environ, the call in a thread, its deadline.
 - `lanes`: shares threads, body memory and active requests fairly between addresses, keys and tenants.
 """
+
+import os
+
+from config import env
+
+
+def web_workers() -> int:
+    """Return the number of worker processes (WEB_WORKERS)."""
+    return env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
+
+
+def web_threads() -> int:
+    """Return the number of threads that run Django in each of them (WEB_THREADS)."""
+    return env.integer("WEB_THREADS", 16, least=1)

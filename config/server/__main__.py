@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from config import env, settings
+from config.server import web_workers
 
 BEAT_SECONDS = 5
 _HUNG_SECONDS = 60  # a process without a heartbeat for so long is killed
@@ -184,8 +185,7 @@ def main() -> int:
         sys.exit(f"{settings.STATIC_ROOT} holds no static files: run `make setup`, or `manage.py collectstatic`.")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    size = env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
-    return _Server(_listen(env.text("BIND", "127.0.0.1:8000")), size).run()
+    return _Server(_listen(env.text("BIND", "127.0.0.1:8000")), web_workers()).run()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from config import env
+from config.server import web_threads
 
 if TYPE_CHECKING:
     from config.server.bridge import Bridge
@@ -54,7 +54,7 @@ async def _serve(listener: socket.socket, heartbeat: int) -> None:
     from config.wsgi import application  # noqa: PLC0415
 
     # More threads than COMPUTE_SLOTS: refusals and requests without a model are answered while all slots compute.
-    bridge = Bridge(application, threads=env.integer("WEB_THREADS", 16, least=1))
+    bridge = Bridge(application, threads=web_threads())
     server = uvicorn.Server(_config(bridge, Connection))
 
     def leave(*_: object) -> None:

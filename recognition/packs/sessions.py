@@ -16,6 +16,7 @@ from recognition.packs import Model
 from recognition.packs import files as model_files
 from recognition.results import Floats
 
+PROVIDERS = ("CPUExecutionProvider",)  # what runs the models
 _sessions: dict[str, ort.InferenceSession] = {}
 _lock = threading.Lock()
 
@@ -81,7 +82,7 @@ def start(model: bytes) -> ort.InferenceSession:
     options.log_severity_level = 3
     # An arena would keep the memory of the largest image ever processed; without it each run frees its memory.
     options.enable_cpu_mem_arena = False
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model, options, providers=list(PROVIDERS))
 
 
 def _forget() -> None:
