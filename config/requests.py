@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from tenants.database import at_fault
+from tenants.database import at_fault, reopen_if_replaced
 
 logger = logging.getLogger("faceplane.requests")
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -111,7 +111,10 @@ class RequestLog:
 
 
 class DatabaseAway:
-    """Answer 503 if the database fails in a page; dialect views handle this earlier, in their own words."""
+    """Answer 503 if the database fails in a page; dialect views handle this earlier, in their own words.
+
+    A thread keeps its connection from request to request, so it looks first whether SQLite's file is still the same.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         """Keep the next handler."""
@@ -119,6 +122,7 @@ class DatabaseAway:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the request."""
+        reopen_if_replaced()
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

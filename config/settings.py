@@ -77,26 +77,28 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.requests.without_prefix",
     "config.requests.RequestLog",
-    "config.requests.DatabaseAway",
+    "config.requests.DatabaseAway",  # before any query
     "config.health.health_checks",  # before Host and scheme are checked
     "django.middleware.security.SecurityMiddleware",
+    "config.pages.begin",  # a dialect's request skips what follows
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "collections_app.console.middleware.see_other",
     "collections_app.console.middleware.locale",
     "collections_app.console.middleware.crowded",
-    "django.middleware.common.CommonMiddleware",
     "collections_app.console.middleware.Size",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "collections_app.console.middleware.second_factor",
-    "tenants.rls.middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "config.pages.end",
+    "django.middleware.common.CommonMiddleware",
+    "tenants.rls.middleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -120,17 +122,17 @@ TEMPLATES = [
 # --- database ---
 env.refuse_split("DATABASE_URL", ("sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"))
 DATABASES = {"default": dj_database_url.parse(env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'faceplane.sqlite3'}"))}
+DATABASES["default"]["CONN_MAX_AGE"] = 60  # seconds; a new connection for each request would cost more than its queries
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # IMMEDIATE: a transaction waits for the write lock when it begins, instead of failing at its first write.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000;"
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-8000;"
         ),
     }
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     _statement = 1000 * env.integer("DATABASE_STATEMENT_SECONDS", 0)  # set by the web server; commands may take long
     DATABASES["default"]["OPTIONS"] = {

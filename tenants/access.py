@@ -25,6 +25,7 @@ from tenants.errors import (
     UnknownKey,
 )
 from tenants.models import ApiKey, Invitation, Member, Tenant
+from tenants.prepared import Prepared
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 CALLER, CROWDED = "faceplane.caller", "faceplane.crowded"
 
 M = TypeVar("M", bound=Model)
+_KEY = Prepared(lambda key: ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key), str)
 _FRESH = timedelta(seconds=30)  # last_used_at is written again when it is older than this
 
 
@@ -126,7 +128,7 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
     """
     if "\0" in key_id:  # PostgreSQL refuses NUL in text
         raise UnknownKey
-    key = ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key_id).first()
+    key: ApiKey | None = next(iter(_KEY(key_id)), None)
     now = timezone.now()
     if not keys.opens(key, secret, now) or key is None:
         raise UnknownKey

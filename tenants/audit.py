@@ -26,6 +26,7 @@ from tenants import events, vault
 from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
 from tenants.models import AuditEntry, AuditHead, Tenant
+from tenants.prepared import Prepared
 
 Alert: TypeAlias = Literal["alert.audit_broken", "alert.face_probed", "alert.probing", "alert.templates_damaged"]
 Action: TypeAlias = Literal[
@@ -72,6 +73,7 @@ Action: TypeAlias = Literal[
 ]
 
 logger = logging.getLogger("faceplane.audit")
+_LOCKED = Prepared(lambda tenant: AuditHead.objects.of(Tenant(pk=tenant)).select_for_update(no_key=True), int)
 _PART = 50_000  # verified entries that a night recomputes: some five seconds
 _CHECK_AGAIN = timedelta(hours=1)
 _UNREADABLE = (MasterKeyUnusable, AuditHead.DoesNotExist)
@@ -114,7 +116,9 @@ def record(caller: Caller, action: Action, target: models.Model | None = None, *
 
     `facts` must be plain JSON. PostgreSQL stores -0.0 as 0.0, so the digest uses 0.0 too.
     """
-    head = AuditHead.objects.of(caller.tenant).select_for_update(no_key=True).get()
+    [head] = _LOCKED(caller.tenant.pk) or [None]
+    if head is None:
+        raise AuditHead.DoesNotExist
     entry = AuditEntry(
         tenant=caller.tenant,
         number=head.number + 1,

@@ -5,6 +5,7 @@ error, and both report a missing table or column like any wrong query.
 """
 
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _INTERNAL = "XX"  # SQLSTATE class of PostgreSQL's internal errors, such as dama
 _CHECKED_BYTES = 50_000_000  # SQLite files up to this size are checked whole, in about 0.1 s
 _CHECK_SECONDS = 60.0
 _damaged = False
+_opened = threading.local()  # `file`: which file this thread's connection to SQLite has open
 _checked_at = float("-inf")
 
 
@@ -34,6 +36,20 @@ def at_fault(error: BaseException) -> bool:
         logger.warning("The database does not answer", extra={"error": str(error)})
         return True
     return False
+
+
+def reopen_if_replaced() -> None:
+    """Close the connection to a SQLite file that was replaced or deleted: what it wrote there would be lost."""
+    if connection.vendor != "sqlite":
+        return
+    try:
+        found = Path(str(connection.settings_dict["NAME"])).stat()
+        file = (found.st_dev, found.st_ino)
+    except OSError:
+        file = None
+    if connection.connection is None or file != getattr(_opened, "file", file):
+        connection.close()
+        _opened.file = file
 
 
 def check() -> None:

@@ -17,10 +17,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenants.models import Delivery, Event, Tenant, Webhook
+from tenants.prepared import Prepared
 from tenants.queue import enqueue
 from tenants.task_names import Task
 from tenants.vault import Vault
 
+_ACTIVE = Prepared(lambda tenant: Webhook.objects.of(Tenant(pk=tenant)).filter(active=True), int)
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- the specification's prefix, not a secret
 # Waits after each attempt: 15 seconds, a minute, ... 12 hours; then the delivery has failed.
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1800, 7200, 21_600, 43_200))
@@ -41,7 +43,7 @@ class Kind(StrEnum):
 
 def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     """Write an event for the subscribed webhooks, in the caller's transaction; `data` is ids and plain JSON."""
-    hooks = [hook for hook in Webhook.objects.of(tenant).filter(active=True) if kind in hook.kinds]
+    hooks = [hook for hook in _ACTIVE(tenant.pk) if kind in hook.kinds]
     if not hooks:
         return
     now = timezone.now()

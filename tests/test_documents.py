@@ -33,6 +33,7 @@ SMALL = {
     "benchmark index --sizes 10k,100k,1m": "benchmark index --sizes 1k --faces 2",
     "benchmark index": "benchmark index --sizes 10k --faces 2",
     "benchmark console": "benchmark console --faces 200 --rounds 1",
+    "benchmark http": "benchmark http --connections 2 --seconds .5 --rounds 1",
     "benchmark pipeline": "benchmark pipeline --rounds 1 --images FEW",
     "benchmark pipeline --pack accurate": "benchmark pipeline --rounds 1 --images FEW --pack accurate",
     "evaluate verification DIR": "evaluate verification LABELLED",

@@ -45,6 +45,7 @@ The module is longer than 300 lines because prices, charges and what they show o
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from django.conf import settings
@@ -56,6 +57,8 @@ from collections_app.models import Collection, Face, NearMatch
 from collections_app.operations.disclosure import Disclosure
 from tenants import audit
 from tenants.access import Caller
+from tenants.models import Tenant
+from tenants.prepared import Prepared
 
 WHOLE, DOUBLE, PART = 10, 5, 1  # the costs 1, 0.5 and 0.1, in tenths of a match
 _STRANGERS = 5.0  # points above the threshold that cost 1: nine in ten of the strangers who reach it score there
@@ -63,6 +66,7 @@ _ANCHORED = 95.0  # the highest score with a measured false match rate
 _OWNERS = 0.5  # points above _ANCHORED, or above a higher threshold, from which a face looks like its owner
 _KNOWN = 98.0  # from this score on a picture is the owner's: the mean of ten strangers' pictures does not reach it
 _IDENTICAL = 100.0  # the score of identical pictures
+_PAGE = 1000  # faces in one SQL statement
 _DIGITS = 5  # of a cosine; equal ones count as the same disclosure
 
 _Key: TypeAlias = tuple[int, float]
@@ -113,7 +117,8 @@ def hidden_faces(caller: Caller) -> frozenset[int]:
     Raises:
         ProbingRefused: half or more of its charges for one of them are 1, so that it seems to probe.
     """
-    faces = set(_exhausted(caller).values_list("face_id", flat=True))
+    limit = settings.MATCHES_PER_FACE * WHOLE
+    faces = {face for (face,) in _EXHAUSTED(caller.tenant.pk, _since(), caller.id, limit)}
     if faces:
         balance = Sum(Case(When(cost=WHOLE, then=1), default=-1))
         charges = _window(caller).filter(actor_id=caller.id, face__in=faces, cost__gt=0)
@@ -333,9 +338,10 @@ def _new(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
 
 def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, _Spent]:
     """Return what has been spent on each of these faces; a face without charges is missing."""
-    own = Sum("cost", filter=Q(actor_id=caller.id), default=0)
-    sums = _window(caller).filter(face__in=list(faces)).values("face_id").annotate(total=Sum("cost"), own=own)
-    return {row["face_id"]: _Spent(row["total"], row["own"]) for row in sums}
+    ids = list(faces)
+    pages = (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
+    sums = (row for page in pages for row in _SUMS(caller.tenant.pk, _since(), caller.id, page))
+    return {face: _Spent(total, own) for face, total, own in sums}
 
 
 def _exhausted(caller: Caller) -> QuerySet[NearMatch]:
@@ -345,4 +351,36 @@ def _exhausted(caller: Caller) -> QuerySet[NearMatch]:
 
 def _window(caller: Caller) -> QuerySet[NearMatch]:
     """Return the tenant's charges of the last 30 days."""
-    return NearMatch.objects.of(caller.tenant).filter(at__gt=timezone.now() - NearMatch.KEPT)
+    return _charges(caller.tenant.pk, _since())
+
+
+def _charges(tenant: int, since: datetime) -> QuerySet[NearMatch]:
+    return NearMatch.objects.of(Tenant(pk=tenant)).filter(at__gt=since)
+
+
+def _since() -> datetime:
+    """Return the moment after which charges count."""
+    return timezone.now() - NearMatch.KEPT
+
+
+_EXHAUSTED = Prepared(
+    lambda tenant, since, actor, limit: (
+        _charges(tenant, since).filter(actor_id=actor, spent__gte=limit).values_list("face_id")
+    ),
+    int,
+    datetime,
+    str,
+    int,
+)
+_SUMS = Prepared(
+    lambda tenant, since, actor, faces: (
+        _charges(tenant, since)
+        .filter(face__in=faces)
+        .values_list("face_id")
+        .annotate(total=Sum("cost"), own=Sum("cost", filter=Q(actor_id=actor), default=0))
+    ),
+    int,
+    datetime,
+    str,
+    list,
+)

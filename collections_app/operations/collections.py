@@ -1,11 +1,11 @@
 """Make, find, change and delete collections."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from collections_app import erasure, identifiers
@@ -17,7 +17,8 @@ from recognition.similarity import DEFAULT, Threshold
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, Tenant
+from tenants.prepared import Prepared
 from tenants.queue import enqueue
 from tenants.scope import as_id
 from tenants.task_names import Task
@@ -37,6 +38,18 @@ _POLICY = frozenset(
         "face_limit",
         "consent_required",
     }
+)
+
+
+def _found(tenant: int, **named: object) -> QuerySet[Collection]:
+    return Collection.objects.of(Tenant(pk=tenant)).select_related("tenant", "gallery").filter(**named)
+
+
+_OF_ALIAS = Prepared(lambda tenant, alias: _found(tenant, alias=alias), int, str)
+_OF_ID = Prepared(lambda tenant, pk: _found(tenant, pk=pk), int, int)
+_ACTIVE, _DELETED = (
+    Prepared(lambda tenant, *keys, state=state: _found(tenant, name_key__in=keys, state=state), int, str, str)
+    for state in (Collection.State.ACTIVE, Collection.State.DELETED)
 )
 
 
@@ -64,16 +77,17 @@ def find(caller: Caller, collection: str | Alias) -> Collection:
         CollectionNotFound: no collection within reach had this id, name or alias.
         CollectionDeleted: the last one that had it is deleted.
     """
-    theirs = Collection.objects.of(caller.tenant)
     name = collection.id if isinstance(collection, Alias) else collection
     if "\0" in name:  # no name has one, and PostgreSQL refuses it in a query
         raise CollectionNotFound(name)
+    tenant = caller.tenant.pk
     if isinstance(collection, Alias):
-        return _reachable(caller, name, theirs.filter(alias=name))
+        return _reachable(caller, name, _OF_ALIAS(tenant, name))
     ours = as_id(identifiers.comparison_key(name))
-    if ours is not None and (same := theirs.filter(pk=ours)).exists():
+    if ours is not None and (same := _OF_ID(tenant, ours)):
         return _reachable(caller, name, same)
-    return _reachable(caller, name, theirs.filter(name_key__in=identifiers.keys(name)))
+    named = _reached(caller, _ACTIVE(tenant, *identifiers.keys(name)))
+    return _reachable(caller, name, named or _DELETED(tenant, *identifiers.keys(name)))
 
 
 def lock(collection: Collection) -> Gallery:
@@ -246,13 +260,17 @@ def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
     return {field: value.on(scale) if isinstance(value, Threshold) else value for field, value in policy.items()}
 
 
-def _reachable(caller: Caller, name: str, candidates: QuerySet[Collection]) -> Collection:
+def _reached(caller: Caller, candidates: Sequence[Collection]) -> list[Collection]:
+    return [one for one in candidates if caller.reaches(one.pk)]
+
+
+def _reachable(caller: Caller, name: str, candidates: Sequence[Collection]) -> Collection:
     """Return the active one; of two, the one spelt exactly so. If there is only a deleted one, say that."""
-    spelt = Case(When(name=name, then=Value(0)), default=Value(1), output_field=IntegerField())
-    order = ("state", spelt, "-deleted_at")  # "active" sorts before "deleted"
-    found = caller.within(candidates, "pk").select_related("tenant", "gallery__tenant").order_by(*order).first()
-    if found is None:
+    reached = _reached(caller, candidates)
+    if not reached:
         raise CollectionNotFound(name)
+    found = min(reached, key=lambda one: (one.state, one.name != name))  # "active" sorts before "deleted"
     if found.state == Collection.State.DELETED:
         raise CollectionDeleted(name)
+    found.gallery.tenant = found.tenant
     return found

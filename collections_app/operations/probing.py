@@ -5,25 +5,39 @@ that differ only a little have the same best match. A search without a match dis
 nearest face would; so it counts only for the enrolled face that it was made with, if any.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from collections_app.models import Face, SearchRecord
 from tenants import audit
 from tenants.access import Caller
-from tenants.models import AuditEntry
+from tenants.models import AuditEntry, Tenant
+from tenants.prepared import Prepared
 
 _SPAN = timedelta(minutes=1)
+_RECENT = Prepared(
+    lambda tenant, actor, best, since: (
+        SearchRecord.objects.of(Tenant(pk=tenant))
+        .filter(actor_id=actor, best=best, at__gt=since)
+        .values_list("tenant_id")
+        .annotate(searches=Count("pk"))
+        .values_list("searches")
+    ),
+    int,
+    str,
+    str,
+    datetime,
+)
 
 
 def watch_searches(caller: Caller, record: SearchRecord) -> None:
     """Raise an alert if the caller searched for the record's face too often; in the search's transaction."""
     if record.best:
-        recent = SearchRecord.objects.of(caller.tenant).filter(best=record.best, at__gt=timezone.now() - _SPAN)
-        _alert(caller, record.best, recent.filter(actor_id=caller.id).count())
+        [(recent,)] = _RECENT(caller.tenant.pk, caller.id, record.best, timezone.now() - _SPAN)
+        _alert(caller, record.best, recent)
 
 
 def watch_verifications(caller: Caller, face: Face) -> None:

@@ -24,11 +24,17 @@ from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 from tenants import audit, events
 from tenants.access import Caller, Scope
+from tenants.models import Tenant
+from tenants.prepared import Prepared
 
 _RECORDED = 5  # best candidates kept with the record, matches or not, so that an auditor sees how near it was
 _ALL = -2.0  # below every cosine
 _WIDER = 4  # by how much the search grows when too few of the nearest faces qualify
 _PAGE = 1000  # faces in one SQL statement
+# With the collection as a condition, SQLite would read all its faces.
+_FACES = Prepared(
+    lambda tenant, ids: Face.objects.of(Tenant(pk=tenant)).select_related("person").filter(pk__in=ids), int, list
+)
 _TRIES = 3  # repetitions when faces were erased during the search
 _MANY = 100  # above this limit only faces at or above the threshold are read
 
@@ -197,12 +203,12 @@ def _nearest(
 
     If faces were erased during the search, they may have been replaced, so it is repeated up to _TRIES times.
     """
-    wanted, again = limit, _TRIES
+    wanted, again, read = limit, _TRIES, True  # the gallery was read with the collection, in this request
     while True:
-        near = face_index().search(collection.gallery, probe, limit=wanted, floor=floor)
+        near = face_index().search(collection.gallery, probe, limit=wanted, floor=floor, as_read=read)
         candidates, gone = _confirmed(collection, near, limit, since)
         if gone and again:
-            again -= 1
+            again, read = again - 1, False
         elif len(candidates) == limit or len(near) < wanted:
             return candidates
         else:
@@ -213,20 +219,16 @@ def _confirmed(
     collection: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
 ) -> tuple[list[_Candidate], bool]:
     """Return up to `limit` of the neighbours that still exist, and whether any of those checked does not."""
-    rows = Face.objects.of(collection.tenant)  # with the collection as a condition, SQLite would read all its faces
-    wanted = rows.select_related("person")
-    if since is not None:
-        wanted = wanted.filter(created_at__gte=since)
     candidates: list[_Candidate] = []
     gone = False
     for start in range(0, len(near), _PAGE):
         page = near[start : start + _PAGE]
         ids = [neighbour.face_id for neighbour in page]
-        faces = wanted.filter(pk__in=ids).in_bulk()
-        there = len(faces) if since is None else rows.filter(pk__in=ids).count()
-        gone = gone or there < len(page)
+        faces = {face.pk: face for face in _FACES(collection.tenant.pk, ids)}
+        gone = gone or len(faces) < len(page)
         found = [_Candidate(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
-        candidates += [one for one in found if one.face.collection_id == collection.pk]
+        mine = [one for one in found if one.face.collection_id == collection.pk]
+        candidates += [one for one in mine if since is None or one.face.created_at >= since]
         if len(candidates) >= limit:
             break
     return candidates[:limit], gone

@@ -23,6 +23,7 @@ from psycopg import sql
 
 from recognition.evaluation import baselines
 
+ROOT = Path(__file__).parents[2]
 FACES = (5, 2)
 _COSINE = 0.6
 _PROBES = 300
@@ -51,10 +52,10 @@ def measure(size: int, dimension: int, faces: int, kind: str, *, server: str = "
     """
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="faceplane-benchmark-"))
-        stack.callback(shutil.rmtree, _open_folder(folder), ignore_errors=True)  # opened segments are decrypted there
+        stack.callback(shutil.rmtree, open_folder(folder), ignore_errors=True)  # opened segments are decrypted there
         settings = dict(KINDS[kind])
         if kind == "pgvector":
-            settings["DATABASE_URL"] = stack.enter_context(_database(server))
+            settings["DATABASE_URL"] = stack.enter_context(database(server))
         figures: dict[str, Any] = {"faces": size, "dimension": dimension, "faces_a_person": faces, "asked": kind}
         for step in ("fill", "search"):
             figures |= run_in(folder, __name__, step, size, dimension, faces, **settings)
@@ -62,8 +63,8 @@ def measure(size: int, dimension: int, faces: int, kind: str, *, server: str = "
 
 
 @contextmanager
-def _database(server: str) -> Iterator[str]:
-    """Yield the URL of a temporary database."""
+def database(server: str) -> Iterator[str]:
+    """Yield the URL of a temporary database on the PostgreSQL server of that URL."""
     name = f"faceplane_benchmark_{os.getpid()}"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -91,24 +92,29 @@ def plotted(measured: list[dict[str, Any]]) -> bytes:
 
 def run_in(folder: str, module: str, *arguments: object, **settings: str) -> Any:  # noqa: ANN401 -- what the child prints, JSON
     """Run a module in a separate process, with all data in the folder; return its answer."""
-    own = {
-        "DATA_DIR": folder,
-        "SECRETS_DIR": f"{folder}/secrets",
-        "DATABASE_URL": f"sqlite:///{folder}/benchmark.sqlite3",
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "INDEX_OPEN_DIR": _open_folder(folder),
-        "OPENBLAS_NUM_THREADS": "1",
-        "LOG_LEVEL": "WARNING",
-    }
     done = subprocess.run(  # noqa: S603 -- a module of ours
         [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=Path(__file__).parents[2],
-        env=os.environ | own | settings,
+        cwd=ROOT,
+        env=environment(folder) | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def environment(folder: str) -> dict[str, str]:
+    """Return the environment of a process that keeps all data in the folder."""
+    own = {
+        "DATA_DIR": folder,
+        "SECRETS_DIR": f"{folder}/secrets",
+        "DATABASE_URL": f"sqlite:///{folder}/benchmark.sqlite3",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "INDEX_OPEN_DIR": open_folder(folder),
+        "OPENBLAS_NUM_THREADS": "1",
+        "LOG_LEVEL": "WARNING",
+    }
+    return os.environ | own
 
 
 def people(size: int, dimension: int, faces: int) -> Iterator[np.ndarray]:
@@ -147,7 +153,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return unit
 
 
-def _open_folder(folder: str) -> str:
+def open_folder(folder: str) -> str:
+    """Return where the opened segments of an installation in this folder are."""
     shared = Path("/dev/shm")  # noqa: S108 -- as in config/settings.py
     return str((shared if os.access(shared, os.W_OK) else Path(folder)) / f"{Path(folder).name}-open")
 

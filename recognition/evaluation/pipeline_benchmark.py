@@ -64,7 +64,7 @@ def compare(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[
     `analyse` is the pipeline with liveness. `bare` only decodes and runs the same sessions on the same inputs. `plain`
     has no optimisation: detection at 640 x 640, and the models as published.
     """
-    runs = [_recorded(data, pack) for data in images]
+    runs = [recorded(data, pack, liveness=True) for data in images]
     plain = _plain_sessions(pack)
     square = np.zeros((1, 3, _PLAIN_SIDE, _PLAIN_SIDE), np.float32)
     ways: dict[str, Callable[[bytes, list[_Run]], object]] = {
@@ -87,7 +87,7 @@ def compare(images: Sequence[bytes], pack: Pack, rounds: int) -> dict[str, list[
     return took
 
 
-def _recorded(data: bytes, pack: Pack) -> list[_Run]:
+def recorded(data: bytes, pack: Pack, *, liveness: bool) -> list[_Run]:
     """Analyse an image once and record the input of each session."""
     inputs: list[_Run] = []
     run = sessions.run
@@ -98,7 +98,7 @@ def _recorded(data: bytes, pack: Pack) -> list[_Run]:
 
     sessions.run = keeping  # replaced for this one call only
     try:
-        pipeline.analyse(data, pack=pack.name, liveness=True)
+        pipeline.analyse(data, pack=pack.name, liveness=liveness)
     finally:
         sessions.run = run
     return inputs

@@ -73,12 +73,15 @@ class _CachedGallery:
         """The number of open segments."""
         return len(self._parts)
 
-    def view(self, gallery: Gallery) -> _View:
-        """Return the gallery with every change up to its head.
+    def view(self, gallery: Gallery, *, as_read: bool) -> _View:
+        """Return the gallery with every change up to its head; with `as_read`, the head of the row at hand.
 
         Publishing deletes tombstones, so whatever was read while the version changed is read again.
         """
         with self.lock:
+            current = gallery.head <= self._seen and gallery.version == self._version
+            if as_read and current and not self._is_time_to_retry():
+                return _View(self._matrix.snapshot(), self._parts)
             state = store.state(gallery)
             while state.head != self._seen or state.version != self._version or self._is_time_to_retry():
                 if state.version != self._version or self._is_time_to_retry():
@@ -203,10 +206,12 @@ class LocalIndex:
         """See FaceIndex."""
         return store.vector(gallery, face_id)
 
-    def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
+    def search(
+        self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float, as_read: bool = False
+    ) -> list[Neighbour]:
         """See FaceIndex."""
         probe = np.ascontiguousarray(probe, dtype=np.float32)  # a float64 probe would copy whole matrices to float64
-        view = self._cache(gallery, len(probe)).view(gallery)
+        view = self._cache(gallery, len(probe)).view(gallery, as_read=as_read)
         self._shrink(gallery.pk)
         exactly = all(part.segment.kind == IndexSegment.Kind.FLAT for part, _ in view.parts)
         wanted = limit + (_TIES if exactly else MARGIN)

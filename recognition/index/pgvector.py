@@ -112,10 +112,12 @@ class PgvectorIndex:
         """See FaceIndex."""
         return store.vector(gallery, face_id)
 
-    def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
+    def search(
+        self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float, as_read: bool = False
+    ) -> list[Neighbour]:
         """See FaceIndex."""
         if not Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk, mirrored=True).exists():
-            return self._local.search(gallery, probe, limit=limit, floor=floor)
+            return self._local.search(gallery, probe, limit=limit, floor=floor, as_read=as_read)
         wanted = limit + pgvector_graph.MARGIN
         while True:
             ids = pgvector_table.nearest(gallery, probe, wanted)

@@ -36,8 +36,13 @@ class FaceIndex(Protocol):
         Takes the gallery's row lock until the transaction ends.
         """
 
-    def search(self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float) -> list[Neighbour]:
-        """Return the templates of at least `floor` cosine to the probe, best first, at most `limit`."""
+    def search(
+        self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float, as_read: bool = False
+    ) -> list[Neighbour]:
+        """Return the templates of at least `floor` cosine to the probe, best first, at most `limit`.
+
+        Every change that is committed by now is seen; with `as_read`, every change up to the gallery as it was read.
+        """
 
     def vector(self, gallery: Gallery, face_id: int) -> np.ndarray:
         """Return one template.

@@ -23,6 +23,10 @@ logger = logging.getLogger("faceplane.index")
 _BATCH = 5000
 _NORM_SLACK = 1e-3
 # Every search runs this. Building it with the ORM would take twice as long as searching a gallery of 10,000.
+_ADVANCE = (
+    "UPDATE recognition_gallery SET head = head + %s, size = size + %s, mirrored = (mirrored AND %s) "
+    "WHERE collection_id = %s AND tenant_id = %s RETURNING head, size, mirrored"
+)
 _STATE = "SELECT head, base, version FROM recognition_gallery WHERE collection_id = %s AND tenant_id = %s"
 
 
@@ -221,12 +225,13 @@ def _advance(gallery: Gallery, numbers: int, *, added: int = 0, mirrored: bool) 
     The lock is held until commit, so sequence numbers are committed in order. A change by an engine that does not write
     pgvector's table makes that table incomplete: the gallery is no longer `mirrored`.
     """
-    locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
-    before: int = locked.head
-    gallery.head, gallery.size = before + numbers, locked.size + added
-    gallery.mirrored = locked.mirrored and mirrored
-    gallery.save(update_fields=["head", "size", "mirrored"])
-    return before
+    with connection.cursor() as cursor:
+        cursor.execute(_ADVANCE, [numbers, added, mirrored, gallery.pk, gallery.tenant_id])
+        found = cursor.fetchone()
+    if found is None:
+        raise Gallery.DoesNotExist
+    gallery.head, gallery.size, gallery.mirrored = found[0], found[1], bool(found[2])
+    return gallery.head - numbers
 
 
 def _context(face_id: int) -> str:

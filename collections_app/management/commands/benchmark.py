@@ -1,4 +1,4 @@
-"""manage.py benchmark pipeline | index | console: measure speed, and the index's recall, against plain baselines."""
+"""manage.py benchmark pipeline | index | console | http: measure speed, and the index's recall, against baselines."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
-from collections_app import console_benchmark
+from collections_app import console_benchmark, http_benchmark
+from collections_app.dialects import DIALECTS
 from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.evaluation import index_benchmark, pipeline_benchmark
@@ -39,7 +40,14 @@ class Command(BaseCommand):
         console = what.add_parser("console", help="the console's lists and filters in one large collection")
         console.add_argument("--faces", default="100k", help="as in 10k, 100k, 1m")
         console.add_argument("--rounds", type=int, default=40, help="of each list")
-        for way in (pipeline, index, console):
+        http = what.add_parser("http", help="searches and enrolments over HTTP, beside the pipeline alone")
+        http.add_argument("--images", type=Path, default=SAMPLES, help="a folder of portraits")
+        http.add_argument("--database", default="", help="postgresql://USER@HOST:PORT; default: SQLite")
+        http.add_argument("--dialect", choices=[dialect.name for dialect in DIALECTS], default=DIALECTS[-1].name)
+        http.add_argument("--connections", default="1,4,16,64", help="as in 1,4,16,64")
+        http.add_argument("--seconds", type=float, default=5, help="of each turn")
+        http.add_argument("--rounds", type=int, default=3)
+        for way in (pipeline, index, console, http):
             way.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, what: str, **options: Any) -> None:
@@ -48,6 +56,7 @@ class Command(BaseCommand):
             "pipeline": self._pipeline,
             "index": self._index,
             "console": self._console,
+            "http": self._http,
         }
         figures = ways[what](**options)
         if options["json"]:
@@ -113,3 +122,37 @@ class Command(BaseCommand):
         for row in measured:
             self.stdout.write(f"{row['page']:<10}{row['asked']:<28}{row['p50_ms']:>9}{row['p95_ms']:>9}")
         return measured
+
+    def _http(
+        self, *, images: Path, database: str, dialect: str, connections: str, seconds: float, rounds: int, **_: Any
+    ) -> dict[str, Any]:
+        columns = {
+            "a second": "a_second",
+            "/ analyse": "over_analyse",
+            "/ bare": "over_bare",
+            "p50 ms": "p50_ms",
+            "p95 ms": "p95_ms",
+            "p99 ms": "p99_ms",
+            "p99 / p50": "p99_over_p50",
+            "CPU ms": "cpu_ms",
+            "- analyse": "cpu_beside_analyse_ms",
+            "reads": "reads",
+            "writes": "writes",
+            "refused": "refused",
+        }
+        files = [file.resolve() for file in sorted(images.rglob("*.jpg"))]
+        numbers = [int(number) for number in connections.split(",")]
+        figures = http_benchmark.measure(
+            files, dialect=dialect, connections=numbers, seconds=seconds, rounds=rounds, server=database
+        )
+        alone = figures["images_per_second"]
+        self.stdout.write(
+            f"{figures['images']} images, {dialect}, {'PostgreSQL' if database else 'SQLite'}; "
+            "images/s of one process a core: "
+            f"analyse {alone['analyse']} ({figures['analyse_cpu_ms']} ms of CPU each), bare loop {alone['bare']}\n"
+            + "".join(f"{name:>12}" for name in ("", "connections", *columns))
+        )
+        for row in figures["http"]:
+            cells = (row["action"], row["connections"], *(row[column] for column in columns.values()))
+            self.stdout.write("".join(f"{cell!s:>12}" for cell in cells))
+        return figures

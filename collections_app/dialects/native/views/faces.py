@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from collections_app.dialects.base import shown
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import faces as wire
@@ -67,7 +68,7 @@ class FacesView(NativeView):
             key=key,
             fingerprint=wire.fingerprint(request.path, body),
             work=lambda settle: enrol.enrol_face(self.caller, collection=collection, settle=settle, **body),
-            render=lambda enrolled: wire.Face(enrolled.faces[0]).data,
+            render=lambda enrolled: shown(wire.Face, enrolled.faces[0]),
         )
         headers = {"Idempotent-Replayed": "true"} if done.replayed else None
         return Response(done.answer, status=201, headers=headers)
@@ -79,7 +80,7 @@ class FaceView(NativeView):
     @described("getFace", "collection face", answer=wire.Face)
     def get(self, request: Request, collection: str, face: str) -> Response:
         """Return a face."""
-        return Response(wire.Face(faces.get_face(self.caller, collection=collection, face=face)).data)
+        return Response(shown(wire.Face, faces.get_face(self.caller, collection=collection, face=face)))
 
     @described("deleteFace", "collection face", status=202, answer=Receipt)
     def delete(self, request: Request, collection: str, face: str) -> Response:

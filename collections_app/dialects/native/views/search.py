@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from collections_app.dialects.base import shown
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
@@ -49,7 +50,7 @@ class SearchView(ImageView):
                 largest=body["largest"],
                 request_name=body["name"],
             )
-        return Response(wire.Found(found).data)
+        return Response(shown(wire.Found, found))
 
 
 class VerifyView(ImageView):
@@ -71,7 +72,7 @@ class VerifyView(ImageView):
             verified: Any = compare.verify_person(self.caller, person=body["person"], **values)
         else:
             verified = compare.verify(self.caller, face=body["face"], **values)
-        return Response(wire.Verified(verified).data)
+        return Response(shown(wire.Verified, verified))
 
 
 class DetectView(ImageView):
@@ -91,4 +92,4 @@ class CompareView(ImageView):
         """Compare the largest face of one image with every face of another."""
         body = self.parse(wire.Compare)
         done = compare.compare(self.caller, source=body["source"], target=body["target"], threshold=threshold_of(body))
-        return Response(wire.Compared(done).data)
+        return Response(shown(wire.Compared, done))

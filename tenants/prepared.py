@@ -1,0 +1,107 @@
+"""Queries of the path of every request, compiled once: Django's compiling takes longer than the database's answer.
+
+    of_key = Prepared(lambda key: ApiKey.unscoped.filter(pk=key), str)
+    [key] = of_key("fp_…")
+
+The queryset is built once, with a mark in the place of each parameter, and its SQL is kept; a call puts its values in
+the places of the marks. It may take model rows (with select_related) or values_list, and no value may be None.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.db.models.query import ModelIterable, get_related_populators
+
+_SIZES = (8, 32, 128, 1000)  # of lists: a shorter one repeats its last value
+_FIRST = 21_001  # the marks of numbers: they fit every column and are no constant of any query
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A compiled query: for each parameter of its SQL the number of the call's value, or a constant."""
+
+    sql: str
+    places: Sequence[tuple[int | None, Any]]
+    rows: Callable[[Iterable[tuple[Any, ...]]], list[Any]]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A query with parameters of these kinds: int, str, datetime, or list (of int, up to 1,000 and not empty)."""
+
+    build: Callable[..., QuerySet[Any, Any]]
+    kinds: tuple[type, ...]
+    _plans: dict[tuple[str, tuple[int, ...]], _Plan] = field(default_factory=dict)
+
+    def __init__(self, build: Callable[..., QuerySet[Any, Any]], *kinds: type) -> None:
+        """Keep the function that builds the queryset from the parameters."""
+        self.build, self.kinds, self._plans = build, kinds, {}
+
+    def __call__(self, *values: Any) -> list[Any]:  # noqa: ANN401 -- parameters of any query
+        """Run the query; return its rows."""
+        lists = [list(value) for value, kind in zip(values, self.kinds, strict=True) if kind is list]
+        sizes = tuple(next(size for size in _SIZES if size >= len(one)) for one in lists)
+        known = (connection.vendor, sizes)
+        plan = self._plans.get(known) or self._plans.setdefault(known, self._compiled(sizes))
+        flat: list[Any] = []
+        padded = iter([*one, *one[-1:] * (size - len(one))] for one, size in zip(lists, sizes, strict=True))
+        for value, kind in zip(values, self.kinds, strict=True):
+            if kind is datetime:
+                flat.append(connection.ops.adapt_datetimefield_value(value))
+            else:
+                flat += next(padded) if kind is list else [value]
+        with connection.cursor() as cursor:
+            cursor.execute(plan.sql, [constant if at is None else flat[at] for at, constant in plan.places])
+            return plan.rows(cursor.fetchall())
+
+    def _compiled(self, sizes: tuple[int, ...]) -> _Plan:
+        marks: list[Any] = []
+        flat: list[Any] = []
+        left = list(sizes)
+        for kind in self.kinds:
+            many = left.pop(0) if kind is list else 1
+            ones = [_mark(kind, len(flat) + number) for number in range(many)]
+            marks.append(ones if kind is list else ones[0])
+            flat += ones
+        compared = [connection.ops.adapt_datetimefield_value(m) if isinstance(m, datetime) else m for m in flat]
+        queryset = self.build(*marks)
+        compiler = queryset.query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        places = [(compared.index(one), None) if one in compared else (None, one) for one in params]
+        return _Plan(sql, places, _reader(queryset, compiler))
+
+
+def _mark(kind: type, number: int) -> Any:  # noqa: ANN401 -- a value of the kind
+    if kind is str:
+        return f"mark {number}"
+    return datetime(1971, 1, 1, number % 24, tzinfo=UTC) if kind is datetime else _FIRST + number
+
+
+def _reader(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Iterable[tuple[Any, ...]]], list[Any]]:  # noqa: ANN401 -- Django's compilers have no types
+    """Return what makes a query's rows of the database's: the second half of Django's ModelIterable."""
+    converters = compiler.get_converters([one[0] for one in compiler.select])
+    select, info, database = compiler.select, compiler.klass_info, queryset.db
+
+    def converted(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+        return list(map(tuple, compiler.apply_converters(rows, converters) if converters else rows))
+
+    if queryset._iterable_class is not ModelIterable:  # noqa: SLF001 -- values_list: Django has no name for the question
+        return converted
+    first, last = info["select_fields"][0], info["select_fields"][-1] + 1
+    names = [one[0].target.attname for one in select[first:last]]
+    related = get_related_populators(info, select, database)  # type: ignore[call-arg]  # the stubs are ahead
+
+    def instances(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+        made = []
+        for row in converted(rows):
+            one = info["model"].from_db(database, names, row[first:last])
+            for populator in related:
+                populator.populate(row, one)
+            made.append(one)
+        return made
+
+    return instances
