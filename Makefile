@@ -2,14 +2,15 @@
 # make demo           enrol and search on the running server
 # make test           set up, run all checks and tests
 # make check          run the checks without the tests
-# make test-services  run all tests on PostgreSQL and Redis, if they are running
+# make test-services  run on PostgreSQL and Redis, if they are running, the tests that these can change
 # make soak           run the long tests, and those that compare times
 # make setup          install dependencies and models, compile translations, collect static files
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
-TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile  # the tests of a file share its servers
+# The tests of a file share its servers; tests/conftest.py puts the longest files first.
+TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: programs soak run demo test test-services check setup lock
 
@@ -32,7 +33,7 @@ test: .venv/.dev setup programs check
 	$(BIN)/pytest $(TOGETHER)
 
 # Uses PostgreSQL and Redis at their standard ports, and does nothing if they do not answer. The role owns its database and
-# is not a superuser, so that the whole suite runs behind row-level security.
+# is not a superuser, so that the tests run behind row-level security. tests/services.py lists what is left out, and why.
 test-services: .venv/.dev setup programs
 	@$(BIN)/python -m tests.services || exit 0; TEST_SERVICES=1 \
 	DATABASE_URL=$${DATABASE_URL:-postgresql://faceplane@127.0.0.1:5432/faceplane} \

@@ -1,6 +1,7 @@
 """Shared fixtures: two tenants that must never see each other's data, each with a key and a collection."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,31 @@ from tenants import keys
 from tenants.access import ALL_SCOPES, Caller, Scope, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Tenant
+from tests.services import LEFT_OUT
 
+collect_ignore = list(LEFT_OUT) if os.environ.get("TEST_SERVICES") else []
+# A file is one piece of work for pytest-xdist: a long one that starts last is waited for.
+LONGEST = (
+    "tests/dialects/test_fuzz.py",
+    "tests/index/test_proof.py",
+    "tests/index/test_workers.py",
+    "tests/index/test_processes.py",
+    "tests/attack/test_template_recovery.py",
+    "tests/config/test_file_queue.py",
+    "tests/console/test_browser.py",
+    "tests/console/test_isolation.py",
+    "tests/test_at_rest.py",
+    "tests/test_strangers.py",
+    "tests/test_resilience.py",
+    "tests/test_isolation.py",
+    "tests/dialects/test_conformance.py",
+    "tests/test_egress.py",
+    "tests/test_documents.py",
+    "tests/test_server_life.py",
+    "tests/test_silent_clients.py",
+    "tests/test_processes.py",
+    "tests/config/test_readiness.py",
+)
 _HOST = tempfile.TemporaryDirectory()
 
 
@@ -41,6 +66,12 @@ def _lock_no_joined_table(execute: Callable[..., Any], sql: str, *args: Any) -> 
     """Fail where a query locks the rows of a joined table too, out of order: `exists()` drops `of=("self",)`."""
     assert not (" JOIN " in sql and sql.endswith("UPDATE")), sql
     return execute(sql, *args)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 @dataclass(frozen=True)

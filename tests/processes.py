@@ -7,14 +7,17 @@ import atexit
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,7 @@ _made: set[str] = set()
 def _make_database(url: str, like: str) -> None:
     name, model = url.rpartition("/")[2], like.rpartition("/")[2]
     with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}"'.encode())
         server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{model}"'.encode())
     _made.add(url)
 
@@ -97,11 +101,41 @@ def manage(env: dict[str, str], *arguments: str, stdin: str = "") -> str:
 
 
 def prepare(env: dict[str, str], **collections: str) -> dict[str, str]:
-    """Create the tables, and each tenant with its collection; return a key of each. In one process: a start is slow."""
-    made: dict[str, str] = json.loads(
-        manage(env, "shell", "--verbosity", "0", "-c", _PREPARE, stdin=json.dumps(collections))
-    )
+    """Create the tables, and each tenant with its collection; return a key of each.
+
+    A start and the migrations take seconds, so each set of tenants is made once and copied. Databases that a test
+    made by itself are filled in place.
+    """
+    url, tenants = env["DATABASE_URL"], json.dumps(collections)
+    if not (url.startswith("sqlite") or url in _made):
+        return _prepare(env, tenants)
+    original, keys = _prepared(url.partition(":")[0], tenants)
+    if url in _made:
+        _make_database(url, original["DATABASE_URL"])
+    else:
+        _copy_file(*(Path(one["DATABASE_URL"].removeprefix("sqlite:///")) for one in (original, env)))
+    shutil.copytree(original["SECRETS_DIR"], env["SECRETS_DIR"])  # they open what lies sealed in the database
+    return keys.copy()
+
+
+@cache
+def _prepared(engine: str, tenants: str) -> tuple[dict[str, str], dict[str, str]]:
+    folder = Path(_ORIGINALS.name, f"{engine}-{_prepared.cache_info().misses}")
+    env = environment(folder, **({"DATABASE_URL": sqlite(folder)} if engine == "sqlite" else {}))
+    return env, _prepare(env, tenants)
+
+
+_ORIGINALS = tempfile.TemporaryDirectory()
+
+
+def _prepare(env: dict[str, str], tenants: str) -> dict[str, str]:
+    made: dict[str, str] = json.loads(manage(env, "shell", "--verbosity", "0", "-c", _PREPARE, stdin=tenants))
     return made
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copy(source, target)  # whole: the process that wrote it has ended, and left no journal
 
 
 def free_port() -> int:

@@ -12,6 +12,8 @@ from django.conf import settings
 from collections_app.console.audit_forms import actions
 from collections_app.dialects import DIALECTS
 from collections_app.operations.audit import ACTIONS
+from tests.conftest import LONGEST
+from tests.services import LEFT_OUT
 
 ROOT: Path = settings.BASE_DIR
 OURS = [
@@ -99,6 +101,11 @@ def test_every_decision_that_is_cited_can_be_looked_up() -> None:
     assert sections
     assert [name for name in sorted(cited) if f"\n| {name} | " not in known] == []
     assert [number for number in sorted(sections) if f"**{number}** " not in known] == []
+
+
+def test_lists_of_test_files_name_files() -> None:
+    named = [*(ROOT / "tests" / name for name in LEFT_OUT), *(ROOT / name for name in LONGEST)]
+    assert [path for path in named if not path.exists()] == []
 
 
 def test_the_dialects_are_congruent() -> None:

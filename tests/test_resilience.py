@@ -264,7 +264,7 @@ for number in range(6):
 """
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         env = environment(tmp_path, CELERY_BROKER_URL=f"{kind}://127.0.0.1:{silent.getsockname()[1]}/0")
-        manage(env, "migrate", "--verbosity", "0")
+        prepare(env)
         shown = manage(env, "shell", "--verbosity", "0", "-c", script).split()
     first, *others = [float(word) for word in shown if word[0].isdigit()]
     assert len(others) == 5

@@ -4,11 +4,12 @@ import json
 import logging
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -20,9 +21,9 @@ from kombu.exceptions import ChannelError
 
 from config.file_queue import Channel, Transport
 from tests.config.conftest import fill, until, worker
-from tests.processes import environment, manage, sqlite
+from tests.processes import environment, manage, prepare, sqlite
 
-SIGN = "from tenants.models import Heartbeat; print(Heartbeat.objects.filter(name='queue').count())"
+SIGN = "SELECT count(*) FROM tenants_heartbeat WHERE name = 'queue'"
 SEND = "from tenants.tasks import pulse; pulse.delay()"
 TRASH = {
     "00000000000000000000.empty.0": b"",
@@ -76,6 +77,12 @@ def take(channel: Channel) -> Any:
 def text_of(message: Any) -> str:
     """Return what was published."""
     return bytes(message.body).decode()
+
+
+def _pulsed(folder: Path) -> bool:
+    """Return whether a worker has carried out SEND."""
+    with closing(sqlite3.connect(folder / "data" / "faceplane.sqlite3", timeout=30)) as rows:
+        return bool(rows.execute(SIGN).fetchone()[0])
 
 
 @contextmanager
@@ -176,7 +183,7 @@ def test_old_drafts_are_swept_and_no_queue_name_leaves_the_folder(channel: Chann
 def test_damaged_files_end_no_worker(tmp_path: Path, pool: str) -> None:
     """With kombu's own transport three empty messages end every worker, and an empty exchange file every start."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
-    manage(env, "migrate", "--verbosity", "0")
+    prepare(env)
     queue, control = tmp_path / "data" / "queue" / "messages" / "celery", tmp_path / "data" / "queue" / "control"
     for folder in (queue, control):
         folder.mkdir(parents=True)
@@ -187,7 +194,7 @@ def test_damaged_files_end_no_worker(tmp_path: Path, pool: str) -> None:
     log = tmp_path / "log"
     with worker(env, "--pool", pool, "--concurrency", "2", log=log) as process:
         manage(env, "shell", "--verbosity", "0", "-c", SEND)
-        until(lambda: manage(env, "shell", "--verbosity", "0", "-c", SIGN).strip() == "1", log=log)
+        until(lambda: _pulsed(tmp_path), log=log)
         assert process.poll() is None
     assert all(name in log.read_text() for name in TRASH)
     assert {file.name for file in (tmp_path / "data" / "queue" / "damaged").iterdir()} == set(TRASH)
@@ -197,7 +204,7 @@ def test_a_worker_survives_a_full_disk_and_works_when_there_is_room(small_disk: 
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
     env["DATA_DIR"] = str(small_disk / "data")
     (tmp_path / "data").mkdir()
-    manage(env, "migrate", "--verbosity", "0")
+    prepare(env)
     log = tmp_path / "log"
     with worker(env, "--beat", "--pool", "threads", "--concurrency", "2", log=log) as process:
         until(lambda: "ready." in log.read_text(), log=log)
@@ -208,6 +215,6 @@ def test_a_worker_survives_a_full_disk_and_works_when_there_is_room(small_disk: 
         assert all(file.stat().st_size for file in left)
         ballast.unlink()
         manage(env, "shell", "--verbosity", "0", "-c", SEND)
-        until(lambda: manage(env, "shell", "--verbosity", "0", "-c", SIGN).strip() == "1", log=log)
+        until(lambda: _pulsed(tmp_path), log=log)
         assert process.poll() is None
     assert not (small_disk / "data" / "queue" / "damaged").exists()

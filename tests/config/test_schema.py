@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.processes import environment, manage, sqlite
+from tests.processes import environment, manage, prepare, sqlite
 
 COMMANDS = {
     "migrate": ["manage.py", "migrate", "--verbosity", "0"],
@@ -33,7 +33,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Make the tables."""
     folder = tmp_path_factory.mktemp("schema")
     env = environment(folder, DATABASE_URL=sqlite(folder), CELERY_BROKER_URL="filesystem://")
-    manage(env, "migrate", "--verbosity", "0")
+    prepare(env)
     return env
 
 

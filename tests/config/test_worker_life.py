@@ -15,7 +15,7 @@ from config.schedule import SharedScheduler
 from tenants import heartbeat
 from tenants.models import Heartbeat
 from tests.config.conftest import until, worker
-from tests.processes import environment, manage, sqlite
+from tests.processes import environment, prepare, sqlite
 
 
 def children(pid: int) -> set[int]:
@@ -39,7 +39,7 @@ def lives(pid: int) -> bool:
 def test_the_children_of_a_killed_worker_end(tmp_path: Path, pool: str) -> None:
     """Otherwise the embedded beat lives on and sends: twenty of them filled the queue with 1,206 messages."""
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path), CELERY_BROKER_URL="filesystem://")
-    manage(env, "migrate", "--verbosity", "0")
+    prepare(env)
     log = tmp_path / "log"
     with worker(env, "--beat", "--pool", pool, "--concurrency", "2", log=log) as process:
         until(lambda: "ready." in log.read_text(), log=log)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def collection(name: str) -> Collection:
     return Collection.unscoped.select_related("gallery__tenant", "tenant").get(name=name)
 
 
+@cache
 def vector(seed: int) -> np.ndarray:
     """Return the face of the seed."""
     return gallery.unit(np.random.default_rng(seed).standard_normal(128))
