@@ -12,6 +12,9 @@ MANAGE := $(BIN)/python manage.py
 # The tests of a file share its servers; tests/conftest.py puts the longest files first.
 TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Where the environment forbids Python to keep what it compiles, each of the hundreds of processes here compiles it anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: programs soak run demo test test-services check setup lock
 
 run: setup
