@@ -21,8 +21,8 @@ import time; t = Tenant.objects.get(slug='acme'); keys.revoke_key(system(t, 'x')
 ROTATE = """
 from datetime import timedelta; from django.utils import timezone; from tenants.access import system
 from tenants.models import Tenant; from collections_app.operations import keys
-t = Tenant.objects.get(slug='acme'); soon = timezone.now() + timedelta(seconds=60)
-print(keys.rotate_key(system(t, 'x'), key='{key}', keep_until=soon).token)
+t = Tenant.objects.get(slug='acme'); until = timezone.now() + timedelta(seconds=60)
+print(keys.rotate_key(system(t, 'x'), key='{key}', keep_until=until).token)
 """
 
 

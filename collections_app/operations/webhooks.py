@@ -70,7 +70,6 @@ def get_webhook(caller: Caller, *, webhook: str) -> Webhook:
         WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
-    caller.require_whole_tenant()
     return _find(caller, webhook)
 
 
@@ -81,7 +80,6 @@ def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
         WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
-    caller.require_whole_tenant()
     with transaction.atomic():
         hook = _find(caller, webhook)
         hook.active, hook.free_at = active, timezone.now()
@@ -98,7 +96,6 @@ def delete_webhook(caller: Caller, *, webhook: str) -> None:
         WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
-    caller.require_whole_tenant()
     with transaction.atomic():
         hook = _find(caller, webhook)
         audit.record(caller, "webhook.deleted", hook)
@@ -112,7 +109,6 @@ def list_deliveries(caller: Caller, *, webhook: str, limit: int) -> QuerySet[Del
         WebhookNotFound: the tenant has no webhook with this id.
     """
     caller.require(Scope.ADMIN)
-    caller.require_whole_tenant()
     return _find(caller, webhook).deliveries.select_related("event").order_by("-event__at")[:limit]
 
 
@@ -123,7 +119,6 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
         WebhookNotFound: the tenant has no such webhook, or the webhook no such delivery.
     """
     caller.require(Scope.ADMIN)
-    caller.require_whole_tenant()
     with transaction.atomic():
         hook = _find(caller, webhook)
         found: Delivery | None = hook.deliveries.select_for_update().filter(pk=as_id(delivery) or 0).first()
@@ -140,6 +135,7 @@ def redeliver(caller: Caller, *, webhook: str, delivery: str) -> Delivery:
 
 
 def _find(caller: Caller, webhook: str) -> Webhook:
+    caller.require_whole_tenant()
     found: Webhook | None = Webhook.objects.of(caller.tenant).filter(pk=as_id(webhook) or 0).first()
     if found is None:
         raise WebhookNotFound

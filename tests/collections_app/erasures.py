@@ -7,6 +7,7 @@ import pytest
 
 from collections_app.errors import Unavailable
 from collections_app.models import Face
+from collections_app.operations.collections import update_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.search import search_by_image
@@ -21,6 +22,13 @@ def stored(settings: Any, tmp_path: Path) -> Path:
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
     settings.STORAGES = settings.STORAGES | {"default": files}
     return tmp_path
+
+
+@pytest.fixture(name="acme")
+def acme_with_images(acme: Customer, stored: Path) -> Customer:
+    """The customer, whose collection keeps images."""
+    update_collection(acme.caller, collection="people", images="original")
+    return acme
 
 
 def enrol(acme: Customer, image: str, reference: str) -> Face:

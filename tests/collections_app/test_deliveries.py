@@ -19,12 +19,6 @@ from tests.make import flipped
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def acme(transactional_db: None) -> Customer:
-    """The customer, in transactions that end."""
-    return make_customer("acme")
-
-
 def test_a_failed_delivery_is_tried_again_later_and_later(acme: Customer, receiver: str) -> None:
     hook = create_webhook(acme.caller, url=receiver, kinds=["face.enrolled"]).webhook
     Receiver.answers[:] = [500, 302]

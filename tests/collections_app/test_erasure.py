@@ -19,18 +19,15 @@ from collections_app.stores import STORES, Rows
 from recognition.models import Embedding
 from tenants import signing
 from tenants.models import AuditEntry
-from tests.collections_app.erasures import enrol, files, found
-from tests.conftest import Customer, make_customer
+from tests.collections_app.erasures import (
+    acme_with_images,  # noqa: F401 -- a fixture
+    enrol,
+    files,
+    found,
+)
+from tests.conftest import Customer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def acme(transactional_db: None, stored: Path) -> Customer:
-    """A customer whose collection keeps images."""
-    customer = make_customer("acme")
-    update_collection(customer.caller, collection="people", images="original")
-    return customer
 
 
 def test_a_face_is_gone_at_once_and_a_signed_receipt_says_so(acme: Customer, stored: Path) -> None:

@@ -25,19 +25,17 @@ from tenants.access import caller_for_key
 from tenants.errors import MasterKeyUnusable, SealBroken, SignatureBroken, UnknownKey
 from tenants.models import AuditEntry, DataKey, Tenant
 from tenants.vault import Vault
-from tests.collections_app.erasures import enrol, files, found, storage_down
+from tests.collections_app.erasures import (
+    acme_with_images,  # noqa: F401 -- a fixture
+    enrol,
+    files,
+    found,
+    storage_down,
+)
 from tests.conftest import Customer, make_customer
 from tests.make import flipped, portrait
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def acme(transactional_db: None, stored: Path) -> Customer:
-    """A customer whose collection keeps images."""
-    customer = make_customer("acme")
-    update_collection(customer.caller, collection="people", images="original")
-    return customer
 
 
 def test_a_collection_is_erased_by_the_worker(acme: Customer, stored: Path) -> None:

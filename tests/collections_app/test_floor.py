@@ -1,4 +1,4 @@
-"""What holds beneath every dialect: old thresholds are raised, and no key looks below the floor unless it is said."""
+"""What holds beneath every dialect: old thresholds are raised, and no key without the scope looks below the floor."""
 
 import io
 

@@ -115,7 +115,7 @@ def _end_the_overlap(acme: Customer, token: str) -> None:
 
 
 def test_a_second_rotation_keeps_the_promise_of_the_first(acme: Customer) -> None:
-    """Each secret opens the door as long as was said when it was replaced; one that has no time left is forgotten."""
+    """A replaced secret works until the time that its rotation gave; one whose time is over is forgotten."""
     key, hour = acme.issued.key.pk, timedelta(hours=1)
     first = acme.issued.token
     second = operations.rotate_key(acme.caller, key=key, keep_until=timezone.now() + hour).token

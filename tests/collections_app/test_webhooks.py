@@ -31,12 +31,6 @@ from tests.make import flipped, portrait
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def acme(transactional_db: None) -> Customer:
-    """The customer, in transactions that end."""
-    return make_customer("acme")
-
-
 def test_what_happens_is_told_and_signed(acme: Customer, receiver: str) -> None:
     made = create_webhook(acme.caller, url=receiver, kinds=["face.enrolled", "search.matched", "face.deleted"])
     face = enrol(acme)

@@ -125,9 +125,9 @@ def world(
         yield World(acme, own, foreign, {role: member(acme, role) for role in ROLES})
 
 
-def _inside(home: Places, ids: Places) -> Places:
+def _inside(own: Places, ids: Places) -> Places:
     """Return the ids with the own collection in front."""
-    return replace(ids, alias=home.alias, collection=home.collection)
+    return replace(ids, alias=own.alias, collection=own.collection)
 
 
 def _ask(page: Page, user: User, ids: Places) -> Any:

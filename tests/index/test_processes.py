@@ -65,7 +65,7 @@ def test_what_is_deleted_whole_is_gone_for_every_process(what: str, stage: Stage
     writer, readers = stage.actor(), [stage.actor(), stage.actor()]
     resurrected = 0
     for round_ in range(DELETIONS):
-        tenant, name = ("a", "a") if what == "person" else (f"t{round_}" if what == "tenant" else "a", f"home{round_}")
+        tenant, name = ("a", "a") if what == "person" else (f"t{round_}" if what == "tenant" else "a", f"c{round_}")
         if name != "a":
             writer("make", tenant=tenant, name=name)
         seeds = list(range(1_000 * round_, 1_000 * round_ + 60))

@@ -19,16 +19,10 @@ from recognition.index import compaction, files, selftest
 from recognition.index.lease import Lease
 from recognition.index.local import LocalIndex
 from recognition.models import Compaction, IndexSegment
-from tests.conftest import Customer, make_customer
+from tests.conftest import Customer
 from tests.index.gallery import enrol, people
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def acme(transactional_db: None) -> Customer:
-    """The customer, with real commits."""
-    return make_customer("acme")
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ class Queue:
         """Point the stage's processes to the broker, and empty it."""
         stage.env |= {"CELERY_BROKER_URL": url, "ALLOW_PRIVATE_URLS": "true"}
         self._env = stage.env
-        self._url = url  # said at each use: an app of Celery's takes CELERY_BROKER_URL from the environment instead
+        self._url = url  # passed at each use: a Celery app takes CELERY_BROKER_URL from the environment instead
         self._app = Celery()
         if url == FILES:
             self._app.conf.broker_transport = "config.file_queue:Transport"
