@@ -22,6 +22,7 @@ REASONS: Mapping[type[Exception], str] = {
     tenants.RevokedKey: "the key was revoked",
     tenants.ExpiredKey: "the key has expired",
     tenants.AddressRefused: "the key may not be used from {address}",
+    tenants.StaleSignature: "the request was signed too long ago, or the client's clock is wrong",
     tenants.KeyNotFound: "there is no such key",
     tenants.InvitationUnusable: "there is no such invitation",
     tenants.MemberNotFound: "there is no such member",

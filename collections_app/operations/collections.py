@@ -146,9 +146,14 @@ def list_collections(caller: Caller) -> QuerySet[Collection]:
     return caller.within(living, "pk").select_related("gallery").order_by("name")
 
 
-def page_collections(caller: Caller, *, limit: int, after: str = "") -> CollectionPage:
-    """Return up to `limit` active collections within reach, by name, beginning after the name `after`."""
+def page_collections(caller: Caller, *, limit: int, after: str | int = "") -> CollectionPage:
+    """Return up to `limit` active collections within reach, by name, beginning after the name or the id `after`.
+
+    The collection of an id may be deleted since: its row stays.
+    """
     caller.require(Scope.READ)
+    if isinstance(after, int):
+        after = Collection.objects.of(caller.tenant).values_list("name", flat=True).get(pk=after)
     page = tuple(list_collections(caller).filter(name__gt=after)[: limit + 1])
     return CollectionPage(page[:limit], more=len(page) > limit)
 

@@ -26,9 +26,11 @@ def delete_face(caller: Caller, *, collection: str | Alias, face: str) -> Receip
 
 
 def delete_faces(
-    caller: Caller, *, collection: str | Alias, faces: Sequence[str], reason: str = ""
+    caller: Caller, *, collection: str | Alias, faces: Sequence[str], reason: str = "", existing: bool = False
 ) -> tuple[Receipt, ...]:
-    """Erase several faces at once, all or none, each with its own receipt.
+    """Erase several faces at once, all or none, each with its own receipt, whose subject is its UUID.
+
+    With `existing` those that are not in the collection are left out.
 
     Raises:
         FaceNotFound: one of them is not in the collection.
@@ -38,6 +40,8 @@ def delete_faces(
     facts = {"reason": reason} if reason else {}
     with transaction.atomic():
         lock(collection)
+        if existing:
+            faces = list(collection.faces.filter(uuid__in=faces).order_by("number").values_list("uuid", flat=True))
         found = [find_face(collection, face) for face in dict.fromkeys(faces)]
         erased = erasure.erase_each(caller, collection, found)
         for face, one in zip(found, erased, strict=True):

@@ -95,15 +95,16 @@ def search_by_image(
     largest: bool = False,
     since: datetime | None = None,
     request_name: str = "",
+    gate: str = "none",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
     `threshold` None is the collection's own; a lower one is raised to the floor unless the caller has Scope.SCORES.
-    Faces enrolled before `since` are not found. The image is not kept.
+    Faces enrolled before `since` are not found. The face must pass the quality gate. The image is not kept.
 
     Raises:
-        NoFace, SeveralFaces: the image does not show one face.
+        NoFace, SeveralFaces, LowQuality: the image does not show one face, or not well enough.
         SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
@@ -114,7 +115,7 @@ def search_by_image(
     terms = disclosure(caller, collection, threshold)
     query = Query(collection, terms, limit, started, since=since, request_name=request_name, hidden=hidden)
     try:
-        examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
+        examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, gate=gate, limits=limits)
     except SpoofSuspected as error:
         _record(caller, replace(query, liveness=error.score), [], spoof=True)
         raise

@@ -26,6 +26,7 @@ _NO_DETECTOR = Answer(200, 507, "FACE_DETECTOR_NOT_SET")  # decision N3
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: _UNKNOWN_LICENSE,
     tenants.UnknownKey: _UNKNOWN_LICENSE,
+    tenants.StaleSignature: _UNKNOWN_LICENSE,
     tenants.RevokedKey: _UNKNOWN_LICENSE,
     tenants.ExpiredKey: _EXPIRED_LICENSE,
     tenants.AddressRefused: _INVALID_LICENSE,

@@ -20,6 +20,7 @@ _BROKEN = Answer(500, "internal_error", "An unexpected error occurred. It was lo
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
     tenants.UnknownKey: _UNKNOWN_KEY,
+    tenants.StaleSignature: _UNKNOWN_KEY,
     tenants.RevokedKey: Answer(401, "revoked_key", "The key was revoked."),
     tenants.ExpiredKey: Answer(401, "expired_key", "The key has expired."),
     tenants.AddressRefused: Answer(403, "address_refused", "The key may not be used from this address."),
