@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-# Keys of a request's META that server and views share: its Caller, and that too many requests are active.
-CALLER, CROWDED = "faceplane.caller", "faceplane.crowded"
+# Keys of a request's META that server and views share: its Caller, that too many requests are active, and that its
+# credential is a signature, which no other request carries.
+CALLER, CROWDED, SIGNED = "faceplane.caller", "faceplane.crowded", "faceplane.signed"
 
 M = TypeVar("M", bound=Model)
 _KEY = Prepared(lambda key: ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key), str)

@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
+    OpenApiRequest,
     OpenApiResponse,
     PolymorphicProxySerializer,
     extend_schema,
@@ -129,7 +130,7 @@ def described(
     refusal: Body,
     refused: Iterable[Answer],
     status: int = _OK,
-    body: Body | Mapping[str, Body] | None = None,
+    body: Body | Mapping[str, Body | OpenApiRequest] | None = None,
     parameters: Iterable[Body | OpenApiParameter] = (),
     path: Mapping[str, str] | None = None,
     media_types: tuple[str, ...] = (),
@@ -161,6 +162,11 @@ def described(
         request=body,
         responses=responses,
     )
+
+
+def in_its_type(body: Body) -> OpenApiRequest:
+    """Return a body of another media type than application/json, for `described`, with its example."""
+    return OpenApiRequest(body, examples=_examples(body))
 
 
 def alias(view: type[APIView], **operations: str) -> type[APIView]:

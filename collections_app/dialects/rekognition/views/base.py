@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +18,7 @@ from collections_app.dialects.rekognition import errors, wire
 from collections_app.dialects.rekognition.dialect import DIALECT
 from recognition.images import ImageLimits
 from tenants import access
-from tenants.access import Caller
+from tenants.access import SIGNED, Caller
 from tenants.sigv4 import Signature
 
 _TARGET = DIALECT.operation_header
@@ -50,6 +50,7 @@ class RekognitionView(DialectView):
 
     def find_caller(self, request: Request, **origin: str) -> Caller:
         """Return the caller whose key signed the request, over its real body."""
+        request.META[SIGNED] = True
         signature = self.signature(request)
         query, method = request.META.get("QUERY_STRING", ""), request.method or ""
 
@@ -102,9 +103,9 @@ def described(operation: str, answer: Body, body: Body) -> Callable[[F], F]:
     return openapi.described(
         operation,
         answer=answer,
-        body={wire.base.MEDIA_TYPE: body},
+        body={wire.base.MEDIA_TYPE: openapi.in_its_type(body)},
         refusal=wire.base.Refusal,
-        refused=[*possible(errors.ANSWERS), *errors.FIELDS.values()],
+        refused=[*possible(errors.ANSWERS), *errors.FIELDS.values(), errors.ANSWERS[NotFound]],
         parameters=[OpenApiParameter(_TARGET, target, "header", required=True)],
         media_types=(wire.base.MEDIA_TYPE,),
         refusal_type=(wire.base.MEDIA_TYPE,),
@@ -117,5 +118,5 @@ class UnknownView(RekognitionView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Answer that the operation is unknown."""
-        raise NotFound
+        """Answer that the operation is unknown; a preflight, which names none, that its method is not allowed."""
+        raise MethodNotAllowed("OPTIONS") if request.method == "OPTIONS" else NotFound

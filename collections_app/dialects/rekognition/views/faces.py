@@ -21,7 +21,7 @@ class IndexFacesView(RekognitionView):
             collection=body["CollectionId"],
             image=body["Image"],
             limit=min(body["MaxFaces"], wire.faces.MOST),
-            label=body["ExternalImageId"],
+            label=body.get("ExternalImageId", ""),
             gate=gate,
             limits=LIMITS,
         )

@@ -87,7 +87,7 @@ class CollectionId(Text):
 FaceId = partial(Text, UUID)
 
 
-def FaceIds(**kwargs: Any) -> serializers.ListField:  # noqa: N802 -- a kind of field, as those above
+def FaceIds(**kwargs: Any) -> serializers.ListField:
     """Return a field of ids of faces."""
     return serializers.ListField(child=FaceId(), min_length=1, **kwargs)
 

@@ -139,7 +139,7 @@ class IndexFaces(serializers.Serializer[Any]):
 
     CollectionId = CollectionId()
     Image = Image()
-    ExternalImageId = Text(r"[a-zA-Z0-9_.\-:]+", max_length=255, default="")
+    ExternalImageId = Text(r"[a-zA-Z0-9_.\-:]+", max_length=255, required=False)
     DetectionAttributes = serializers.ListField(child=serializers.ChoiceField(_ATTRIBUTES), default=list)
     MaxFaces = Whole(min_value=1, default=MOST)
     QualityFilter = QualityFilter(default="AUTO")
