@@ -41,6 +41,7 @@ REASONS: Mapping[type[Exception], str] = {
     collections.CollectionFull: "the collection is full: it may hold {limit} faces",
     collections.FaceNotFound: "the collection holds no such face",
     collections.PersonNotFound: "the collection holds no such person",
+    collections.PersonExists: "another person of the collection has this reference",
     collections.DuplicateFace: "the face is in the collection under another person",
     collections.InvalidRequest: "{field}: {problem}",
     collections.Unavailable: "the {part} does not answer",

@@ -58,6 +58,7 @@ def _endpoints(patterns: Any, prefix: str = "") -> Iterator[Endpoint]:
 
 
 ENDPOINTS = list(_endpoints(get_resolver().url_patterns))
+USERS = ("DeleteUser", "AssociateFaces", "DisassociateFaces", "SearchUsers")
 TARGET = "rekognition/#X-Amz-Target=RekognitionService."
 # What takes no id: it tells of the caller's own, or makes something new.
 WITHOUT_ID = {
@@ -135,7 +136,8 @@ def _facedb(ids: Ids) -> dict[str, Any]:
 
 def _rekognition(ids: Ids) -> dict[str, Any]:
     image, names = {"Bytes": IMAGE}, {"CollectionId": ids.collection, "FaceId": ids.face, "FaceIds": [ids.face]}
-    return {**names, "Image": image, "SourceImage": image, "TargetImage": image}
+    own = {"UserId": ids.person, "ResourceArn": ids.arn, "Tags": {"a": "b"}, "TagKeys": ["a"]}
+    return {**names, **own, "Image": image, "SourceImage": image, "TargetImage": image}
 
 
 BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
@@ -159,6 +161,8 @@ OWN_BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
     "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
     "POST faceset/v2/create": lambda _: {"name": f"n{secrets.token_hex(4)}"},
+    f"POST {TARGET}CreateUser": lambda ids: {"CollectionId": ids.collection, "UserId": f"n{secrets.token_hex(4)}"},
+    f"POST {TARGET}SearchUsers": lambda ids: {"CollectionId": ids.collection, "UserId": ids.person},
     f"POST {TARGET}CreateCollection": lambda _: {"CollectionId": f"n{secrets.token_hex(4)}"},
 }
 
@@ -302,5 +306,5 @@ def _takes_an_inner_id(endpoint: Endpoint) -> bool:
     kinds = ("person", "reference", "face", "receipt", "job", "search", "webhook", "delivery", "key")
     names = {f":{kind}>" for kind in kinds}
     bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
-    bodies |= {f"POST {TARGET}SearchFaces", f"POST {TARGET}DeleteFaces"}
+    bodies |= {f"POST {TARGET}{name}" for name in ("SearchFaces", "DeleteFaces", *USERS)}
     return any(name in endpoint.route for name in names) or str(endpoint) in bodies

@@ -112,7 +112,9 @@ def example(value: Mapping[str, Any]) -> Callable[[S], S]:
 
 
 def example_of(body: object) -> Any:
-    """Return the body's example, if it has one."""
+    """Return the body's example, if it has one; a body without fields is a schema."""
+    if isinstance(body, Mapping):
+        return body.get("example")
     found = get_override(body, "examples", [])
     return found[0].value if found else None
 
@@ -126,7 +128,7 @@ def possible(answers: Mapping[type[Exception], Any], key: str = "") -> list[Answ
 def described(
     operation: str,
     *,
-    answer: Body | OpenApiTypes | None,
+    answer: Body | OpenApiTypes | Mapping[str, Any] | None,
     refusal: Body,
     refused: Iterable[Answer],
     status: int = _OK,

@@ -31,6 +31,7 @@ from collections_app.operations.collections import update_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face, enrol_person
 from collections_app.operations.erase import delete_face
+from collections_app.operations.named_people import add_person
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from recognition.similarity import Threshold
@@ -198,6 +199,9 @@ def test_an_operation_keeps_to_its_document(dialect: str, operation: Any, acme: 
     face = somebody.faces.get().uuid
     known = dict.fromkeys(("collectionId", "name", "group"), "people") | dict.fromkeys(("face", "faceId"), face)
     known |= {"nodeId": facedb.node, "uuId": "12345", "CollectionId": "people", "FaceId": face}
+    arn = f"arn:aws:rekognition:us-east-1:{acme.tenant.pk % 10**12:012}:collection/people"
+    known |= {"UserId": "ada", "ResourceArn": arn}
+    add_person(acme.caller, collection="people", reference="ada")
     known |= _native_names(acme, somebody) if dialect == "native" else {}
     modes = st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
     kinds = {mode: operation.as_strategy(mode, headers=key, path_parameters=path) for mode in GenerationMode}

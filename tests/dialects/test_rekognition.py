@@ -151,6 +151,76 @@ def test_paginators_go_through_long_lists(amazon: Any, people: str) -> None:
         amazon.delete_collection(CollectionId=name)
 
 
+def test_users_are_made_given_faces_and_found(amazon: Any, people: str) -> None:
+    in_people = {"CollectionId": people}
+    first, second, obama = (add(amazon, people, name) for name in ("macron_2025", "macron_2014", "obama"))
+    amazon.create_user(**in_people, UserId="emmanuel")
+    amazon.create_user(**in_people, UserId="barack")
+    assert amazon.describe_collection(**in_people)["UserCount"] == 2
+    done = amazon.associate_faces(**in_people, UserId="emmanuel", FaceIds=[first])
+    assert (done["AssociatedFaces"], done["UserStatus"]) == ([{"FaceId": first}], "ACTIVE")
+    done = amazon.associate_faces(**in_people, UserId="emmanuel", FaceIds=[second, obama, UNKNOWN])
+    assert done["AssociatedFaces"] == [{"FaceId": second}]
+    reasons = {one["FaceId"]: one["Reasons"] for one in done["UnsuccessfulFaceAssociations"]}
+    assert reasons == {obama: ["LOW_MATCH_CONFIDENCE"], UNKNOWN: ["FACE_NOT_FOUND"]}
+    done = amazon.associate_faces(**in_people, UserId="barack", FaceIds=[first])
+    assert done["UnsuccessfulFaceAssociations"] == [
+        {"FaceId": first, "UserId": "emmanuel", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]}
+    ]
+    users = amazon.get_paginator("list_users").paginate(**in_people, MaxResults=1).build_full_result()["Users"]
+    assert {(one["UserId"], one["UserStatus"]) for one in users} == {("emmanuel", "ACTIVE"), ("barack", "CREATED")}
+    found = amazon.search_users_by_image(**in_people, Image=picture("macron_2014"), MaxUsers=5)
+    assert [match["User"]["UserId"] for match in found["UserMatches"]] == ["emmanuel"]
+    assert found["UnsearchedFaces"] == []
+    assert amazon.search_users(**in_people, FaceId=second)["UserMatches"][0]["User"]["UserId"] == "emmanuel"
+    found = amazon.search_users(**in_people, UserId="emmanuel")
+    assert (found["UserMatches"], found["SearchedUser"]) == ([], {"UserId": "emmanuel"})
+    assert amazon.search_users(**in_people, UserId="barack")["UserMatches"] == []
+    listed = amazon.list_faces(**in_people, UserId="emmanuel")["Faces"]
+    assert [(face["FaceId"], face["UserId"]) for face in listed] == [(second, "emmanuel"), (first, "emmanuel")]
+    kept = amazon.delete_faces(**in_people, FaceIds=[first])["UnsuccessfulFaceDeletions"]
+    assert kept == [{"FaceId": first, "UserId": "emmanuel", "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"]}]
+    done = amazon.disassociate_faces(**in_people, UserId="emmanuel", FaceIds=[first, obama])
+    assert done["DisassociatedFaces"] == [{"FaceId": first}]
+    assert done["UnsuccessfulFaceDisassociations"][0]["Reasons"] == ["ASSOCIATED_TO_A_DIFFERENT_USER"]
+    assert amazon.disassociate_faces(**in_people, UserId="emmanuel", FaceIds=[second])["UserStatus"] == "CREATED"
+    amazon.delete_user(**in_people, UserId="emmanuel")
+    with pytest.raises(amazon.exceptions.ResourceNotFoundException):
+        amazon.delete_user(**in_people, UserId="emmanuel")
+    assert amazon.describe_collection(**in_people)["FaceCount"] == 3
+    assert amazon.delete_faces(**in_people, FaceIds=[first])["DeletedFaces"] == [first]
+
+
+def test_a_request_token_does_a_change_once(amazon: Any, people: str) -> None:
+    user = {"CollectionId": people, "UserId": "ada"}
+    for _ in range(2):
+        amazon.create_user(**user, ClientRequestToken="one")
+    with pytest.raises(amazon.exceptions.ConflictException):
+        amazon.create_user(**user, ClientRequestToken="two")
+    with pytest.raises(amazon.exceptions.IdempotentParameterMismatchException):
+        amazon.create_user(**user | {"UserId": "bob"}, ClientRequestToken="one")
+    face = add(amazon, people, "obama")
+    amazon.associate_faces(**user, FaceIds=[face])
+    answers = [amazon.disassociate_faces(**user, FaceIds=[face], ClientRequestToken="three") for _ in range(2)]
+    assert [answer["DisassociatedFaces"] for answer in answers] == [[{"FaceId": face}]] * 2
+    for _ in range(2):
+        amazon.delete_user(**user, ClientRequestToken="four")
+
+
+def test_collections_have_tags(amazon: Any) -> None:
+    arn = amazon.create_collection(CollectionId="tagged", Tags={"site": "north"})["CollectionArn"]
+    amazon.tag_resource(ResourceArn=arn, Tags={"site": "south", "team": "doors"})
+    amazon.untag_resource(ResourceArn=arn, TagKeys=["team", "none"])
+    assert amazon.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"site": "south"}
+    with pytest.raises(amazon.exceptions.ServiceQuotaExceededException):
+        amazon.tag_resource(ResourceArn=arn, Tags={str(number): "" for number in range(200)})
+    amazon.delete_collection(CollectionId="tagged")
+    foreign = re.sub(r"\d{12}", "000000000000", arn)
+    for gone in (arn, foreign):
+        with pytest.raises(amazon.exceptions.ResourceNotFoundException):
+            amazon.list_tags_for_resource(ResourceArn=gone)
+
+
 PROVOKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ResourceAlreadyExistsException": ("acme", "create_collection", {"CollectionId": "people"}),
     "ResourceNotFoundException": ("acme", "describe_collection", {"CollectionId": "none"}),

@@ -78,7 +78,7 @@ def _signed(issued: IssuedKey, body: bytes = b"{}", form: str = "header", **chan
 
 @pytest.mark.parametrize("form", ["header", "presigned"])
 def test_a_signature_proves_the_key_for_this_request_alone(issued: IssuedKey, form: str) -> None:
-    """Check 23: in both forms; another body, operation, path or digest is another request."""
+    """Check 20: in both forms; another body, operation, path or digest is another request."""
     request = _signed(issued, b'{"MaxResults": 1}', form)
     assert request.sent() == ""
     assert request.sent(b'{"MaxResults": 2}') == REFUSED
@@ -120,7 +120,7 @@ def test_what_a_signature_is_made_of(issued: IssuedKey, changed: dict[str, Any],
 def test_the_window_is_five_minutes_and_no_longer_than_a_presigned_request_says(
     issued: IssuedKey, monkeypatch: pytest.MonkeyPatch, minutes: int, form: str, code: str
 ) -> None:
-    """Check 23: positive: signed so many minutes ago. The presigned request expires after one."""
+    """Check 20: positive: signed so many minutes ago. The presigned request expires after one."""
     request = _signed(issued, form=form)
 
     class Clock(datetime):
@@ -162,7 +162,7 @@ def test_before_a_signature_is_verified_nothing_is_counted(acme: Customer, issue
 
 
 def test_a_kept_secret_is_sealed_and_serves_no_other_dialect(acme: Customer, issued: IssuedKey) -> None:
-    """Check 23, R18: the row has no hash, so the secret itself opens nothing; nor does a key that is sent sign."""
+    """Check 20, R18: the row has no hash, so the secret itself opens nothing; nor does a key that is sent sign."""
     assert issued.secret.encode() not in bytes(KeptSecret.objects.of(acme.tenant).get().sealed)
     assert not ApiKey.objects.of(acme.tenant).get(pk=issued.key.pk).secret_hash
     answer = JsonClient().get("/api/v1/me", headers={"x-api-key": issued.token})

@@ -66,6 +66,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.SearchNotFound: _invalid("unsupported operation"),
     collections.WebhookNotFound: _invalid("unsupported operation"),
     collections.ImageNotKept: _invalid("unsupported operation"),
+    collections.PersonExists: _invalid("person already exist"),
     collections.KeyReused: _invalid("unsupported operation"),
     collections.KeyInUse: _invalid("unsupported operation"),
     collections.UnknownCursor: _invalid("unsupported operation"),

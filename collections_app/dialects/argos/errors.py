@@ -98,6 +98,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.SearchNotFound: _UNSPECIFIED,
     collections.WebhookNotFound: _UNSPECIFIED,
     collections.ImageNotKept: _UNSPECIFIED,
+    collections.PersonExists: _UNSPECIFIED,
     collections.KeyReused: _UNSPECIFIED,
     collections.KeyInUse: _UNSPECIFIED,
     collections.UnknownCursor: _UNSPECIFIED,

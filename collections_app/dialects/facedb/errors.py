@@ -63,6 +63,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.SearchNotFound: _BAD_REQUEST,
     collections.WebhookNotFound: _BAD_REQUEST,
     collections.ImageNotKept: _BAD_REQUEST,
+    collections.PersonExists: _BAD_REQUEST,
     collections.KeyReused: _BAD_REQUEST,
     collections.KeyInUse: _BAD_REQUEST,
     collections.UnknownCursor: _BAD_REQUEST,

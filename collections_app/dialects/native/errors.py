@@ -59,6 +59,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ProbingRefused: Answer(429, "probing_refused", "The key has asked about one face too often."),
     collections.ConsentRequired: Answer(422, "consent_required", "The collection requires a reference to consent."),
     collections.EnrolmentBarred: Answer(409, "do_not_enrol", "The person is on the collection's do-not-enrol list."),
+    collections.PersonExists: _INVALID,
     collections.KeyReused: Answer(422, "idempotency_key_reused", "The key was already used for a different request."),
     collections.KeyInUse: Answer(
         409, "idempotency_key_in_use", "The first request with this key is still in progress."

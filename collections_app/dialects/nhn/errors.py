@@ -81,6 +81,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.SearchNotFound: _INVALID,
     collections.WebhookNotFound: _INVALID,
     collections.ImageNotKept: _INVALID,
+    collections.PersonExists: _INVALID,
     collections.KeyReused: _INVALID,
     collections.KeyInUse: _INVALID,
     collections.UnknownCursor: _INVALID,

@@ -74,6 +74,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.FaceNotFound: _NO_FACE_ID,
     collections.PersonNotFound: _NO_USER,
     collections.ProbingRefused: _LATER,
+    collections.PersonExists: Answer(400, "ConflictException", "A user with the id: {reference} already exists"),
     collections.DuplicateFace: _REFUSED,  # our policy, as are the next ones
     collections.ConsentRequired: _REFUSED,
     collections.EnrolmentBarred: _REFUSED,
@@ -88,8 +89,10 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.SearchNotFound: _REFUSED,
     collections.WebhookNotFound: _REFUSED,
     collections.ImageNotKept: _REFUSED,
-    collections.KeyReused: _REFUSED,
-    collections.KeyInUse: _REFUSED,
+    collections.KeyReused: Answer(
+        400, "IdempotentParameterMismatchException", "The ClientRequestToken was used with other parameters"
+    ),
+    collections.KeyInUse: _LATER,
     collections.UnknownCursor: _TOKEN,
     recognition.ImageTooLarge: Answer(400, "ImageTooLargeException", "Image size is {why}"),
     recognition.ImageTooSmall: _REFUSED,

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from collections_app.dialects.rekognition.dialect import DIALECT
-from collections_app.dialects.rekognition.views import collections, faces, search
+from collections_app.dialects.rekognition.views import collections, faces, search, tags, users
 from collections_app.dialects.rekognition.views.base import RekognitionView, UnknownView
 from collections_app.dialects.rekognition.wire.base import TARGET
 
@@ -19,6 +19,16 @@ _OPERATIONS: dict[str, type[RekognitionView]] = {
     "SearchFaces": search.SearchFacesView,
     "SearchFacesByImage": search.SearchFacesByImageView,
     "CompareFaces": search.CompareFacesView,
+    "CreateUser": users.CreateUserView,
+    "DeleteUser": users.DeleteUserView,
+    "ListUsers": users.ListUsersView,
+    "AssociateFaces": users.AssociateFacesView,
+    "DisassociateFaces": users.DisassociateFacesView,
+    "SearchUsers": users.SearchUsersView,
+    "SearchUsersByImage": users.SearchUsersByImageView,
+    "TagResource": tags.TagResourceView,
+    "UntagResource": tags.UntagResourceView,
+    "ListTagsForResource": tags.ListTagsForResourceView,
 }
 
 urlpatterns = [

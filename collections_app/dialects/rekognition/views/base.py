@@ -1,6 +1,6 @@
 """The base of Amazon Rekognition's operations: signature -> caller, error -> exception, and the description."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from drf_spectacular.utils import OpenApiParameter
@@ -97,7 +97,7 @@ class RekognitionView(DialectView):
         return str(self.request.META.get("faceplane.request_id", ""))
 
 
-def described(operation: str, answer: Body, body: Body) -> Callable[[F], F]:
+def described(operation: str, answer: Body | Mapping[str, Any], body: Body) -> Callable[[F], F]:
     """Describe an operation."""
     target = {"type": "string", "enum": [wire.base.TARGET + operation]}
     return openapi.described(

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from collections_app.dialects.rekognition import wire
 from collections_app.dialects.rekognition.dialect import DIALECT
 from collections_app.dialects.rekognition.views.base import RekognitionView, described
-from collections_app.operations import collections
+from collections_app.operations import collections, named_people
 
 
 class CreateCollectionView(RekognitionView):
@@ -15,10 +15,9 @@ class CreateCollectionView(RekognitionView):
     @described("CreateCollection", wire.collections.Created, wire.collections.Create)
     def post(self, request: Request) -> Response:
         """Create a collection, whose threshold is the contract's default (decision R10). No image is kept."""
-        name = self.parse(wire.collections.Create)["CollectionId"]
-        made = collections.create_collection(
-            self.caller, name=name, images="none", similarity_threshold=DIALECT.threshold
-        )
+        body = self.parse(wire.collections.Create)
+        policy = {"images": "none", "similarity_threshold": DIALECT.threshold, "tags": body["Tags"]}
+        made = collections.create_collection(self.caller, name=body["CollectionId"], **policy)
         return self.reply(wire.collections.Created, made, region=self.region)
 
 
@@ -28,8 +27,10 @@ class DescribeCollectionView(RekognitionView):
     @described("DescribeCollection", wire.collections.Described, wire.collections.Named)
     def post(self, request: Request) -> Response:
         """Describe a collection."""
-        found = collections.get_collection(self.caller, name=self.parse(wire.collections.Named)["CollectionId"])
-        return self.reply(wire.collections.Described, found, region=self.region)
+        name = self.parse(wire.collections.Named)["CollectionId"]
+        found = collections.get_collection(self.caller, name=name)
+        users = named_people.count_named_people(self.caller, collection=name)
+        return self.reply(wire.collections.Described, found, region=self.region, users=users)
 
 
 class ListCollectionsView(RekognitionView):

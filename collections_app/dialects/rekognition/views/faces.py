@@ -1,11 +1,13 @@
 """Faces: of a collection, and in an image."""
 
+from functools import partial
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.rekognition import wire
 from collections_app.dialects.rekognition.views.base import LIMITS, RekognitionView, described
-from collections_app.operations import compare, enrol, erase, faces
+from collections_app.operations import compare, data_subject, enrol, erase, faces
 
 
 class IndexFacesView(RekognitionView):
@@ -38,8 +40,9 @@ class ListFacesView(RekognitionView):
         collection = body["CollectionId"]
         before = wire.base.cursor(body["NextToken"], self.caller.tenant, collection)
         limit = body["MaxResults"] or wire.base.MOST_LISTED
-        among = body["FaceIds"] or None
-        found = faces.list_faces(self.caller, collection=collection, limit=limit, before=before, among=among)
+        user, among = body.get("UserId"), body["FaceIds"] or None
+        listing = partial(data_subject.list_faces_of, person=user) if user else faces.list_faces
+        found = listing(self.caller, collection=collection, limit=limit, before=before, among=among)
         return self.reply(wire.faces.Faces, found)
 
 
@@ -48,11 +51,11 @@ class DeleteFacesView(RekognitionView):
 
     @described("DeleteFaces", wire.faces.DeletedFaces, wire.faces.DeleteFaces)
     def post(self, request: Request) -> Response:
-        """Delete those of the faces that the collection holds."""
+        """Delete those of the faces that the collection holds and that are associated with no user."""
         body = self.parse(wire.faces.DeleteFaces)
         asked = body["FaceIds"]
-        receipts = erase.delete_faces(self.caller, collection=body["CollectionId"], faces=asked, existing=True)
-        return self.reply(wire.faces.DeletedFaces, [receipt.subject for receipt in receipts], asked=asked)
+        done = erase.delete_unnamed_faces(self.caller, collection=body["CollectionId"], faces=asked)
+        return self.reply(wire.faces.DeletedFaces, done, asked=asked)
 
 
 class DetectFacesView(RekognitionView):

@@ -12,6 +12,7 @@ from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 
 from collections_app.dialects.openapi import Base64Image, example
+from collections_app.errors import CollectionNotFound
 from collections_app.models import Collection
 from recognition import packs
 from recognition.similarity import Threshold
@@ -26,6 +27,8 @@ MOST_LISTED = 4096
 _TOKEN_SALT, _TOKEN_SECONDS = "rekognition.next-token", 86_400
 _ACCOUNT_DIGITS = 12
 TOKEN = "WzEsMl0:1u…"  # noqa: S105 -- an example
+TAG_KEY = re.compile(r"(?!aws:)[\w ./:=+@-]{1,128}")
+TAG_VALUE = r"[\w ./:=+@-]*"
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
@@ -85,6 +88,7 @@ class CollectionId(Text):
 
 
 FaceId = partial(Text, UUID)
+UserId = partial(Text, r"[a-zA-Z0-9_.\-:]+", max_length=128)
 
 
 def FaceIds(**kwargs: Any) -> serializers.ListField:
@@ -97,6 +101,23 @@ PageSize = partial(Whole, min_value=0, max_value=MOST_LISTED, default=0)
 QualityFilter = partial(serializers.ChoiceField, ["NONE", "AUTO", "LOW", "MEDIUM", "HIGH"])
 # Our gates: the filters name no bar of their own, so all but the highest mean the standard one.
 GATES = {"NONE": "none", "AUTO": "standard", "LOW": "standard", "MEDIUM": "standard", "HIGH": "strict"}
+
+
+class Tags(serializers.DictField):
+    """Labels by name."""
+
+    default_error_messages = {"name": "a name has 1 to 128 letters, digits, spaces or _.:/=+-@, and no aws: before"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take texts."""
+        super().__init__(child=Text(TAG_VALUE, min_length=0, max_length=256, allow_blank=True), **kwargs)
+
+    def to_internal_value(self, data: Any) -> Json:
+        """Check the names."""
+        found: Json = super().to_internal_value(data)
+        if not all(TAG_KEY.fullmatch(name) for name in found):
+            self.fail("name")
+        return found
 
 
 class Bytes(Base64Image, Text):
@@ -131,8 +152,7 @@ class Image(serializers.Serializer[Any]):
         return attrs["Bytes"]
 
 
-class Nothing(serializers.Serializer[Any]):
-    """An answer without fields."""
+NOTHING: Json = {"type": "object", "maxProperties": 0, "example": {}}  # an answer without fields
 
 
 @example(
@@ -190,6 +210,18 @@ def model_version(pack: str) -> str:
 def arn(collection: Collection, region: str) -> str:
     """Return a collection's resource name (R11)."""
     return f"arn:aws:rekognition:{region}:{account(collection.tenant_id)}:collection/{collection.name}"
+
+
+def collection_of(resource: str, tenant: Tenant) -> str:
+    """Return the name of the collection that a resource name means.
+
+    Raises:
+        CollectionNotFound: it means nothing of this tenant.
+    """
+    found = re.fullmatch(r"arn:aws:rekognition:[^:]*:(\d+):collection/(.+)", resource)
+    if found is None or found[1] != account(tenant.pk):
+        raise CollectionNotFound(resource)
+    return found[2]
 
 
 def account(tenant_id: int) -> str:

@@ -11,6 +11,7 @@ from collections_app.dialects.rekognition.wire.base import (
     Json,
     PageSize,
     PaginationToken,
+    Tags,
     arn,
     model_version,
     next_token,
@@ -31,8 +32,11 @@ class Named(serializers.Serializer[Any]):
     CollectionId = CollectionId()
 
 
+@example({"CollectionId": "people", "Tags": {"site": "north"}})
 class Create(Named):
     """CreateCollection."""
+
+    Tags = Tags(default=dict)
 
 
 @example({"StatusCode": 200, "CollectionArn": _ARN, "FaceModelVersion": "light-1"})
@@ -55,6 +59,7 @@ class Created(serializers.Serializer[Any]):
 @example(
     {
         "FaceCount": 2,
+        "UserCount": 1,
         "FaceModelVersion": "light-1",
         "CollectionARN": _ARN,
         "CreationTimestamp": 1790000000.0,
@@ -64,6 +69,7 @@ class Described(serializers.Serializer[Any]):
     """The answer to DescribeCollection."""
 
     FaceCount = serializers.IntegerField(source="gallery.size")
+    UserCount = serializers.SerializerMethodField()
     FaceModelVersion = serializers.SerializerMethodField()
     CollectionARN = serializers.SerializerMethodField()
     CreationTimestamp = serializers.SerializerMethodField()
@@ -71,6 +77,10 @@ class Described(serializers.Serializer[Any]):
     def get_FaceModelVersion(self, collection: Collection) -> str:
         """The collection's pack."""
         return model_version(collection.pack)
+
+    def get_UserCount(self, collection: Collection) -> int:
+        """How many users it has."""
+        return int(self.context["users"])
 
     def get_CollectionARN(self, collection: Collection) -> str:
         """The resource name."""

@@ -1,6 +1,5 @@
 """Faces: in an image, and of a collection."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -17,6 +16,7 @@ from collections_app.dialects.rekognition.wire.base import (
     PaginationToken,
     QualityFilter,
     Text,
+    UserId,
     Whole,
     model_version,
     next_token,
@@ -24,7 +24,9 @@ from collections_app.dialects.rekognition.wire.base import (
 )
 from collections_app.models import Face as EnrolledFace
 from collections_app.operations.enrol import Enrolment
+from collections_app.operations.erase import Deletion
 from collections_app.operations.faces import FacePage
+from collections_app.operations.named_people import is_named
 from recognition import packs
 from recognition.results import Analysis, Box, DetectedFace, QualityReason
 
@@ -119,9 +121,10 @@ class Face(serializers.Serializer[Any]):
     ExternalImageId = serializers.CharField(required=False)
     Confidence = serializers.FloatField()
     IndexFacesModelVersion = serializers.CharField()
+    UserId = serializers.CharField(required=False)
 
     def to_representation(self, face: EnrolledFace) -> Json:
-        """Omit an ExternalImageId that was not given."""
+        """Omit an ExternalImageId that was not given, and a user who is none."""
         shown = {
             "FaceId": face.uuid,
             "BoundingBox": box(face.box, face.image_width, face.image_height),
@@ -129,6 +132,7 @@ class Face(serializers.Serializer[Any]):
             **({"ExternalImageId": face.label} if face.label else {}),
             "Confidence": percent(face.confidence),
             "IndexFacesModelVersion": str(packs.get(face.collection.pack).version),
+            **({"UserId": face.person.reference} if is_named(face.person) else {}),
         }
         return super().to_representation(shown)
 
@@ -191,6 +195,7 @@ class ListFaces(serializers.Serializer[Any]):
     CollectionId = CollectionId()
     NextToken = PaginationToken()
     MaxResults = PageSize()
+    UserId = UserId(required=False)
     FaceIds = FaceIds(max_length=4096, default=list)
 
 
@@ -222,7 +227,8 @@ class UnsuccessfulFaceDeletion(serializers.Serializer[Any]):
     """A face that was not deleted, and why."""
 
     FaceId = serializers.CharField()
-    Reasons = serializers.ListField(child=serializers.ChoiceField(["FACE_NOT_FOUND"]))
+    UserId = serializers.CharField(required=False)
+    Reasons = serializers.ListField(child=serializers.ChoiceField(["FACE_NOT_FOUND", "ASSOCIATED_TO_AN_EXISTING_USER"]))
 
 
 @example(
@@ -234,11 +240,17 @@ class DeletedFaces(serializers.Serializer[Any]):
     DeletedFaces = serializers.ListField(child=serializers.CharField())
     UnsuccessfulFaceDeletions = UnsuccessfulFaceDeletion(many=True)
 
-    def to_representation(self, deleted: Sequence[str]) -> Json:
+    def to_representation(self, done: Deletion) -> Json:
         """Divide the requested faces."""
         asked = list(dict.fromkeys(self.context["asked"]))
-        missing = [{"FaceId": face, "Reasons": ["FACE_NOT_FOUND"]} for face in asked if face not in deleted]
-        shown = {"DeletedFaces": [face for face in asked if face in deleted], "UnsuccessfulFaceDeletions": missing}
+        kept = [
+            {"FaceId": face, "UserId": done.named[face], "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"]}
+            if face in done.named
+            else {"FaceId": face, "Reasons": ["FACE_NOT_FOUND"]}
+            for face in asked
+            if face not in done.deleted
+        ]
+        shown = {"DeletedFaces": [face for face in asked if face in done.deleted], "UnsuccessfulFaceDeletions": kept}
         return super().to_representation(shown)
 
 
