@@ -220,7 +220,7 @@ def collection_of(resource: str, tenant: Tenant) -> str:
     """
     found = re.fullmatch(r"arn:aws:rekognition:[^:]*:(\d+):collection/(.+)", resource)
     if found is None or found[1] != account(tenant.pk):
-        raise CollectionNotFound(resource)
+        raise CollectionNotFound(resource.rpartition("/")[2])
     return found[2]
 
 
