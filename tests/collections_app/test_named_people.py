@@ -68,7 +68,10 @@ def test_people_without_a_name_are_not_found_and_go_with_their_last_face(acme: C
 def test_a_likeness_that_decides_is_charged(acme: Customer, ada: Person) -> None:
     """Otherwise a caller who may enrol could compare made-up faces with a person's at will."""
     first, double, other = (_added(acme, name)[0] for name in ("ardern_2018", "ardern_2022", "obama"))
-    policy = {"similarity_threshold": Threshold(100), "similarity_floor": Threshold(70)}  # no score is the owner's
+    policy: dict[str, Any] = {
+        "similarity_threshold": Threshold(100),
+        "similarity_floor": Threshold(70),
+    }  # no score is the owner's
     update_collection(acme.caller, collection="people", **policy)
     given: dict[str, Any] = {"collection": "people", "reference": "ada", "threshold": AGREED}
     named_people.assign_faces(acme.caller, **given, faces=[first.uuid])
