@@ -123,19 +123,6 @@ class Face(serializers.Serializer[Any]):
     IndexFacesModelVersion = serializers.CharField()
     UserId = serializers.CharField(required=False)
 
-    def to_representation(self, face: EnrolledFace) -> Json:
-        """Omit an ExternalImageId that was not given, and a user who is none."""
-        shown = {
-            "FaceId": face.uuid,
-            "BoundingBox": box(face.box, face.image_width, face.image_height),
-            "ImageId": face.image,
-            **({"ExternalImageId": face.label} if face.label else {}),
-            "Confidence": percent(face.confidence),
-            "IndexFacesModelVersion": str(packs.get(face.collection.pack).version),
-            **({"UserId": face.person.reference} if is_named(face.person) else {}),
-        }
-        return super().to_representation(shown)
-
 
 @example({"CollectionId": "people", "Image": _BYTES, "ExternalImageId": "ada", "MaxFaces": 1})
 class IndexFaces(serializers.Serializer[Any]):
@@ -181,7 +168,8 @@ class Indexed(serializers.Serializer[Any]):
         """Pair each stored face with its detail, and give the reasons of the others."""
         size, gates = (done.width, done.height), {self.context["gate"], done.collection.quality_gate}
         records = [
-            {"Face": face, "FaceDetail": detail(seen, *size)} for face, seen in zip(done.faces, done.added, strict=True)
+            {"Face": enrolled(face, done.collection.pack), "FaceDetail": detail(seen, *size)}
+            for face, seen in zip(done.faces, done.added, strict=True)
         ]
         others = [{"Reasons": _reasons(seen, gates), "FaceDetail": detail(seen, *size)} for seen in done.not_added]
         shown = {"FaceRecords": records, "FaceModelVersion": model_version(done.collection.pack)}
@@ -211,8 +199,8 @@ class Faces(serializers.Serializer[Any]):
         """Add the token of the next page."""
         of, last = found.collection, found.faces[-1:]
         token = next_token(of.tenant, last[0].number, of.name) if found.more else None
-        shown = {"Faces": found.faces, **page(token), "FaceModelVersion": model_version(of.pack)}
-        return super().to_representation(shown)
+        faces = [enrolled(face, of.pack) for face in found.faces]
+        return super().to_representation({"Faces": faces, **page(token), "FaceModelVersion": model_version(of.pack)})
 
 
 @example({"CollectionId": "people", "FaceIds": [_ID]})
@@ -271,6 +259,19 @@ class Detected(serializers.Serializer[Any]):
     def to_representation(self, seen: Analysis) -> Json:
         """Render every face."""
         return super().to_representation({"FaceDetails": [detail(one, seen.width, seen.height) for one in seen.faces]})
+
+
+def enrolled(face: EnrolledFace, pack: str) -> Json:
+    """Return the values for Face; without an ExternalImageId that was not given, and without a user who is none."""
+    return {
+        "FaceId": face.uuid,
+        "BoundingBox": box(face.box, face.image_width, face.image_height),
+        "ImageId": face.image,
+        **({"ExternalImageId": face.label} if face.label else {}),
+        "Confidence": percent(face.confidence),
+        "IndexFacesModelVersion": str(packs.get(pack).version),
+        **({"UserId": face.person.reference} if is_named(face.person) else {}),
+    }
 
 
 def box(seen: Box, width: int, height: int) -> Json:

@@ -1,6 +1,5 @@
 """Searches and comparisons."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -25,9 +24,9 @@ from collections_app.dialects.rekognition.wire.faces import (
     FaceDetail,
     box,
     detail,
+    enrolled,
     percent,
 )
-from collections_app.operations.budget import Match
 from collections_app.operations.compare import Comparison
 from collections_app.operations.search import SearchResult
 from recognition.similarity import Threshold
@@ -167,8 +166,6 @@ class Compared(serializers.Serializer[Any]):
 
 
 def _found(found: SearchResult) -> Json:
-    return {"FaceMatches": _matches(found.matches), "FaceModelVersion": model_version(found.record.pack)}
-
-
-def _matches(matches: Sequence[Match]) -> list[Json]:
-    return [{"Similarity": match.score, "Face": match.face} for match in matches]
+    pack = found.record.pack
+    matches = [{"Similarity": match.score, "Face": enrolled(match.face, pack)} for match in found.matches]
+    return {"FaceMatches": matches, "FaceModelVersion": model_version(pack)}
