@@ -5,9 +5,12 @@ server that implements the contract, ours or the vendor's. This module knows HTT
 
 In a case `${name}` stands for a credential or for a value kept from an earlier answer; `${unique}` for a text that is
 new in each run; `${image:NAME}` for the base64 of a portrait; `${padding:SIZE}` for the base64 of SIZE zero bytes;
-`${basic}` for a key's id and secret as in HTTP Basic. In an expected answer a string such as `<uuid>` matches any value
-of that form, and a key `...` allows further keys in an object. The values at the places listed in `ascending` must rise
+`${basic}` for a key's id and secret as in HTTP Basic. In an expected answer a string such as `<uuid>` matches any
+value of that form, and a key `...` allows further keys in an object. The values at the places in `ascending` must rise
 from each to the next. Cases that need an optional credential are left out when it is missing.
+
+`#HEADER=VALUE` at the end of a path is sent as that header. A contract whose requests are signed (tenants.sigv4) names
+the service and the `key`, id and secret; a step may name another key, or null to leave its request unsigned.
 """
 
 import base64
@@ -20,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+
+from tenants.sigv4 import sign
 
 _NAMED = re.compile(r"\$\{([a-z_]+)(?::([A-Za-z0-9_]+))?\}")
 _BEGINS = re.compile(r"<begins (.+)>")
@@ -70,6 +75,8 @@ class Contract:
     optional: frozenset[str]
     headers: Mapping[str, str]
     cases: tuple[Case, ...]
+    signs: str = ""  # the service to which requests are signed
+    key: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,9 @@ class Run:
 
     def _send(self, step: Mapping[str, Any], known: Mapping[str, str]) -> tuple[int, Any]:
         method, path = self._filled(step["send"], known).split(" ", 1)
+        path, _, named = path.partition("#")
         headers = self._filled({**self.contract.headers, **step.get("headers", {})}, known)
+        headers |= dict([named.split("=", 1)]) if named else {}
         fields: dict[str, Any] = {}
         body: bytes | None = None
         if "json" in step:
@@ -123,6 +132,11 @@ class Run:
                 "encode_multipart": step.get("multipart", True),
             }
         present = {name: value for name, value in headers.items() if value is not None}
+        key = step.get("key", self.contract.key)
+        if self.contract.signs and key:
+            key_id, secret = self._filled(list(key), known)
+            url, service = self.base_url + path, self.contract.signs
+            present = sign(key_id, secret, service=service, method=method, url=url, headers=present, body=body or b"")
         answer = self.http.request(method, self.base_url + path, body=body, headers=present, **fields)
         try:
             return answer.status, json.loads(answer.data)
@@ -162,7 +176,8 @@ def load(folder: Path) -> Contract:
     files = sorted(file for file in folder.glob("*.json") if file.name != "contract.json")
     optional = frozenset(head.get("optional", ()))
     cases = tuple(_case(file.stem, file.read_text(encoding="utf-8"), optional) for file in files)
-    return Contract(tuple(head["credentials"]), optional, head["headers"], cases)
+    signing = (head.get("signs", ""), tuple(head.get("key", ("", ""))))
+    return Contract(tuple(head["credentials"]), optional, head["headers"], cases, *signing)
 
 
 def _case(name: str, text: str, optional: frozenset[str]) -> Case:

@@ -59,6 +59,15 @@ class PersonNotFound(CollectionsError):
         self.person = person
 
 
+class PersonExists(CollectionsError):
+    """Another person of the collection has the reference."""
+
+    def __init__(self, reference: str) -> None:
+        """Keep the reference."""
+        super().__init__(reference)
+        self.reference = reference
+
+
 class DuplicateFace(CollectionsError):
     """The face is already in the collection, under another person."""
 

@@ -68,12 +68,14 @@ def examine(
     purpose: Purpose,
     largest: bool = False,
     at_most: int | None = None,
+    gate: str | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Examined:
     """Return the one face of an image with its template, or with `largest` the largest of several.
 
     With `at_most`: up to that many of the largest faces, without unrecognisable ones (decision R20), and an image
-    without a face is no error.
+    without a face is no error. `gate` is a quality gate of the request: with `at_most` the faces that fail it or the
+    collection's are left out, else the one face is refused.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
@@ -91,8 +93,13 @@ def examine(
             raise NoFace
         if len(found.faces) > 1 and not largest:
             raise SeveralFaces(len(found.faces))
-        refuse_unrecognisable(found.faces[0])
-    faces = tuple(face for face in found.faces[:wanted] if not face.quality.floor_reasons)
+        refuse_unrecognisable(found.faces[0], gate or "none")
+    gates = (gate, collection.quality_gate) if gate and at_most is not None else ()
+    faces = tuple(
+        face
+        for face in found.faces[:wanted]
+        if not face.quality.floor_reasons and not any(map(face.quality.failed, gates))
+    )
     for face in faces:
         _check(collection, face, purpose)
     return Examined(content, found, faces)
@@ -130,10 +137,12 @@ def naming(which: str) -> Iterator[None]:
         raise ImageRefused(which, error) from error
 
 
-def refuse_unrecognisable(face: DetectedFace) -> None:
-    """Refuse a face that cannot be told from others: no policy switches this off."""
+def refuse_unrecognisable(face: DetectedFace, gate: str = "none") -> None:
+    """Refuse a face that cannot be told from others, which no policy switches off, or that fails a quality gate."""
     if face.quality.floor_reasons:
         raise Unrecognisable(face.quality.floor_reasons)
+    if reasons := face.quality.failed(gate):
+        raise LowQuality(reasons)
 
 
 def _check(collection: Collection, face: DetectedFace, purpose: Purpose) -> None:

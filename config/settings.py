@@ -76,6 +76,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.requests.without_prefix",
+    "config.operation_header.with_operation",
     "config.requests.RequestLog",
     "config.requests.DatabaseAway",  # before any query
     "config.health.health_checks",  # before Host and scheme are checked

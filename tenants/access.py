@@ -4,7 +4,7 @@ A Caller carries its own scopes and reach, so nothing lives in a thread-local, a
 operation requires its scope in its first line.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,13 +26,15 @@ from tenants.errors import (
 )
 from tenants.models import ApiKey, Invitation, Member, Tenant
 from tenants.prepared import Prepared
+from tenants.sigv4 import Signature
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-# Keys of a request's META that server and views share: its Caller, and that too many requests are active.
-CALLER, CROWDED = "faceplane.caller", "faceplane.crowded"
+# Keys of a request's META that server and views share: its Caller, that too many requests are active, and that its
+# credential is a signature, which no other request carries.
+CALLER, CROWDED, SIGNED = "faceplane.caller", "faceplane.crowded", "faceplane.signed"
 
 M = TypeVar("M", bound=Model)
 _KEY = Prepared(lambda key: ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key), str)
@@ -126,12 +128,38 @@ def caller_for_key(key_id: str, secret: str, *, via: str, address: str = "", req
     Raises:
         UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key is not accepted.
     """
-    if "\0" in key_id:  # PostgreSQL refuses NUL in text
-        raise UnknownKey
-    key: ApiKey | None = next(iter(_KEY(key_id)), None)
-    now = timezone.now()
+    key, now = _key(key_id), timezone.now()
     if not keys.opens(key, secret, now) or key is None:
         raise UnknownKey
+    return _caller(key, now, via=via, address=address, request_id=request_id)
+
+
+@rls.all_tenants()
+def caller_for_signature(
+    signature: Signature, text: Callable[[], str], *, via: str, address: str = "", request_id: str = ""
+) -> Caller:
+    """Find the key of a signature and check that it signed the request.
+
+    `text` returns what was signed, which needs the request's body: it is called only if such a key exists, so that a
+    stranger's body is not received. Ids of keys cannot be guessed.
+
+    Raises:
+        UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key is not accepted.
+    """
+    key, now = _key(signature.key_id), timezone.now()
+    if key is None or not key.signs or not keys.signed(key, signature, text(), now):
+        raise UnknownKey
+    return _caller(key, now, via=via, address=address, request_id=request_id)
+
+
+def _key(key_id: str) -> ApiKey | None:
+    if "\0" in key_id:  # PostgreSQL refuses NUL in text
+        return None
+    return next(iter(_KEY(key_id)), None)
+
+
+def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
+    """Return the caller of a key whose secret was proved."""
     if key.revoked_at:
         raise RevokedKey
     if key.expires_at and key.expires_at <= now:

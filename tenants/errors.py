@@ -1,5 +1,7 @@
 """Errors about callers, tenants and keys. They carry facts only; the dialects choose status and wording."""
 
+from datetime import datetime, timedelta
+
 
 class TenantsError(Exception):
     """Base class of this app's errors."""
@@ -28,6 +30,16 @@ class AddressRefused(TenantsError):
         """Keep the address."""
         super().__init__(address)
         self.address = address
+
+
+class StaleSignature(TenantsError):
+    """The request was signed too long ago, or its client's clock is wrong."""
+
+    def __init__(self, at: datetime, window: timedelta) -> None:
+        """Keep when it was signed, and how far from now that may be."""
+        super().__init__(at, window)
+        self.at = at
+        self.window = window
 
 
 class KeyNotFound(TenantsError):

@@ -3,6 +3,9 @@
 A key is an id and a secret. The id is public and finds the row; the secret has 256 random bits, so its plain SHA-256
 cannot be reversed (slow hashes are for passwords that people choose). One key serves every dialect: whole
 (`fp_….secret`) where a vendor has one field, as id and secret where a vendor has two.
+
+Where a vendor's clients sign with the secret and never send it, the server must know it. A key for them is issued as
+such (`signs`): its secret is kept, sealed by the tenant's vault, and the key serves no other dialect.
 """
 
 import base64
@@ -14,9 +17,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, KeptSecret, Tenant
+from tenants.scope import random_id
+from tenants.sigv4 import Signature
+from tenants.vault import Vault
 
 PREFIX = "fp_"
 _NO_HASH = bytes(32)  # stands in for an unknown key; no known secret has this hash
@@ -56,8 +64,22 @@ def opens(key: ApiKey | None, secret: str, now: datetime) -> bool:
     return sum(hmac.compare_digest(hashed, one) for one in known) > 0
 
 
+def signed(key: ApiKey | None, signature: Signature, text: str, now: datetime) -> bool:
+    """Return whether a secret of the key, its present or a former one that is still accepted, signed the text.
+
+    Raises:
+        MasterKeyUnusable, SealBroken: the secrets cannot be opened.
+    """
+    kept = list(_accepted(key, now)) if key and key.signs else []
+    vault = Vault.of(key.tenant) if key and kept else None
+    secrets_ = [vault.open(bytes(one.sealed), _context(one)).decode() for one in kept] if vault else [""]
+    return sum(signature.proves(secret, text) for secret in secrets_) > 0 and bool(kept)
+
+
 def overlapping(key: ApiKey, now: datetime) -> dict[str, str]:
-    """Return the former secrets that are still accepted: SHA-256 in hexadecimal to ISO 8601 time."""
+    """Return the former secrets that are still accepted: what stands for each, and until when, in ISO 8601."""
+    if key.signs:
+        return {str(one.pk): one.until.isoformat() for one in _accepted(key, now) if one.until}
     return {hashed: until for hashed, until in key.previous if datetime.fromisoformat(until) > now}
 
 
@@ -85,14 +107,15 @@ def issue(
     requests_per_minute: int | None = None,
     calls_per_day: int | None = None,
     parent: ApiKey | None = None,
+    signs: bool = False,
 ) -> IssuedKey:
-    """Create a key, with `parent` if another key issues it; its secret is returned and stored nowhere."""
+    """Create a key, with `parent` if another key issues it; its secret is returned, and stored only if it `signs`."""
     secret = _new_secret()
     key = ApiKey(
         id=PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower(),
         tenant=tenant,
         name=name,
-        secret_hash=secret_hash(secret),
+        secret_hash=b"" if signs else secret_hash(secret),
         scopes=sorted(scopes),
         collections=None if collections is None else sorted(collections),
         networks=sorted(str(ip_network(network)) for network in networks),
@@ -101,7 +124,10 @@ def issue(
         calls_per_day=calls_per_day,
         parent=parent,
     )
-    key.save(force_insert=True)
+    with transaction.atomic():
+        key.save(force_insert=True)
+        if signs:
+            _keep(key, secret)
     return IssuedKey(key, secret)
 
 
@@ -111,12 +137,46 @@ def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
     Secrets kept by earlier rotations keep their own time; without `keep_until` every former secret is refused at once.
     """
     secret = _new_secret()
+    if key.signs:
+        _replace(key, secret, keep_until)
+        return IssuedKey(key, secret)
     kept = overlapping(key, timezone.now()) if keep_until else {}
     if keep_until:
         kept[bytes(key.secret_hash).hex()] = keep_until.isoformat()
     key.previous, key.secret_hash = list(kept.items()), secret_hash(secret)
     key.save(update_fields=["secret_hash", "previous"])
     return IssuedKey(key, secret)
+
+
+def _accepted(key: ApiKey, now: datetime) -> QuerySet[KeptSecret]:
+    return KeptSecret.objects.of(key.tenant).filter(Q(until=None) | Q(until__gt=now), key=key)
+
+
+def _keep(key: ApiKey, secret: str) -> None:
+    kept = KeptSecret(id=random_id(), tenant=key.tenant, key=key)
+    kept.sealed = Vault.of(key.tenant).seal(secret.encode(), _context(kept))
+    kept.save(force_insert=True)
+
+
+def _replace(key: ApiKey, secret: str, keep_until: datetime | None) -> None:
+    """Keep a new secret; end the present one at `keep_until`, or without it end all that there were."""
+    rows = KeptSecret.objects.of(key.tenant).filter(key=key)
+    with transaction.atomic():
+        if keep_until:
+            rows.filter(until__lte=timezone.now()).delete()
+            rows.filter(until=None).update(until=keep_until)
+        else:
+            rows.delete()
+        _keep(key, secret)
+
+
+def _context(kept: KeptSecret) -> str:
+    return f"kept-secret:{kept.pk}"
+
+
+def forget(key: ApiKey) -> None:
+    """Delete the kept secrets of a key that was revoked."""
+    KeptSecret.objects.of(key.tenant).filter(key=key).delete()
 
 
 def _new_secret() -> str:

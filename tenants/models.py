@@ -118,6 +118,9 @@ class Invitation(TenantOwned):
 class ApiKey(TenantOwned):
     """A credential for programs. Only the SHA-256 of its secret is stored (tenants.keys).
 
+    A key whose clients sign with the secret has no SHA-256, so that nobody can enter with the secret itself; its
+    secrets are KeptSecrets.
+
     `previous` lists secrets from before rotations that are still accepted: [SHA-256 in hexadecimal, ISO 8601 time until
     which it is]. `parent` is the key that issued this one: its limits count this one's calls too.
     """
@@ -149,12 +152,33 @@ class ApiKey(TenantOwned):
         """Return name and id, never the secret."""
         return f"{self.name} ({self.id})"
 
+    @property
+    def signs(self) -> bool:
+        """Whether its clients sign requests with the secret instead of sending it."""
+        return not self.secret_hash
+
     def lineage(self) -> Iterator["ApiKey"]:
         """Yield the key, the key that issued it, and so on."""
         key: ApiKey | None = self
         while key is not None:
             yield key
             key = key.parent
+
+
+class KeptSecret(TenantOwned):
+    """A secret of a key whose clients sign with it instead of sending it, sealed by the tenant's vault (tenants.keys).
+
+    `until`: a rotation replaced it, and it is accepted until then; null: the key's present secret.
+    """
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="kept_secrets")
+    sealed = models.BinaryField()
+    until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        """Return the id."""
+        return str(self.pk)
 
 
 class RateWindow(models.Model):

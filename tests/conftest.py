@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.test import Client
 
+from collections_app.dialects.descriptor import Dialect
 from collections_app.models import Collection
 from collections_app.operations.collections import create_collection
 from tenants import keys
@@ -82,6 +83,11 @@ class Customer:
     caller: Caller
     issued: keys.IssuedKey
     people: Collection
+
+    def key(self, dialect: Dialect, **given: Any) -> keys.IssuedKey:
+        """Return a key of the kind that the dialect accepts: its own, or a new one with other values or for signing."""
+        signs, usual = bool(dialect.credentials.signs), {"name": "tests", "scopes": ALL_SCOPES - {Scope.SCORES}}
+        return keys.issue(self.tenant, signs=signs, **usual | given) if signs or given else self.issued
 
 
 def make_customer(slug: str) -> Customer:

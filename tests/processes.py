@@ -138,6 +138,13 @@ def _copy_file(source: Path, target: Path) -> None:
     shutil.copy(source, target)  # whole: the process that wrote it has ended, and left no journal
 
 
+def signing_key(env: dict[str, str], tenant: str) -> tuple[str, str]:
+    """Return id and secret of a new key with which a tenant's clients sign."""
+    scopes = ("--scopes", "read", "search", "enrol", "delete", "admin")
+    words = manage(env, "issue_key", tenant, "--signs", *scopes).split()
+    return words[words.index("Id:") + 1], words[words.index("Secret:") + 1]
+
+
 def free_port() -> int:
     """Return a free port."""
     with socket.socket() as listener:

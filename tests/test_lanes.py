@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.server.lanes import Crowded, Lanes, Shares
-from tenants.access import CALLER
+from tenants.access import CALLER, SIGNED
 from tests.conftest import Customer
 
 SECONDS = 10
@@ -122,6 +122,15 @@ def test_an_address_has_a_limit_of_active_requests() -> None:
     open_.pop().__exit__(None, None, None)
     with lanes.active({}, "192.0.2.1"):
         pass
+
+
+def test_nothing_is_remembered_of_a_signature(acme: Customer) -> None:
+    """In the query it would stand for every request without a credential; in the header for no other."""
+    lanes = Lanes(4)
+    for environ in ({}, {"HTTP_AUTHORIZATION": "signature"}):
+        lanes.learn(environ | {CALLER: acme.caller, SIGNED: True})
+        with lanes.active(environ, "192.0.2.1") as request:
+            assert request.lane == "address 192.0.2.1/32"
 
 
 def test_a_verified_request_counts_for_key_and_tenant_instead_of_the_address(acme: Customer) -> None:

@@ -21,9 +21,10 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
+from collections_app.dialects import DIALECTS
 from config import static
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, prepare, web_server
+from tests.processes import call, environment, manage, prepare, signing_key, web_server
 from tests.proxy import needs_nginx, nginx
 from tests.smuggling import SHAPES
 from tests.strangers import ATTACKS, Target, during, head
@@ -40,6 +41,7 @@ class Front:
     host: str
     port: int
     keys: dict[str, str]
+    signing: tuple[str, str]
     server: "subprocess.Popen[bytes]"
 
     def raw(self, data: bytes, seconds: float = 10) -> bytes:
@@ -72,11 +74,12 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """Run the server with a shell's usual limit of descriptors."""
     env = environment(tmp_path_factory.mktemp("strangers"), MAX_BODY_BYTES=str(MOST), TRUSTED_PROXIES="1")
     keys = prepare(env, acme="people", beta="people")
+    signing = signing_key(env, "acme")
     operator = {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
     manage(env | operator, "createsuperuser", "--noinput", "--username", "operator", "--email", "o@example.com")
     with web_server(env, descriptors=1024) as (url, process):
         where = urlsplit(url)
-        yield Front(str(where.hostname), int(where.port or 0), keys, process)
+        yield Front(str(where.hostname), int(where.port or 0), keys, signing, process)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def proxied(direct: Front, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Run nginx in front of it."""
     with nginx(tmp_path_factory.mktemp("nginx"), f"http://{direct.host}:{direct.port}") as url:
         where = urlsplit(url)
-        yield Front(str(where.hostname), int(where.port or 0), direct.keys, direct.server)
+        yield Front(str(where.hostname), int(where.port or 0), direct.keys, direct.signing, direct.server)
 
 
 @pytest.fixture(params=["direct", pytest.param("proxied", marks=needs_nginx)])
@@ -136,12 +139,23 @@ def _calls(key: str, image: str) -> dict[str, tuple[str, object, dict[str, str]]
     }
 
 
+def _signed_call(front: Front, image: str) -> tuple[str, object, dict[str, str]]:
+    """Return a call of the dialect whose requests are signed."""
+    (dialect,) = (dialect for dialect in DIALECTS if dialect.credentials.signs)
+    path, body = f"/{dialect.prefix}", {"Image": {"Bytes": image}}
+    url, data = f"http://{front.host}:{front.port}{path}", json.dumps(body).encode()
+    head = {"Content-Type": "application/json", dialect.operation_header: "RekognitionService.DetectFaces"}
+    return path, body, head | dialect.credentials.sent(*front.signing, method="POST", url=url, headers=head, body=data)
+
+
 @pytest.mark.parametrize("size", ["small", "a photograph", "too large"])
 def test_a_body_in_chunks_is_read_like_any_other(front: Front, size: str) -> None:
     """Decision R1: every dialect answers a chunked body like the same body with a length, refusals included."""
     photograph = base64_of(portrait("obama"))
     image = {"small": photograph[:2000], "a photograph": photograph, "too large": "A" * 2 * MOST}[size]
-    for dialect, (path, body, headers) in _calls(front.keys["acme"], image).items():
+    calls = _calls(front.keys["acme"], image) | {"rekognition": _signed_call(front, image)}
+    assert calls.keys() == {dialect.name for dialect in DIALECTS}
+    for dialect, (path, body, headers) in calls.items():
         data = json.dumps(body).encode()
         url, kind = f"http://{front.host}:{front.port}{path}", {"Content-Type": "application/json"}
         whole = call(url, "POST", body, **headers)

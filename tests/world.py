@@ -59,6 +59,7 @@ class Ids:
     search: str
     key: str
     reference: str
+    arn: str
 
 
 def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
@@ -77,7 +78,9 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     bar(caller, collection=name, reference=f"r-{name}")
     erased = (receipt.uuid, f"erasure-{receipt.uuid}")
     numbers = (str(hook.pk), str(delivery.pk), search.uuid)
-    return Ids(name, collection.alias, f"p-{name}", f"q-{name}", face.uuid, *erased, *numbers, key.key.pk, f"r-{name}")
+    people = (f"p-{name}", f"q-{name}")
+    arn = f"arn:aws:rekognition:us-east-1:{collection.tenant_id % 10**12:012}:collection/{name}"
+    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, f"r-{name}", arn)
 
 
 def missing() -> Ids:
@@ -86,4 +89,6 @@ def missing() -> Ids:
     face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
     erased = (receipt, f"erasure-{receipt}")
     numbers = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
-    return Ids(word, secrets.token_hex(8), f"p-{word}", f"q-{word}", face, *erased, *numbers, key, f"r-{word}")
+    people, account = (f"p-{word}", f"q-{word}"), f"{secrets.randbelow(10**12):012}"
+    arn = f"arn:aws:rekognition:us-east-1:{account}:collection/{word}"
+    return Ids(word, secrets.token_hex(8), *people, face, *erased, *numbers, key, f"r-{word}", arn)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.forms import ConsoleForm, offer
 from collections_app.console.labels import SCOPE_HINTS, SCOPES
+from collections_app.dialects import DIALECTS
 
 _MOST = 2**31 - 1
 
@@ -25,6 +26,7 @@ class KeyForm(ConsoleForm):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("If none is selected: all collections, including future ones."),
     )
+    signs = forms.BooleanField(label=_("For clients that sign with the secret"), required=False)
     days = forms.IntegerField(
         label=_("Expires after (days)"),
         min_value=1,
@@ -61,6 +63,11 @@ class KeyForm(ConsoleForm):
             offer(self, "collections", ((name, name) for name in collections))
         else:
             del self.fields["collections"]
+        signing = ", ".join(dialect.label for dialect in DIALECTS if dialect.credentials.signs)
+        self.fields["signs"].help_text = _(
+            "Needed for %(names)s. Such clients never send the secret, so the server keeps it, encrypted. "
+            "The key works with no other API."
+        ) % {"names": signing}
 
     def clean_collections(self) -> list[str] | None:
         """Return None, which means all, where none is selected or typed."""

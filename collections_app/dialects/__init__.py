@@ -11,11 +11,13 @@ DIALECTS: tuple[Dialect, ...] = tuple(
         "nhn",
         "accuauth",
         "facedb",
+        "rekognition",
         "native",
     )  # the order in which the console and the docs list them
 )
 
 
-def key_places(part: Part) -> str:
-    """Return where each dialect's clients put this part of an API key, as one line of text."""
-    return ", ".join(f"{dialect.label} {place}" for dialect in DIALECTS for place in dialect.credentials.places(part))
+def key_places(part: Part, *, signs: bool = False) -> str:
+    """Return where each dialect's clients put this part of an API key, or of one for signing, as one line of text."""
+    theirs = [dialect for dialect in DIALECTS if bool(dialect.credentials.signs) == signs]
+    return ", ".join(f"{dialect.label} {place}" for dialect in theirs for place in dialect.credentials.places(part))

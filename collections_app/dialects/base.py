@@ -69,6 +69,14 @@ class DialectView(APIView):
         """
         raise NotImplementedError
 
+    def find_caller(self, request: Request, **origin: str) -> Caller:
+        """Return the caller of the request's key; a contract whose clients sign requests overrides this.
+
+        Raises:
+            MissingKey, UnknownKey, RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: it is not accepted.
+        """
+        return access.caller_for_key(*self.credentials(request), **origin)
+
     def answer(self, error: Exception) -> Answer | None:
         """Return the dialect's answer to the error; None if its table has no entry."""
         raise NotImplementedError
@@ -107,8 +115,8 @@ class DialectView(APIView):
 
     def _authenticate(self, request: Request) -> Caller:
         """Return the caller of the request's key, within its rate limits, and count the call."""
-        caller = access.caller_for_key(
-            *self.credentials(request),
+        caller = self.find_caller(
+            request,
             via=self.dialect.name,
             address=request.META.get("REMOTE_ADDR", ""),
             request_id=request.META.get("faceplane.request_id", ""),

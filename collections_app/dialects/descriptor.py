@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rest_framework.request import Request
 
 from recognition.similarity import Threshold
+from tenants import sigv4
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise  # the stubs' name of what gettext_lazy returns
@@ -30,14 +32,31 @@ KEY_ID = "@id@"  # placeholder for the key's id in the path of an Exchange
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Where a client puts its API key: headers by name, HTTP Basic, and the URL's parameter `path` for the id."""
+    """Where a client puts its API key: headers by name, HTTP Basic, and the URL's parameter `path` for the id.
+
+    `signs`: the client puts it nowhere, and signs its requests to the service of this name (tenants.sigv4). Such a
+    dialect accepts only keys that were issued for signing, and the other dialects do not accept these.
+    """
 
     headers: Mapping[str, Part] = field(default_factory=dict)
     path: str = ""
     basic: bool = False
+    signs: str = ""
 
-    def sent(self, key_id: str, secret: str) -> dict[str, str]:
-        """Return the headers that authenticate a client with this key."""
+    def sent(
+        self,
+        key_id: str,
+        secret: str,
+        *,
+        method: str = "GET",
+        url: str = "http://testserver/",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes = b"",
+    ) -> dict[str, str]:
+        """Return the headers that authenticate a client with this key; a signature is that of the request."""
+        if self.signs:
+            signed = sigv4.sign(key_id, secret, service=self.signs, method=method, url=url, headers=headers, body=body)
+            return {name: value for name, value in signed.items() if name not in headers}
         parts: dict[Part, str] = {"key": f"{key_id}.{secret}", "id": key_id, "secret": secret}
         headers = {name: parts[part] for name, part in self.headers.items()}
         if self.basic:
@@ -55,6 +74,8 @@ class Credentials:
             named.append(self.path)
         if self.basic and part != "key":
             named.append("user" if part == "id" else "password")
+        if self.signs and part != "key":
+            named.append("access key id" if part == "id" else "secret access key")
         return named
 
 
@@ -96,6 +117,8 @@ class Dialect:
 
     `ways` are the alternative ways to authenticate; `credentials` is the first of them.
     `threshold` is the default that the contract documents for requests without one; None: the collection's applies.
+    `operation_header`: the contract has one path, and this header names the operation: urls.py lists the operations as
+    `#HEADER=VALUE` (config.operation_header). `operation` names a request's operation in the usage counts.
     """
 
     name: str
@@ -108,6 +131,7 @@ class Dialect:
     previews: Mapping[str, Callable[[Any, Setting], Exchange]]
     profiles: Profiles | None = None
     threshold: Threshold | None = None
+    operation_header: str = ""
     operation: Callable[[Request], str] = method_and_route
 
     @property

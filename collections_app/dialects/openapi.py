@@ -12,6 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
+    OpenApiRequest,
     OpenApiResponse,
     PolymorphicProxySerializer,
     extend_schema,
@@ -111,7 +112,9 @@ def example(value: Mapping[str, Any]) -> Callable[[S], S]:
 
 
 def example_of(body: object) -> Any:
-    """Return the body's example, if it has one."""
+    """Return the body's example, if it has one; a body without fields is a schema."""
+    if isinstance(body, Mapping):
+        return body.get("example")
     found = get_override(body, "examples", [])
     return found[0].value if found else None
 
@@ -125,11 +128,11 @@ def possible(answers: Mapping[type[Exception], Any], key: str = "") -> list[Answ
 def described(
     operation: str,
     *,
-    answer: Body | OpenApiTypes | None,
+    answer: Body | OpenApiTypes | Mapping[str, Any] | None,
     refusal: Body,
     refused: Iterable[Answer],
     status: int = _OK,
-    body: Body | Mapping[str, Body] | None = None,
+    body: Body | Mapping[str, Body | OpenApiRequest] | None = None,
     parameters: Iterable[Body | OpenApiParameter] = (),
     path: Mapping[str, str] | None = None,
     media_types: tuple[str, ...] = (),
@@ -161,6 +164,11 @@ def described(
         request=body,
         responses=responses,
     )
+
+
+def in_its_type(body: Body) -> OpenApiRequest:
+    """Return a body of another media type than application/json, for `described`, with its example."""
+    return OpenApiRequest(body, examples=_examples(body))
 
 
 def alias(view: type[APIView], **operations: str) -> type[APIView]:

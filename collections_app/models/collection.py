@@ -54,6 +54,7 @@ class Collection(TenantOwned):
     name = models.CharField(max_length=255)
     name_key = KeyField(of="name")
     description = models.CharField(max_length=1000, blank=True)
+    tags = models.JSONField(default=dict, blank=True, help_text="The caller's own labels: texts by name.")
     alias = models.CharField(max_length=16, unique=True, default=new_alias, editable=False)
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import CharField, Q
+from django.db.models.functions import Cast
 
 from collections_app.models.collection import Collection
 from collections_app.models.fields import KeyField
@@ -46,6 +48,10 @@ class Person(TenantOwned):
         ]
         indexes: ClassVar = [  # covers the list of people, also when it is filtered by part of a name
             models.Index(fields=["collection", "created_at", "id", "name", "reference"], name="person_listing"),
+            # To list and count those with a reference of the caller's: a person without one has the id in its place.
+            models.Index(
+                fields=["collection", "id"], condition=~Q(reference=Cast("id", CharField())), name="person_named"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,8 @@
 """Make, find, change and delete collections."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -23,9 +24,11 @@ from tenants.queue import enqueue
 from tenants.scope import as_id
 from tenants.task_names import Task
 
+MOST_TAGS = 200
 _POLICY = frozenset(
     {
         "description",
+        "tags",
         "similarity_threshold",
         "similarity_floor",
         "liveness_on_enrol",
@@ -146,9 +149,14 @@ def list_collections(caller: Caller) -> QuerySet[Collection]:
     return caller.within(living, "pk").select_related("gallery").order_by("name")
 
 
-def page_collections(caller: Caller, *, limit: int, after: str = "") -> CollectionPage:
-    """Return up to `limit` active collections within reach, by name, beginning after the name `after`."""
+def page_collections(caller: Caller, *, limit: int, after: str | int = "") -> CollectionPage:
+    """Return up to `limit` active collections within reach, by name, beginning after the name or the id `after`.
+
+    The collection of an id may be deleted since: its row stays.
+    """
     caller.require(Scope.READ)
+    if isinstance(after, int):
+        after = Collection.objects.of(caller.tenant).values_list("name", flat=True).get(pk=after)
     page = tuple(list_collections(caller).filter(name__gt=after)[: limit + 1])
     return CollectionPage(page[:limit], more=len(page) > limit)
 
@@ -231,6 +239,30 @@ def update_collection(
                 audit.record(caller, "collection.policy_changed", collection, before=before, after=after)
     except IntegrityError as error:
         raise CollectionExists(collection.name) from error
+    return collection
+
+
+def tag_collection(
+    caller: Caller, *, collection: str, tags: Mapping[str, str] = MappingProxyType({}), without: Sequence[str] = ()
+) -> Collection:
+    """Add tags to a collection, or replace those of the same name; then remove those named in `without`.
+
+    Raises:
+        QuotaExceeded: it would have more than MOST_TAGS.
+    """
+    caller.require(Scope.ADMIN)
+    collection = find(caller, collection)
+    with transaction.atomic():
+        lock(collection)
+        collection.refresh_from_db(fields=["tags"])
+        before = collection.tags
+        collection.tags = {name: text for name, text in (before | dict(tags)).items() if name not in without}
+        if len(collection.tags) > MOST_TAGS:
+            raise QuotaExceeded("tags", MOST_TAGS)
+        if collection.tags != before:
+            collection.save(update_fields=["tags"])
+            facts = {"before": {"tags": before}, "after": {"tags": collection.tags}}
+            audit.record(caller, "collection.policy_changed", collection, **facts)
     return collection
 
 

@@ -80,12 +80,16 @@ def compare(
     target: bytes | ImageUrl,
     threshold: Threshold | None = None,
     pack: str = packs.DEFAULT,
+    gate: str = "none",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Comparison:
     """Compare the largest face of one image with every face of another; nothing is kept, and there is no floor.
 
+    Faces of the target that fail the quality gate are left out.
+
     Raises:
-        ImageRefused: the "source" or the "target" cannot be used, with the reason; also if the source shows no face.
+        ImageRefused: the "source" or the "target" cannot be used, with the reason; also if the source shows no face,
+            or one that fails the quality gate.
             A target without faces is no error (decision H17).
     """
     caller.require(Scope.SEARCH)
@@ -93,11 +97,11 @@ def compare(
         first = analyse(caller, source, pack=pack, embed=1, limits=limits)
         if not first.faces:
             raise NoFace
-        refuse_unrecognisable(first.faces[0])
+        refuse_unrecognisable(first.faces[0], gate)
     with naming("target"):
         second = analyse(caller, target, pack=pack, limits=limits)
     terms = of_images(pack, threshold)
-    recognisable = [face for face in second.faces if not face.quality.floor_reasons]
+    recognisable = [face for face in second.faces if not face.quality.floor_reasons and not face.quality.failed(gate)]
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in recognisable]
     faces = tuple(
         ComparedFace(face, score, terms.matches(cosine))

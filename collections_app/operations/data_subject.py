@@ -1,7 +1,7 @@
 """People: find, list, change and erase them, and export everything that is kept about one (a data subject)."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -112,16 +112,26 @@ def get_person(caller: Caller, *, collection: str | Alias, person: int | str) ->
 
 
 def list_faces_of(
-    caller: Caller, *, collection: str | Alias, person: int | str, limit: int, before: int | None = None
+    caller: Caller,
+    *,
+    collection: str | Alias,
+    person: int | str,
+    limit: int,
+    before: int | None = None,
+    among: Sequence[str] | None = None,
 ) -> FacePage:
     """List a person's faces, newest first; `before` is the number of the last face of the page before.
+
+    `among`: only the faces with these UUIDs.
 
     Raises:
         PersonNotFound: the collection holds no such person.
     """
     caller.require(Scope.READ)
     collection = find(caller, collection)
-    return FacePage.of(collection, find_person(collection, person).faces.all(), limit=limit, before=before)
+    faces = find_person(collection, person).faces.all()
+    faces = faces if among is None else faces.filter(uuid__in=among)
+    return FacePage.of(collection, faces, limit=limit, before=before)
 
 
 def update_person(caller: Caller, *, collection: str | Alias, person: int | str, details: PersonDetails) -> Person:

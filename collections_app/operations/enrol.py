@@ -35,13 +35,18 @@ from tenants.scope import random_id
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Faces that were stored, in the order of `added`, and the faces of the image that were not."""
+    """Faces that were stored, in the order of `added`, and the faces of the image that were not.
+
+    `width` and `height` are those of the upright image.
+    """
 
     collection: Collection
     image: str
     faces: tuple[Face, ...]
     added: tuple[DetectedFace, ...]
     not_added: tuple[DetectedFace, ...]
+    width: int
+    height: int
 
 
 def enrol_face(
@@ -109,9 +114,12 @@ def enrol_faces(
     image: bytes | ImageUrl,
     limit: int,
     label: str = "",
+    gate: str | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the `limit` largest faces, each as a new person, all or none; an image without a face is no error.
+
+    With a quality gate, the faces that fail it or the collection's are left out.
 
     Raises:
         SpoofSuspected, LowQuality, DuplicateFace: the policy refused a face.
@@ -120,7 +128,7 @@ def enrol_faces(
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
     _check_request(caller, collection, "")
-    examined = examine(caller, collection, image, purpose=Purpose.ENROL, at_most=limit, limits=limits)
+    examined = examine(caller, collection, image, purpose=Purpose.ENROL, at_most=limit, gate=gate, limits=limits)
     return _store(caller, collection, [examined], label=label)[0]
 
 
@@ -203,7 +211,8 @@ def _enrolment(
 ) -> Enrolment:
     """Make the rows of an image's chosen faces, without their people; not saved."""
     faces = [_face(caller, collection, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
-    return Enrolment(collection, image.id, tuple(faces), image.faces, image.others)
+    seen = image.analysis
+    return Enrolment(collection, image.id, tuple(faces), image.faces, image.others, seen.width, seen.height)
 
 
 def _emit(collection: Collection, faces: Sequence[Face]) -> None:

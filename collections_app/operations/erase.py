@@ -1,17 +1,27 @@
 """Erase faces: no search finds them when the operation returns; a receipt documents the erasure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from collections_app import erasure
 from collections_app.errors import ReceiptNotFound, UnknownCursor
-from collections_app.models import Receipt
+from collections_app.models import Collection, Face, Receipt
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.faces import find_face
+from collections_app.operations.named_people import is_named
 from tenants import audit
 from tenants.access import Caller, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The UUIDs of erased faces, and of those that were not because a person has them, with the person's reference."""
+
+    deleted: frozenset[str]
+    named: Mapping[str, str]
 
 
 def delete_face(caller: Caller, *, collection: str | Alias, face: str) -> Receipt:
@@ -39,12 +49,33 @@ def delete_faces(
     with transaction.atomic():
         lock(collection)
         found = [find_face(collection, face) for face in dict.fromkeys(faces)]
-        erased = erasure.erase_each(caller, collection, found)
-        for face, one in zip(found, erased, strict=True):
-            audit.record(caller, "face.deleted", collection, faces=[face.uuid], receipt=one.receipt.uuid, **facts)
+        erased = _erase(caller, collection, found, **facts)
     for one in erased:
         erasure.search_again(collection, one)
     return tuple(one.receipt for one in erased)
+
+
+def delete_unnamed_faces(caller: Caller, *, collection: str, faces: Sequence[str]) -> Deletion:
+    """Erase those of the faces that the collection holds and that are of no named person, each with its own receipt."""
+    caller.require(Scope.DELETE)
+    collection = find(caller, collection)
+    with transaction.atomic():
+        lock(collection)
+        found = list(collection.faces.filter(uuid__in=faces).select_related("person"))
+        named = {face.uuid: face.person.reference for face in found if is_named(face.person)}
+        gone = [face for face in found if face.uuid not in named]
+        erased = _erase(caller, collection, gone)
+    for one in erased:
+        erasure.search_again(collection, one)
+    return Deletion(frozenset(face.uuid for face in gone), named)
+
+
+def _erase(caller: Caller, collection: Collection, faces: Sequence[Face], **facts: str) -> list[erasure.Erased]:
+    """Erase faces, each with its receipt and audit entry; in the caller's transaction."""
+    erased = erasure.erase_each(caller, collection, faces)
+    for face, one in zip(faces, erased, strict=True):
+        audit.record(caller, "face.deleted", collection, faces=[face.uuid], receipt=one.receipt.uuid, **facts)
+    return erased
 
 
 def list_receipts(caller: Caller, *, before: int | None = None, limit: int = 50) -> QuerySet[Receipt]:

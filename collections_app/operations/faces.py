@@ -1,6 +1,7 @@
 """Find and list enrolled faces."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -56,12 +57,24 @@ def get_face(caller: Caller, *, collection: str | Alias, face: str) -> Face:
 
 
 def list_faces(
-    caller: Caller, *, collection: str, limit: int, offset: int = 0, before: int | None = None, term: str = ""
+    caller: Caller,
+    *,
+    collection: str,
+    limit: int,
+    offset: int = 0,
+    before: int | None = None,
+    term: str = "",
+    among: Sequence[str] | None = None,
 ) -> FacePage:
-    """List faces, newest first, from an offset or before a number; `term` is a part of the UUID."""
+    """List faces, newest first, from an offset or before a number; `term` is a part of the UUID.
+
+    `among`: only the faces with these UUIDs.
+    """
     caller.require(Scope.READ)
     collection = find(caller, collection)
     faces: QuerySet[Face] = collection.faces.all()
     if term:
         faces = faces.filter(uuid__contains=term)
+    if among is not None:
+        faces = faces.filter(uuid__in=among)
     return FacePage.of(collection, faces, limit=limit, offset=offset, before=before)

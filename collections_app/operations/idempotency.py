@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from collections_app.errors import KeyInUse, KeyReused
-from collections_app.models import KeyedRequest, new_uuid
-from collections_app.operations.enrol import Enrolment
+from collections_app.models import Face, KeyedRequest, new_uuid
 from tenants.access import Caller, Scope
 from tenants.vault import Vault
 
+R = TypeVar("R")
 _LEASE = timedelta(seconds=60)  # the work takes less, so a process without an answer by then is dead
 _PATIENCE = 20.0  # seconds to wait for another request's answer
 _PAUSE = 0.05
@@ -40,13 +40,14 @@ def once(
     *,
     key: str,
     fingerprint: str,
-    work: Callable[[Callable[[Enrolment], None]], Enrolment],
-    render: Callable[[Enrolment], Any],
+    work: Callable[[Callable[[R], None]], R],
+    render: Callable[[R], Any],
+    about: Callable[[R], Face | None],
 ) -> Outcome:
-    """Enrol a face, unless a request with this key did; return the first answer. With an empty key, just enrol.
+    """Do the work, unless a request with this key did; return the first answer. With an empty key, just do it.
 
     `work` gets a function that it must call with its result, in its transaction. Requests with different `fingerprint`
-    are different. When the face is erased, the answer is too, and the key is free again.
+    are different. When the face that `about` returns is erased, the answer is too, and the key is free again.
 
     Raises:
         KeyReused: the key was used before with another request.
@@ -60,12 +61,12 @@ def once(
         return Outcome(json.loads(Vault.of(caller.tenant).open(bytes(mine.answer), _context(mine))), replayed=True)
     rendered: Any = None
 
-    def settle(result: Enrolment) -> None:
+    def settle(result: R) -> None:
         nonlocal rendered
         rendered = render(result)
         content = json.dumps(rendered).encode()
         sealed = Vault.of(caller.tenant).seal(content, _context(mine))
-        if not _held(caller, mine).update(answer=sealed, face=result.faces[0]):
+        if not _held(caller, mine).update(answer=sealed, face=about(result)):
             raise KeyInUse  # this took longer than _LEASE, and another request took over
 
     try:
@@ -74,6 +75,21 @@ def once(
         _held(caller, mine).filter(answer=None).delete()
         raise
     return Outcome(rendered, replayed=False)
+
+
+def once_on_rows(
+    caller: Caller, *, key: str, fingerprint: str, work: Callable[[], R], render: Callable[[R], Any]
+) -> Outcome:
+    """Do work that changes rows alone, unless a request with this key did: as `once`, whose transaction this opens."""
+    caller.require(Scope.ENROL)
+
+    def settled(settle: Callable[[R], None]) -> R:
+        with transaction.atomic():
+            result = work()
+            settle(result)
+        return result
+
+    return once(caller, key=key, fingerprint=fingerprint, work=settled, render=render, about=lambda _: None)
 
 
 def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:

@@ -80,8 +80,9 @@ def issue_key(
     expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
     calls_per_day: int | None = None,
+    signs: bool = False,
 ) -> IssuedKey:
-    """Issue a key; only this answer ever shows its secret.
+    """Issue a key; only this answer ever shows its secret. With `signs`, for clients that sign with it (tenants.keys).
 
     `collections` are names; None: all of the tenant's, future ones too. `networks` are addresses or networks such as
     192.0.2.0/24; empty: from anywhere.
@@ -107,7 +108,7 @@ def issue_key(
         _check_within(parent, bounds)
         _check_generation(parent)
         more = asdict(bounds) | {"parent": parent}
-        issued = keys.issue(caller.tenant, name=_name(name), scopes=wanted, collections=ids, **more)
+        issued = keys.issue(caller.tenant, name=_name(name), scopes=wanted, collections=ids, signs=signs, **more)
         _record_issue(caller, issued.key)
     return issued
 
@@ -154,6 +155,7 @@ def revoke_key(caller: Caller, *, key: str, with_issued: bool = True) -> ApiKey:
         for one in living:
             one.revoked_at = timezone.now()
             one.save(update_fields=["revoked_at"])
+            keys.forget(one)
         for one in living:
             audit.record(caller, "key.revoked", one, **({} if one is found else {"with": found.pk}))
     return found
@@ -273,4 +275,5 @@ def _record_issue(caller: Caller, key: ApiKey) -> None:
         collections=None if key.collections is None else [str(pk) for pk in key.collections],
         networks=key.networks,
         expires_at=key.expires_at.isoformat() if key.expires_at else None,
+        **({"secret": "kept"} if key.signs else {}),
     )

@@ -13,13 +13,14 @@ from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, cut, disclose, hidden_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
-from collections_app.operations.data_subject import PersonRecord, show_images
+from collections_app.operations.data_subject import PersonRecord, find_person, show_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
 from collections_app.operations.faces import find_face
+from collections_app.operations.named_people import is_named
 from collections_app.operations.probing import watch_searches
 from recognition.errors import SpoofSuspected
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.index import Neighbour, face_index
+from recognition.index import Neighbour, face_index, store
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 from tenants import audit, events
@@ -49,7 +50,10 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The faces at or above the threshold, best first; `source` is the probe's face where the probe was an image."""
+    """The faces at or above the threshold, best first; `source` is the probe's face where the probe was an image.
+
+    `others` are the image's other faces.
+    """
 
     collection: Collection
     record: SearchRecord
@@ -57,6 +61,7 @@ class SearchResult:
     source: DetectedFace | None = None
     width: int = 0
     height: int = 0
+    others: tuple[DetectedFace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Query:
     """The parameters of a search.
 
     `started` is a time of the performance counter. `probe` (an enrolled face) and `hidden` (face ids) are not found.
+    `named`: of each named person the best face is found, and no other face.
     """
 
     collection: Collection
@@ -83,6 +89,7 @@ class Query:
     liveness: float | None = None
     probe: Face | None = None
     hidden: frozenset[int] = frozenset()
+    named: bool = False
 
 
 def search_by_image(
@@ -95,15 +102,16 @@ def search_by_image(
     largest: bool = False,
     since: datetime | None = None,
     request_name: str = "",
+    gate: str = "none",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
     `threshold` None is the collection's own; a lower one is raised to the floor unless the caller has Scope.SCORES.
-    Faces enrolled before `since` are not found. The image is not kept.
+    Faces enrolled before `since` are not found. The face must pass the quality gate. The image is not kept.
 
     Raises:
-        NoFace, SeveralFaces: the image does not show one face.
+        NoFace, SeveralFaces, LowQuality: the image does not show one face, or not well enough.
         SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
@@ -113,21 +121,58 @@ def search_by_image(
     collection = find(caller, collection)
     terms = disclosure(caller, collection, threshold)
     query = Query(collection, terms, limit, started, since=since, request_name=request_name, hidden=hidden)
+    return _by_image(caller, query, image, largest=largest, gate=gate, limits=limits)
+
+
+def search_people_by_image(
+    caller: Caller,
+    *,
+    collection: str,
+    image: bytes | ImageUrl,
+    limit: int,
+    threshold: Threshold | None = None,
+    gate: str = "none",
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> SearchResult:
+    """Find the named people (operations.named_people) most similar to the largest face: of each their best face.
+
+    As search_by_image otherwise.
+    """
+    caller.require(Scope.SEARCH)
+    hidden = hidden_faces(caller)
+    started = time.perf_counter()
+    found = find(caller, collection)
+    query = Query(found, disclosure(caller, found, threshold), limit, started, hidden=hidden, named=True)
+    return _by_image(caller, query, image, largest=True, gate=gate, limits=limits)
+
+
+def _by_image(
+    caller: Caller, query: Query, image: bytes | ImageUrl, *, largest: bool, gate: str, limits: ImageLimits
+) -> SearchResult:
+    collection = query.collection
     try:
-        examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, limits=limits)
+        examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, gate=gate, limits=limits)
     except SpoofSuspected as error:
         _record(caller, replace(query, liveness=error.score), [], spoof=True)
         raise
     source, seen = examined.face, examined.analysis
     query = replace(query, liveness=source.liveness.score if source.liveness else None)
     record, matches = search_by_template(caller, query, source.template)
-    return SearchResult(collection, record, matches, source, seen.width, seen.height)
+    return SearchResult(collection, record, matches, source, seen.width, seen.height, examined.others)
 
 
 def search_by_face(
-    caller: Caller, *, collection: str, face: str, limit: int, threshold: Threshold | None = None
+    caller: Caller,
+    *,
+    collection: str,
+    face: str,
+    limit: int,
+    threshold: Threshold | None = None,
+    named: bool = False,
 ) -> SearchResult:
     """Find the faces most similar to an enrolled one, which is not in the result (decision H21).
+
+    `named`: of each named person the best face.
 
     Raises:
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
@@ -138,10 +183,43 @@ def search_by_face(
     collection = find(caller, collection)
     probe = find_face(collection, face)
     query = Query(
-        collection, disclosure(caller, collection, threshold), limit, started, request_name=probe.uuid, probe=probe
+        collection,
+        disclosure(caller, collection, threshold),
+        limit,
+        started,
+        request_name=probe.uuid,
+        probe=probe,
+        named=named,
     )
     record, matches = search_by_template(caller, query, face_index().vector(collection.gallery, probe.pk))
     return SearchResult(collection, record, matches)
+
+
+def search_by_person(
+    caller: Caller, *, collection: str, reference: str, limit: int, threshold: Threshold | None = None
+) -> SearchResult:
+    """Find the named people most similar to one of them, by the mean of their templates; without faces nobody.
+
+    What is disclosed is charged to the person's newest face as to an enrolled probe.
+
+    Raises:
+        PersonNotFound: there is no such person.
+        ProbingRefused: the caller has reached the limit of a face (operations.budget).
+    """
+    caller.require(Scope.SEARCH)
+    refuse_probing(caller)
+    started = time.perf_counter()
+    collection = find(caller, collection)
+    person = find_person(collection, reference)
+    faces = {face.pk: face for face in person.faces.select_related("person").order_by("-number")}
+    terms = disclosure(caller, collection, threshold)
+    query = Query(collection, terms, limit, started, hidden=frozenset(faces), named=True)
+    if not faces:
+        return SearchResult(collection, *_record(caller, query, []))
+    newest = next(iter(faces.values()))
+    mean = np.mean(list(store.vectors(collection.gallery, list(faces)).values()), axis=0)
+    query = replace(query, probe=newest, request_name=newest.uuid)
+    return SearchResult(collection, *search_by_template(caller, query, mean / np.linalg.norm(mean)))
 
 
 def match_person(
@@ -172,10 +250,12 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
-    limit = query.limit + len(hidden)
-    candidates = _candidates(query.collection, template, limit, query.terms.threshold, query.since)
-    others = [one for one in candidates if one.face.pk not in hidden]
-    return _record(caller, query, others)
+    floor, since = query.terms.threshold, query.since
+    if query.named:  # only matches are read: a gallery may hold millions of faces of people without a name
+        found = _nearest(query.collection, template, query.limit, floor, since, people_but=hidden)
+        return _record(caller, query, found)
+    candidates = _candidates(query.collection, template, query.limit + len(hidden), floor, since)
+    return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
 
 
 def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
@@ -197,16 +277,23 @@ def _candidates(
 
 
 def _nearest(
-    collection: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None
+    collection: Collection,
+    probe: np.ndarray,
+    limit: int,
+    floor: float,
+    since: datetime | None,
+    *,
+    people_but: frozenset[int] | None = None,
 ) -> list[_Candidate]:
     """Return the best `limit` faces, enrolled at or after `since`, that the database still has after the search.
 
-    If faces were erased during the search, they may have been replaced, so it is repeated up to _TRIES times.
+    `people_but`: of each named person the best face that is none of these ids. If faces were erased during the search,
+    they may have been replaced, so it is repeated up to _TRIES times.
     """
     wanted, again, read = limit, _TRIES, True  # the gallery was read with the collection, in this request
     while True:
         near = face_index().search(collection.gallery, probe, limit=wanted, floor=floor, as_read=read)
-        candidates, gone = _confirmed(collection, near, limit, since)
+        candidates, gone = _confirmed(collection, near, limit, since, people_but=people_but)
         if gone and again:
             again, read = again - 1, False
         elif len(candidates) == limit or len(near) < wanted:
@@ -216,7 +303,12 @@ def _nearest(
 
 
 def _confirmed(
-    collection: Collection, near: Sequence[Neighbour], limit: int, since: datetime | None
+    collection: Collection,
+    near: Sequence[Neighbour],
+    limit: int,
+    since: datetime | None,
+    *,
+    people_but: frozenset[int] | None,
 ) -> tuple[list[_Candidate], bool]:
     """Return up to `limit` of the neighbours that still exist, and whether any of those checked does not."""
     candidates: list[_Candidate] = []
@@ -229,6 +321,10 @@ def _confirmed(
         found = [_Candidate(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
         mine = [one for one in found if one.face.collection_id == collection.pk]
         candidates += [one for one in mine if since is None or one.face.created_at >= since]
+        if people_but is not None:
+            seen = [one for one in candidates if is_named(one.face.person) and one.face.pk not in people_but]
+            best = {one.face.person_id: one for one in reversed(seen)}
+            candidates = sorted(best.values(), key=lambda one: -one.cosine)
         if len(candidates) >= limit:
             break
     return candidates[:limit], gone

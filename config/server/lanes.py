@@ -18,7 +18,7 @@ from typing import Any
 
 from django.conf import settings
 
-from tenants.access import CALLER, Caller
+from tenants.access import CALLER, SIGNED, Caller
 from tenants.places import place
 
 _OF_ADDRESS, _OF_KEY, _OF_TENANT = 64, 64, 96  # active requests, in this process
@@ -149,10 +149,13 @@ class Lanes:
             request.leave()
 
     def learn(self, environ: Mapping[str, Any]) -> Mapping[str, int] | None:
-        """Remember the caller that the view found for a credential; return its lanes, or None without a caller."""
+        """Remember the caller that the view found for a credential; return its lanes, or None without a caller.
+
+        Nothing is remembered of a signature: each request has another one.
+        """
         caller: Caller | None = environ.get(CALLER)
         credential = _credential(environ)
-        if caller is None:
+        if caller is None or environ.get(SIGNED):
             self._known.pop(credential, None)
             return None
         if len(self._known) >= _MOST_KNOWN:

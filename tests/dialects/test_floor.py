@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from collections_app.dialects import DIALECTS
 from collections_app.models import Face
 from collections_app.operations.collections import update_collection
 from recognition.similarity import Threshold
@@ -18,7 +19,7 @@ from tenants.access import USUAL_SCOPES, Scope
 from tenants.keys import IssuedKey
 from tenants.models import AuditEntry
 from tests.conftest import ArgosClient, Customer
-from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, add, search
+from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, add, search, send
 from tests.dialects.test_nhn import NhnClient, image
 from tests.make import base64_of, portrait
 
@@ -52,7 +53,23 @@ def _native(_: Customer, key: IssuedKey, probe: str) -> Any:
     return [client("POST", "/collections/people/search", sent | least).json() for least in thresholds]
 
 
-ASK: dict[str, Ask] = {"argos": _argos, "nhn": _nhn, "accuauth": _accuauth, "facedb": _facedb, "native": _native}
+def _rekognition(acme: Customer, key: IssuedKey, probe: str) -> Any:
+    signing = acme.key(REKOGNITION, scopes=key.key.scopes)
+    body = {"CollectionId": "people", "Image": {"Bytes": base64_of(portrait(probe))}}
+    contents = [json.dumps(body | least).encode() for least in ({}, {"FaceMatchThreshold": 0}, {"MaxFaces": 1})]
+    return [send(REKOGNITION, signing, "POST", SEARCH, content).json() for content in contents]
+
+
+REKOGNITION = next(dialect for dialect in DIALECTS if dialect.name == "rekognition")
+SEARCH = "/rekognition#X-Amz-Target=RekognitionService.SearchFacesByImage"
+ASK: dict[str, Ask] = {
+    "argos": _argos,
+    "nhn": _nhn,
+    "accuauth": _accuauth,
+    "facedb": _facedb,
+    "native": _native,
+    "rekognition": _rekognition,
+}
 
 
 @pytest.fixture
@@ -76,7 +93,7 @@ def _numbers(answer: Any) -> list[float]:
         return [number for each in answer for number in _numbers(each)]
     if not isinstance(answer, dict):
         return []
-    names = {"similarity", "similarity_score", "score"}
+    names = {"similarity", "similarity_score", "score", "Similarity"}
     own = [answer[name] for name in names & answer.keys()]
     return own + [number for each in answer.values() for number in _numbers(each)]
 

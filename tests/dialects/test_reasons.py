@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.make import base64_of, blank, portrait
 OURS = [error for error in ERRORS if not error.__module__.startswith("rest_framework")]
 FACTS: dict[type[Exception], tuple[Any, ...]] = {
     tenants.QuotaExceeded: ("faces", 10),
+    tenants.StaleSignature: (datetime(2026, 1, 1, tzinfo=UTC), timedelta(minutes=5)),
     recognition.ImageTooLarge: (5_000_000, 6_000_000, "bytes"),
     recognition.ImageTooSmall: (80, 79),
     recognition.UnsupportedFormat: ("GIF", ["JPEG", "PNG"]),

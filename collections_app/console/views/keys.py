@@ -56,16 +56,19 @@ class KeysView(FormView):
         now = timezone.now()
         listed = [(key, _reach(key.collections, names), key.pk in issuers, _grace(key, now)) for key in shown]
         base = absolute(get_script_prefix()).rstrip("/")
+        issued = self.take_once("keys")
+        signs = bool(issued and issued["signs"])
         once: dict[str, Any] = {
-            "issued": self.take_once("keys"),
-            "places": {part: key_places(part) for part in get_args(Part)},
+            "issued": issued,
+            "places": {part: key_places(part, signs=signs) for part in get_args(Part)},
         }
         return self.page(status, form=form, keys=listed, after=after, now=now, base=base, **once)
 
     def _issued(self, issued: IssuedKey) -> HttpResponse:
         """Show the secret once."""
         key = issued.key
-        return self.show_once("keys", {"name": key.name, "id": key.pk, "secret": issued.secret, "token": issued.token})
+        shown = {"name": key.name, "id": key.pk, "secret": issued.secret, "token": issued.token}
+        return self.show_once("keys", shown | {"signs": "yes" if key.signs else ""})
 
     def _names(self) -> list[str] | None:
         """Return the names to select; None where there are too many, and they must be typed."""

@@ -29,6 +29,7 @@ _LATER = Answer(500, "INTERNAL_ERROR", "the service is busy, try again")  # the 
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: _UNAUTHORIZED,
     tenants.UnknownKey: _UNAUTHORIZED,
+    tenants.StaleSignature: _UNAUTHORIZED,
     tenants.RevokedKey: _UNAUTHORIZED,
     tenants.ExpiredKey: Answer(401, "KEY_EXPIRED", "your API ID has expired"),
     tenants.AddressRefused: Answer(403, "NO_PERMISSION", "the API ID may not be used from {address}"),
@@ -65,6 +66,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.SearchNotFound: _invalid("unsupported operation"),
     collections.WebhookNotFound: _invalid("unsupported operation"),
     collections.ImageNotKept: _invalid("unsupported operation"),
+    collections.PersonExists: _invalid("person already exist"),
     collections.KeyReused: _invalid("unsupported operation"),
     collections.KeyInUse: _invalid("unsupported operation"),
     collections.UnknownCursor: _invalid("unsupported operation"),

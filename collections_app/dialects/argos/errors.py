@@ -61,6 +61,7 @@ _NO_IMAGE = _UNSPECIFIED | _each(
 ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.MissingKey: _all(403, 6039, "API Key is required."),
     tenants.UnknownKey: _NO_ACCESS,
+    tenants.StaleSignature: _NO_ACCESS,
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
     tenants.AddressRefused: _NO_ACCESS,
@@ -97,6 +98,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.SearchNotFound: _UNSPECIFIED,
     collections.WebhookNotFound: _UNSPECIFIED,
     collections.ImageNotKept: _UNSPECIFIED,
+    collections.PersonExists: _UNSPECIFIED,
     collections.KeyReused: _UNSPECIFIED,
     collections.KeyInUse: _UNSPECIFIED,
     collections.UnknownCursor: _UNSPECIFIED,

@@ -26,6 +26,7 @@ _NO_DETECTOR = Answer(200, 507, "FACE_DETECTOR_NOT_SET")  # decision N3
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: _UNKNOWN_LICENSE,
     tenants.UnknownKey: _UNKNOWN_LICENSE,
+    tenants.StaleSignature: _UNKNOWN_LICENSE,
     tenants.RevokedKey: _UNKNOWN_LICENSE,
     tenants.ExpiredKey: _EXPIRED_LICENSE,
     tenants.AddressRefused: _INVALID_LICENSE,
@@ -62,6 +63,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.SearchNotFound: _BAD_REQUEST,
     collections.WebhookNotFound: _BAD_REQUEST,
     collections.ImageNotKept: _BAD_REQUEST,
+    collections.PersonExists: _BAD_REQUEST,
     collections.KeyReused: _BAD_REQUEST,
     collections.KeyInUse: _BAD_REQUEST,
     collections.UnknownCursor: _BAD_REQUEST,

@@ -20,6 +20,7 @@ _BROKEN = Answer(500, "internal_error", "An unexpected error occurred. It was lo
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: Answer(401, "missing_key", "Send your key in x-api-key, or as a bearer token."),
     tenants.UnknownKey: _UNKNOWN_KEY,
+    tenants.StaleSignature: _UNKNOWN_KEY,
     tenants.RevokedKey: Answer(401, "revoked_key", "The key was revoked."),
     tenants.ExpiredKey: Answer(401, "expired_key", "The key has expired."),
     tenants.AddressRefused: Answer(403, "address_refused", "The key may not be used from this address."),
@@ -58,6 +59,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ProbingRefused: Answer(429, "probing_refused", "The key has asked about one face too often."),
     collections.ConsentRequired: Answer(422, "consent_required", "The collection requires a reference to consent."),
     collections.EnrolmentBarred: Answer(409, "do_not_enrol", "The person is on the collection's do-not-enrol list."),
+    collections.PersonExists: _INVALID,
     collections.KeyReused: Answer(422, "idempotency_key_reused", "The key was already used for a different request."),
     collections.KeyInUse: Answer(
         409, "idempotency_key_in_use", "The first request with this key is still in progress."

@@ -44,6 +44,7 @@ _INTERNAL = _answers(-50000, -50000, "InternalServerError")
 ANSWERS: Mapping[type[Exception], ByProfile] = {
     tenants.MissingKey: _NO_ACCESS,
     tenants.UnknownKey: _NO_ACCESS,
+    tenants.StaleSignature: _NO_ACCESS,
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
     tenants.AddressRefused: _NO_ACCESS,
@@ -80,6 +81,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.SearchNotFound: _INVALID,
     collections.WebhookNotFound: _INVALID,
     collections.ImageNotKept: _INVALID,
+    collections.PersonExists: _INVALID,
     collections.KeyReused: _INVALID,
     collections.KeyInUse: _INVALID,
     collections.UnknownCursor: _INVALID,

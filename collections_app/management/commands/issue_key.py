@@ -1,12 +1,13 @@
 """manage.py issue_key TENANT [--name …] [--scopes …]: make an API key and show it, once."""
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, get_args
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from collections_app.dialects import key_places
+from collections_app.dialects.descriptor import Part
 from tenants import audit, keys
 from tenants.access import USUAL_SCOPES, Scope, system
 from tenants.models import Tenant
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--networks", nargs="+", default=[], help="addresses or networks it may be used from")
         parser.add_argument("--requests-per-minute", type=int)
         parser.add_argument("--calls-per-day", type=int)
+        parser.add_argument("--signs", action="store_true", help="for clients that sign with the secret: it is kept")
         parser.add_argument("--scopes", nargs="+", choices=scopes, default=sorted(USUAL_SCOPES))
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,11 +44,14 @@ class Command(BaseCommand):
                 networks=options["networks"],
                 requests_per_minute=options["requests_per_minute"],
                 calls_per_day=options["calls_per_day"],
+                signs=options["signs"],
             )
-            audit.record(system(tenant, "issue_key"), "key.issued", issued.key, scopes=issued.key.scopes)
+            facts = {"scopes": issued.key.scopes} | ({"secret": "kept"} if issued.key.signs else {})
+            audit.record(system(tenant, "issue_key"), "key.issued", issued.key, **facts)
+        places = {part: key_places(part, signs=issued.key.signs) for part in get_args(Part)}
+        whole = "" if issued.key.signs else f"Whole key:  {issued.token}\n    {places['key']}\n"
+        kept = "The server keeps the secret, encrypted, because its clients only sign with it. " * issued.key.signs
         self.stdout.write(
-            f"Whole key:  {issued.token}\n    {key_places('key')}\n"
-            f"Id:         {issued.key.pk}\n    {key_places('id')}\n"
-            f"Secret:     {issued.secret}\n    {key_places('secret')}\n"
-            "It is not shown again."
+            f"{whole}Id:         {issued.key.pk}\n    {places['id']}\n"
+            f"Secret:     {issued.secret}\n    {places['secret']}\n{kept}It is not shown again."
         )

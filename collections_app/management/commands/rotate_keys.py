@@ -35,6 +35,7 @@ from tenants.vault import Vault
 # The columns of sealed and wrapped bytes, and the context that each is bound to. A test finds other columns of bytes.
 SEALED = {
     "recognition.Embedding.sealed": "template:{0.face_id}",
+    "tenants.KeptSecret.sealed": "kept-secret:{0.pk}",
     "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
     "collections_app.KeyedRequest.answer": "answer:{0.pk}",
 }

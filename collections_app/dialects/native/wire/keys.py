@@ -25,6 +25,10 @@ class NewKey(serializers.Serializer[Any]):
         child=serializers.CharField(), default=list, help_text="Addresses or networks; empty: from anywhere."
     )
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
+    signs = serializers.BooleanField(
+        default=False,
+        help_text="For clients that sign with the secret: it is kept, and no other dialect takes the key.",
+    )
     requests_per_minute = serializers.IntegerField(allow_null=True, default=None, max_value=2**31 - 1)
     calls_per_day = serializers.IntegerField(allow_null=True, default=None, max_value=2**31 - 1)
 
@@ -53,6 +57,7 @@ class Key(serializers.Serializer[Any]):
     name = serializers.CharField()
     scopes = serializers.ListField(child=serializers.ChoiceField(_SCOPES))
     networks = serializers.ListField(child=serializers.CharField())
+    signs = serializers.BooleanField()
     requests_per_minute = serializers.IntegerField(allow_null=True)
     calls_per_day = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()

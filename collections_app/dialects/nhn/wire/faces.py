@@ -152,7 +152,7 @@ class Registered(serializers.Serializer[Any]):
 
     def to_representation(self, done: Enrolment) -> Json:
         """Add the numbers of both kinds; if any face was detected, at least one was added."""
-        width, height = (done.faces[0].image_width, done.faces[0].image_height) if done.faces else (1, 1)
+        width, height = done.width, done.height
         return super().to_representation(
             {
                 "modelVersion": model_version(done.collection.pack),
