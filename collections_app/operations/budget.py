@@ -323,8 +323,7 @@ def _new(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
     """
     if not charges:
         return []
-    faces = Face.objects.of(caller.tenant).filter(pk__in={charge.face.pk for charge in charges}).order_by("pk")
-    existing = set(faces.select_for_update(no_key=True).values_list("pk", flat=True))
+    existing = lock_faces(caller.tenant, {charge.face.pk for charge in charges})
     cosines = {round(charge.cosine, _DIGITS) for charge in charges}
     same = _window(caller).filter(face__in=existing, cosine__in=cosines)
     recorded = set(same.values_list("face_id", "cosine"))
@@ -334,6 +333,12 @@ def _new(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
         if charge.face.pk in existing and key not in recorded:
             new.setdefault(key, charge)
     return list(new.values())
+
+
+def lock_faces(tenant: Tenant, faces: Iterable[int]) -> set[int]:
+    """Lock faces in the order of their ids until the transaction ends; return which of them exist."""
+    rows = Face.objects.of(tenant).filter(pk__in=set(faces)).order_by("pk")
+    return set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, _Spent]:
