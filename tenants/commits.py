@@ -72,7 +72,7 @@ def commit(tenant: Tenant, do: Callable[[], T], *, lock: Lock | None = None, row
     of the tenant's work is done with it, `lock` is called first with the rows of all, in ascending order.
     """
     if _committer is None or connection.in_atomic_block:
-        with transaction.atomic(), _gathered(tenant) as group:
+        with transaction.atomic(), _gathered() as group:
             result = do()
         for call in group.after:
             transaction.on_commit(call)
@@ -131,8 +131,8 @@ def after_commit(call: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _gathered(tenant: Tenant) -> Iterator[_Group]:
-    """Gather what the work of a tenant leaves, and write it at the end."""
+def _gathered() -> Iterator[_Group]:
+    """Gather what a tenant's work leaves, and write it at the end."""
     outer, group = _current.group, _Group()
     _current.group = group
     try:
@@ -196,7 +196,7 @@ def _transact(gathered: Sequence[Work]) -> None:
 
 def _transact_tenant(works: Sequence[Work]) -> None:
     tenant = works[0].tenant
-    with rls.one_tenant(tenant), _gathered(tenant) as group:
+    with rls.one_tenant(tenant), _gathered() as group:
         if len(works) > 1 and connection.features.has_select_for_update:
             for lock in {work.lock for work in works if work.lock and work.rows}:
                 lock(tenant, sorted({row for work in works if work.lock is lock for row in work.rows}))
