@@ -13,9 +13,9 @@ import secrets
 from datetime import timedelta
 from enum import StrEnum
 
-from django.db import transaction
 from django.utils import timezone
 
+from tenants import commits
 from tenants.models import Delivery, Event, Tenant, Webhook
 from tenants.prepared import Prepared
 from tenants.queue import enqueue
@@ -49,7 +49,7 @@ def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     now = timezone.now()
     event = Event.unscoped.create(tenant=tenant, kind=kind, at=now, data=data)
     Delivery.unscoped.bulk_create(Delivery(tenant=tenant, webhook=hook, event=event, next_at=now) for hook in hooks)
-    transaction.on_commit(lambda: enqueue(Task.DELIVER_DUE, expires=SCHEDULED_SECONDS))
+    commits.after_commit(lambda: enqueue(Task.DELIVER_DUE, expires=SCHEDULED_SECONDS))
 
 
 def new_secret() -> str:

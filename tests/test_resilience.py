@@ -35,12 +35,13 @@ needs_services = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Installation:
-    """A server on PostgreSQL and Redis, connected through forwarders that can fail."""
+    """A server on PostgreSQL (the database `rows`) and Redis, connected through forwarders that can fail."""
 
     url: str
     key: str
     node: str
     signing: tuple[str, str]
+    rows: str
     database: Link
     broker: Link
 
@@ -138,7 +139,7 @@ def _run(folder: Path, name: str, database: Link, broker: Link) -> Iterator[Inst
     with psycopg.connect(f"{SUPERUSER}/{name}") as rows:
         ((node,),) = rows.execute("SELECT alias FROM collections_app_collection").fetchall()
     with web_server(env, workers=1) as (url, _):
-        yield Installation(url, key, node, signing, database, broker)
+        yield Installation(url, key, node, signing, name, database, broker)
 
 
 # How each dialect says "later": its own table decides (NHN and facedb answer errors with 200, AccuAuth knows no 503).
@@ -179,6 +180,20 @@ def test_every_dialect_answers_later_in_its_own_words_and_recovers(installation:
     assert seconds <= RECOVERY
     again = {name: each()[0] for name, each in calls.items()}
     assert again == {name: answer[0] for name, answer in sound.items()}
+
+
+@needs_services
+def test_searches_that_wait_for_the_committer_end_by_their_deadline(installation: Installation) -> None:
+    """Check 16: somebody holds the audit head; searches are committed together, and all end within deadline + 1 s."""
+    assert installation.enrol("committed")[0] == 200
+    body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait("obama"))}
+    with psycopg.connect(f"{SUPERUSER}/{installation.rows}") as held, ThreadPoolExecutor(4) as pool:
+        held.execute("SELECT FROM tenants_audithead FOR NO KEY UPDATE")
+        results = list(pool.map(lambda _: installation.timed("POST", "/search", body), range(4)))
+        held.rollback()
+    assert [status for status, *_ in results] == [503] * 4
+    assert max(seconds for *_, seconds in results) <= DEADLINE + 1
+    assert installation.timed("POST", "/search", body)[0] == 200
 
 
 @needs_services

@@ -44,8 +44,8 @@ def counted(send: Send, path: str, **body: Any) -> tuple[int, int]:
 
 
 def test_a_search_that_finds_somebody(send: Send) -> None:
-    """Key, budget, collection with gallery, faces; then in the transaction budget (twice), webhooks, probes, head."""
-    assert counted(send, "search", image=base64_of(portrait("obama"))) == (9, 3)
+    """Key, budget, collection with gallery, faces; then in the commit budget, webhooks, probes, head."""
+    assert counted(send, "search", image=base64_of(portrait("obama"))) == (8, 3)
 
 
 def test_a_search_that_finds_nobody(send: Send) -> None:

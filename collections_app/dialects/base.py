@@ -238,7 +238,9 @@ def image_bytes(text: str) -> bytes:
     """
     body = _DATA_URI.sub("", text, count=1) if text[:5].lower() == "data:" else text
     try:
-        return base64.b64decode("".join(body.split()), validate=True)
+        with suppress(ValueError):
+            return base64.b64decode(body, validate=True)
+        return base64.b64decode("".join(body.split()), validate=True)  # in lines, as some clients send it
     except binascii.Error as error:
         raise ValueError(str(error)) from None
 

@@ -162,15 +162,14 @@ def disclose(
     spent = _spent(caller, [face.pk for face, _ in found])
     limit = settings.MATCHES_PER_FACE * WHOLE
     found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < limit]
-    if probe == "picture":
-        _clear_owners(caller, collection, found, terms, spent)
+    cleared = probe == "picture" and _clear_owners(caller, collection, found, terms, spent)
     charges = [_Charge(face, cosine, _cost(collection, terms, cosine)) for face, cosine in found]
     if charges and charges[0].cost == 0 and any(charge.cost for charge in charges):
         charges = _discount_doubles(caller, charges)
     enrolled = probe if isinstance(probe, Face) else None
     if enrolled is not None:
         charges += [replace(charge, face=enrolled) for charge in charges]
-    totals, withheld = _record(caller, charges)
+    totals, withheld = _record(caller, charges, None if cleared or enrolled else spent)
     found = [(face, cosine) for face, cosine in found if not withheld & _keys(cosine, face, enrolled)]
     return _shown(collection, found, terms, totals, enrolled)
 
@@ -211,15 +210,17 @@ def _discount_doubles(caller: Caller, charges: Sequence[_Charge]) -> list[_Charg
     ]
 
 
-def _record(caller: Caller, charges: Sequence[_Charge]) -> tuple[dict[int, int], set[_Key]]:
-    """Save the new charges and raise alerts.
+def _record(
+    caller: Caller, charges: Sequence[_Charge], known: Mapping[int, _Spent] | None = None
+) -> tuple[dict[int, int], set[_Key]]:
+    """Save the new charges and raise alerts. `known` is what was spent on the faces; it counts if nothing is charged.
 
     Returns by face what all keys have spent on it, in tenths, and the charges that are withheld: neither saved nor to
     be disclosed.
     """
     faces = {charge.face.pk: charge.face for charge in charges}
     new = _new(caller, [charge for charge in charges if charge.cost])
-    spent = _spent(caller, faces)
+    spent = _spent(caller, faces) if new or known is None else known
     total = {pk: spent[pk].total if pk in spent else 0 for pk in faces}
     own = {pk: spent[pk].own if pk in spent else 0 for pk in faces}
     rows: list[NearMatch] = []
@@ -262,12 +263,17 @@ def _clear_owners(
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     spent: Mapping[int, _Spent],
-) -> None:
-    """Set the caller's charges to 0 for the faces whose owner the picture shows: it scores _KNOWN or more."""
+) -> bool:
+    """Set the caller's charges to 0 for the faces whose owner the picture shows: it scores _KNOWN or more.
+
+    Returns whether there were any.
+    """
     known = float(terms.scale.cosine(_KNOWN))
     owners = [face.pk for face, cosine in found if cosine >= known and _cost(collection, terms, cosine) == 0]
-    if charged := [pk for pk in owners if spent.get(pk, _Spent()).own]:
+    charged = [pk for pk in owners if spent.get(pk, _Spent()).own]
+    if charged:
         _window(caller).filter(actor_id=caller.id, face__in=charged).update(cost=0, spent=0)
+    return bool(charged)
 
 
 def _shown(
@@ -323,8 +329,7 @@ def _new(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
     """
     if not charges:
         return []
-    faces = Face.objects.of(caller.tenant).filter(pk__in={charge.face.pk for charge in charges}).order_by("pk")
-    existing = set(faces.select_for_update(no_key=True).values_list("pk", flat=True))
+    existing = lock_faces(caller.tenant, {charge.face.pk for charge in charges})
     cosines = {round(charge.cosine, _DIGITS) for charge in charges}
     same = _window(caller).filter(face__in=existing, cosine__in=cosines)
     recorded = set(same.values_list("face_id", "cosine"))
@@ -334,6 +339,12 @@ def _new(caller: Caller, charges: Sequence[_Charge]) -> list[_Charge]:
         if charge.face.pk in existing and key not in recorded:
             new.setdefault(key, charge)
     return list(new.values())
+
+
+def lock_faces(tenant: Tenant, faces: Iterable[int]) -> set[int]:
+    """Lock faces in the order of their ids until the transaction ends; return which of them exist."""
+    rows = Face.objects.of(tenant).filter(pk__in=set(faces)).order_by("pk")
+    return set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, _Spent]:

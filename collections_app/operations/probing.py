@@ -12,7 +12,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from collections_app.models import Face, SearchRecord
-from tenants import audit
+from tenants import audit, commits
 from tenants.access import Caller
 from tenants.models import AuditEntry, Tenant
 from tenants.prepared import Prepared
@@ -34,10 +34,14 @@ _RECENT = Prepared(
 
 
 def watch_searches(caller: Caller, record: SearchRecord) -> None:
-    """Raise an alert if the caller searched for the record's face too often; in the search's transaction."""
+    """Raise an alert if the caller searched for the record's face too often.
+
+    Call it in the search's commit, after the record is inserted.
+    """
     if record.best:
-        [(recent,)] = _RECENT(caller.tenant.pk, caller.id, record.best, timezone.now() - _SPAN)
-        _alert(caller, record.best, recent)
+        recent = sum(number for (number,) in _RECENT(caller.tenant.pk, caller.id, record.best, timezone.now() - _SPAN))
+        same = [one for one in commits.inserted(SearchRecord) if (one.actor_id, one.best) == (caller.id, record.best)]
+        _alert(caller, record.best, recent + len(same))
 
 
 def watch_verifications(caller: Caller, face: Face) -> None:

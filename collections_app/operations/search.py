@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from django.db import transaction
 
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, cut, disclose, hidden_faces, refuse_probing
+from collections_app.operations.budget import Match, cut, disclose, hidden_faces, lock_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, find_person, show_images
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look
@@ -23,7 +22,7 @@ from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import Neighbour, face_index, store
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
-from tenants import audit, events
+from tenants import audit, commits, events
 from tenants.access import Caller, Scope
 from tenants.models import Tenant
 from tenants.prepared import Prepared
@@ -333,40 +332,50 @@ def _confirmed(
 def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
-    """Disclose and charge the matches, and record the search, in one transaction."""
+    """Disclose and charge the matches, and record the search, in one commit with those of other requests."""
+    near = [one.face.pk for one in candidates if query.terms.matches(one.cosine)]
+    faces = [*near, *([query.probe.pk] if query.probe else [])]
+
+    def work() -> tuple[SearchRecord, tuple[Match, ...]]:
+        return _recorded(caller, query, candidates, spoof=spoof)
+
+    return commits.commit(query.collection.tenant, work, lock=lock_faces, rows=faces)
+
+
+def _recorded(
+    caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool
+) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
-    with transaction.atomic():
-        found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
-        found = cut(caller, collection, found, terms, query.limit)
-        matches = disclose(caller, collection, found, terms, probe=query.probe or "picture")
-        about = (
-            matches[0].face if matches else query.probe
-        )  # without a match the nearest face must not appear in an alert
-        outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
-        record = SearchRecord.unscoped.create(
-            tenant=collection.tenant,
-            collection=collection,
-            request_name=query.request_name,
-            threshold=terms.threshold,
-            outcome=SearchRecord.Outcome.SPOOF if spoof else outcome,
-            best=about.uuid if about else "",
-            candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
-            liveness=query.liveness,
-            pack=collection.pack,
-            gallery_size=collection.gallery.size,
-            milliseconds=round((time.perf_counter() - query.started) * 1000, 1),
-            actor_kind=caller.kind,
-            actor_id=caller.id,
-            actor_name=caller.name,
-            via=caller.via,
-            request_id=caller.request_id,
-        )
-        if matches:
-            best = matches[0].face
-            facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
-            events.emit(collection.tenant, events.Kind.SEARCH_MATCHED, collection=collection.name, **facts)
-        audit.record(caller, "collection.searched", record, collection=str(collection.pk), outcome=record.outcome)
-        if terms.below:
-            log_look(caller, collection, "search", [match.face.uuid for match in matches])
-        watch_searches(caller, record)
+    found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
+    found = cut(caller, collection, found, terms, query.limit)
+    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture")
+    about = matches[0].face if matches else query.probe  # without a match the nearest face must not appear in an alert
+    outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
+    record = SearchRecord(
+        tenant=collection.tenant,
+        collection=collection,
+        request_name=query.request_name,
+        threshold=terms.threshold,
+        outcome=SearchRecord.Outcome.SPOOF if spoof else outcome,
+        best=about.uuid if about else "",
+        candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
+        liveness=query.liveness,
+        pack=collection.pack,
+        gallery_size=collection.gallery.size,
+        milliseconds=round((time.perf_counter() - query.started) * 1000, 1),
+        actor_kind=caller.kind,
+        actor_id=caller.id,
+        actor_name=caller.name,
+        via=caller.via,
+        request_id=caller.request_id,
+    )
+    commits.insert(record)
+    if matches:
+        best = matches[0].face
+        facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
+        events.emit(collection.tenant, events.Kind.SEARCH_MATCHED, collection=collection.name, **facts)
+    audit.record(caller, "collection.searched", record, collection=str(collection.pk), outcome=record.outcome)
+    if terms.below:
+        log_look(caller, collection, "search", [match.face.uuid for match in matches])
+    watch_searches(caller, record)
     return record, matches

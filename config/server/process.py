@@ -93,9 +93,10 @@ def main() -> None:
     from recognition import packs  # noqa: PLC0415
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
     from recognition.packs import sessions  # noqa: PLC0415
-    from tenants import usage  # noqa: PLC0415
+    from tenants import commits, usage  # noqa: PLC0415
 
     usage.keep_flushing()
+    commits.keep_committing()
     try:
         sessions.preload(packs.DEFAULT)
     except ModelUnavailable as error:

@@ -2,7 +2,8 @@
 
 Every call ends. PostgreSQL itself ends a statement that takes too long (statement_timeout), but waiting for a
 database, a network or a pooler that has gone silent could last for ever. So at the deadline the event loop shuts down
-the database connection's socket, and the driver raises OperationalError in the thread.
+the socket of the database connection (the thread's, or the committer's if it waits for a group commit), and the driver
+raises OperationalError.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from config.server.connections import MIN_BYTES_PER_SECOND
+from tenants import commits
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -117,7 +119,7 @@ class WsgiCall:
         while True:
             await asyncio.sleep(max(1, self.deadline - self._loop.time()))
             if self._database and self.deadline <= self._loop.time():
-                _shut_down(self._database)
+                _shut_down(commits.waits_for(self._database))
 
     def run(self) -> bytes:
         """Call Django, in a thread; return the part of the body that is still to be sent."""

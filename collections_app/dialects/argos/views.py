@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.argos import errors, wire
 from collections_app.dialects.argos.dialect import DIALECT
-from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.base import Answer, DialectView, shown
 from collections_app.dialects.openapi import described, possible
 from collections_app.operations import data_subject, enrol, erase, faces, search
 from tenants import keys
@@ -73,7 +73,7 @@ class FacesView(ArgosView):
             image=body["faceImage"],
             person=data_subject.PersonDetails(name=body["userName"]),
         )
-        return Response(wire.AddedFace(done).data)
+        return Response(shown(wire.AddedFace, done))
 
     @_described("listFaces", "list", parameters=[wire.ListFaces], answer=wire.FaceList)
     def get(self, request: Request) -> Response:
@@ -109,7 +109,7 @@ class SearchView(ArgosView):
             limit=_MATCHES,
             request_name=body["requestName"],
         )
-        return Response(wire.FoundFaces(found).data)
+        return Response(shown(wire.FoundFaces, found))
 
 
 class UnknownView(ArgosView):

@@ -10,7 +10,7 @@ from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collections_app.dialects.base import Answer, DialectView
+from collections_app.dialects.base import Answer, DialectView, shown
 from collections_app.dialects.facedb import errors, wire
 from collections_app.dialects.facedb.dialect import DIALECT
 from collections_app.dialects.openapi import described, possible
@@ -78,7 +78,7 @@ class RegisterView(FacedbView):
             limits=_LIMITS,
             person=wire.details(body),
         )
-        return Response(wire.Registered(person).data)
+        return Response(shown(wire.Registered, person))
 
 
 class ListView(FacedbView):
@@ -117,7 +117,7 @@ class ModifyView(FacedbView):
             images=body.get("faceImages", []),
             limits=_LIMITS,
         )
-        return Response(wire.Registered(person).data)
+        return Response(shown(wire.Registered, person))
 
 
 class RemoveView(FacedbView):
@@ -140,7 +140,7 @@ class MatchView(FacedbView):
         body = self.parse(wire.Match)
         node = Alias(body["nodeId"])
         found = search.match_person(self.caller, collection=node, images=body["faceImages"], limits=_LIMITS)
-        return Response(wire.Matched(found or {}).data)
+        return Response(shown(wire.Matched, found or {}))
 
 
 class CreateNodeView(FacedbView):
