@@ -33,18 +33,20 @@ def make(report: HealthReport) -> None:
 
 def _findings(report: HealthReport) -> Findings:
     collection = report.collection
-    order = "?" if collection.gallery.size > _MOST_COMPARED else "pk"
-    chosen = dict(collection.faces.order_by(order).values_list("pk", "person_id")[:_MOST_COMPARED])
+    order = "?" if collection.gallery.size > _MOST_COMPARED else "number"
+    rows = collection.faces.order_by(order).values_list("number", "pk", "person_id")[:_MOST_COMPARED]
+    chosen = {face: person for _, face, person in sorted(rows)}
     vectors: dict[int, np.ndarray] = {}
     wanted = list(chosen)
     for start in range(0, len(wanted), _BATCH):
         vectors |= store.vectors(collection.gallery, wanted[start : start + _BATCH])
-    faces = np.array(list(vectors), dtype=np.int64)
+    stored = [face for face in wanted if face in vectors]  # in the order of enrolment, which the findings keep
+    faces = np.array(stored, dtype=np.int64)
     pack = packs.get(collection.pack)
     return separate(
         faces,
-        np.array([chosen[face] for face in vectors], dtype=np.int64),
-        np.array(list(vectors.values()), dtype=np.float32).reshape(len(faces), pack.dimension),
+        np.array([chosen[face] for face in stored], dtype=np.int64),
+        np.array([vectors[face] for face in stored], dtype=np.float32).reshape(len(faces), pack.dimension),
         duplicate_from=collection.similarity_threshold,
         mixed_below=LOWEST.on(pack.similarity),  # faces of one person that are no more alike than many strangers
         progress=lambda share: _save(report, progress=int(100 * share)),

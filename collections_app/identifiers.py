@@ -7,7 +7,6 @@ They may contain slashes, because companies use ids such as "EMP/2024/001". WSGI
 at its own words: no part between slashes may be one of these words, or "." or "..", which clients and proxies resolve.
 """
 
-import hashlib
 import unicodedata
 
 from collections_app.errors import InvalidRequest
@@ -39,19 +38,6 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164
 def comparison_key(text: str) -> str:
     """Return the key that an identifier is compared by."""
     return unicodedata.normalize("NFC", text).strip()
-
-
-def exact_key(text: str) -> str:
-    """Return the key of an identifier whose comparison key another row has: it is found by its exact spelling.
-
-    Only rows stored before there were keys can need one. It begins with a character that no identifier may have.
-    """
-    return f"\x1f{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def keys(text: str) -> tuple[str, str]:
-    """Return the keys under which an identifier may be stored."""
-    return comparison_key(text), exact_key(text)
 
 
 def text_problem(text: str) -> str:

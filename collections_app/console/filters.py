@@ -120,7 +120,7 @@ class SearchFilter(ConsoleFilter):
 
     def of_collection(self, searches: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match the searches in collections of this name, deleted ones too."""
-        return searches.filter(collection__name_key__in=identifiers.keys(value))
+        return searches.filter(collection__name_key=identifiers.comparison_key(value))
 
 
 class PersonFilter(ConsoleFilter):

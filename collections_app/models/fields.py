@@ -28,12 +28,10 @@ class KeyField(models.CharField):  # type: ignore[type-arg]  # generic to the ty
         super().__init__(*args, **{"max_length": identifiers.LONGEST, "editable": False, "default": "", **kwargs})
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:  # noqa: FBT001 -- Django's signature
-        """Compute the key, unless the row has one that belongs to its identifier (comparison or exact key)."""
-        text, key = getattr(model_instance, self._of), getattr(model_instance, self.attname)
-        if key not in identifiers.keys(text):
-            key = identifiers.comparison_key(text)
-            setattr(model_instance, self.attname, key)
-        return str(key)
+        """Compute the key."""
+        key = identifiers.comparison_key(getattr(model_instance, self._of))
+        setattr(model_instance, self.attname, key)
+        return key
 
     def deconstruct(self) -> Any:  # noqa: ANN401 -- Django's signature
         """Appear to migrations as a plain CharField."""

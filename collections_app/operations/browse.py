@@ -82,8 +82,8 @@ def page_searches(
     caller.require(Scope.AUDIT)
     if after and place(after) is None:
         raise UnknownCursor
-    named = None if collection is None else identifiers.keys(collection)
-    wanted = {"collection__name_key__in": named, "outcome": outcome}
+    named = None if collection is None else identifiers.comparison_key(collection)
+    wanted = {"collection__name_key": named, "outcome": outcome}
     records = browse_searches(caller).filter(**{name: value for name, value in wanted.items() if value is not None})
     return page_by_time(records, after, field="at", size=limit)
 
@@ -132,12 +132,10 @@ def _disclosed(
     found = faces.select_related("person").in_bulk(field_name="uuid")
     existing = [(found[uuid], cosine) for uuid, cosine in near.items() if uuid in found]
     probe = found.get(record.request_name)
-    shown = {
-        match.face.uuid: match.score for match in disclose(caller, record.collection, existing, terms, probe=probe)
-    }
-    erased = {uuid: score for uuid in near if uuid not in found and (score := terms.score(near[uuid])) is not None}
-    scores = shown | erased
-    return tuple(Candidate(uuid, scores[uuid], found.get(uuid)) for uuid in near if uuid in scores)
+    matches = disclose(caller, record.collection, existing, terms, probe=probe)
+    shown = [Candidate(match.face.uuid, match.score, match.face) for match in matches]
+    erased = [(uuid, terms.score(cosine)) for uuid, cosine in near.items() if uuid not in found]
+    return (*shown, *(Candidate(uuid, score, None) for uuid, score in erased if score is not None))
 
 
 def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:

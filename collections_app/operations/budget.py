@@ -21,15 +21,18 @@ A score between two enrolled faces is charged to both.
 
 What follows, with the limit MATCHES_PER_FACE (10). The first two count the charges of all keys, the last those of one:
 
-- From a fifth of the limit on, answers with the face show scores above 95 as 95, in the order of enrolment: no false
-  match rate was measured above it, and a caller who got near with two strangers' pictures could climb with made-up
-  pictures, by whole points or by what comes before a picture that the caller enrolled.
+- From a fifth of the limit on, answers show scores of the face above 95 as 95, and faces at 95 in the order of
+  enrolment: no false match rate was measured above it, and a caller who got near with two strangers' pictures could
+  climb with made-up pictures, by whole points or by what comes before a picture that the caller enrolled.
 - Beyond half of the limit, a match is shown with the threshold's score, after the other matches, and nothing is
   disclosed below the threshold. An alert is raised once.
 - No answer discloses more than the limit: an enrolled face may have many matches. The best are shown first.
-- At the limit, the key is refused whatever it asks, so that the refusal reveals nothing. But if most charges for that
-  face were below 1, the face is probably badly enrolled: then searches by picture and verifications go on for that key
-  as if the face were not enrolled, and no other person is affected.
+- The first faces of an answer are the first of all that match, in the order in which all would be shown.
+- At the limit, searches by picture and verifications go on for that key as if the face were not enrolled, and no other
+  person is affected. What compares enrolled faces is refused.
+- A key that goes on to the limit of a third face, or that names a face to verify it, and whose matches are a stranger's
+  but for one in nine, is refused whatever it asks, so that the refusal reveals nothing. A door is not refused: it sees
+  people who look like themselves, and half of the matches of even the worst enrolled score higher than strangers do.
 
 When a key's picture scores 98 or more with a face, it shows the owner: the mean of strangers' pictures does not reach
 that. The charges of this key for this face are then set to 0. Made-up pictures gain nothing by this.
@@ -49,11 +52,11 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from django.conf import settings
-from django.db.models import Case, Q, QuerySet, Sum, When
+from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from collections_app.errors import ProbingRefused
-from collections_app.models import Collection, Face, NearMatch
+from collections_app.models import Collection, Face, NearMatch, Person
 from collections_app.operations.disclosure import Disclosure
 from tenants import audit
 from tenants.access import Caller
@@ -65,8 +68,9 @@ _STRANGERS = 5.0  # points above the threshold that cost 1: nine in ten of the s
 _ANCHORED = 95.0  # the highest score with a measured false match rate
 _OWNERS = 0.5  # points above _ANCHORED, or above a higher threshold, from which a face looks like its owner
 _KNOWN = 98.0  # from this score on a picture is the owner's: the mean of ten strangers' pictures does not reach it
-_IDENTICAL = 100.0  # the score of identical pictures
 _PAGE = 1000  # faces in one SQL statement
+_SEVERAL = 3  # faces at their limits, before a key that searches is suspected: one may be badly enrolled
+_STRANGERS_PER_OWNER = 8  # charges of 1 for each lower one: strangers' matches have ten, a badly enrolled person's one
 _DIGITS = 5  # of a cosine; equal ones count as the same disclosure
 
 _Key: TypeAlias = tuple[int, float]
@@ -100,78 +104,89 @@ class _Spent:
     own: int = 0
 
 
-def refuse_probing(caller: Caller) -> None:
-    """Refuse a caller that has reached the limit of any face.
+def refuse_probing(caller: Caller, but: Person | None = None) -> None:
+    """Refuse a caller that has reached the limit of any face; `but`: those of this person do not count.
 
     Raises:
         ProbingRefused: it has, until the last charge beyond a limit is 30 days old.
     """
-    last = _exhausted(caller).order_by("-at").first()
+    exhausted = _exhausted(caller) if but is None else _exhausted(caller).exclude(face__person=but)
+    last = exhausted.order_by("-at").first()
     if last is not None:
         raise ProbingRefused((last.at + NearMatch.KEPT - timezone.now()).total_seconds())
 
 
-def hidden_faces(caller: Caller) -> frozenset[int]:
+def hidden_faces(caller: Caller, several: int = _SEVERAL) -> frozenset[int]:
     """Return the ids of the faces whose limit the caller has reached: it does not see them any more.
 
+    `several`: of how many faces it has reached the limit if it is suspected; 1 where it names the face it asks about.
+
     Raises:
-        ProbingRefused: half or more of its charges for one of them are 1, so that it seems to probe.
+        ProbingRefused: it is suspected, and was shown few matches that look like an owner's.
     """
     limit = settings.MATCHES_PER_FACE * WHOLE
-    faces = {face for (face,) in _EXHAUSTED(caller.tenant.pk, _since(), caller.id, limit)}
-    if faces:
-        balance = Sum(Case(When(cost=WHOLE, then=1), default=-1))
-        charges = _window(caller).filter(actor_id=caller.id, face__in=faces, cost__gt=0)
-        if charges.values("face_id").annotate(balance=balance).filter(balance__gte=0).exists():
+    faces = frozenset(face for (face,) in _EXHAUSTED(caller.tenant.pk, _since(), caller.id, limit))
+    if len(faces) >= several:
+        whole, owners = Count("pk", filter=Q(cost=WHOLE)), Count("pk", filter=Q(cost__lte=PART))
+        seen = _window(caller).filter(actor_id=caller.id).aggregate(whole=whole, owners=owners)
+        if seen["whole"] >= _STRANGERS_PER_OWNER * seen["owners"]:
             refuse_probing(caller)
-    return frozenset(faces)
+    return faces
 
 
-def cut(
-    caller: Caller, collection: Collection, found: Sequence[tuple[Face, float]], terms: Disclosure, limit: int
-) -> Sequence[tuple[Face, float]]:
-    """Return the best `limit` of the faces that were found; among faces at the cap, the first that were enrolled."""
-    own = [one for one in found if _cost(collection, terms, one[1]) == 0]
-    if len(own) <= limit:
-        return found[:limit]
-    spent = _spent(caller, [face.pk for face, _ in own])
-    if not _capped(one.total for one in spent.values()):
-        return found[:limit]
-    return sorted(own, key=lambda one: one[0].number)[:limit]
-
-
-def _capped(totals: Iterable[int]) -> bool:
-    """Tell whether an answer is capped at _ANCHORED: a fifth of the limit of one of its faces is spent."""
-    return any(total >= settings.MATCHES_PER_FACE * WHOLE / 5 for total in totals)
-
-
-def disclose(
+def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
     caller: Caller,
     collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
     probe: Face | Literal["picture"] | None = None,
+    limit: int | None = None,
 ) -> tuple[Match, ...]:
-    """Charge for faces that were found, and return what is shown of them; in the caller's transaction.
+    """Charge for faces that were found, and return the first `limit` that are shown; in the caller's transaction.
 
-    `found` are faces with their cosines to the probe, best first. Left out are cosines below the floor, and faces whose
-    limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well: otherwise a
-    caller could enrol pictures and search by the face. "picture": the caller sent a picture, which may show the owner.
+    `found` are all faces from the threshold on, with their cosines to the probe. Left out are cosines below the floor,
+    and faces whose limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well:
+    otherwise a caller could enrol pictures and search by the face. "picture": the caller sent a picture, which may show
+    the owner.
     """
     found = [(face, cosine) for face, cosine in found if terms.score(cosine) is not None]
-    spent = _spent(caller, [face.pk for face, _ in found])
-    limit = settings.MATCHES_PER_FACE * WHOLE
-    found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < limit]
-    cleared = probe == "picture" and _clear_owners(caller, collection, found, terms, spent)
+    enrolled = probe if isinstance(probe, Face) else None
+    faces = [face.pk for face, _ in found] + ([enrolled.pk] if enrolled else [])
+    spent = _spent(caller, faces)
+    allowed = settings.MATCHES_PER_FACE * WHOLE
+    found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < allowed]
+    if probe == "picture" and _clear_owners(caller, collection, found, terms, spent):
+        spent = _spent(caller, faces)
+    found = _concerned(collection, found, terms, spent, probe=enrolled, limit=limit)
     charges = [_Charge(face, cosine, _cost(collection, terms, cosine)) for face, cosine in found]
     if charges and charges[0].cost == 0 and any(charge.cost for charge in charges):
         charges = _discount_doubles(caller, charges)
-    enrolled = probe if isinstance(probe, Face) else None
     if enrolled is not None:
         charges += [replace(charge, face=enrolled) for charge in charges]
-    totals, withheld = _record(caller, charges, None if cleared or enrolled else spent)
+    totals, withheld = _record(caller, charges, spent)
     found = [(face, cosine) for face, cosine in found if not withheld & _keys(cosine, face, enrolled)]
-    return _shown(collection, found, terms, totals, enrolled)
+    return _shown(collection, found, terms, totals, enrolled)[:limit]
+
+
+def _concerned(
+    collection: Collection,
+    found: Sequence[tuple[Face, float]],
+    terms: Disclosure,
+    spent: Mapping[int, _Spent],
+    *,
+    probe: Face | None,
+    limit: int | None,
+) -> Sequence[tuple[Face, float]]:
+    """Return the faces of which an answer with the best `limit` of them tells, in the order in which they are shown.
+
+    Those are also the faces that are cut off within _STRANGERS points of the last one shown. Otherwise a caller could
+    enrol pictures that push a face out of the answer unless it scores more, which would be a score free of charge.
+    """
+    shown = _shown(collection, found, terms, {pk: one.total for pk, one in spent.items()}, probe)
+    if limit is not None and len(shown) > limit:
+        last = shown[limit - 1].score
+        shown = (*shown[:limit], *(match for match in shown[limit:] if match.score >= last - _STRANGERS))
+    return [(match.face, match.cosine) for match in shown]
 
 
 def disclose_pairs(
@@ -291,23 +306,21 @@ def _shown(
     threshold = max(terms.threshold, collection.similarity_threshold)
     lowest = terms.scale.threshold(threshold).score
     of_probe = totals.get(probe.pk, 0) if probe else 0
-    spent = [max(totals.get(face.pk, 0), of_probe) for face, _ in found]
-    highest = max(_ANCHORED, lowest) if _capped(spent) else _IDENTICAL
+    cap, at_cap = max(_ANCHORED, lowest), False
     within: list[Match] = []
     beyond: list[Match] = []
-    for (face, cosine), total in zip(found, spent, strict=True):
-        score = terms.score(cosine)
+    for face, cosine in found:
+        score, total = terms.score(cosine), max(totals.get(face.pk, 0), of_probe)
         if score is None:
             continue
         if total <= limit / 2:
-            within.append(Match(face, min(score, highest), cosine))
+            capped = total >= limit / 5
+            at_cap |= capped and score >= cap
+            within.append(Match(face, min(score, cap) if capped else score, cosine))
         elif cosine >= threshold:
             beyond.append(Match(face, lowest, cosine))
     # At the cap, the order by cosine would reveal which face is nearer, and a caller may have enrolled one of them.
-    capped = highest < _IDENTICAL
-    within.sort(
-        key=lambda match: (-match.score, match.face.number if capped and match.score == highest else -match.cosine)
-    )
+    within.sort(key=lambda match: (-match.score, match.face.number if at_cap and match.score == cap else -match.cosine))
     # In the order of enrolment: one by cosine would reveal which face is nearer. But people come before their doubles.
     beyond.sort(key=lambda match: (_cost(collection, terms, match.cosine) != 0, match.face.number))
     return (*within, *beyond)

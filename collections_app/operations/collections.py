@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import CharField, Exists, OuterRef, QuerySet
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from collections_app import erasure, identifiers
@@ -51,7 +52,7 @@ def _found(tenant: int, **named: object) -> QuerySet[Collection]:
 _OF_ALIAS = Prepared(lambda tenant, alias: _found(tenant, alias=alias), int, str)
 _OF_ID = Prepared(lambda tenant, pk: _found(tenant, pk=pk), int, int)
 _ACTIVE, _DELETED = (
-    Prepared(lambda tenant, *keys, state=state: _found(tenant, name_key__in=keys, state=state), int, str, str)
+    Prepared(lambda tenant, key, state=state: _found(tenant, name_key=key, state=state), int, str)
     for state in (Collection.State.ACTIVE, Collection.State.DELETED)
 )
 
@@ -89,8 +90,9 @@ def find(caller: Caller, collection: str | Alias) -> Collection:
     ours = as_id(identifiers.comparison_key(name))
     if ours is not None and (same := _OF_ID(tenant, ours)):
         return _reachable(caller, name, same)
-    named = _reached(caller, _ACTIVE(tenant, *identifiers.keys(name)))
-    return _reachable(caller, name, named or _DELETED(tenant, *identifiers.keys(name)))
+    key = identifiers.comparison_key(name)
+    named = _reached(caller, _ACTIVE(tenant, key))
+    return _reachable(caller, name, named or _DELETED(tenant, key))
 
 
 def lock(collection: Collection) -> Gallery:
@@ -193,11 +195,10 @@ def own_collection(caller: Caller) -> Collection:
         CollectionNotFound: there is none within reach.
     """
     caller.require(Scope.READ)
-    living = {str(one.pk): one for one in list_collections(caller)}
-    made = AuditEntry.objects.of(caller.tenant).filter(target_kind="collection", target_id__in=living)
-    made = made.filter(action="collection.created", actor_kind=caller.kind, actor_id=caller.id, via=caller.via)
-    last = made.order_by("-number").values_list("target_id", flat=True).first()
-    return oldest_collection(caller) if last is None else living[last]
+    entries = AuditEntry.objects.of(caller.tenant).filter(action="collection.created", target_kind="collection")
+    made = entries.filter(actor_kind=caller.kind, actor_id=caller.id, via=caller.via)
+    own = list_collections(caller).filter(Exists(made.filter(target_id=Cast(OuterRef("pk"), CharField()))))
+    return own.order_by("-created_at", "-pk").first() or oldest_collection(caller)
 
 
 def update_collection(

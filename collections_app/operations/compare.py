@@ -9,7 +9,7 @@ from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, examine, naming, refuse_unrecognisable
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
-from collections_app.operations.budget import disclose, hidden_faces, refuse_probing
+from collections_app.operations.budget import disclose, hidden_faces
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
@@ -127,7 +127,7 @@ def verify(
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
-    hidden_faces(caller)  # refuses a caller that probes; disclose() hides the faces
+    hidden_faces(caller, several=1)  # refuses a caller that probes; disclose() hides the faces
     collection = find(caller, collection)
     enrolled = find_face(collection, face)
     examined = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
@@ -153,23 +153,23 @@ def verify_person(
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
-    refuse_probing(caller)
+    hidden_faces(caller, several=1)  # refuses a caller that probes; disclose() hides the faces
     collection = find(caller, collection)
     faces = {face.pk: face for face in find_person(collection, person).faces.select_related("person")}
     probe = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits).face.template
     cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(collection.gallery, list(faces)).items()}
-    best = max(cosines, key=cosines.__getitem__, default=None)
-    if best is None:
+    if not cosines:
         raise PersonNotFound(str(person))  # their last face was erased just now
     terms = disclosure(caller, collection, threshold)
     with transaction.atomic():
-        matches = disclose(caller, collection, [(faces[best], cosines[best])], terms, probe="picture")
+        found = [(faces[pk], cosine) for pk, cosine in sorted(cosines.items(), key=lambda one: -one[1])]
+        best = next(iter(disclose(caller, collection, found, terms, probe="picture", limit=1)), None)
         # Which face is nearest is an order, so without a score any face is shown.
-        shown, score = (faces[best], matches[0].score) if matches else (faces[min(cosines)], None)
+        shown, score = (best.face, best.score) if best else (faces[min(cosines)], None)
         if terms.below:
             log_look(caller, collection, "verify", [shown.uuid])
         watch_verifications(caller, shown)
-    return PersonVerification(collection, shown, score, terms.matches(cosines[best]), terms.applied)
+    return PersonVerification(collection, shown, score, bool(best and terms.matches(best.cosine)), terms.applied)
 
 
 def verify_template(

@@ -219,11 +219,9 @@ def known_person(collection: Collection, reference: str) -> Person | None:
     """
     if not reference or "\0" in reference:
         return None
-    named = list(collection.people.filter(reference_key__in=identifiers.keys(reference)))
-    found = min(
-        named, key=lambda person: person.reference != reference, default=None
-    )  # of two: the one spelt exactly so
-    if found is None and (ours := as_id(identifiers.comparison_key(reference))) is not None:
+    key = identifiers.comparison_key(reference)
+    found = collection.people.filter(reference_key=key).first()
+    if found is None and (ours := as_id(key)) is not None:
         found = collection.people.filter(pk=ours).first()
     return found
 

@@ -24,7 +24,7 @@ from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
 from collections_app.operations.kept_images import KeptImage, kept
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.index import face_index
+from recognition.index import face_index, reaching
 from recognition.models import Gallery
 from recognition.results import DetectedFace
 from tenants import audit, events
@@ -72,7 +72,7 @@ def enrol_face(
     """
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
-    _check_request(caller, collection, consent)
+    _check_request(caller, collection, consent, person)
     refuse_barred(collection, person.reference)
     examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest, limits=limits)
     return _store(caller, collection, [examined], person=person, consent=consent, settle=settle)[0]
@@ -98,7 +98,7 @@ def enrol_person(
     """
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
-    _check_request(caller, collection, "")
+    _check_request(caller, collection, "", person)
     refuse_barred(collection, person.reference)
     examined = []
     for place, image in enumerate(images):
@@ -132,12 +132,13 @@ def enrol_faces(
     return _store(caller, collection, [examined], label=label)[0]
 
 
-def _check_request(caller: Caller, collection: Collection, consent: str) -> None:
+def _check_request(caller: Caller, collection: Collection, consent: str, person: PersonDetails | None = None) -> None:
     """Refuse what the policy refuses without looking at the image."""
     if collection.consent_required and not consent:
         raise ConsentRequired
-    if collection.duplicates == Collection.Duplicates.REFUSE:  # a refusal discloses that a face is enrolled
-        refuse_probing(caller)
+    if collection.duplicates == Collection.Duplicates.REFUSE:
+        # A refusal discloses that a face is enrolled, but for those of the person: they may get a better one.
+        refuse_probing(caller, but=known_person(collection, person.reference) if person else None)
 
 
 def _store(
@@ -253,10 +254,12 @@ def _check_duplicates(
     own = set(person.faces.values_list("pk", flat=True)) if person else set()
     terms = disclosure(caller, collection)
     for face in faces:
-        near = face_index().search(collection.gallery, face.template, limit=len(own) + 1, floor=terms.threshold)
-        other = next((neighbour for neighbour in near if neighbour.face_id not in own), None)
-        if other:
-            raise DuplicateFace(collection.faces.values_list("uuid", flat=True).get(pk=other.face_id), other.cosine)
+        near = reaching(collection.gallery, face.template, terms.threshold)
+        others = {neighbour.face_id: neighbour.cosine for neighbour in near if neighbour.face_id not in own}
+        # The first of them that was enrolled: which one is nearest would be an order, free of charge.
+        known = Face.objects.of(collection.tenant).filter(pk__in=others).order_by("number").first()
+        if known:
+            raise DuplicateFace(known.uuid, others[known.pk])
 
 
 def _face(

@@ -1,14 +1,14 @@
 """A collection's health: start the job that compares its templates, and show what it found."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 
 from collections_app.models import Collection, Face, HealthReport
 from collections_app.operations.budget import disclose_pairs, refuse_probing
 from collections_app.operations.collections import find
-from collections_app.operations.disclosure import EVERYTHING, Disclosure, below_floor, disclosure, log_look
+from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.queue import enqueue
@@ -19,26 +19,27 @@ _SHOWN = 24
 
 @dataclass(frozen=True, slots=True)
 class FacePair:
-    """Two faces, and their score; None below the floor."""
+    """Two faces, and their score."""
 
     first: Face
     second: Face
-    score: float | None
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """The newest report, None before the first, and those of its findings that are still true.
 
-    `duplicates` are pairs of faces of two people who are likely one person; `mixed` are pairs of faces of one person
-    who are likely two. Pairs without a score are in the order of enrolment. `below`: scores below the floor are
-    included, so the page may show the distribution of similarities, which for few faces is a list of scores.
-    `poor` are the newest faces with quality reasons, `poor_total` is the number of all of them.
+    `duplicates` are pairs of faces of two people who are likely one person, in the order of enrolment. `mixed` are
+    pairs of faces of one person who are likely two, least similar first; None unless `below`, because that they are
+    below the floor is itself a score. `below`: scores below the floor are included, so the page may show the
+    distribution of similarities, which for few faces is a list of scores. `poor` are the newest faces with quality
+    reasons, `poor_total` is the number of all of them.
     """
 
     report: HealthReport | None
     duplicates: tuple[FacePair, ...]
-    mixed: tuple[FacePair, ...]
+    mixed: tuple[FacePair, ...] | None
     poor: tuple[Face, ...]
     poor_total: int
     below: bool
@@ -77,25 +78,19 @@ def health(caller: Caller, *, collection: str, below: bool = False) -> Health:
     newest = list(poor.order_by("-number").values_list("number", flat=True)[:_SHOWN])
     with transaction.atomic():
         alike = _pairs(caller, collection, findings.get("duplicates", ()), terms)
-        unlike = _pairs(caller, collection, findings.get("mixed", ()), replace(terms, floor=EVERYTHING))
-        duplicates = tuple(pair for pair in alike if pair.score is not None and not _of_one(pair))
-        mixed = [pair for pair in unlike if pair.score is not None and _of_one(pair)]
-        if below and report:
+        unlike = _pairs(caller, collection, findings.get("mixed", ()), terms) if below else []
+        duplicates = tuple(pair for pair in alike if not _of_one(pair))
+        mixed = tuple(pair for pair in unlike if _of_one(pair)) if below else None
+        if mixed is not None and report:
             log_look(caller, collection, "health", {face.uuid for pair in mixed for face in (pair.first, pair.second)})
     return Health(
         report,
         duplicates,
-        tuple(mixed) if below else _unscored(mixed),
+        mixed,
         tuple(collection.faces.filter(number__in=newest).select_related("person").order_by("-number")),
         poor.count(),
         below,
     )
-
-
-def _unscored(pairs: Iterable[FacePair]) -> tuple[FacePair, ...]:
-    """Return the pairs without scores and in the order of enrolment, not of similarity."""
-    enrolled = sorted(pairs, key=lambda pair: (pair.first.number, pair.second.number))
-    return tuple(replace(pair, score=None) for pair in enrolled)
 
 
 def _of_one(pair: FacePair) -> bool:
@@ -105,7 +100,7 @@ def _of_one(pair: FacePair) -> bool:
 def _pairs(
     caller: Caller, collection: Collection, found: Sequence[tuple[str, str, float]], terms: Disclosure
 ) -> list[FacePair]:
-    """Return the pairs whose faces still exist; the pairs are charged, and have the scores to show."""
+    """Return the pairs whose faces still exist and that may be shown, with their scores; the pairs are charged."""
     ids = {int(face) for first, second, _ in found for face in (first, second)}
     faces = {face.pk: face for face in Face.objects.of(collection.tenant).filter(pk__in=ids).select_related("person")}
     existing = [
@@ -114,4 +109,5 @@ def _pairs(
         if int(first) in faces and int(second) in faces
     ]
     scores = disclose_pairs(caller, collection, existing, terms)
-    return [FacePair(first, second, score) for (first, second, _), score in zip(existing, scores, strict=True)]
+    shown = zip(existing, scores, strict=True)
+    return [FacePair(first, second, score) for (first, second, _), score in shown if score is not None]

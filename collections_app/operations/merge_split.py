@@ -17,7 +17,7 @@ from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
-from recognition.index import face_index, store
+from recognition.index import face_index, reaching, store
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -113,13 +113,16 @@ def neighbours(
     collection = find(caller, collection)
     probe = find_face(collection, face)
     terms = below_floor(caller, collection) if below else disclosure(caller, collection)
-    near = face_index().search(
-        collection.gallery, store.vector(collection.gallery, probe.pk), limit=limit + 1, floor=terms.floor
+    template = store.vector(collection.gallery, probe.pk)
+    near = (
+        face_index().search(collection.gallery, template, limit=limit + 1, floor=terms.floor)
+        if below
+        else reaching(collection.gallery, template, terms.floor)
     )
     found = Face.objects.of(collection.tenant).select_related("person").in_bulk([one.face_id for one in near])
     others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
     with transaction.atomic():
-        shown = disclose(caller, collection, others[:limit], terms, probe=probe)
+        shown = disclose(caller, collection, others, terms, probe=probe, limit=limit)
         if below:
             log_look(caller, collection, "neighbours", [match.face.uuid for match in shown])
     return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in shown)

@@ -10,10 +10,10 @@ import numpy as np
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, cut, disclose, hidden_faces, lock_faces, refuse_probing
+from collections_app.operations.budget import Match, disclose, hidden_faces, lock_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, find_person, show_images
-from collections_app.operations.disclosure import Disclosure, disclosure, log_look
+from collections_app.operations.disclosure import Disclosure, disclosure, floor_of, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.named_people import is_named
 from collections_app.operations.probing import watch_searches
@@ -29,14 +29,13 @@ from tenants.prepared import Prepared
 
 _RECORDED = 5  # best candidates kept with the record, matches or not, so that an auditor sees how near it was
 _ALL = -2.0  # below every cosine
-_WIDER = 4  # by how much the search grows when too few of the nearest faces qualify
+_WIDER = 4  # by how much the search grows when too few of the nearest faces qualify, or when all match
 _PAGE = 1000  # faces in one SQL statement
 # With the collection as a condition, SQLite would read all its faces.
 _FACES = Prepared(
     lambda tenant, ids: Face.objects.of(Tenant(pk=tenant)).select_related("person").filter(pk__in=ids), int, list
 )
 _TRIES = 3  # repetitions when faces were erased during the search
-_MANY = 100  # above this limit only faces at or above the threshold are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +230,8 @@ def match_person(
     """
     caller.require(Scope.SEARCH)
     results = [_match_one(caller, collection, place, image, limits) for place, image in enumerate(images)]
-    best = max(
-        (result for result in results if result.matches), key=lambda result: result.matches[0].cosine, default=None
-    )
+    matched = (result for result in results if result.matches)
+    best = max(matched, key=lambda result: result.matches[0].score, default=None)  # the first, of several
     if best is None:
         return None
     match, collection = best.matches[0], best.collection
@@ -249,11 +247,17 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
-    floor, since = query.terms.threshold, query.since
+    terms, since = query.terms, query.since
     if query.named:  # only matches are read: a gallery may hold millions of faces of people without a name
-        found = _nearest(query.collection, template, query.limit, floor, since, people_but=hidden)
+        least = query.limit
+        found = _nearest(query.collection, template, least, terms.threshold, since, people_but=hidden)
+        while len(found) == least and found[-1].cosine >= floor_of(query.collection):
+            least *= _WIDER
+            found = _nearest(query.collection, template, least, terms.threshold, since, people_but=hidden)
         return _record(caller, query, found)
-    candidates = _candidates(query.collection, template, query.limit + len(hidden), floor, since)
+    least = max(query.limit if terms.below else 0, _RECORDED) + len(hidden)
+    floor = max(terms.threshold, floor_of(query.collection))
+    candidates = _candidates(query.collection, template, least, floor, since)
     return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
 
 
@@ -263,16 +267,14 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
 
 
 def _candidates(
-    collection: Collection, probe: np.ndarray, limit: int, floor: float, since: datetime | None = None
+    collection: Collection, probe: np.ndarray, least: int, floor: float, since: datetime | None = None
 ) -> list[_Candidate]:
-    """Return the best `limit` faces, at least those to record; with a large limit only those at or above `floor`."""
-    recorded = _RECORDED + 1  # the probe may be one of them
-    if limit > _MANY:
-        found = _nearest(collection, probe, limit, floor, since)
-        if len(found) >= recorded:
-            return found
-        limit = recorded
-    return _nearest(collection, probe, max(limit, recorded), _ALL, since)
+    """Return the best `least` faces, and all at or above the floor: what is shown of the first depends on them all."""
+    found = _nearest(collection, probe, least, _ALL, since)
+    while len(found) == least and found[-1].cosine >= floor:
+        least *= _WIDER
+        found = _nearest(collection, probe, least, floor, since)
+    return found
 
 
 def _nearest(
@@ -347,8 +349,9 @@ def _recorded(
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
     found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
-    found = cut(caller, collection, found, terms, query.limit)
-    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture")
+    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture", limit=query.limit)
+    below = [(one.face, one.cosine) for one in candidates if not terms.matches(one.cosine)]
+    recorded = [*((match.face, match.cosine) for match in matches), *below][:_RECORDED]
     about = matches[0].face if matches else query.probe  # without a match the nearest face must not appear in an alert
     outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
     record = SearchRecord(
@@ -358,7 +361,7 @@ def _recorded(
         threshold=terms.threshold,
         outcome=SearchRecord.Outcome.SPOOF if spoof else outcome,
         best=about.uuid if about else "",
-        candidates=[[one.face.uuid, round(one.cosine, 6)] for one in candidates[:_RECORDED]],
+        candidates=[[face.uuid, round(cosine, 6)] for face, cosine in recorded],
         liveness=query.liveness,
         pack=collection.pack,
         gallery_size=collection.gallery.size,

@@ -31,9 +31,10 @@ class Findings:
     """The result of the comparison.
 
     `genuine` and `impostor` count the pairs of one person and of two people in BINS equal bins from LOW to HIGH; the
-    outermost count what lies outside. `duplicates` are the most similar faces of two people, one pair for each
-    two people, most similar first. `mixed` are the least similar faces of one person, one pair for each person, least
-    similar first. `duplicates_found` and `mixed_found` count all such pairs, also those that the lists leave out.
+    outermost count what lies outside. `duplicates` are similar faces of two people: for each two people the first pair
+    in the order of the rows, and the list is in that order. `mixed` are the least similar faces of one person, one pair
+    for each person, least similar first. `duplicates_found` and `mixed_found` count all such pairs, also those that the
+    lists leave out.
     """
 
     faces: int
@@ -44,25 +45,6 @@ class Findings:
     mixed: tuple[Pair, ...]
     duplicates_found: int
     mixed_found: int
-
-
-class _Best:
-    """The most extreme pair for each key."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._pairs: dict[tuple[int, int], Pair] = {}
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def offer(self, key: tuple[int, int], pair: Pair, *, likest: bool) -> None:
-        known = self._pairs.get(key)
-        if known is None or (pair.cosine > known.cosine) == likest:
-            self._pairs[key] = pair
-
-    def ranked(self, *, likest: bool) -> tuple[Pair, ...]:
-        return tuple(sorted(self._pairs.values(), key=lambda pair: pair.cosine, reverse=likest)[: self._most])
 
 
 def separate(
@@ -82,7 +64,8 @@ def separate(
     """
     edges = np.linspace(LOW, HIGH, BINS + 1)
     genuine, impostor = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
-    duplicates, mixed = _Best(most), _Best(most)
+    duplicates: dict[tuple[int, int], Pair] = {}
+    mixed: dict[int, Pair] = {}
     for start in range(0, len(faces), _BLOCK):
         rows = slice(start, start + _BLOCK)
         cosines = vectors[rows] @ vectors[start:].T
@@ -95,19 +78,19 @@ def separate(
         for row, column in np.argwhere(once & ~same & (cosines >= duplicate_from)):
             a, b = start + int(row), start + int(column)
             key = (min(int(people[a]), int(people[b])), max(int(people[a]), int(people[b])))
-            duplicates.offer(key, Pair(int(faces[a]), int(faces[b]), float(cosines[row, column])), likest=True)
+            duplicates.setdefault(key, Pair(int(faces[a]), int(faces[b]), float(cosines[row, column])))
         for row, column in np.argwhere(once & same & (cosines < mixed_below)):
             a, b = start + int(row), start + int(column)
             pair = Pair(int(faces[a]), int(faces[b]), float(cosines[row, column]))
-            mixed.offer((int(people[a]), int(people[a])), pair, likest=False)
+            mixed[int(people[a])] = min(pair, mixed.get(int(people[a]), pair), key=lambda one: one.cosine)
         progress(min(1.0, (start + _BLOCK) / len(faces)))
     return Findings(
         faces=len(faces),
         people=len(np.unique(people)),
         genuine=tuple(genuine.tolist()),
         impostor=tuple(impostor.tolist()),
-        duplicates=duplicates.ranked(likest=True),
-        mixed=mixed.ranked(likest=False),
+        duplicates=tuple(duplicates.values())[:most],
+        mixed=tuple(sorted(mixed.values(), key=lambda pair: pair.cosine)[:most]),
         duplicates_found=len(duplicates),
         mixed_found=len(mixed),
     )

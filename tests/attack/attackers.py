@@ -35,9 +35,9 @@ class Heard:
         """Return how near the best of the vectors comes that can be computed from it."""
         probes, disclosed = np.array(self.probes, dtype=np.float64), SCALE.cosine(np.array(self.scores) + 0.5)
         vectors = [self.mean, unit(disclosed @ probes), unit(np.exp(20 * (disclosed - disclosed.max())) @ probes)]
-        alike = probes @ probes.T
+        alike = probes.T @ probes
         for ridge in (0.03, 0.3, 3.0):  # the vector that has the cosines that were told
-            vectors += [unit(probes.T @ np.linalg.solve(alike + ridge * np.eye(len(disclosed)), disclosed))]
+            vectors += [unit(np.linalg.solve(alike + ridge * np.eye(len(alike)), probes.T @ disclosed))]
         return max(float(vector @ owner) for vector in vectors)
 
 

@@ -1,11 +1,15 @@
 """The other ways in which a key of the usual scopes learns of an enrolled face, each as a question with a template.
 
+Each way of DECOYS asks what comes first beside pictures that the caller enrolled: the face, or a picture as near to the
+probe as the face is supposed to be. Which one it is would be a bit of the template, whatever is told.
+
 The operations run whole: only the pipeline is replaced, so that the bytes of a template are the picture that shows it.
 What a key enrols for a question it deletes after the answer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 from unittest import mock
 
 import numpy as np
@@ -13,18 +17,23 @@ import numpy as np
 from collections_app import health_report
 from collections_app.errors import DuplicateFace, ProbingRefused
 from collections_app.models import Face
+from collections_app.operations.collections import update_collection
+from collections_app.operations.compare import verify_person
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_faces
 from collections_app.operations.health import examine, health
 from collections_app.operations.merge_split import neighbours, portrait
-from collections_app.operations.search import search_by_face, search_by_image
+from collections_app.operations.search import match_person, search_by_face, search_by_image
 from recognition.results import Analysis, Box, DetectedFace, Pose, Quality
 from tenants import keys
-from tenants.access import USUAL_SCOPES, Caller, caller_for_key
+from tenants.access import USUAL_SCOPES, Caller, caller_for_key, system
 from tests.attack.attackers import Ask
+from tests.attack.templates import unit
 from tests.conftest import Customer
 
+Order: TypeAlias = Callable[[np.ndarray], object]
+"""Sends a template; returns what is told of which comes first."""
 WHERE = "people"
 MOST = 4096  # matches that a search may return
 
@@ -149,3 +158,126 @@ def _enrolling(caller: Caller, question: Callable[[Face], dict[str, float]], per
                 return None
 
     return ask
+
+
+@contextmanager
+def first_of_all(caller: Caller, _: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Search beside a decoy."""
+    with enrolled(caller, [decoy]):
+        yield lambda probe: next(iter(by_picture(caller)(probe) or {}), "nobody")
+
+
+@contextmanager
+def first_in_the_limit(caller: Caller, _: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Search for the best beside as many decoys as push the face out of what is read."""
+    with enrolled(caller, [decoy] * 8):
+        yield lambda probe: [
+            match.face.uuid
+            for match in search_by_image(caller, collection=WHERE, image=probe.tobytes(), limit=1).matches
+        ]
+
+
+@contextmanager
+def first_of_a_face(caller: Caller, face: Face, _: np.ndarray) -> Iterator[Order]:
+    """Search by the face for the best of two pictures: is the probe nearer to it than the first probe?"""
+    first: list[Face] = []
+
+    def nearest(probe: np.ndarray) -> bool:
+        if not first:
+            first.append(enrol(caller, probe))
+        with enrolled(caller, [probe]):
+            found = search_by_face(caller, collection=WHERE, face=face.uuid, limit=1).matches
+        return [match.face for match in found] == first
+
+    yield nearest
+
+
+@contextmanager
+def first_neighbour(caller: Caller, _: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Look at the nearest neighbour of an enrolled probe."""
+    with enrolled(caller, [decoy]):
+
+        def nearest(probe: np.ndarray) -> list[str]:
+            with enrolled(caller, [probe]) as (face,):
+                return [one.face.uuid for one in neighbours(caller, collection=WHERE, face=face.uuid, limit=1)]
+
+        yield nearest
+
+
+@contextmanager
+def first_of_a_person(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Verify the person, as whom the decoy is enrolled too: the best face is named."""
+    person = face.person.reference
+    with enrolled(caller, [decoy], person):
+        yield lambda probe: verify_person(caller, collection=WHERE, person=person, image=probe.tobytes()).face.uuid
+
+
+@contextmanager
+def first_of_two_pictures(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Ask for the person whom the best of two pictures shows, the second of which shows a decoy as near."""
+    aside = np.random.default_rng(4).standard_normal(decoy.shape)
+    near = 0.7
+    second = near * decoy + np.sqrt(1 - near**2) * unit(aside - (aside @ decoy) * decoy)
+    pictures = second.astype(np.float32).tobytes()
+
+    def better(probe: np.ndarray) -> int:
+        found = match_person(caller, collection=WHERE, images=[probe.tobytes(), pictures])
+        return found.record.person.pk if found else 0
+
+    with enrolled(caller, [decoy]):
+        yield better
+
+
+@contextmanager
+def first_duplicate(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Enrol the probe where duplicates are refused, of which the person has two."""
+    with enrolled(caller, [decoy], face.person.reference):
+        update_collection(system(caller.tenant, "tests"), collection=WHERE, duplicates="refuse")
+        yield by_duplicate(caller)
+
+
+@contextmanager
+def first_pair(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Have the collection examined: of the person's two faces, which is named beside the probe?"""
+    with enrolled(caller, [decoy], face.person.reference):
+
+        def named(probe: np.ndarray) -> list[str]:
+            with enrolled(caller, [probe]) as (one,):
+                return list(examined(caller, one))
+
+        yield named
+
+
+DECOYS = {
+    way.__name__: way
+    for way in (
+        first_of_all,
+        first_in_the_limit,
+        first_of_a_face,
+        first_neighbour,
+        first_of_a_person,
+        first_of_two_pictures,
+        first_duplicate,
+        first_pair,
+    )
+}
+
+
+def least_alike(caller: Caller, person: str, mine: Sequence[Face]) -> Iterator[Face]:
+    """Have the collection examined: yield which of my pictures are named as least like the person's face.
+
+    They were enrolled under the person's reference; each is deleted, so that the next is named.
+    """
+    own = {face.pk for face in mine}
+    while True:
+        health_report.make(examine(caller, collection=WHERE))
+        try:
+            pairs = health(caller, collection=WHERE).mixed or ()
+        except ProbingRefused:
+            return
+        named = [face for pair in pairs for face in (pair.first, pair.second) if face.person.reference == person]
+        chosen = [face for face in named if face.pk in own]
+        if len(chosen) != 1:  # none, or two of mine, which say nothing of the person
+            return
+        yield chosen[0]
+        delete_faces(caller, collection=WHERE, faces=[chosen[0].uuid])

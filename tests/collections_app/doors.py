@@ -1,4 +1,4 @@
-"""A door: two enrolled people, and keys that search for them with templates."""
+"""A door: three enrolled people, and keys that search for them with templates."""
 
 import time
 
@@ -23,12 +23,12 @@ STRANGER, OWNER = float(SCALE.cosine(86.5)), float(SCALE.cosine(98.5))
 
 
 class Door:
-    """Two enrolled people whose faces have nothing in common, and keys that search."""
+    """Three enrolled people whose faces have nothing in common, and keys that search."""
 
     def __init__(self, customer: Customer) -> None:
         """Enrol them."""
-        self.world = Enrolled(customer, 2)
-        self.first, self.second = sorted(self.world.faces, key=lambda face: face.number)
+        self.world = Enrolled(customer, 3)
+        self.first, self.second, self.third = sorted(self.world.faces, key=lambda face: face.number)
         self.rng = np.random.default_rng(5)
 
     def probe(self, *nearness: tuple[Face, float]) -> np.ndarray:

@@ -8,7 +8,7 @@ from django.db.models import F, Sum
 
 from collections_app.errors import DuplicateFace, ProbingRefused
 from collections_app.models import NearMatch
-from collections_app.operations.budget import refuse_probing
+from collections_app.operations.budget import hidden_faces, refuse_probing
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify, verify_template
 from collections_app.operations.data_subject import PersonDetails
@@ -23,7 +23,7 @@ from tenants import keys
 from tenants.access import caller_for_key
 from tenants.models import Event
 from tests.attack.attackers import SCALE
-from tests.collections_app.doors import OWNER, STRANGER, Door, alerts
+from tests.collections_app.doors import OWNER, STRANGER, Door, alerts, spent_on
 from tests.conftest import ArgosClient, Customer
 from tests.make import base64_of, portrait
 
@@ -64,21 +64,32 @@ def test_a_face_beyond_its_budget_comes_after_one_within(door: Door) -> None:
 
 
 def test_the_key_that_keeps_probing_is_refused_and_no_other(door: Door) -> None:
-    """Whatever it asks then, so that a refusal says nothing of a face."""
+    """Whatever it asks then, so that a refusal says nothing of a face: by name at once, else at the third face."""
     prober, other = door.world.key(), door.world.key()
-    for _ in range(10):
-        door.disclosed(prober, (door.first, STRANGER))
+    for face in (door.first, door.second, door.third):
+        while spent_on(face) < 100:
+            door.disclosed(prober, (face, STRANGER))
+        with pytest.raises(ProbingRefused):
+            verify(prober, collection="people", face=face.uuid, image=portrait("obama"))
     for _ in range(2):
         with pytest.raises(ProbingRefused) as refused:
             door.disclosed(prober, (door.second, OWNER))
         assert 29 * 86_400 < refused.value.retry_after <= 30 * 86_400
     with pytest.raises(ProbingRefused):
-        verify(prober, collection="people", face=door.second.uuid, image=portrait("obama"))
-    with pytest.raises(ProbingRefused):
         search_by_image(prober, collection="people", image=portrait("obama"))
     with pytest.raises(ProbingRefused):
         search_by_face(prober, collection="people", face=door.first.uuid, limit=1)
     assert door.disclosed(other, (door.first, STRANGER)) == [(door.first.uuid, 85)]
+
+
+def test_a_door_that_meets_owners_too_is_never_refused(door: Door) -> None:
+    """Whatever doubles it meets: a key that sees one match in nine as an owner's is a door's."""
+    caller = door.world.key()
+    for face in (door.first, door.second, door.third):
+        for number in range(12):
+            door.disclosed(caller, (face, float(SCALE.cosine(92)) if number in {0, 1} else STRANGER))
+    assert door.disclosed(caller, (door.first, OWNER)) == []
+    hidden_faces(caller, several=1)
 
 
 def test_thirty_days_later_it_begins_anew(door: Door) -> None:
@@ -188,7 +199,9 @@ def test_an_answer_below_the_threshold_costs_one(acme: Customer, door: Door) -> 
     issued = keys.issue(acme.tenant, name="scores", scopes=["search", "scores"])
     caller = caller_for_key(*keys.split(issued.token), via="tests")
     for number in range(8):
-        disclosed = door.search(caller, door.probe((door.first, 0.2), (door.second, -0.3)), score=10)
+        disclosed = door.search(
+            caller, door.probe((door.first, 0.2), (door.second, -0.3), (door.third, -0.8)), score=10
+        )
         assert [match.face.uuid for match in disclosed] == [door.first.uuid, door.second.uuid][: 2 if number < 5 else 0]
     assert len(alerts(acme)) == 2
 
@@ -220,9 +233,10 @@ def test_what_was_counted_goes_with_the_face(door: Door) -> None:
 
 def test_the_refusal_on_the_wire(acme: Customer, door: Door, argos: ArgosClient) -> None:
     """Argos documents no 429: its code is the one for what it does not name."""
-    NearMatch.unscoped.create(
-        tenant=acme.tenant, face=door.first, actor_id=acme.issued.key.pk, cosine=0.43, cost=10, spent=100
-    )
+    for face in door.world.faces:
+        NearMatch.unscoped.create(
+            tenant=acme.tenant, face=face, actor_id=acme.issued.key.pk, cosine=0.43, cost=10, spent=100
+        )
     body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait("obama"))}
     answer = argos("POST", "/search", body)
     assert (answer.status_code, answer.json()["errorCode"]) == (400, 6038)
@@ -241,6 +255,9 @@ def test_once_a_face_was_probed_the_order_of_owners_reveals_nothing(door: Door) 
     for _ in range(3):
         door.disclosed(key, (door.first, STRANGER))
     shown = [door.disclosed(key, *side) for side in sides]
-    assert shown == [[(first, 95), (second, 95)]] * 2
+    assert shown == [[(second, 96), (first, 95)]] * 2
     only = [[match.face.uuid for match in door.search(key, door.probe(*side), limit=1)] for side in sides]
-    assert only == [[first]] * 2
+    assert only == [[second]] * 2
+    lower, higher = float(SCALE.cosine(95.6)), float(SCALE.cosine(95.9))
+    sides = [((door.first, lower), (door.second, higher)), ((door.first, higher), (door.second, lower))]
+    assert [door.disclosed(key, *side) for side in sides] == [[(first, 95), (second, 95)]] * 2

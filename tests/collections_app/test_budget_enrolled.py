@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from collections_app.errors import ProbingRefused
+from collections_app.errors import DuplicateFace, ProbingRefused
+from collections_app.health_report import make
 from collections_app.models import Face, HealthReport, NearMatch, SearchRecord
 from collections_app.operations.browse import best_told
 from collections_app.operations.budget import refuse_probing
@@ -19,7 +20,8 @@ from recognition.similarity import Threshold
 from tenants import keys
 from tenants.access import caller_for_key
 from tests.attack.attackers import SCALE
-from tests.collections_app.doors import Door, enrol_near, spent_on
+from tests.attack.channels import enrol, templates_as_pictures
+from tests.collections_app.doors import OWNER, STRANGER, Door, enrol_near, spent_on
 from tests.conftest import Customer
 
 
@@ -35,15 +37,44 @@ def test_a_picture_that_is_enrolled_is_no_cheaper_to_search_with(door: Door) -> 
 
 
 def test_pairs_of_a_look_at_health_count_once_for_both(acme: Customer, door: Door) -> None:
-    """That two faces of one person are unlike is told without a score, and is an answer."""
+    """That two faces of one person are unlike is a score below the floor: it takes the scope, and is an answer."""
     Face.unscoped.filter(pk=door.second.pk).update(person=door.first.person)
     pair = [str(door.first.pk), str(door.second.pk), 0.1]
     HealthReport.unscoped.create(tenant=acme.tenant, collection=acme.people, findings={"mixed": [pair]})
-    issued = keys.issue(acme.tenant, name="reader", scopes=["read"])
+    issued = keys.issue(acme.tenant, name="reader", scopes=["read", "scores"])
     reader = caller_for_key(*keys.split(issued.token), via="tests")
+    assert health(reader, collection="people").mixed is None
+    assert NearMatch.unscoped.count() == 0
     for _ in range(2):
-        assert [found.score for found in health(reader, collection="people").mixed] == [None]
+        assert len(health(reader, collection="people", below=True).mixed or ()) == 1
     assert sorted(NearMatch.unscoped.values_list("face", "cost")) == sorted([(door.first.pk, 10), (door.second.pk, 10)])
+
+
+def test_which_pictures_are_named_depends_on_no_order(acme: Customer, door: Door) -> None:
+    """Of many pictures that match, health and the refusal of a duplicate name the first that was enrolled."""
+    mine = enrol_near(door, 6)
+    Face.unscoped.filter(pk__in=[face.pk for face in mine]).update(person=mine[0].person)
+    make(HealthReport.unscoped.create(tenant=acme.tenant, collection=acme.people))
+    (pair,) = health(acme.caller, collection="people").duplicates
+    assert (pair.first, pair.second) == (door.first, mine[0])
+    update_collection(acme.caller, collection="people", duplicates="refuse")
+    nearest = face_index().vector(acme.people.gallery, mine[-1].pk)
+    with templates_as_pictures(), pytest.raises(DuplicateFace) as refused:
+        enrol(acme.caller, nearest)
+    assert refused.value.face == door.first.uuid
+
+
+def test_a_better_picture_may_be_enrolled_by_the_key_that_no_longer_finds_its_owner(acme: Customer, door: Door) -> None:
+    """A collection that refuses duplicates would tell the key of the face, but for the person who is enrolled again."""
+    update_collection(acme.caller, collection="people", duplicates="refuse")
+    issued = keys.issue(acme.tenant, name="door", scopes=["search", "enrol"])
+    caller = caller_for_key(*keys.split(issued.token), via="tests")
+    while spent_on(door.first) < 100:
+        door.disclosed(caller, (door.first, STRANGER))
+    with templates_as_pictures():
+        with pytest.raises(ProbingRefused):
+            enrol(caller, door.probe((door.first, 0.1)))
+        enrol(caller, door.probe((door.first, OWNER)), door.first.person.reference)
 
 
 def test_a_face_that_is_searched_by_is_told_of_by_every_answer(door: Door) -> None:

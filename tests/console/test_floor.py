@@ -42,7 +42,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, str]:
 def _scores(answer: Any) -> list[float]:
     """Return the scores in a page's context."""
     page = answer.context
-    pairs = [*page["health"].duplicates, *page["health"].mixed] if "health" in page else []
+    pairs = [*page["health"].duplicates, *(page["health"].mixed or ())] if "health" in page else []
     pairs += [*page["neighbours"]] if "neighbours" in page else []
     pairs += [one for row in page["portrait"].mutual for one in row] if "portrait" in page else []
     pairs += [*page["explained"].candidates] if "explained" in page else []

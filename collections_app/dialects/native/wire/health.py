@@ -22,7 +22,9 @@ class Report(serializers.Serializer[Any]):
     examined_at = serializers.DateTimeField(allow_null=True, help_text="null: no examination has finished.")
     faces_compared = serializers.IntegerField(help_text="In a large collection a random sample.")
     duplicates = Pair(many=True, help_text="Faces of two people who are likely the same.")
-    mixed = Pair(many=True, help_text="Faces of one person who is likely two.")
+    mixed = Pair(
+        many=True, allow_null=True, help_text="Faces of one person who is likely two; null unless below_floor."
+    )
     poor = Face(many=True, help_text="The newest faces of poor quality.")
     poor_total = serializers.IntegerField()
 
@@ -34,7 +36,7 @@ class Report(serializers.Serializer[Any]):
                 "examined_at": report.finished_at if report else None,
                 "faces_compared": report.findings.get("faces", 0) if report else 0,
                 "duplicates": [_pair(pair) for pair in health.duplicates],
-                "mixed": [_pair(pair) for pair in health.mixed],
+                "mixed": None if health.mixed is None else [_pair(pair) for pair in health.mixed],
                 "poor": health.poor,
                 "poor_total": health.poor_total,
             }
