@@ -127,7 +127,12 @@ def test_images_are_compared_and_examined(amazon: Any) -> None:
     done = amazon.compare_faces(SourceImage=picture("obama"), TargetImage=picture("two_people"))
     assert (len(done["FaceMatches"]), len(done["UnmatchedFaces"])) == (1, 1)
     (face,) = amazon.detect_faces(Image=picture("obama"), Attributes=["ALL"])["FaceDetails"]
-    assert face["Landmarks"][0]["X"] < face["Landmarks"][1]["X"]
+    at = {point["Type"]: (point["X"], point["Y"]) for point in face["Landmarks"]}
+    assert len(at) == 28
+    assert at["upperJawlineLeft"][0] < at["leftEyeLeft"][0] < at["eyeLeft"][0] < at["nose"][0] < at["eyeRight"][0]
+    assert at["leftEyeBrowUp"][1] < at["leftEyeUp"][1] < at["leftEyeDown"][1] < at["mouthUp"][1] < at["chinBottom"][1]
+    (face,) = amazon.detect_faces(Image=picture("obama"))["FaceDetails"]
+    assert len(face["Landmarks"]) == 5
     assert amazon.detect_faces(Image={"Bytes": blank()})["FaceDetails"] == []
 
 
