@@ -257,6 +257,17 @@ def test_an_exception_of_the_service_model_is_raised(account: Account, people: s
     assert name != "InvalidParameterException" or error["Error"]["Message"] == NO_FACE
 
 
+def test_a_program_without_a_setting_gets_the_endpoint_from_its_environment(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), account.keys["acme"], strict=True):
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL_REKOGNITION", "AWS_ENDPOINT_URL"):
+        with monkeypatch.context() as environment:
+            environment.setenv(name, f"{account.url}/rekognition")
+            assert "CollectionIds" in boto3.client("rekognition", region_name="us-east-1").list_collections()
+
+
 def test_what_is_not_offered_says_so(amazon: Any) -> None:
     for call in (lambda: amazon.recognize_celebrities(Image=picture("obama")), amazon.list_stream_processors):
         with pytest.raises(ClientError) as raised:
