@@ -96,8 +96,9 @@ class Liveness:
 class DetectedFace:
     """One face of an image; its embedding is a float32 unit vector in the space of the requested pack.
 
-    `rotated`: the degrees by which the image was turned clockwise to show the face upright. Box, landmarks and pose are
-    in the image before that.
+    `points` are the landmarks from which the five come, (68, 2) in the order of recognition.pipeline.landmarks.
+    `rotated`: the degrees by which the image was turned clockwise to show the face upright. Box, landmarks, points and
+    pose are in the image before that.
     """
 
     box: Box
@@ -108,6 +109,7 @@ class DetectedFace:
     liveness: Liveness | None = None
     embedding: Floats | None = field(default=None, repr=False)
     rotated: int = 0
+    points: Floats | None = field(default=None, repr=False)
 
     @property
     def template(self) -> Floats:

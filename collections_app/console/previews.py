@@ -20,6 +20,22 @@ from tenants.access import Caller
 _FILES = {FACE: "face.jpg", OTHER: "other.jpg"}
 _PARTS: Mapping[Part, str] = {"id": "FACEPLANE_KEY_ID", "secret": "FACEPLANE_SECRET", "key": "FACEPLANE_KEY"}
 
+_SIGV4 = "aws:amz:us-east-1:"  # before the service: what curl calls the provider, and the region
+_SIGNING = f"""\
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+def signed(request):
+    named = {{name: value for name, value in request.headers.items() if name.startswith(("X-Amz-", "Content-Type"))}}
+    copy = AWSRequest(request.method, request.url, named, request.body)
+    key = Credentials(os.environ["{_PARTS["id"]}"], os.environ["{_PARTS["secret"]}"])
+    SigV4Auth(key, "SERVICE", "us-east-1").add_auth(copy)
+    request.headers.update(copy.headers)
+    return request
+
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -28,6 +44,7 @@ class Request:
     url: str
     body: Mapping[str, Any]
     credentials: Credentials
+    headers: Mapping[str, str]
 
     @property
     def curl(self) -> str:
@@ -38,6 +55,9 @@ class Request:
         url, headers = self.url.replace(KEY_ID, f"${_PARTS['id']}"), self.credentials.headers.items()
         auth = [f'-H "{name}: ${_PARTS[part]}"' for name, part in headers]
         basic = [f'-u "${_PARTS["id"]}:${_PARTS["secret"]}"'] if self.credentials.basic else []
+        if self.credentials.signs:
+            basic = [f'--aws-sigv4 "{_SIGV4}{self.credentials.signs}" -u "${_PARTS["id"]}:${_PARTS["secret"]}"']
+        auth += [f'-H "{name}: {value}"' for name, value in self.headers.items()]
         head = " ".join(["curl -s", f'"{url}"', *auth, *basic])
         return f"{head} \\\n  -H 'Content-Type: application/json' -d @- <<< '{body}'"
 
@@ -48,15 +68,17 @@ class Request:
         for mark, file in _FILES.items():
             body = body.replace(repr(mark), f'encoded("{file}")')
         url = self.url.replace(KEY_ID, f"{{os.environ['{_PARTS['id']}']}}")
-        headers = ", ".join(
-            f'"{name}": os.environ["{_PARTS[part]}"]' for name, part in self.credentials.headers.items()
-        )
+        keys = [f'"{name}": os.environ["{_PARTS[part]}"]' for name, part in self.credentials.headers.items()]
+        headers = ", ".join([*keys, *(f'"{name}": "{value}"' for name, value in self.headers.items())])
         basic = f'auth=(os.environ["{_PARTS["id"]}"], os.environ["{_PARTS["secret"]}"])'
         auth = basic if self.credentials.basic else f"headers={{{headers}}}"
+        signing = ""
+        if self.credentials.signs:
+            signing, auth = _SIGNING.replace("SERVICE", self.credentials.signs), f"{auth},\n    auth=signed"
         return (
             "import base64, os, pathlib, requests\n\n"
             "def encoded(file):\n"
-            "    return base64.b64encode(pathlib.Path(file).read_bytes()).decode()\n\n"
+            f"    return base64.b64encode(pathlib.Path(file).read_bytes()).decode()\n\n{signing}"
             "answer = requests.post(\n"
             f'    f"{url}",\n'
             f"    {auth},\n"
@@ -81,7 +103,8 @@ def answers(caller: Caller, action: str, result: Any, *, host: str) -> list[Prev
     for dialect in DIALECTS:
         if preview := dialect.previews.get(action):
             exchange = preview(result, Setting(dialect.profile(caller.tenant.profiles), caller.request_id))
-            request = Request(f"{host}/{dialect.prefix}{exchange.path}", exchange.body, dialect.credentials)
+            url = f"{host}/{dialect.prefix}{exchange.path}"
+            request = Request(url, exchange.body, dialect.credentials, exchange.headers)
             previews.append(Preview(dialect.label, _json(exchange.answer), request))
     return previews
 

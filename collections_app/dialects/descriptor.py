@@ -90,11 +90,15 @@ class Profiles:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request as a dialect's client sends it, with its response: path after the prefix, JSON body, JSON response."""
+    """A request as a dialect's client sends it, with its response: path after the prefix, JSON body, JSON response.
+
+    `headers` are those that it needs besides the key and a Content-Type of JSON.
+    """
 
     path: str
     body: Mapping[str, Any]
     answer: object
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

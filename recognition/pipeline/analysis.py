@@ -67,6 +67,7 @@ def analyse(
             ),
             liveness=lives[at] if at < len(lives) else None,
             embedding=vectors[at] if at < len(vectors) else None,
+            points=located[at],
         )
         for at, (box, confidence) in enumerate(seen.found)
     )

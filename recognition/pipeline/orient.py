@@ -55,6 +55,7 @@ class View:
             face,
             box=Box(*map(float, (*centre - half, *2 * half))),
             landmarks=(face.landmarks @ matrix.T + offset).astype(np.float32),
+            points=None if face.points is None else (face.points @ matrix.T + offset).astype(np.float32),
             pose=replace(face.pose, roll=roll),
             rotated=self.degrees,
         )

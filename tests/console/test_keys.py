@@ -36,6 +36,17 @@ def test_a_key_of_the_console_keeps_to_its_limits(acme: Customer) -> None:
     assert key.collections == [acme.people.pk]
 
 
+def test_the_page_says_that_a_key_s_secret_is_kept(acme: Customer) -> None:
+    """When it is made, with the names of what to put where, and on the key's card; other keys have neither."""
+    admin, told = signed_in(member(acme, "admin")), "The server keeps this secret, encrypted"
+    for signs in (True, False):
+        body = {"name": f"signs {signs}", "scopes": ["search"]} | ({"signs": "on"} if signs else {})
+        page = admin.post(page_url("keys"), body, follow=True).content.decode()
+        assert (told in page, "secret access key" in page, "Whole key" in page) == (signs, signs, not signs)
+        assert ApiKey.objects.of(acme.tenant).get(name=body["name"]).signs == signs
+    assert admin.get(page_url("keys")).content.decode().count("secret kept, for signing") == 1
+
+
 @pytest.mark.parametrize("role", ["owner", "admin", "operator", "auditor"])
 def test_a_key_s_page_says_what_it_does_not_do_and_does_not_do_it(acme: Customer, role: str) -> None:
     """Without the right, with wrong forms, and for revoked or unknown keys."""

@@ -12,6 +12,8 @@ from django.test import Client
 
 from collections_app.models import Collection, Face
 from recognition.images import DEFAULT_LIMITS
+from tenants import keys
+from tenants.access import USUAL_SCOPES
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.make import portrait
@@ -19,14 +21,14 @@ from tests.make import portrait
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DIALECTS = {
-    "detect": ["NHN Face Recognition", "Faceplane"],
-    "compare": ["NHN Face Recognition", "Faceplane"],
-    "search": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Faceplane"],
-    "enrol": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Faceplane"],
+    "detect": ["NHN Face Recognition", "Amazon Rekognition", "Faceplane"],
+    "compare": ["NHN Face Recognition", "Amazon Rekognition", "Faceplane"],
+    "search": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Amazon Rekognition", "Faceplane"],
+    "enrol": ["Argos Face ID", "NHN Face Recognition", "AccuAuth", "NEXTK facedb", "Amazon Rekognition", "Faceplane"],
 }
 # Fields that differ in every answer: ids of requests, searches, faces and images, and times.
 OWN = {"request_id", "searchId", "id", "face_id", "faceId", "imageId", "person_id", "create_time", "uuId", "created_at"}
-OWN |= {"metaFaceId", "meta_face_id", "createTime", "gallery_size", "reference"}
+OWN |= {"metaFaceId", "meta_face_id", "createTime", "gallery_size", "reference", "FaceId", "ImageId"}
 
 
 def _tried(client: Client, action: str, tmp_path: Path) -> Any:
@@ -56,13 +58,14 @@ def test_each_snippet_gets_the_answer_that_stands_beside_it(
     assert [answer.dialect for answer in answers] == DIALECTS[action]
     if action == "enrol":
         Face.objects.of(acme.tenant).filter(person__reference="twin").delete()
-    key = acme.issued
-    env = os.environ | {
-        "FACEPLANE_KEY": key.token,
-        "FACEPLANE_KEY_ID": key.key.pk,
-        "FACEPLANE_SECRET": key.secret,
-    }
+    signing = keys.issue(acme.tenant, name="signs", scopes=USUAL_SCOPES, signs=True)
     for answer in answers:
+        key = signing if answer.request.credentials.signs else acme.issued
+        env = os.environ | {
+            "FACEPLANE_KEY": key.token,
+            "FACEPLANE_KEY_ID": key.key.pk,
+            "FACEPLANE_SECRET": key.secret,
+        }
         here = answer.request.curl.replace("http://testserver", live_server.url)
         python = answer.request.python.replace("http://testserver", live_server.url)
         python = python.replace("print(answer.json())", "import json\nprint(json.dumps(answer.json()))")
@@ -81,6 +84,7 @@ def test_nobody_known_is_an_answer_in_every_dialect(acme: Customer, crowd: Colle
     assert bodies["NHN Face Recognition"]["data"]["matchFaces"] == []
     assert bodies["AccuAuth"]["result"] == []
     assert bodies["NEXTK facedb"]["uuId"] == ""
+    assert bodies["Amazon Rekognition"]["FaceMatches"] == []
     assert bodies["Faceplane"]["decision"] == "no_match"
 
 

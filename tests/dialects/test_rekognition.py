@@ -127,7 +127,12 @@ def test_images_are_compared_and_examined(amazon: Any) -> None:
     done = amazon.compare_faces(SourceImage=picture("obama"), TargetImage=picture("two_people"))
     assert (len(done["FaceMatches"]), len(done["UnmatchedFaces"])) == (1, 1)
     (face,) = amazon.detect_faces(Image=picture("obama"), Attributes=["ALL"])["FaceDetails"]
-    assert face["Landmarks"][0]["X"] < face["Landmarks"][1]["X"]
+    at = {point["Type"]: (point["X"], point["Y"]) for point in face["Landmarks"]}
+    assert len(at) == 28
+    assert at["upperJawlineLeft"][0] < at["leftEyeLeft"][0] < at["eyeLeft"][0] < at["nose"][0] < at["eyeRight"][0]
+    assert at["leftEyeBrowUp"][1] < at["leftEyeUp"][1] < at["leftEyeDown"][1] < at["mouthUp"][1] < at["chinBottom"][1]
+    (face,) = amazon.detect_faces(Image=picture("obama"))["FaceDetails"]
+    assert len(face["Landmarks"]) == 5
     assert amazon.detect_faces(Image={"Bytes": blank()})["FaceDetails"] == []
 
 
@@ -250,6 +255,17 @@ def test_an_exception_of_the_service_model_is_raised(account: Account, people: s
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert error["ResponseMetadata"]["RequestId"]
     assert name != "InvalidParameterException" or error["Error"]["Message"] == NO_FACE
+
+
+def test_a_program_without_a_setting_gets_the_endpoint_from_its_environment(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), account.keys["acme"], strict=True):
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL_REKOGNITION", "AWS_ENDPOINT_URL"):
+        with monkeypatch.context() as environment:
+            environment.setenv(name, f"{account.url}/rekognition")
+            assert "CollectionIds" in boto3.client("rekognition", region_name="us-east-1").list_collections()
 
 
 def test_what_is_not_offered_says_so(amazon: Any) -> None:

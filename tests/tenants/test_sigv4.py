@@ -21,7 +21,7 @@ from tenants import sigv4, vault
 from tenants.keys import IssuedKey
 from tenants.models import ApiKey, AuditEntry, KeptSecret, UsageDay
 from tests.conftest import Customer
-from tests.dialects.clients import JsonClient, send
+from tests.dialects.clients import JsonClient, NativeClient, send
 
 SIGNING = next(dialect for dialect in DIALECTS if dialect.credentials.signs)
 TARGET = "RekognitionService.ListCollections"
@@ -168,6 +168,21 @@ def test_a_kept_secret_is_sealed_and_serves_no_other_dialect(acme: Customer, iss
     answer = JsonClient().get("/api/v1/me", headers={"x-api-key": issued.token})
     assert (answer.status_code, answer.json()["code"]) == (401, "unknown_key")
     assert send(SIGNING, acme.issued, "POST", LIST, b"{}").json()["Code"] == REFUSED
+
+
+def test_our_own_api_issues_keys_for_signing(acme: Customer) -> None:
+    body = {"name": "signs", "scopes": ["read"], "signs": True}
+    client = NativeClient(acme.issued.token)
+    made = client("POST", "/keys", body).json()
+    assert made["signs"]
+    assert "CollectionIds" in send(SIGNING, _known(acme, made), "POST", LIST, b"{}").json()
+    assert [key["signs"] for key in client("GET", "/keys").json()["keys"]] == [True, False]
+    rotated = client("POST", f"/keys/{made['id']}/rotation", {"keep_until": None}).json()
+    assert "CollectionIds" in send(SIGNING, _known(acme, rotated), "POST", LIST, b"{}").json()
+
+
+def _known(acme: Customer, made: dict[str, Any]) -> IssuedKey:
+    return IssuedKey(ApiKey.objects.of(acme.tenant).get(pk=made["id"]), made["secret"])
 
 
 def test_a_rotation_keeps_the_former_secret_and_a_revocation_deletes_both(acme: Customer, issued: IssuedKey) -> None:

@@ -1,16 +1,50 @@
 """The Amazon Rekognition dialect."""
 
+from typing import Any
+
 from rest_framework.request import Request
 
-from collections_app.dialects.descriptor import Credentials, Dialect
+from collections_app.dialects.descriptor import FACE, OTHER, Credentials, Dialect, Exchange, Setting
 from collections_app.dialects.rekognition import wire
+from collections_app.operations.compare import Comparison
+from collections_app.operations.enrol import Enrolment
+from collections_app.operations.search import SearchResult
+from recognition.results import Analysis
 
 _TARGET = "X-Amz-Target"
 SERVICE = "rekognition"
+_FACE = {"Bytes": FACE}
+_MATCHES = 5
 
 
 def _operation(request: Request) -> str:
     return request.headers.get(_TARGET, "").removeprefix(wire.base.TARGET)
+
+
+def _detect(result: Analysis, setting: Setting) -> Exchange:
+    return _exchange("DetectFaces", {"Image": _FACE}, wire.faces.Detected(result, context={"attributes": ()}).data)
+
+
+def _compare(result: Comparison, setting: Setting) -> Exchange:
+    images = {"SourceImage": _FACE, "TargetImage": {"Bytes": OTHER}}
+    body = {**images, "SimilarityThreshold": result.threshold.score}
+    return _exchange("CompareFaces", body, wire.search.Compared(result).data)
+
+
+def _search(result: SearchResult, setting: Setting) -> Exchange:
+    body = {"CollectionId": result.collection.name, "Image": _FACE, "MaxFaces": _MATCHES}
+    body["FaceMatchThreshold"] = result.record.applied.score
+    return _exchange("SearchFacesByImage", body, wire.search.FoundByImage(result).data)
+
+
+def _enrol(result: Enrolment, setting: Setting) -> Exchange:
+    body = {"CollectionId": result.collection.name, "Image": _FACE, "MaxFaces": 1, "QualityFilter": "NONE"}
+    context = {"gate": "none", "attributes": ()}
+    return _exchange("IndexFaces", body, wire.faces.Indexed(result, context=context).data)
+
+
+def _exchange(operation: str, body: dict[str, Any], answer: object) -> Exchange:
+    return Exchange("", body, answer, {_TARGET: wire.base.TARGET + operation})
 
 
 DIALECT = Dialect(
@@ -30,7 +64,7 @@ DIALECT = Dialect(
         },
     ),
     credentials=Credentials(signs=SERVICE),
-    previews={},
+    previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
     threshold=wire.base.THRESHOLD,
     operation_header=_TARGET,
     operation=_operation,

@@ -27,7 +27,7 @@ class IndexFacesView(RekognitionView):
             gate=gate,
             limits=LIMITS,
         )
-        return self.reply(wire.faces.Indexed, done, gate=gate)
+        return self.reply(wire.faces.Indexed, done, gate=gate, attributes=body["DetectionAttributes"])
 
 
 class ListFacesView(RekognitionView):
@@ -64,5 +64,6 @@ class DetectFacesView(RekognitionView):
     @described("DetectFaces", wire.faces.Detected, wire.faces.DetectFaces)
     def post(self, request: Request) -> Response:
         """Find the faces of an image."""
-        image = self.parse(wire.faces.DetectFaces)["Image"]
-        return self.reply(wire.faces.Detected, compare.detect(self.caller, image=image, limits=LIMITS))
+        body = self.parse(wire.faces.DetectFaces)
+        seen = compare.detect(self.caller, image=body["Image"], limits=LIMITS)
+        return self.reply(wire.faces.Detected, seen, attributes=body["Attributes"])

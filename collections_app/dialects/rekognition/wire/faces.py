@@ -1,5 +1,6 @@
 """Faces: in an image, and of a collection."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -36,6 +37,32 @@ _ATTRIBUTES = (
 )  # fmt: skip
 MOST = 100  # faces that one image may add
 _LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")  # in results.Landmarks' order; H27
+# The others that ALL adds: the mean of these points of recognition.pipeline.landmarks. No model here finds pupils.
+_MORE_LANDMARKS = {
+    "leftEyeBrowLeft": [17],
+    "leftEyeBrowRight": [21],
+    "leftEyeBrowUp": [19],
+    "rightEyeBrowLeft": [22],
+    "rightEyeBrowRight": [26],
+    "rightEyeBrowUp": [24],
+    "leftEyeLeft": [36],
+    "leftEyeRight": [39],
+    "leftEyeUp": [37, 38],
+    "leftEyeDown": [40, 41],
+    "rightEyeLeft": [42],
+    "rightEyeRight": [45],
+    "rightEyeUp": [43, 44],
+    "rightEyeDown": [46, 47],
+    "noseLeft": [31],
+    "noseRight": [35],
+    "mouthUp": [51],
+    "mouthDown": [57],
+    "upperJawlineLeft": [0],
+    "midJawlineLeft": [4],
+    "chinBottom": [8],
+    "midJawlineRight": [12],
+    "upperJawlineRight": [16],
+}
 _REASONS = {
     QualityReason.SMALL_FACE: "SMALL_BOUNDING_BOX",
     QualityReason.EXTREME_POSE: "EXTREME_POSE",
@@ -82,7 +109,7 @@ class BoundingBox(serializers.Serializer[Any]):
 class Landmark(serializers.Serializer[Any]):
     """A point of a face, as shares of the image's sides. Left and right are the image's."""
 
-    Type = serializers.ChoiceField(_LANDMARKS)
+    Type = serializers.ChoiceField([*_LANDMARKS, *_MORE_LANDMARKS])
     X = serializers.FloatField()
     Y = serializers.FloatField()
 
@@ -166,7 +193,8 @@ class Indexed(serializers.Serializer[Any]):
 
     def to_representation(self, done: Enrolment) -> Json:
         """Pair each stored face with its detail, and give the reasons of the others."""
-        size, gates = (done.width, done.height), {self.context["gate"], done.collection.quality_gate}
+        gates = {self.context["gate"], done.collection.quality_gate}
+        size = (done.width, done.height, self.context["attributes"])
         records = [
             {"Face": enrolled(face, done.collection.pack), "FaceDetail": detail(seen, *size)}
             for face, seen in zip(done.faces, done.added, strict=True)
@@ -258,7 +286,9 @@ class Detected(serializers.Serializer[Any]):
 
     def to_representation(self, seen: Analysis) -> Json:
         """Render every face."""
-        return super().to_representation({"FaceDetails": [detail(one, seen.width, seen.height) for one in seen.faces]})
+        return super().to_representation(
+            {"FaceDetails": [detail(one, seen.width, seen.height, self.context["attributes"]) for one in seen.faces]}
+        )
 
 
 def enrolled(face: EnrolledFace, pack: str) -> Json:
@@ -294,16 +324,15 @@ def percent(part: float) -> float:
     return round(100 * part, _DIGITS)
 
 
-def detail(face: DetectedFace, width: int, height: int) -> Json:
-    """Return the values for FaceDetail."""
-    sharpness = face.quality.sharpness
+def detail(face: DetectedFace, width: int, height: int, attributes: Sequence[str] = ()) -> Json:
+    """Return the values for FaceDetail; with the attribute ALL it has more landmarks."""
+    sharpness, points = face.quality.sharpness, dict(zip(_LANDMARKS, face.landmarks, strict=True))
+    if "ALL" in attributes and face.points is not None:
+        points |= {name: face.points[places].mean(axis=0) for name, places in _MORE_LANDMARKS.items()}
     return {
         "BoundingBox": box(face.box, width, height),
         "Confidence": percent(face.confidence),
-        "Landmarks": [
-            {"Type": name, "X": share(x, width), "Y": share(y, height)}
-            for name, (x, y) in zip(_LANDMARKS, face.landmarks, strict=True)
-        ],
+        "Landmarks": [{"Type": name, "X": share(x, width), "Y": share(y, height)} for name, (x, y) in points.items()],
         "Pose": face.pose,
         "Quality": {
             "Brightness": percent(face.quality.brightness),
