@@ -155,6 +155,10 @@ class Dialect:
         """The folder of its recorded cases."""
         return Path(__file__).parent / self.name / "cases"
 
+    def warning(self, of_tenant: Mapping[str, Any]) -> "_StrPromise | str":
+        """Return what the console says about the tenant's setting of this dialect; usually empty."""
+        return self.profiles.warnings.get(self.profile(of_tenant), "") if self.profiles else ""
+
     def profile(self, of_tenant: Mapping[str, Any]) -> str:
         """Return the tenant's setting of this dialect, or the default."""
         if self.profiles is None:
