@@ -15,7 +15,8 @@ _MOUNTED = sorted(DIALECTS, key=lambda dialect: (len(dialect.prefix), bool(diale
 
 def _without_slash(dialect: Dialect) -> URLPattern:
     """Return the dialect's last pattern, which answers unknown paths, for its prefix without the last slash."""
-    return path(dialect.prefix.rstrip("/"), import_module(dialect.urls).urlpatterns[-1].callback)
+    unknown: URLPattern = import_module(dialect.urls).urlpatterns[-1]
+    return path(dialect.prefix.rstrip("/"), unknown.callback)
 
 
 handler400 = "collections_app.dialects.base.bad_request"
