@@ -4,11 +4,11 @@ A Caller carries its own scopes and reach, so nothing lives in a thread-local, a
 operation requires its scope in its first line.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
@@ -155,9 +155,9 @@ def caller_for_signature(
 
 @rls.all_tenants()
 def caller_for_id(
-    key_id: str, permits: Callable[[Tenant], bool], *, via: str, address: str = "", request_id: str = ""
+    key_id: str, permits: Callable[[Mapping[str, Any]], bool], *, via: str, address: str = "", request_id: str = ""
 ) -> Caller:
-    """Find the key by its id alone, for contracts without a secret; `permits` says whether its tenant wants that.
+    """Find the key by its id alone, for contracts without a secret; `permits` judges its tenant's profiles.
 
     The caller never holds Scope.SCORES: ids stand in URLs and logs. Keys that only sign are not accepted.
 
@@ -166,7 +166,7 @@ def caller_for_id(
         RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key is not accepted.
     """
     key = _key(key_id)
-    if key is None or key.signs or not permits(key.tenant):
+    if key is None or key.signs or not permits(key.tenant.profiles):
         raise MissingKey
     caller = _caller(key, timezone.now(), via=via, address=address, request_id=request_id)
     return replace(caller, scopes=caller.scopes - {Scope.SCORES})

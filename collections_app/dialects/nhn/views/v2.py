@@ -40,10 +40,10 @@ class GroupsView(V2View):
 class GroupView(V2View):
     """/groups/{group-id}."""
 
-    @_described("getGroupV2", "group", wire.groups.FlatGroupDetail)
+    @_described("getGroupV2", "group", wire.v2.GroupDetailV2)
     def get(self, request: Request, group: str, **_: str) -> Response:
         """Describe a group."""
-        return self.reply(wire.groups.FlatGroupDetail, collections.get_collection(self.caller, name=group))
+        return self.reply(wire.v2.GroupDetailV2, collections.get_collection(self.caller, name=group))
 
     @_described("deleteGroupV2", "group")
     def delete(self, request: Request, group: str, **_: str) -> Response:
@@ -71,10 +71,10 @@ class FacesView(V2View):
         """Register the largest faces of an image."""
         return self.registered(group, self.parse(wire.faces.RegisterToday))
 
-    @_described("listFacesV2", "group", wire.faces.Faces, parameters=[wire.faces.FilteredPage])
+    @_described("listFacesV2", "group", wire.faces.Faces, parameters=[wire.v2.FilteredPage])
     def get(self, request: Request, group: str, **_: str) -> Response:
         """List a group's faces, newest first, or those with a face, image or external image id."""
-        cursor = wire.base.cursor(self.parse(wire.faces.FilteredPage), self.caller.tenant, group)
+        cursor = wire.base.cursor(self.parse(wire.v2.FilteredPage), self.caller.tenant, group)
         limit, before, matching = cursor
         page = faces.list_faces(self.caller, collection=group, limit=limit, before=before, matching=matching)
         return self.reply(wire.faces.Faces, page, tenant=self.caller.tenant, cursor=cursor)
@@ -93,10 +93,10 @@ class FaceView(V2View):
 class FaceSearchView(V2View):
     """/groups/{group-id}/faces/{face-id}/search."""
 
-    @_described("searchByFaceV2", "group face", wire.search.Found, parameters=[wire.search.SearchOf2])
+    @_described("searchByFaceV2", "group face", wire.search.Found, parameters=[wire.v2.Search])
     def get(self, request: Request, group: str, face: str, **_: str) -> Response:
         """Find the faces most similar to a registered one."""
-        query = self.parse(wire.search.SearchOf2)
+        query = self.parse(wire.v2.Search)
         found = search.search_by_face(self.caller, collection=group, face=face, **query)
         return self.reply(wire.search.Found, found)
 
@@ -104,10 +104,10 @@ class FaceSearchView(V2View):
 class SearchView(V2View):
     """/groups/{group-id}/faces/search."""
 
-    @_described("searchByImageV2", "group", wire.search.FoundByImage, body=_either(wire.search.ImageSearchOf2))
+    @_described("searchByImageV2", "group", wire.search.FoundByImage, body=_either(wire.v2.ImageSearch))
     def post(self, request: Request, group: str, **_: str) -> Response:
         """Find the faces most similar to the largest face of an image."""
-        body = self.parse(wire.search.ImageSearchOf2)
+        body = self.parse(wire.v2.ImageSearch)
         found = search.search_by_image(
             self.caller,
             collection=group,
@@ -124,10 +124,10 @@ class SearchView(V2View):
 class CompareView(V2View):
     """/faces/compare."""
 
-    @_described("compareV2", "", wire.search.Compared, body=_either(wire.search.CompareOf2))
+    @_described("compareV2", "", wire.search.Compared, body=_either(wire.v2.CompareV2))
     def post(self, request: Request, **_: str) -> Response:
         """Compare the largest face of one image with every face of another."""
-        body = self.parse(wire.search.CompareOf2)
+        body = self.parse(wire.v2.CompareV2)
         done = compare.compare(
             self.caller,
             source=body["sourceImage"],

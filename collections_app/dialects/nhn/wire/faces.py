@@ -15,7 +15,6 @@ from collections_app.dialects.nhn.wire.base import (
     Flag,
     Image,
     Json,
-    Page,
     Picture,
     Text,
     Whole,
@@ -34,7 +33,6 @@ _SHARE_DIGITS = 6
 _BOX = {"x0": 0.36, "y0": 0.21, "x1": 0.612, "y1": 0.715}
 _NOWHERE = dict.fromkeys(_BOX, 0.0)
 _CROP: Json = {"bbox": _NOWHERE, "landmarks": [], "spoofing": False, "confidence": 0.0}
-_FILTERS = {"face-id": "uuid", "image-id": "image", "external-image-id": "label"}
 SEEN = {"bbox": _BOX, "confidence": 99.8945155187}
 DETAIL = {
     "bbox": _BOX,
@@ -71,18 +69,6 @@ class Spoofing(Condition):
 
     image = Image()
     aligned = Flag(default=False)
-
-
-class FilteredPage(Page):
-    """The query of v2.0's list of faces (contract 3.6); a filter is an exact value."""
-
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Add the filters, which are not Python identifiers."""
-        return {**super().get_fields(), **{name: Text(required=False, allow_blank=True) for name in _FILTERS}}
-
-    def validate(self, attrs: Json) -> Json:
-        """Add `filters`, by the names of a face's fields."""
-        return attrs | {"filters": {field: attrs[name] for name, field in _FILTERS.items() if attrs.get(name)}}
 
 
 class Bbox(serializers.Serializer[Any]):

@@ -104,12 +104,3 @@ class GroupDetail(serializers.Serializer[Any]):
     def to_representation(self, group: Collection) -> Json:
         """Put the group into a list."""
         return super().to_representation({"groupCount": 1, "groups": [group]})
-
-
-@example({"groupId": "group-id", "createTime": "2020-09-29T14:34:12", "faceCount": 365})
-class FlatGroupDetail(serializers.Serializer[Any]):
-    """v2.0's answer to GET /groups/{group-id} (contract 3.6)."""
-
-    groupId = serializers.CharField(source="name")
-    createTime = Time(source="created_at", format="%Y-%m-%dT%H:%M:%S", default_timezone=UTC)
-    faceCount = serializers.IntegerField(source="gallery.size")

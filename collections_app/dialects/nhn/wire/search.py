@@ -11,7 +11,6 @@ from collections_app.dialects.nhn.wire.base import (
     Image,
     Json,
     Options,
-    Picture,
     QueryWhole,
     Whole,
     versioned,
@@ -34,7 +33,6 @@ from collections_app.operations.search import SearchResult
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 
-_MOST = 100  # matches in v2.0 (contract 3.3)
 _MATCHES = {"matchFaceCount": 1, "matchFaces": [{"face": FACE, "similarity": 99.8945155187}]}
 
 
@@ -54,24 +52,6 @@ class Search(QueryThreshold):
     limit = QueryWhole(min_value=1, max_value=4096)
 
 
-class SearchOf2(QueryThreshold):
-    """The query of v2.0's search by face."""
-
-    limit = QueryWhole(min_value=1, max_value=_MOST)
-
-
-@example({"image": PICTURE, "limit": 100, "threshold": 90})
-class ImageSearchOf2(Picture):
-    """v2.0's POST /groups/{group-id}/faces/search."""
-
-    limit = Whole(min_value=1, max_value=_MOST)
-    threshold = Whole(min_value=1, max_value=100)
-
-    def validate_threshold(self, value: int) -> Threshold:
-        """Convert it to a Threshold; the scales are the same."""
-        return Threshold(value)
-
-
 @example({"sourceImage": PICTURE, "targetImage": PICTURE, "threshold": 80})
 class Compare(Options):
     """POST /compare. The document's example spells a key "threshold " (decision H5)."""
@@ -87,13 +67,6 @@ class Compare(Options):
     def to_internal_value(self, data: Any) -> Any:
         """Trim the keys: the document has "threshold " (decision H5)."""
         return super().to_internal_value({key.strip(): data[key] for key in data} if type(data) is dict else data)
-
-
-@example({"sourceImage": PICTURE, "targetImage": PICTURE, "threshold": 80})
-class CompareOf2(Compare):
-    """v2.0's POST /faces/compare: it has no threshold in the query."""
-
-    threshold = Whole(min_value=1, max_value=100)
 
 
 @example({"compareImage": PICTURE})
