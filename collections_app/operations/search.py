@@ -91,7 +91,7 @@ class Query:
     named: bool = False
 
 
-def search_by_image(
+def search_by_image(  # noqa: PLR0913 -- what a request may say
     caller: Caller,
     *,
     collection: str | Alias,
