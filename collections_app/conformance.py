@@ -29,6 +29,7 @@ from tenants.sigv4 import sign
 _NAMED = re.compile(r"\$\{([a-z_]+)(?::([A-Za-z0-9_]+))?\}")
 _BEGINS = re.compile(r"<begins (.+)>")
 _SECONDS = 60.0
+_UPLOADS = ("file", "image")
 
 
 def _fits(pattern: str) -> Callable[[Any], bool]:
@@ -44,6 +45,7 @@ MATCHERS: Mapping[str, Callable[[Any], bool]] = {
     "<any>": lambda _: True,
     "<string>": lambda value: isinstance(value, str),
     "<text>": lambda value: isinstance(value, str) and value != "",
+    "<boolean>": lambda value: isinstance(value, bool),
     "<integer>": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "<number>": _number,
     "<share>": lambda value: _number(value) and 0 <= value <= 1,
@@ -144,9 +146,11 @@ class Run:
             return answer.status, answer.data.decode(errors="replace")
 
     def _form(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields for urllib3: `file` and `image` as uploads, all others as text."""
+        """Return the fields for urllib3: those whose names end in `file` or `image` as uploads, all others as text."""
         return {
-            name: ("image.jpg", base64.b64decode(value), "image/jpeg") if name in {"file", "image"} else str(value)
+            name: ("image.jpg", base64.b64decode(value), "image/jpeg")
+            if name.lower().endswith(_UPLOADS)
+            else str(value)
             for name, value in form.items()
         }
 

@@ -25,7 +25,7 @@ from recognition.errors import (
     Unrecognisable,
 )
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.results import Analysis, DetectedFace
+from recognition.results import Analysis, DetectedFace, Liveness
 from tenants.access import Caller
 
 
@@ -69,13 +69,15 @@ def examine(
     largest: bool = False,
     at_most: int | None = None,
     gate: str | None = None,
+    liveness: int = 0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Examined:
     """Return the one face of an image with its template, or with `largest` the largest of several.
 
     With `at_most`: up to that many of the largest faces, without unrecognisable ones (decision R20), and an image
     without a face is no error. `gate` is a quality gate of the request: with `at_most` the faces that fail it or the
-    collection's are left out, else the one face is refused.
+    collection's are left out, else the one face is refused. The `liveness` largest faces get a liveness score, which
+    refuses none of them unless the policy says so.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
@@ -86,8 +88,9 @@ def examine(
     checked = {Purpose.ENROL: collection.liveness_on_enrol, Purpose.SEARCH: collection.liveness_on_search}
     wanted = 1 if at_most is None else at_most
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    liveness = checked.get(purpose, False)
-    found = analyse(caller, content, pack=collection.pack, embed=wanted, liveness=liveness, limits=limits)
+    must_live = checked.get(purpose, False)
+    assessed = max(liveness, wanted) if must_live else liveness
+    found = analyse(caller, content, pack=collection.pack, embed=wanted, liveness=assessed, limits=limits)
     if at_most is None:
         if not found.faces:
             raise NoFace
@@ -101,7 +104,7 @@ def examine(
         if not face.quality.floor_reasons and not any(map(face.quality.failed, gates))
     )
     for face in faces:
-        _check(collection, face, purpose)
+        _check(collection, face, purpose, must_live=must_live)
     return Examined(content, found, faces)
 
 
@@ -111,7 +114,7 @@ def analyse(
     *,
     pack: str = packs.DEFAULT,
     embed: int | None = None,
-    liveness: bool = False,
+    liveness: int = 0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Analysis:
     """Wait for admission and run the pipeline on an image, without a policy.
@@ -124,6 +127,17 @@ def analyse(
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     with admit(caller.tenant.pk):
         return pipeline.analyse(content, pack=pack, limits=limits, embed=embed, liveness=liveness)
+
+
+def analyse_crop(caller: Caller, image: bytes | ImageUrl, *, limits: ImageLimits) -> Liveness:
+    """Wait for admission and return the liveness of the face that fills an image.
+
+    Raises:
+        The errors of `analyse`.
+    """
+    content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
+    with admit(caller.tenant.pk):
+        return pipeline.assess_crop(content, limits=limits)
 
 
 @contextmanager
@@ -145,8 +159,8 @@ def refuse_unrecognisable(face: DetectedFace, gate: str = "none") -> None:
         raise LowQuality(reasons)
 
 
-def _check(collection: Collection, face: DetectedFace, purpose: Purpose) -> None:
-    if face.liveness and face.liveness.score < collection.liveness_threshold:
+def _check(collection: Collection, face: DetectedFace, purpose: Purpose, *, must_live: bool) -> None:
+    if must_live and face.liveness and face.liveness.score < collection.liveness_threshold:
         raise SpoofSuspected(score=face.liveness.score, threshold=collection.liveness_threshold)
     if purpose is Purpose.ENROL and (reasons := face.quality.failed(collection.quality_gate)):
         raise LowQuality(reasons)

@@ -4,11 +4,11 @@ A Caller carries its own scopes and reach, so nothing lives in a thread-local, a
 operation requires its scope in its first line.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
@@ -18,6 +18,7 @@ from tenants.errors import (
     AddressRefused,
     ExpiredKey,
     InvitationUnusable,
+    MissingKey,
     ReachTooNarrow,
     RevokedKey,
     ScopeMissing,
@@ -152,14 +153,34 @@ def caller_for_signature(
     return _caller(key, now, via=via, address=address, request_id=request_id)
 
 
+@rls.all_tenants()
+def caller_for_id(
+    key_id: str, permits: Callable[[Mapping[str, Any]], bool], *, via: str, address: str = "", request_id: str = ""
+) -> Caller:
+    """Find the key by its id alone, for contracts without a secret; `permits` judges its tenant's profiles.
+
+    The caller never holds Scope.SCORES: ids stand in URLs and logs. Keys that only sign are not accepted.
+
+    Raises:
+        MissingKey: there is no such key, or its tenant does not permit it.
+        RevokedKey, ExpiredKey, AddressRefused, TenantSuspended: the key is not accepted.
+    """
+    key = _key(key_id)
+    if key is None or key.signs or not permits(key.tenant.profiles):
+        raise MissingKey
+    caller = _caller(key, timezone.now(), via=via, address=address, request_id=request_id)
+    return replace(caller, scopes=caller.scopes - {Scope.SCORES})
+
+
 def _key(key_id: str) -> ApiKey | None:
     if "\0" in key_id:  # PostgreSQL refuses NUL in text
         return None
-    return next(iter(_KEY(key_id)), None)
+    key: ApiKey | None = next(iter(_KEY(key_id)), None)
+    return key
 
 
 def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
-    """Return the caller of a key whose secret was proved."""
+    """Return the caller of a key, if it may be used now."""
     if key.revoked_at:
         raise RevokedKey
     if key.expires_at and key.expires_at <= now:

@@ -84,6 +84,12 @@ WITHOUT_ID = {
     "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/groups",
     "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/detect",
     "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/compare",
+    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/spoofing",
+    *(
+        operation.replace("/", f"{root}v2.0/appkeys/<str:app_key>/", 1)
+        for root in ("", "nhn-face-reco/")
+        for operation in ("GET /groups", "POST /groups", "POST /faces/detect", "POST /faces/compare")
+    ),
     "POST faceset/v2/create",
     "POST v2/va/create-computing-node",
     "POST v2/va/get-computing-node",
@@ -98,6 +104,8 @@ WITHOUT_ID = {
 MAKES_A_COLLECTION = {
     "POST api/v1/collections": (403, "reach_too_narrow"),
     "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/groups": (200, "-41000"),
+    "POST v2.0/appkeys/<str:app_key>/groups": (200, "-41005"),
+    "POST nhn-face-reco/v2.0/appkeys/<str:app_key>/groups": (200, "-41005"),
     "POST faceset/v2/create": (403, "NO_PERMISSION"),
     "POST v2/va/create-computing-node": (200, "NOT_SUPPORT_FUNCTION"),
     f"POST {TARGET}CreateCollection": (400, "AccessDeniedException"),

@@ -81,11 +81,15 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Profiles:
-    """A tenant's setting of a dialect; `choices` are pairs (value, label in the console), the default first."""
+    """A tenant's setting of a dialect; `choices` are pairs (value, label in the console), the default first.
+
+    `warnings`: what the console says while a choice is in force.
+    """
 
     label: "_StrPromise"
     help: "_StrPromise"
     choices: "tuple[tuple[str, _StrPromise], ...]"
+    warnings: "Mapping[str, _StrPromise]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +127,14 @@ class Dialect:
     `threshold` is the default that the contract documents for requests without one; None: the collection's applies.
     `operation_header`: the contract has one path, and this header names the operation: urls.py lists the operations as
     `#HEADER=VALUE` (config.operation_header). `operation` names a request's operation in the usage counts.
+    `roots` are the first parts of its paths below the prefix if it shares the prefix with another dialect; empty: all.
     """
 
     name: str
     label: str
     title: str
     prefix: str
+    roots: tuple[str, ...] = ()
     description: str = ""
     ways: tuple[Way, ...]
     credentials: Credentials
@@ -139,6 +145,11 @@ class Dialect:
     operation: Callable[[Request], str] = method_and_route
 
     @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The paths under which it answers every request, each with a slash at its end; the root: an empty one."""
+        return tuple(f"{self.prefix}{root}/" for root in self.roots) or (self.prefix,)
+
+    @property
     def urls(self) -> str:
         """The module of its URL patterns."""
         return f"{__package__}.{self.name}.urls"
@@ -147,6 +158,10 @@ class Dialect:
     def cases(self) -> Path:
         """The folder of its recorded cases."""
         return Path(__file__).parent / self.name / "cases"
+
+    def warning(self, of_tenant: Mapping[str, Any]) -> "_StrPromise | str":
+        """Return what the console says about the tenant's setting of this dialect; usually empty."""
+        return self.profiles.warnings.get(self.profile(of_tenant), "") if self.profiles else ""
 
     def profile(self, of_tenant: Mapping[str, Any]) -> str:
         """Return the tenant's setting of this dialect, or the default."""

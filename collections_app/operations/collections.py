@@ -1,6 +1,7 @@
 """Make, find, change and delete collections."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -110,10 +111,17 @@ def lock(collection: Collection) -> Gallery:
     return gallery
 
 
-def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, **policy: Any) -> Collection:  # noqa: ANN401
+def create_collection(
+    caller: Caller,
+    *,
+    name: str,
+    pack: str = packs.DEFAULT,
+    distinct: bool = False,
+    **policy: Any,  # noqa: ANN401
+) -> Collection:
     """Make a collection; omitted fields of the policy have their defaults.
 
-    The similarity threshold and floor are Thresholds.
+    The similarity threshold and floor are Thresholds. `distinct`: a name that is taken gets the alias behind it.
 
     Raises:
         InvalidRequest: a collection cannot have this name.
@@ -130,18 +138,18 @@ def create_collection(caller: Caller, *, name: str, pack: str = packs.DEFAULT, *
     collection.full_clean(validate_unique=False, validate_constraints=False)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
     quota = caller.tenant.collection_quota
-    try:
-        with transaction.atomic():
+    for wanted in _names(collection, name, distinct=distinct):
+        collection.name = wanted
+        with suppress(IntegrityError), transaction.atomic():
             if quota is not None:
                 caller.tenant.lock()
                 if living.count() >= quota:
                     raise QuotaExceeded("collections", quota)
             collection.save(force_insert=True)
             Gallery.unscoped.create(tenant=caller.tenant, collection=collection, pack=pack)
-            audit.record(caller, "collection.created", collection, name=name, pack=pack)
-    except IntegrityError as error:
-        raise CollectionExists(name) from error
-    return collection
+            audit.record(caller, "collection.created", collection, name=wanted, pack=pack)
+            return collection
+    raise CollectionExists(name)
 
 
 def list_collections(caller: Caller) -> QuerySet[Collection]:
@@ -206,9 +214,12 @@ def update_collection(
     *,
     collection: str | Alias,
     name: str | None = None,
+    distinct: bool = False,
     **policy: Any,  # noqa: ANN401
 ) -> Collection:
     """Change a collection's name or policy; its ids stay. The similarity threshold and floor are Thresholds.
+
+    `distinct`: a name that is taken gets the alias behind it.
 
     Raises:
         InvalidRequest: a collection cannot have this name.
@@ -229,18 +240,19 @@ def update_collection(
     for field, value in after.items():
         setattr(collection, field, value)
     collection.full_clean(validate_unique=False, validate_constraints=False)
-    try:
-        with transaction.atomic():
-            collection.save(update_fields=[*after, "name_key"])
-            if "name" in after:
-                audit.record(
-                    caller, "collection.renamed", collection, before=before.pop("name"), after=after.pop("name")
-                )
+    named = after.pop("name", None)
+    fields = [*after, "name", "name_key"]
+    for one in _names(collection, named, distinct=distinct) if named else [collection.name]:
+        collection.name = one
+        with suppress(IntegrityError), transaction.atomic():
+            collection.save(update_fields=fields)
+            if named:
+                facts = {"before": before.pop("name"), "after": one}
+                audit.record(caller, "collection.renamed", collection, **facts)
             if after:
                 audit.record(caller, "collection.policy_changed", collection, before=before, after=after)
-    except IntegrityError as error:
-        raise CollectionExists(collection.name) from error
-    return collection
+            return collection
+    raise CollectionExists(collection.name)
 
 
 def tag_collection(
@@ -282,6 +294,12 @@ def delete_collection(caller: Caller, *, name: str | Alias) -> Receipt:
         audit.record(caller, "collection.deleted", collection, **facts)
         transaction.on_commit(lambda: enqueue(Task.PURGE_COLLECTION, collection.pk))
     return receipt
+
+
+def _names(collection: Collection, name: str, *, distinct: bool) -> list[str]:
+    """Return the names to try, one after the other."""
+    longer = f"{name} ({collection.alias})"
+    return [name, longer] if distinct and len(longer) <= identifiers.LONGEST else [name]
 
 
 def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 from django.db import transaction
 
 from collections_app.errors import PersonNotFound
-from collections_app.examine import Purpose, analyse, examine, naming, refuse_unrecognisable
+from collections_app.examine import Purpose, analyse, analyse_crop, examine, naming, refuse_unrecognisable
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import disclose, hidden_faces
@@ -19,7 +19,7 @@ from recognition import packs
 from recognition.errors import NoFace
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index, store
-from recognition.results import Analysis, DetectedFace
+from recognition.results import Analysis, DetectedFace, Liveness
 from recognition.similarity import Threshold
 from tenants.access import Caller, Scope
 
@@ -67,10 +67,21 @@ class PersonVerification:
     threshold: Threshold
 
 
-def detect(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Analysis:
-    """Find the faces of an image, largest first; nothing is embedded or kept."""
+def detect(
+    caller: Caller, *, image: bytes | ImageUrl, liveness: int = 0, limits: ImageLimits = DEFAULT_LIMITS
+) -> Analysis:
+    """Find the faces of an image, largest first; nothing is embedded or kept.
+
+    The `liveness` largest get a liveness score.
+    """
     caller.require(Scope.SEARCH)
-    return analyse(caller, image, embed=0, limits=limits)
+    return analyse(caller, image, embed=0, liveness=liveness, limits=limits)
+
+
+def assess_crop(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Liveness:
+    """Return the liveness of the face that fills the image; nothing is detected or kept."""
+    caller.require(Scope.SEARCH)
+    return analyse_crop(caller, image, limits=limits)
 
 
 def compare(
@@ -81,11 +92,13 @@ def compare(
     threshold: Threshold | None = None,
     pack: str = packs.DEFAULT,
     gate: str = "none",
+    liveness: int = 0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Comparison:
     """Compare the largest face of one image with every face of another; nothing is kept, and there is no floor.
 
-    Faces of the target that fail the quality gate are left out.
+    Faces of the target that fail the quality gate are left out. The source's face and the `liveness` largest of the
+    target get a liveness score.
 
     Raises:
         ImageRefused: the "source" or the "target" cannot be used, with the reason; also if the source shows no face,
@@ -94,12 +107,12 @@ def compare(
     """
     caller.require(Scope.SEARCH)
     with naming("source"):
-        first = analyse(caller, source, pack=pack, embed=1, limits=limits)
+        first = analyse(caller, source, pack=pack, embed=1, liveness=min(liveness, 1), limits=limits)
         if not first.faces:
             raise NoFace
         refuse_unrecognisable(first.faces[0], gate)
     with naming("target"):
-        second = analyse(caller, target, pack=pack, limits=limits)
+        second = analyse(caller, target, pack=pack, liveness=liveness, limits=limits)
     terms = of_images(pack, threshold)
     recognisable = [face for face in second.faces if not face.quality.floor_reasons and not face.quality.failed(gate)]
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in recognisable]
@@ -118,9 +131,10 @@ def verify(
     face: str,
     image: bytes | ImageUrl,
     threshold: Threshold | None = None,
+    liveness: int = 0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Verification:
-    """Compare the largest face of the image with one enrolled face; `threshold` as in a search.
+    """Compare the largest face of the image with one enrolled face; `threshold` and `liveness` as in a search.
 
     Raises:
         NoFace: the image has none.
@@ -130,7 +144,9 @@ def verify(
     hidden_faces(caller, several=1)  # refuses a caller that probes; disclose() hides the faces
     collection = find(caller, collection)
     enrolled = find_face(collection, face)
-    examined = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits)
+    examined = examine(
+        caller, collection, image, purpose=Purpose.VERIFY, largest=True, liveness=liveness, limits=limits
+    )
     terms = disclosure(caller, collection, threshold)
     score, match = verify_template(caller, collection, enrolled, examined.face.template, terms)
     return Verification(collection, enrolled, examined.analysis, score, match, terms.applied)

@@ -3,6 +3,7 @@
 Pixels first, rows second: the pipeline runs before the transaction begins.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Enrolment:
     not_added: tuple[DetectedFace, ...]
     width: int
     height: int
+    lacking: int = 0  # how many of those not added had no room
 
 
 def enrol_face(
@@ -115,11 +117,14 @@ def enrol_faces(
     limit: int,
     label: str = "",
     gate: str | None = None,
+    fill: bool = False,
+    liveness: int = 0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the `limit` largest faces, each as a new person, all or none; an image without a face is no error.
 
-    With a quality gate, the faces that fail it or the collection's are left out.
+    With a quality gate, the faces that fail it or the collection's are left out. With `fill` as many of the faces are
+    stored as there is room for, at least one. The `liveness` largest get a liveness score.
 
     Raises:
         SpoofSuspected, LowQuality, DuplicateFace: the policy refused a face.
@@ -128,8 +133,10 @@ def enrol_faces(
     caller.require(Scope.ENROL)
     collection = find(caller, collection)
     _check_request(caller, collection, "")
-    examined = examine(caller, collection, image, purpose=Purpose.ENROL, at_most=limit, gate=gate, limits=limits)
-    return _store(caller, collection, [examined], label=label)[0]
+    examined = examine(
+        caller, collection, image, purpose=Purpose.ENROL, at_most=limit, gate=gate, liveness=liveness, limits=limits
+    )
+    return _store(caller, collection, [examined], label=label, fill=fill)[0]
 
 
 def _check_request(caller: Caller, collection: Collection, consent: str, person: PersonDetails | None = None) -> None:
@@ -149,12 +156,14 @@ def _store(
     person: PersonDetails | None = None,
     label: str = "",
     replace: bool = False,
+    fill: bool = False,
     consent: str = "",
     settle: Callable[[Enrolment], None] | None = None,
 ) -> list[Enrolment]:
     """Write all faces in one transaction, as faces of `person` or each of a new person; return one Enrolment an image.
 
-    `replace`: the faces that the person had before are erased, each with a receipt.
+    `replace`: the faces that the person had before are erased, each with a receipt. `fill`: of a single image, the
+    largest faces for which there is room.
     """
     chosen = [face for image in images for face in image.faces]
     with _charging_duplicates(caller, collection), kept(collection, images) as stored, transaction.atomic():
@@ -162,11 +171,14 @@ def _store(
         known = known_person(collection, person.reference) if person else None
         refuse_barred(collection, known.reference if known else person.reference if person else "")
         replaced = list(known.faces.all()) if known and replace else []
-        _check_room(collection, gallery, len(chosen) - len(replaced))
+        lacking = _check_room(collection, gallery, len(chosen) - len(replaced), fill=fill)
+        if lacking:
+            chosen = chosen[:-lacking]
+            images = [dataclasses.replace(images[0], faces=tuple(chosen))]
         _check_duplicates(caller, collection, chosen, known)
         numbered = _index(collection, chosen)
         one = save_person(collection, person, known) if person else None
-        enrolment = partial(_enrolment, caller, collection, numbered=numbered, label=label)
+        enrolment = partial(_enrolment, caller, collection, numbered=numbered, label=label, lacking=lacking)
         done = list(map(enrolment, images, stored))
         faces = [face for each in done for face in each.faces]
         for face in faces:
@@ -209,11 +221,12 @@ def _enrolment(
     *,
     numbered: Iterator[tuple[int, int]],
     label: str,
+    lacking: int,
 ) -> Enrolment:
     """Make the rows of an image's chosen faces, without their people; not saved."""
     faces = [_face(caller, collection, image, seen, next(numbered), label=label, stored=stored) for seen in image.faces]
     seen = image.analysis
-    return Enrolment(collection, image.id, tuple(faces), image.faces, image.others, seen.width, seen.height)
+    return Enrolment(collection, image.id, tuple(faces), image.faces, image.others, seen.width, seen.height, lacking)
 
 
 def _emit(collection: Collection, faces: Sequence[Face]) -> None:
@@ -234,15 +247,20 @@ def _log(
     audit.record(caller, "face.enrolled", collection, faces=[face.uuid for face in faces], **facts)
 
 
-def _check_room(collection: Collection, gallery: Gallery, more: int) -> None:
-    if gallery.size + more > collection.face_limit:
+def _check_room(collection: Collection, gallery: Gallery, more: int, *, fill: bool) -> int:
+    """Return for how many of `more` faces there is no room: 0 unless `fill` accepts room for some of them."""
+    least = min(more, 1) if fill else more
+    room = collection.face_limit - gallery.size
+    if room < least:
         raise CollectionFull(collection.face_limit)
     quota = collection.tenant.face_quota
     if quota is not None:
         collection.tenant.lock()
         total = Gallery.objects.of(collection.tenant).aggregate(total=Sum("size"))["total"] or 0
-        if total + more > quota:
+        if quota - total < least:
             raise QuotaExceeded("faces", quota)
+        room = min(room, quota - total)
+    return max(0, more - room)
 
 
 def _check_duplicates(

@@ -1,8 +1,9 @@
 """Find and list enrolled faces."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Self
 
 from django.db.models import QuerySet
@@ -65,14 +66,15 @@ def list_faces(
     before: int | None = None,
     term: str = "",
     among: Sequence[str] | None = None,
+    matching: Mapping[str, str] = MappingProxyType({}),
 ) -> FacePage:
     """List faces, newest first, from an offset or before a number; `term` is a part of the UUID.
 
-    `among`: only the faces with these UUIDs.
+    `among`: only the faces with these UUIDs. `matching`: the exact values of `uuid`, `image` or `label` that they have.
     """
     caller.require(Scope.READ)
     collection = find(caller, collection)
-    faces: QuerySet[Face] = collection.faces.all()
+    faces: QuerySet[Face] = collection.faces.filter(**matching)
     if term:
         faces = faces.filter(uuid__contains=term)
     if among is not None:

@@ -90,7 +90,7 @@ class Query:
     named: bool = False
 
 
-def search_by_image(
+def search_by_image(  # noqa: PLR0913 -- what a request may say
     caller: Caller,
     *,
     collection: str | Alias,
@@ -101,12 +101,14 @@ def search_by_image(
     since: datetime | None = None,
     request_name: str = "",
     gate: str = "none",
+    liveness: int = 0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
     `threshold` None is the collection's own; a lower one is raised to the floor unless the caller has Scope.SCORES.
-    Faces enrolled before `since` are not found. The face must pass the quality gate. The image is not kept.
+    Faces enrolled before `since` are not found. The face must pass the quality gate. The image is not kept. The
+    `liveness` largest of its faces get a liveness score, whatever the policy.
 
     Raises:
         NoFace, SeveralFaces, LowQuality: the image does not show one face, or not well enough.
@@ -119,7 +121,7 @@ def search_by_image(
     collection = find(caller, collection)
     terms = disclosure(caller, collection, threshold)
     query = Query(collection, terms, limit, started, since=since, request_name=request_name, hidden=hidden)
-    return _by_image(caller, query, image, largest=largest, gate=gate, limits=limits)
+    return _by_image(caller, query, image, largest=largest, gate=gate, liveness=liveness, limits=limits)
 
 
 def search_people_by_image(
@@ -145,11 +147,27 @@ def search_people_by_image(
 
 
 def _by_image(
-    caller: Caller, query: Query, image: bytes | ImageUrl, *, largest: bool, gate: str, limits: ImageLimits
+    caller: Caller,
+    query: Query,
+    image: bytes | ImageUrl,
+    *,
+    largest: bool,
+    gate: str,
+    liveness: int = 0,
+    limits: ImageLimits,
 ) -> SearchResult:
     collection = query.collection
     try:
-        examined = examine(caller, collection, image, purpose=Purpose.SEARCH, largest=largest, gate=gate, limits=limits)
+        examined = examine(
+            caller,
+            collection,
+            image,
+            purpose=Purpose.SEARCH,
+            largest=largest,
+            gate=gate,
+            liveness=liveness,
+            limits=limits,
+        )
     except SpoofSuspected as error:
         _record(caller, replace(query, liveness=error.score), [], spoof=True)
         raise

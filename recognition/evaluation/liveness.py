@@ -34,6 +34,6 @@ def present_all(folder: Path, pack: str) -> Presentations:
 
 def _liveness(files: Sequence[Path], pack: str) -> Scores:
     """Return the score of the largest face of each picture; NaN without a face."""
-    seen = each(files, lambda file: pipeline.analyse(file.read_bytes(), pack=pack, embed=1, liveness=True))
+    seen = each(files, lambda file: pipeline.analyse(file.read_bytes(), pack=pack, embed=1, liveness=1))
     faces = [image.faces[0] if image.faces else None for image in seen]
     return np.array([face.liveness.score if face and face.liveness else np.nan for face in faces], np.float32)

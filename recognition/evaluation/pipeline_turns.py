@@ -30,7 +30,7 @@ def _ways(pack: packs.Pack, images: Sequence[bytes]) -> dict[str, list[Callable[
 
     return {
         "analyse": [partial(pipeline.analyse, data, pack=pack.name, embed=1) for data in images],
-        "bare": [partial(bare, data, recorded(data, pack, liveness=False)) for data in images],
+        "bare": [partial(bare, data, recorded(data, pack, liveness=0)) for data in images],
     }
 
 

@@ -13,9 +13,22 @@ from recognition.pipeline.liveness import assess
 from recognition.pipeline.orient import view
 from recognition.pipeline.pose import estimate
 from recognition.pipeline.quality import judge
-from recognition.results import Analysis, DetectedFace
+from recognition.results import Analysis, Box, DetectedFace, Liveness
 
 cv2.setNumThreads(1)  # requests already run in parallel; more threads would compete for the same cores
+
+
+def assess_crop(data: bytes, *, pack: str = packs.DEFAULT, limits: ImageLimits = DEFAULT_LIMITS) -> Liveness:
+    """Return the liveness of the face that fills an image; nothing is detected.
+
+    Raises:
+        The errors of `analyse`.
+    """
+    models = packs.get(pack)
+    image = decode(data, limits)
+    height, width = image.shape[:2]
+    [found] = assess(image, [Box(0, 0, width, height)], models)
+    return found
 
 
 def analyse(
@@ -24,12 +37,12 @@ def analyse(
     pack: str = packs.DEFAULT,
     limits: ImageLimits = DEFAULT_LIMITS,
     embed: int | None = None,
-    liveness: bool = False,
+    liveness: int = 0,
     max_faces: int = 100,
 ) -> Analysis:
     """Find the faces of an encoded image, largest first, with pose and quality.
 
-    The `embed` largest faces (None: all) also get an embedding and, with `liveness`, a liveness score.
+    The `embed` largest faces (None: all) also get an embedding, the `liveness` largest a liveness score.
 
     Raises:
         ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: the image is refused.
@@ -47,7 +60,7 @@ def analyse(
     aligned = [align(pixels, face) for face in points]
     to_embed = {side: [align(pixels, face, side) for face in points[:embed]] for side in sides(models) - {SIDE}}
     poses = [estimate(face) for face in located]
-    lives = assess(pixels, boxes[:embed], models) if liveness else []
+    lives = assess(pixels, boxes[:liveness], models) if liveness else []
     vectors, lengths = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
     faces = (

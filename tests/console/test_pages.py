@@ -55,6 +55,14 @@ def test_the_generation_of_the_nhn_contract_is_chosen_by_name(acme: Customer) ->
     assert codes == {"current": -40030, "prerelease": -40000}
 
 
+def test_a_warning_says_what_the_app_key_alone_means(acme: Customer) -> None:
+    admin, warning = signed_in(member(acme, "admin")), "Ids stand in URLs"
+    assert warning not in admin.get(page_url("settings")).content.decode()
+    chosen = {"name": "Acme", "nhn_profile": "current_appkey_only", "facedb_profile": "documents"}
+    assert admin.post(page_url("settings"), chosen).status_code == 303
+    assert warning in admin.get(page_url("settings")).content.decode()
+
+
 def test_a_vendors_client_is_answered_in_no_other_language(client: Client) -> None:
     answer = client.get("/faces", headers={"Accept-Language": "ko"})
     assert answer.json()["message"] == "API Key is required."

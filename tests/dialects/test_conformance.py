@@ -53,6 +53,8 @@ def key(tenant, scopes=ALL_SCOPES - {Scope.SCORES}, **more):
 def cast_of(signs):
     others = {
         "current": key(today, signs=signs),
+        "brim": key(brim, signs=signs),
+        "alone": key(alone, signs=signs),
         "full": key(full, signs=signs),
         "expired": key(acme, expires_at=past, signs=signs),
         "reader": key(acme, ["read"], signs=signs),
@@ -67,9 +69,12 @@ def cast_of(signs):
         cast |= {name + "_" + part: value for part, value in (other | {"basic": basic}).items()}
     return cast
 
-acme, today, full, shut = (create_tenant(slug, slug) for slug in ("acme", "today", "full", "shut"))
+slugs = ("acme", "today", "full", "shut", "brim", "alone")
+acme, today, full, shut, brim, alone = (create_tenant(slug, slug) for slug in slugs)
 today.profiles, full.collection_quota = {"nhn": "current"}, 0
-today.save(), full.save()
+brim.profiles, brim.face_quota = {"nhn": "current"}, 1
+alone.profiles = {"nhn": "current_appkey_only"}
+today.save(), full.save(), brim.save(), alone.save()
 caller = system(acme, "tests")
 create_collection(caller, name="people")
 create_collection(caller, name="gone")
@@ -212,6 +217,7 @@ def test_matchers_tell_forms_apart() -> None:
     forms: list[tuple[str, Any, Any]] = [
         ("<uuid>", "87db50d4-f2c6-b8ea-05ed-9f201309fd92", "87db50d4"),
         ("<integer>", 3, True),
+        ("<boolean>", False, 0),
         ("<number>", 3.5, "3.5"),
         ("<share>", 0.3, 30),
         ("<percent>", 30, 101),

@@ -34,20 +34,36 @@ def test_a_node_is_made_described_renamed_and_removed(acme: Customer, facedb: Fa
     assert list(made) == ["nodeId", "productVersion", "releaseDate", "code"]
     assert re.fullmatch("[0-9a-f]{16}", made["nodeId"])
     assert Collection.unscoped.get(alias=made["nodeId"]).images == Collection.Images.ORIGINAL
-    again = facedb("create-computing-node", {"host": "h", "nodeName": "TEST_SYSTEM_PC"})
-    assert again == {"code": 100, "message": "FAIL_CREATE_COMPUTING_NODE"}
     assert facedb("create-computing-node", {"host": "h"})["code"] == BAD
 
     for spelling, name in (("update", "front"), ("udpate", "back")):
         changed = {"nodeId": made["nodeId"], "nodeName": name}
         assert facedb(f"{spelling}-computing-node", changed) == {"code": 0, "message": ""}
         assert Collection.unscoped.get(alias=made["nodeId"]).name == name
-    assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "people"})["code"] == 100
 
     removed = facedb("remove-computing-node", {"nodeId": made["nodeId"]})
     assert list(removed.items()) == [("nodeId", made["nodeId"]), ("code", 0), ("message", "")]
     assert facedb("remove-computing-node", {"nodeId": made["nodeId"]})["code"] == NO_NODE
     assert facedb("update-computing-node", {"nodeId": made["nodeId"], "nodeName": "x"})["code"] == NO_NODE
+
+
+def test_nodes_of_one_name_are_told_apart_by_their_ids(acme: Customer, facedb: FacedbClient) -> None:
+    """Decision R6; a collection's name is its own all the same."""
+    made = [facedb("create-computing-node", {"host": "h", "nodeName": "door"})["nodeId"] for _ in range(3)]
+    assert len(set(made)) == 3
+    nodes = {node["nodeId"]: node["nodeName"] for node in facedb("list-computing-node")["nodes"]}
+    assert [nodes[node] for node in made] == ["door"] * 3
+    assert {one.name for one in Collection.unscoped.filter(alias__in=made)} == {
+        *("door", f"door ({made[1]})", f"door ({made[2]})")
+    }
+    for _ in range(2):
+        assert facedb("update-computing-node", {"nodeId": made[0], "nodeName": "people"})["code"] == 0
+    assert facedb("get-computing-node")["node"]["nodeId"] == made[2]
+    assert Collection.unscoped.get(alias=made[0]).name == f"people ({made[0]})"
+    assert facedb("update-computing-node", {"nodeId": made[0], "nodeName": "free"})["code"] == 0
+    assert Collection.unscoped.get(alias=made[0]).name == "free"
+    assert facedb("create-computing-node", {"host": "h", "nodeName": "n" * 255})["code"] == 0
+    assert facedb("create-computing-node", {"host": "h", "nodeName": "n" * 255})["code"] == 100
 
 
 def test_the_callers_node_is_the_last_one_that_its_key_made(

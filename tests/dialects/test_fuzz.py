@@ -87,7 +87,8 @@ FILES = [PORTRAIT, NOBODY]
 FORM, TAKES_AN_IMAGE = "multipart/form-data", ("/faces", "/search", "/verify", "/detect")
 IMAGES: dict[str, dict[str, list[Any]]] = {
     "argos": {"faceImage": TEXT},
-    "nhn": dict.fromkeys(("image", "sourceImage", "targetImage", "compareImage"), OBJECT),
+    "nhn": dict.fromkeys(("image", "sourceImage", "targetImage", "compareImage"), OBJECT)
+    | dict.fromkeys(("imageFile", "sourceImageFile", "targetImageFile"), FILES),
     "accuauth": {"image_base64": TEXT, "file": FILES},
     "facedb": {"faceImages": [TEXT[:1], TEXT]},
     "rekognition": dict.fromkeys(("Image", "SourceImage", "TargetImage"), BYTES),
@@ -121,7 +122,7 @@ def _word(dialect: str, answer: Any) -> object:
 NO_ACCESS: dict[str, set[object]] = {
     "native": {"unknown_key", "missing_key"},
     "argos": {6040, 6039},
-    "nhn": {-41000},
+    "nhn": {-41000, -41005},
     "accuauth": {"UNAUTHORIZED"},
     "facedb": {20},
     "rekognition": {"UnrecognizedClientException", "MissingAuthenticationTokenException", "UnknownOperationException"},

@@ -44,8 +44,8 @@ def _filled(text: str, customer: Customer) -> str:
 
 def _sent(customer: Customer, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
     """Send a request with a key of the path's dialect."""
-    theirs = [dialect for dialect in DIALECTS if path.startswith(f"/{dialect.prefix.rstrip('/')}")]
-    dialect = max(theirs, key=lambda dialect: len(dialect.prefix))
+    theirs = {prefix: one for one in DIALECTS for prefix in one.prefixes if path.startswith(f"/{prefix.rstrip('/')}")}
+    dialect = theirs[max(theirs, key=len)]
     return send(dialect, customer.key(dialect), method, _filled(path, customer), body, **headers)
 
 
@@ -150,7 +150,7 @@ def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
 @EVERY
 def test_an_unknown_host_is_refused_in_the_dialects_envelope(acme: Customer, dialect: Dialect) -> None:
     path = REQUESTS[dialect.name][0]
-    for unknown in (path, f"/{dialect.prefix}nothing"):
+    for unknown in (path, *(f"/{prefix}nothing" for prefix in dialect.prefixes)):
         answer = _sent(acme, "POST", unknown, b"{}", Host="other.example")
         assert 200 <= answer.status_code < 500
         assert answer.json().keys() == _sent(acme, "PUT", path).json().keys()
@@ -169,8 +169,12 @@ def test_a_page_of_an_unknown_host_is_refused_as_a_page(acme: Customer) -> None:
 def test_an_unknown_path_is_refused_in_the_dialects_envelope(
     acme: Customer, dialect: Dialect, method: str, path: str
 ) -> None:
-    if not (dialect.prefix or path):
-        return  # the console's front page
-    answer = JsonClient().generic(method, f"/{dialect.prefix}{path}")
-    assert answer.status_code in {200, 404}
-    assert method == "HEAD" or answer.json().keys() == _sent(acme, "PUT", REQUESTS[dialect.name][0]).json().keys()
+    refused = _sent(acme, "PUT", REQUESTS[dialect.name][0]).json().keys()
+    for prefix in dialect.prefixes:
+        without_slash = [f"/{prefix.rstrip('/')}"] if prefix and not path else []
+        for unknown in [f"/{prefix}{path}", *without_slash]:
+            if unknown == "/":
+                return  # the console's front page
+            answer = JsonClient().generic(method, unknown)
+            assert answer.status_code in {200, 404}
+            assert method == "HEAD" or answer.json().keys() == refused, unknown

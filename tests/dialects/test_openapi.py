@@ -26,11 +26,11 @@ def _operations(dialect: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _mounted(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[tuple[str, str]]:
-    """Yield path and method of every operation in the URL configuration, without the catch-all."""
+    """Yield path and method of every operation in the URL configuration, except in undocumented views."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _mounted(pattern.url_patterns, prefix + str(pattern.pattern))
-        elif (view := pattern.callback.view_class).__name__ != "UnknownView":  # type: ignore[attr-defined]
+        elif (view := pattern.callback.view_class).schema is not None:  # type: ignore[attr-defined]
             path = re.sub(r"<[a-z]+:([a-z_]+)>", r"{\1}", prefix + str(pattern.pattern))
             yield from ((path, method) for method in METHODS if hasattr(view, method))
 

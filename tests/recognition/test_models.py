@@ -62,7 +62,7 @@ def test_a_missing_liveness_model_breaks_liveness_only(collection: Path) -> None
     assert sessions.missing("light") == ["liveness"]
     assert analyse(photograph).faces[0].embedding is not None
     with pytest.raises(ModelUnavailable):
-        analyse(photograph, liveness=True)
+        analyse(photograph, liveness=1)
 
 
 def test_a_missing_second_embedder_breaks_its_pack_only(collection: Path) -> None:

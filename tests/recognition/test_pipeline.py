@@ -83,7 +83,7 @@ def test_the_joined_cosine_is_the_mean_of_its_embedders_cosines(portrait: Portra
 
 
 def test_the_same_image_gives_the_same_answer(portrait: Portrait) -> None:
-    first, second = (only(portrait("sunak"), liveness=True) for _ in range(2))
+    first, second = (only(portrait("sunak"), liveness=1) for _ in range(2))
     assert first.box == second.box
     assert first.pose == second.pose
     assert first.liveness == second.liveness
@@ -110,7 +110,7 @@ def test_no_faces_embed_to_no_rows() -> None:
 
 def test_faces_come_largest_first_and_as_many_as_asked_for_are_embedded(encoded: Encode) -> None:
     group = encoded(beside("obama", "sunak", "ardern_2018"))
-    faces = analyse(group, embed=1, liveness=True).faces
+    faces = analyse(group, embed=1, liveness=1).faces
     areas = [face.box.width * face.box.height for face in faces]
     assert len(faces) == 3
     assert areas == sorted(areas, reverse=True)
@@ -131,7 +131,7 @@ def test_a_small_face_beside_a_large_one_is_found_once(portrait: Portrait, encod
 
 @pytest.mark.parametrize("colour", ["black", "white"])
 def test_an_empty_image_has_no_faces(encoded: Encode, colour: str) -> None:
-    seen = analyse(encoded(Image.new("RGB", (640, 480), colour)), liveness=True)
+    seen = analyse(encoded(Image.new("RGB", (640, 480), colour)), liveness=1)
     assert (seen.width, seen.height, seen.faces) == (640, 480, ())
 
 
@@ -178,7 +178,7 @@ def test_only_a_doubtful_image_is_looked_at_again(
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (24, 24)])
 def test_an_image_of_any_shape_is_looked_at(encoded: Encode, size: tuple[int, int]) -> None:
-    assert analyse(encoded(Image.new("RGB", size)), liveness=True).faces == ()
+    assert analyse(encoded(Image.new("RGB", size)), liveness=1).faces == ()
 
 
 def test_a_face_lies_where_it_lies_in_the_picture(portrait: Portrait) -> None:
@@ -281,7 +281,7 @@ def test_the_person_survives_recompression_rotation_and_gray(portrait: Portrait,
 
 def test_live_portraits_look_alive(portrait: Portrait) -> None:
     for name in PEOPLE:
-        face = only(portrait(name), liveness=True)
+        face = only(portrait(name), liveness=1)
         assert face.liveness is not None
         assert 0.5 < face.liveness.score <= 1
 

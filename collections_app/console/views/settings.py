@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from collections_app.console.base import FormView
 from collections_app.console.forms import TenantForm
+from collections_app.dialects import DIALECTS
 from collections_app.operations.overview import overview
 from collections_app.operations.tenant import update_tenant
 from tenants.access import Scope
@@ -27,7 +28,8 @@ class SettingsView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show them with the usage of the quotas."""
-        return self.page(status, form=form, overview=overview(self.caller))
+        warnings = [one.warning(self.caller.tenant.profiles) for one in DIALECTS]
+        return self.page(status, form=form, overview=overview(self.caller), warnings=list(filter(None, warnings)))
 
     def submit(self, form: Form, **where: Any) -> HttpResponse:
         """Change them."""

@@ -148,9 +148,9 @@ class CreateNodeView(FacedbView):
 
     @_described("create-computing-node", body=wire.CreateNode, answer=wire.CreatedNode)
     def post(self, request: Request) -> Response:
-        """Create a node. It keeps the images, because list-facedb returns them (decision N8)."""
+        """Create a node, which keeps its images (decision N8); another may have its name (decision R6)."""
         body = self.parse(wire.CreateNode)
-        made = collections.create_collection(self.caller, name=body["nodeName"], images="original")
+        made = collections.create_collection(self.caller, name=body["nodeName"], distinct=True, images="original")
         return Response(wire.CreatedNode(made).data)
 
 
@@ -181,7 +181,8 @@ class UpdateNodeView(FacedbView):
     def post(self, request: Request) -> Response:
         """Rename a node."""
         body = self.parse(wire.UpdateNode)
-        collections.update_collection(self.caller, collection=Alias(body["nodeId"]), name=body["nodeName"])
+        node = Alias(body["nodeId"])
+        collections.update_collection(self.caller, collection=node, name=body["nodeName"], distinct=True)
         return Response(wire.Outcome({}).data)
 
 

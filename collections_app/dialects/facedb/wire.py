@@ -232,13 +232,17 @@ class ComputingNode(serializers.Serializer[Any]):
     httpPort = serializers.SerializerMethodField()
     rpcHost = Always("")
     rpcPort = Always(0)
-    nodeName = serializers.CharField(source="name")
+    nodeName = serializers.SerializerMethodField()
     releaseDate = Always(_RELEASED)
     productVersion = Always(_PRODUCT)
     description = serializers.CharField()
     licenseValidity = Always(value=True)
     licenseExpired = Always(_NEVER)
     functions = Always([0])
+
+    def get_nodeName(self, node: Collection) -> str:
+        """The name without the id that tells nodes of one name apart (decision R6)."""
+        return node.name.removesuffix(f" ({node.alias})")
 
     def get_httpHost(self, _: Collection) -> str:
         """The host of the request's URL."""

@@ -15,6 +15,8 @@ from recognition.results import Analysis
 from recognition.similarity import Threshold
 
 _LIMIT = 5
+_V1 = "nhn-face-reco/v1.0"
+WITHOUT_SECRET = "current_appkey_only"  # noqa: S105 -- a choice below
 
 
 def _detect(result: Analysis, setting: Setting) -> Exchange:
@@ -41,10 +43,10 @@ def _enrol(result: Enrolment, setting: Setting) -> Exchange:
 def _exchange(
     path: str, body: dict[str, Any], shape: type[Serializer[Any]], result: object, setting: Setting
 ) -> Exchange:
-    profile = errors.profile(setting.profile)
-    context = {"profile": profile, "orientation": True}
-    answer = {"header": wire.base.SUCCESS[profile], "data": result}
-    return Exchange(f"appkeys/{KEY_ID}/{path}", body, wire.base.enveloped(shape)(answer, context=context).data)
+    generation = errors.of_profile(setting.profile)
+    context = {"generation": generation, "orientation": True}
+    answer = {"header": wire.base.SUCCESS[generation], "data": result}
+    return Exchange(f"{_V1}/appkeys/{KEY_ID}/{path}", body, wire.base.enveloped(shape)(answer, context=context).data)
 
 
 def _whole(threshold: Threshold) -> int:
@@ -54,17 +56,30 @@ def _whole(threshold: Threshold) -> int:
 DIALECT = Dialect(
     name="nhn",
     label="NHN Face Recognition",
-    title="NHN Cloud Face Recognition v1.0",
-    prefix="nhn-face-reco/v1.0/",
+    title="NHN Cloud Face Recognition v1.0 and v2.0",
+    prefix="",
+    roots=("nhn-face-reco", "v2.0"),
+    description=(
+        "NHN Cloud Face Recognition, as Faceplane speaks it: v1.0, before its release or as it is in production, "
+        "whichever the tenant chooses, and v2.0, which is also served under `/nhn-face-reco`. Change the base URL and "
+        "the keys, nothing else."
+    ),
     ways=({"Secret": {"type": "apiKey", "in": "header", "name": "Authorization"}},),
     credentials=Credentials(headers={"Authorization": "secret"}, path="app_key"),
     previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
     profiles=Profiles(  # decision H1
         label=_("NHN API version"),
-        help=_("Choose the one that your clients were written for."),
+        help=_("Choose the one that your clients were written for. v2.0 is always served."),
         choices=(
-            ("prerelease", _("Pre-release: shared error codes")),
-            ("current", _("Current: a code for each error")),
+            ("prerelease", _("v1.0 before its release: shared error codes")),
+            ("current", _("v1.0 in production: a code for each error")),
+            (WITHOUT_SECRET, _("v1.0 in production, with the appKey alone")),  # decision H3
         ),
+        warnings={
+            WITHOUT_SECRET: _(
+                "The id of any of your keys gives access to the NHN API v1.0 without its secret. Ids stand in URLs, in "
+                "logs and in this console: give such keys few permissions and fixed networks."
+            )
+        },
     ),
 )

@@ -1,7 +1,8 @@
 """NHN Face Recognition's codes: every response is HTTP 200, and the envelope's header has the result.
 
-There are two generations of the contract. The pre-release guide uses -40000 and -45000 for many messages; the vendor's
-current service has a code for each. The messages are the same, so a client that reads them works with both (H1).
+There are three generations of the contract. The pre-release guide uses -40000 and -45000 for many messages; v1.0 in
+production has a code for each. The messages are the same, so a client that reads them works with both (H1). v2.0 has
+another code for a wrong key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,14 +18,15 @@ from collections_app.dialects.base import Answer, translate
 from recognition import errors as recognition
 from tenants import errors as tenants
 
-Profile: TypeAlias = Literal["prerelease", "current"]
-ByProfile: TypeAlias = Mapping[Profile, Answer]
+Generation: TypeAlias = Literal["prerelease", "current", "v2.0"]
+ByGeneration: TypeAlias = Mapping[Generation, Answer]
 
 _IMAGE_CODE = -45000
 
 
-def _answers(prerelease: int, current: int, text: str, current_text: str = "") -> ByProfile:
-    return {"prerelease": Answer(200, prerelease, text), "current": Answer(200, current, current_text or text)}
+def _answers(prerelease: int, current: int, text: str, current_text: str = "") -> ByGeneration:
+    today = Answer(200, current, current_text or text)
+    return {"prerelease": Answer(200, prerelease, text), "current": today, "v2.0": today}
 
 
 _INVALID = _answers(-40000, -40000, "InvalidParam")
@@ -33,15 +35,19 @@ _NO_GROUP = _answers(-40000, -40030, "NotFoundGroupError")
 _BAD_TOKEN = _answers(-40000, -40040, "InvalidTokenError")
 _NO_FACE_ID = _answers(-40000, -40050, "NotFoundFaceIDError")
 _QUOTA = _answers(-40000, -40070, "InvalidParam", "ServiceQuotaExceededException")  # no quota in the pre-release guide
-_NO_ACCESS = _answers(-41000, -41000, "UnauthorizedAppKey")  # the only code for a wrong key (H3)
+_NO_ACCESS = {  # the only code for a wrong key (H3)
+    **_answers(-41000, -41000, "UnauthorizedAppKey"),
+    "v2.0": Answer(200, -41005, "UnauthorizedAppKeyOrSecretKey"),
+}
 _TOO_LARGE = _answers(_IMAGE_CODE, -45020, "ImageTooLargeException")
 _NO_BASE64 = _answers(_IMAGE_CODE, -45030, "InvalidImageFormatException", "InvalidImageBytesException")  # H18
 _FORMAT = _answers(_IMAGE_CODE, -45040, "InvalidImageFormatException")
 _URL = _answers(_IMAGE_CODE, -45050, "InvalidImageURLException")
+_NO_FILE = _answers(_IMAGE_CODE, -45080, "InvalidImageFileException")
 _TIMEOUT = _answers(_IMAGE_CODE, -45060, "ImageTimeoutError")
 _INTERNAL = _answers(-50000, -50000, "InternalServerError")
 
-ANSWERS: Mapping[type[Exception], ByProfile] = {
+ANSWERS: Mapping[type[Exception], ByGeneration] = {
     tenants.MissingKey: _NO_ACCESS,
     tenants.UnknownKey: _NO_ACCESS,
     tenants.StaleSignature: _NO_ACCESS,
@@ -63,7 +69,7 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
     collections.CollectionNotFound: _NO_GROUP,
     collections.CollectionDeleted: _NO_GROUP,
     collections.CollectionExists: _answers(-40000, -40020, "DuplicatedGroupID"),
-    collections.CollectionFull: _QUOTA,  # all faces or none are stored, so partial success (40070) never occurs
+    collections.CollectionFull: _QUOTA,  # no face was stored; if some were, wire.base.PARTIAL is the answer
     collections.FaceNotFound: _NO_FACE_ID,
     collections.PersonNotFound: _NO_FACE_ID,
     collections.ProbingRefused: _INTERNAL,  # as TooManyRequests
@@ -112,42 +118,46 @@ ANSWERS: Mapping[type[Exception], ByProfile] = {
 }
 
 # Field errors that are not InvalidParam, by the error code that the fields of `wire` raise.
-FIELDS: Mapping[str, ByProfile] = {
+FIELDS: Mapping[str, ByGeneration] = {
     "group_id": _BAD_GROUP_ID,  # H10
     "token": _BAD_TOKEN,  # H13
     "base64": _NO_BASE64,  # H18
+    "file": _NO_FILE,  # H29
 }
 
-
-def profile(setting: str | None) -> Profile:
-    """Return the generation that the tenant's setting names; "prerelease" unless it is "current"."""
-    return "current" if setting == "current" else "prerelease"
+# The answer to an aligned crop of another size (contract 3.5).
+CROP = _answers(_IMAGE_CODE, -45070, "InvalidImageSizeException")
 
 
-def answer(error: Exception, profile: Profile) -> Answer | None:
+def of_profile(profile: str) -> Generation:
+    """Return the generation of v1.0 that a tenant's profile of this dialect selects."""
+    return "prerelease" if profile == "prerelease" else "current"
+
+
+def answer(error: Exception, generation: Generation) -> Answer | None:
     """Return the error's answer in that generation of the contract."""
     if isinstance(error, collections.ImageRefused):
-        refused = answer(error.reason, profile)
+        refused = answer(error.reason, generation)
         return refused and _of_image(refused, error.which)
     if isinstance(error, drf.ValidationError):
-        return _of_fields(error, profile)
+        return _of_fields(error, generation)
     found = translate(error, ANSWERS)
-    return found[profile] if found else None
+    return found[generation] if found else None
 
 
-def internal(profile: Profile) -> Answer:
+def internal(generation: Generation) -> Answer:
     """Return the answer to an unexpected error."""
-    return _INTERNAL[profile]
+    return _INTERNAL[generation]
 
 
-def _of_fields(error: drf.ValidationError, profile: Profile) -> Answer:
+def _of_fields(error: drf.ValidationError, generation: Generation) -> Answer:
     """Return InvalidParam unless all wrong fields have the same error code and FIELDS knows it."""
     wrong = list(_wrong(error.get_codes()))
     codes = {code for _, code in wrong}
     known = FIELDS.get(codes.pop()) if len(codes) == 1 else None
     if known is None:
-        return _INVALID[profile]
-    return _of_image(known[profile], wrong[0][0].removesuffix("Image"))
+        return _INVALID[generation]
+    return _of_image(known[generation], wrong[0][0].removesuffix("Image"))
 
 
 def _wrong(codes: Any, field: str = "") -> Iterator[tuple[str, str]]:

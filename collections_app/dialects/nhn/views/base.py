@@ -1,6 +1,6 @@
 """The base of NHN's endpoints: key -> caller, result -> envelope, and the OpenAPI description."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rest_framework.exceptions import NotFound
@@ -11,9 +11,13 @@ from rest_framework.serializers import Serializer
 from collections_app.dialects import openapi
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.nhn import errors, wire
-from collections_app.dialects.nhn.dialect import DIALECT
+from collections_app.dialects.nhn.dialect import DIALECT, WITHOUT_SECRET
 from collections_app.dialects.openapi import Body, possible
+from collections_app.dialects.parsers import Form, Json
+from collections_app.operations import enrol
 from recognition.images import ImageLimits
+from tenants import access
+from tenants.access import Caller
 from tenants.errors import MissingKey
 
 _SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scaled, not refused (decision H19)
@@ -21,17 +25,19 @@ _SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scale
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FORMATS = ("PNG", "JPEG")
+_TODAY = ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS)
 _LIMITS = {
     "prerelease": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS),
-    "current": ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS),
+    "current": _TODAY,
+    "v2.0": _TODAY,
 }
 
 
 class NhnView(DialectView):
-    """The base of NHN's endpoints; the tenant's profile selects the generation of the contract (decision H1)."""
+    """The base of NHN's endpoints: the key's places, the envelope, and what the generation of the contract decides."""
 
     dialect = DIALECT
-    profile: errors.Profile = "prerelease"
+    generation: errors.Generation = "prerelease"
 
     def credentials(self, request: Request) -> tuple[str, str]:
         """Return the key's id from the path and the bare secret from Authorization (decision H3)."""
@@ -40,28 +46,48 @@ class NhnView(DialectView):
             raise MissingKey
         return key_id, secret
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate, then read the generation from the tenant's profile."""
-        super().initial(request, *args, **kwargs)
-        self.profile = errors.profile(DIALECT.profile(self.caller.tenant.profiles))
-
     def answer(self, error: Exception) -> Answer | None:
         """Return the error's answer."""
-        return errors.answer(error, self.profile)
+        return errors.answer(error, self.generation)
 
     def internal_error(self) -> Answer:
         """Return InternalServerError."""
-        return errors.internal(self.profile)
+        return errors.internal(self.generation)
 
     def refuse(self, answer: Answer, error: Exception) -> Response:
         """Render the envelope without data."""
         return Response(wire.base.Refusal({"header": answer}).data, status=answer.status)
 
-    def reply(self, body: type[Serializer[Any]] | None = None, result: object = None, **context: Any) -> Response:
+    def reply(
+        self,
+        body: type[Serializer[Any]] | None = None,
+        result: object = None,
+        *,
+        header: Answer | None = None,
+        **context: Any,
+    ) -> Response:
         """Render a success in the envelope; without a body, the envelope alone."""
-        answer = {"header": wire.base.SUCCESS[self.profile], "data": result}
+        answer = {"header": header or wire.base.SUCCESS[self.generation], "data": result}
         shape = wire.base.enveloped(body) if body else wire.base.Done
-        return Response(shape(answer, context=context | {"profile": self.profile}).data)
+        return Response(shape(answer, context=context | {"generation": self.generation}).data)
+
+    def registered(self, group: str, body: Mapping[str, Any]) -> Response:
+        """Register the largest faces of an image; in production as many of them as there is room for."""
+        done = enrol.enrol_faces(
+            self.caller,
+            collection=group,
+            image=body["image"],
+            limit=body["limit"],
+            label=body.get("externalImageId", ""),
+            fill=self.generation != "prerelease",
+            liveness=self.judged(body),
+            limits=self.limits,
+        )
+        return self.reply(wire.faces.Registered, done, header=wire.base.PARTIAL if done.lacking else None, **body)
+
+    def judged(self, body: Mapping[str, Any]) -> int:
+        """Return of how many faces the request wants to know whether they are spoofs."""
+        return 0 if body["spoof_below"] is None else wire.base.MOST_FACES[self.generation]
 
     def query(self, form: type[Serializer[Any]]) -> dict[str, Any]:
         """Validate the query of a request that also has a body, and return the values."""
@@ -72,7 +98,33 @@ class NhnView(DialectView):
     @property
     def limits(self) -> ImageLimits:
         """The bounds of images in this generation."""
-        return _LIMITS[self.profile]
+        return _LIMITS[self.generation]
+
+
+class V1View(NhnView):
+    """The base of v1.0's endpoints; the tenant's profile selects the generation of the contract (decision H1)."""
+
+    def find_caller(self, request: Request, **origin: str) -> Caller:
+        """Return the caller; a tenant may let the id alone give access, as production does (decision H3)."""
+        if request.headers.get("Authorization"):
+            return super().find_caller(request, **origin)
+        return access.caller_for_id(self.kwargs["app_key"], _permits_without_secret, **origin)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate, then read the generation from the tenant's profile."""
+        super().initial(request, *args, **kwargs)
+        self.generation = errors.of_profile(DIALECT.profile(self.caller.tenant.profiles))
+
+
+class V2View(NhnView):
+    """The base of v2.0's endpoints, which also take forms (contract 3.6)."""
+
+    parser_classes = [Json, Form]
+    generation: errors.Generation = "v2.0"
+
+
+def _permits_without_secret(profiles: Mapping[str, Any]) -> bool:
+    return DIALECT.profile(profiles) == WITHOUT_SECRET
 
 
 _PATH = {
@@ -82,13 +134,20 @@ _PATH = {
 }
 
 
-def described(operation: str, path: str, answer: Body | None = None, **shapes: Any) -> Callable[[F], F]:
+def described(
+    operation: str,
+    path: str,
+    answer: Body | None = None,
+    *,
+    generation: errors.Generation = "prerelease",
+    **shapes: Any,
+) -> Callable[[F], F]:
     """Describe a method; `path` lists its path parameters besides the key."""
     return openapi.described(
         operation,
         answer=wire.base.enveloped(answer) if answer else wire.base.Done,
         refusal=wire.base.Refusal,
-        refused=possible(errors.ANSWERS, "prerelease"),
+        refused=possible(errors.ANSWERS, generation),
         path={name: _PATH[name] for name in ("app_key", *path.split())},
         **shapes,
     )

@@ -5,14 +5,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.nhn import wire
-from collections_app.dialects.nhn.views.base import NhnView, described
+from collections_app.dialects.nhn.views.base import V1View, described
 from collections_app.operations import compare, search
 
 # The threshold of a comparison, used if the body has none (decision H5).
 _THRESHOLD = OpenApiParameter("threshold", {"type": "integer", "minimum": 1, "maximum": 100})
 
 
-class SearchView(NhnView):
+class SearchView(V1View):
     """/groups/{group-id}/search."""
 
     @described(
@@ -28,12 +28,13 @@ class SearchView(NhnView):
             limit=query["limit"],
             threshold=query["threshold"],
             largest=True,
+            liveness=min(self.judged(body), 1),
             limits=self.limits,
         )
-        return self.reply(wire.search.FoundByImage, found, orientation=body["orientation"])
+        return self.reply(wire.search.FoundByImage, found, **body)
 
 
-class CompareView(NhnView):
+class CompareView(V1View):
     """/compare."""
 
     @described("compare", "", wire.search.Compared, parameters=[_THRESHOLD], body=wire.search.Compare)
@@ -46,17 +47,25 @@ class CompareView(NhnView):
             source=body["sourceImage"],
             target=body["targetImage"],
             threshold=threshold,
+            liveness=self.judged(body),
             limits=self.limits,
         )
-        return self.reply(wire.search.Compared, done, orientation=body["orientation"])
+        return self.reply(wire.search.Compared, done, **body)
 
 
-class VerifyView(NhnView):
+class VerifyView(V1View):
     """/verify/groups/{group-id}/faces/{face-id}."""
 
     @described("verify", "group face", wire.search.Verified, body=wire.search.Verify)
     def post(self, request: Request, group: str, face: str, **_: str) -> Response:
         """Compare the largest face of an image with a registered one; the caller decides."""
         body = self.parse(wire.search.Verify)
-        done = compare.verify(self.caller, collection=group, face=face, image=body["compareImage"], limits=self.limits)
-        return self.reply(wire.search.Verified, done, orientation=body["orientation"])
+        done = compare.verify(
+            self.caller,
+            collection=group,
+            face=face,
+            image=body["compareImage"],
+            liveness=min(self.judged(body), 1),
+            limits=self.limits,
+        )
+        return self.reply(wire.search.Verified, done, **body)

@@ -7,26 +7,32 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from collections_app.dialects.nhn.wire.base import (
+    MOST_FACES,
     PICTURE,
     SCORE_DIGITS,
     TOKEN,
+    Condition,
+    Flag,
+    Image,
     Json,
     Picture,
     Text,
     Whole,
-    model_version,
     next_token,
+    versioned,
 )
 from collections_app.dialects.openapi import example
 from collections_app.models import Face
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.faces import FacePage
-from recognition.results import Analysis, Box, DetectedFace
+from recognition.results import Analysis, Box, DetectedFace, Liveness
 
 _LABEL = r"\A[A-Za-z0-9_.:-]{1,255}\Z"  # decision H9
 _LANDMARKS = ("leftEye", "rightEye", "nose", "leftLip", "rightLip")  # decisions H4 and H27; results.Landmarks' order
 _SHARE_DIGITS = 6
 _BOX = {"x0": 0.36, "y0": 0.21, "x1": 0.612, "y1": 0.715}
+_NOWHERE = dict.fromkeys(_BOX, 0.0)
+_CROP: Json = {"bbox": _NOWHERE, "landmarks": [], "spoofing": False, "confidence": 0.0}
 SEEN = {"bbox": _BOX, "confidence": 99.8945155187}
 DETAIL = {
     "bbox": _BOX,
@@ -34,6 +40,7 @@ DETAIL = {
     "orientation": {"x": 15.303436, "y": -9.222179, "z": -7.97249},
     "confidence": 99.8945155187,
 }
+_JUDGED = {name: value for name, value in DETAIL.items() if name != "orientation"} | {"spoofing": False}
 FACE = {
     "faceId": "87db50d4-f2c6-b8ea-05ed-9f201309fd92",
     "imageId": "9297db50-d4f2-c6b8-ea05-edf2013089fd",
@@ -47,7 +54,21 @@ class Register(Picture):
     """POST /groups/{group-id}."""
 
     externalImageId = Text(validators=[RegexValidator(_LABEL)], required=False)
-    limit = Whole(min_value=1, max_value=100)
+    limit = Whole(min_value=1, max_value=MOST_FACES["prerelease"])
+
+
+class RegisterToday(Register):
+    """The same in production, and v2.0's POST /groups/{group-id}/faces (contract 3.3)."""
+
+    limit = Whole(min_value=1, max_value=MOST_FACES["current"])
+
+
+@example({"image": PICTURE})
+class Spoofing(Condition):
+    """POST /spoofing. An aligned image is a crop of 224 x 224 pixels, in which no face is searched (contract 3.5)."""
+
+    image = Image()
+    aligned = Flag(default=False)
 
 
 class Bbox(serializers.Serializer[Any]):
@@ -81,6 +102,7 @@ class FaceDetail(serializers.Serializer[Any]):
     bbox = Bbox()
     landmarks = Landmark(many=True)
     orientation = Orientation(required=False)
+    spoofing = serializers.BooleanField(required=False)
     confidence = serializers.FloatField()
 
 
@@ -104,7 +126,7 @@ class RegisteredFace(serializers.Serializer[Any]):
 class Faces(serializers.Serializer[Any]):
     """The answer to GET /groups/{group-id}/faces; the count is the group's, not the page's (decision H15)."""
 
-    modelVersion = serializers.CharField()
+    modelVersion = serializers.CharField(required=False)
     faceCount = serializers.IntegerField()
     faces = RegisteredFace(many=True)
     nextToken = serializers.CharField()
@@ -112,21 +134,22 @@ class Faces(serializers.Serializer[Any]):
     def to_representation(self, page: FacePage) -> Json:
         """Add the token of the next page; empty on the last page."""
         group, place = page.collection, page.faces[-1].number if page.more else 0
-        token = next_token(self.context["tenant"], self.context["limit"], place, group.name) if page.more else ""
-        shown = {"modelVersion": model_version(group.pack), "faceCount": page.total}
+        token = next_token(self.context, place, group.name) if page.more else ""
+        shown = {**versioned(group.pack, self.context), "faceCount": page.total}
         return super().to_representation(shown | {"faces": page.faces, "nextToken": token})
 
 
 @example({"faceDetailCount": 1, "faceDetails": [DETAIL]})
 class Detected(serializers.Serializer[Any]):
-    """The answer to POST /detect."""
+    """The answer to POST /detect and /faces/detect."""
 
     faceDetailCount = serializers.IntegerField()
     faceDetails = FaceDetail(many=True)
 
     def to_representation(self, seen: Analysis) -> Json:
         """Add the number of faces."""
-        details = face_details(seen.faces, seen.width, seen.height, self.context)
+        most = MOST_FACES[self.context["generation"]]
+        details = face_details(seen.faces[:most], seen.width, seen.height, self.context)
         return super().to_representation({"faceDetailCount": len(details), "faceDetails": details})
 
 
@@ -141,9 +164,9 @@ class Detected(serializers.Serializer[Any]):
     }
 )
 class Registered(serializers.Serializer[Any]):
-    """The answer to POST /groups/{group-id}; addedFaceDetails is parallel to addedFaces (decision H25)."""
+    """The answer to a registration; addedFaceDetails is parallel to addedFaces (decision H25)."""
 
-    modelVersion = serializers.CharField()
+    modelVersion = serializers.CharField(required=False)
     addedFaceCount = serializers.IntegerField()
     addedFaces = RegisteredFace(many=True)
     addedFaceDetails = FaceDetail(many=True)
@@ -153,16 +176,35 @@ class Registered(serializers.Serializer[Any]):
     def to_representation(self, done: Enrolment) -> Json:
         """Add the numbers of both kinds; if any face was detected, at least one was added."""
         width, height = done.width, done.height
+        others = done.not_added[: MOST_FACES[self.context["generation"]] - len(done.faces)]
         return super().to_representation(
             {
-                "modelVersion": model_version(done.collection.pack),
+                **versioned(done.collection.pack, self.context),
                 "addedFaceCount": len(done.faces),
                 "addedFaces": done.faces,
                 "addedFaceDetails": face_details(done.added, width, height, self.context),
-                "notAddedFaceCount": len(done.not_added),
-                "notAddedFaces": face_details(done.not_added, width, height, self.context),
+                "notAddedFaceCount": len(others),
+                "notAddedFaces": face_details(others, width, height, self.context),
             }
         )
+
+
+@example({"faceDetailCount": 1, "faceDetails": [_JUDGED]})
+class Judged(Detected):
+    """The answer to POST /spoofing."""
+
+
+@example({"faceDetailCount": 1, "faceDetails": [_CROP]})
+class JudgedCrop(serializers.Serializer[Any]):
+    """The answer to POST /spoofing of an aligned image: without a box and landmarks (contract 3.5)."""
+
+    faceDetailCount = serializers.IntegerField()
+    faceDetails = FaceDetail(many=True)
+
+    def to_representation(self, seen: Liveness) -> Json:
+        """Return one face."""
+        judged = _CROP | {"spoofing": seen.score < self.context["spoof_below"]}
+        return super().to_representation({"faceDetailCount": 1, "faceDetails": [judged]})
 
 
 def _percent(share: float) -> float:
@@ -180,7 +222,12 @@ def _bbox(box: Box, width: int, height: int) -> Json:
 
 
 def face_details(faces: Sequence[DetectedFace], width: int, height: int, context: Mapping[str, Any]) -> list[Json]:
-    """Return the values for FaceDetail; `context["orientation"]` tells whether to include the orientation."""
+    """Return the values for FaceDetail.
+
+    `context["orientation"]` tells whether to include the orientation, `context["spoof_below"]` below which liveness a
+    face is a spoof; None or absent: that is not told.
+    """
+    spoof_below = context.get("spoof_below")
     return [
         {
             "bbox": _bbox(face.box, width, height),
@@ -189,6 +236,7 @@ def face_details(faces: Sequence[DetectedFace], width: int, height: int, context
                 for name, (x, y) in zip(_LANDMARKS, face.landmarks, strict=True)
             ],
             **({"orientation": face.pose} if context["orientation"] else {}),
+            **({"spoofing": face.liveness.score < spoof_below} if spoof_below is not None and face.liveness else {}),
             "confidence": _percent(face.confidence),
         }
         for face in faces

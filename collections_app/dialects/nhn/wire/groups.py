@@ -7,11 +7,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from collections_app.dialects.nhn.wire.base import TOKEN, Json, Text, model_version, next_token
+from collections_app.dialects.nhn.errors import Generation
+from collections_app.dialects.nhn.wire.base import TOKEN, Json, Text, next_token, versioned
 from collections_app.dialects.openapi import example
 from collections_app.models import Collection
 from collections_app.operations.collections import CollectionPage
 
+_FACES = 100_000
 _GROUP_ID = re.compile(r"[a-z0-9-]{1,255}")
 
 
@@ -28,6 +30,11 @@ class GroupId(Text):
         return super().run_validation(data)
 
 
+def policy(generation: Generation) -> Json:
+    """Return the policy of a new group, which keeps no images; production has a limit of faces (contract 3.3)."""
+    return {"images": "none"} | ({} if generation == "prerelease" else {"face_limit": _FACES})
+
+
 @example({"groupId": "my-group"})
 class CreateGroup(serializers.Serializer[Any]):
     """POST /groups."""
@@ -39,11 +46,12 @@ class Group(serializers.Serializer[Any]):
     """A group of a list."""
 
     groupId = serializers.CharField(source="name")
-    modelVersion = serializers.SerializerMethodField()
+    modelVersion = serializers.CharField(required=False)
 
-    def get_modelVersion(self, group: Collection) -> str:
-        """The version of the group's pack."""
-        return model_version(group.pack)
+    def to_representation(self, group: Collection) -> Json:
+        """Add the version of the group's pack."""
+        shown: Json = super().to_representation(group)
+        return {"groupId": shown.pop("groupId")} | versioned(group.pack, self.context) | shown
 
 
 @extend_schema_field({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"})
@@ -75,7 +83,7 @@ class Groups(serializers.Serializer[Any]):
     def to_representation(self, page: CollectionPage) -> Json:
         """Add the page's count (decision H15) and the token of the next page; empty on the last page."""
         last, listed = page.collections[-1:], page.collections
-        token = next_token(self.context["tenant"], self.context["limit"], last[0].name) if page.more else ""
+        token = next_token(self.context, last[0].name) if page.more else ""
         return super().to_representation({"groupCount": len(listed), "groups": listed, "nextToken": token})
 
 

@@ -13,7 +13,7 @@ from collections_app.dialects.nhn.wire.base import (
     Options,
     QueryWhole,
     Whole,
-    model_version,
+    versioned,
 )
 from collections_app.dialects.nhn.wire.faces import (
     DETAIL,
@@ -66,22 +66,23 @@ class Compare(Options):
 
     def to_internal_value(self, data: Any) -> Any:
         """Trim the keys: the document has "threshold " (decision H5)."""
-        return super().to_internal_value({key.strip(): data[key] for key in data} if isinstance(data, dict) else data)
+        return super().to_internal_value({key.strip(): data[key] for key in data} if type(data) is dict else data)
 
 
 @example({"compareImage": PICTURE})
 class Verify(Options):
-    """POST /verify/groups/{group-id}/faces/{face-id}."""
+    """POST /verify/groups/{group-id}/faces/{face-id}, in v2.0 /groups/{group-id}/faces/{face-id}/verify."""
 
-    compareImage = Image()
+    compareImage = Image(form="image")
 
 
 class SourceFace(serializers.Serializer[Any]):
-    """The probe's face: box and confidence; in the current contract all details (contract 3.4)."""
+    """The probe's face: box and confidence; in production all details (contract 3.4)."""
 
     bbox = Bbox()
     landmarks = Landmark(many=True, required=False)
     orientation = Orientation(required=False)
+    spoofing = serializers.BooleanField(required=False)
     confidence = serializers.FloatField()
 
 
@@ -106,9 +107,9 @@ class Found(serializers.Serializer[Any]):
 
 @example({"modelVersion": "v1.0", **_MATCHES, "sourceFace": SEEN})
 class FoundByImage(serializers.Serializer[Any]):
-    """The answer to POST /groups/{group-id}/search."""
+    """The answer to a search by image."""
 
-    modelVersion = serializers.CharField()
+    modelVersion = serializers.CharField(required=False)
     matchFaceCount = serializers.IntegerField()
     matchFaces = MatchedFace(many=True)
     sourceFace = serializers.SerializerMethodField()
@@ -120,7 +121,7 @@ class FoundByImage(serializers.Serializer[Any]):
 
     def to_representation(self, found: SearchResult) -> Json:
         """Add the number of matches and the probe's face."""
-        shown = {"modelVersion": model_version(found.record.pack), **_matches(found.matches)}
+        shown = {**versioned(found.record.pack, self.context), **_matches(found.matches)}
         probe = {"source": found.source, "width": found.width, "height": found.height}
         return super().to_representation(shown | probe)
 
@@ -143,9 +144,9 @@ class ComparedFace(serializers.Serializer[Any]):
     }
 )
 class Compared(serializers.Serializer[Any]):
-    """The answer to POST /compare."""
+    """The answer to a comparison."""
 
-    modelVersion = serializers.CharField()
+    modelVersion = serializers.CharField(required=False)
     matchedFaceDetailCount = serializers.IntegerField()
     matchedFaceDetails = ComparedFace(many=True)
     unmatchedFaceDetailCount = serializers.IntegerField()
@@ -169,7 +170,7 @@ class Compared(serializers.Serializer[Any]):
         unmatched = [pair for match, pair in pairs if not match]
         return super().to_representation(
             {
-                "modelVersion": model_version(done.pack),
+                **versioned(done.pack, self.context),
                 "matchedFaceDetailCount": len(matched),
                 "matchedFaceDetails": matched,
                 "unmatchedFaceDetailCount": len(unmatched),
@@ -181,7 +182,7 @@ class Compared(serializers.Serializer[Any]):
 
 @example({"similarity": 98.156, "face": FACE, "sourceFace": DETAIL})
 class Verified(serializers.Serializer[Any]):
-    """The answer to POST /verify/groups/{group-id}/faces/{face-id}, in the current contract only."""
+    """The answer to a verification, which the pre-release guide does not have."""
 
     similarity = serializers.FloatField()
     face = RegisteredFace()
@@ -195,10 +196,10 @@ class Verified(serializers.Serializer[Any]):
 
 
 def _source(face: DetectedFace, width: int, height: int, context: Mapping[str, Any]) -> Json:
-    """Return the values for SourceFace: box and confidence; in the current contract all details (contract 3.4)."""
+    """Return the values for SourceFace: box and confidence; in production all details (contract 3.4)."""
     [detail] = face_details([face], width, height, context)
-    if context["profile"] == "prerelease":
-        detail = {"bbox": detail["bbox"], "confidence": detail["confidence"]}
+    if context["generation"] == "prerelease":
+        detail = {name: detail[name] for name in ("bbox", "spoofing", "confidence") if name in detail}
     return dict(SourceFace(detail).data)
 
 
