@@ -21,6 +21,7 @@ from tenants.models import AuditEntry
 from tests.conftest import ArgosClient, Customer
 from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, add, search, send
 from tests.dialects.test_nhn import NhnClient, image
+from tests.dialects.test_nhn_v2 import V2Client
 from tests.make import base64_of, portrait
 
 PROBE = "sunak"  # not enrolled
@@ -34,7 +35,9 @@ def _argos(_: Customer, key: IssuedKey, probe: str) -> Any:
 
 def _nhn(_: Customer, key: IssuedKey, probe: str) -> Any:
     client, body = NhnClient(key.key.pk, key.secret), {"image": image(probe)}
-    return [client("POST", "groups/people/search", body, limit=4096, threshold=least)["data"] for least in (1, 84)]
+    first = [client("POST", "groups/people/search", body, limit=4096, threshold=least)["data"] for least in (1, 84)]
+    second, path = V2Client(key.key.pk, key.secret), "groups/people/faces/search"
+    return [*first, *(second("POST", path, body | {"limit": 100, "threshold": least})["data"] for least in (1, 84))]
 
 
 def _accuauth(_: Customer, key: IssuedKey, probe: str) -> Any:
@@ -179,6 +182,8 @@ def test_verifying_another_person_returns_no_similarity(
     nhn = NhnClient(acme.issued.key.pk, acme.issued.secret)
     verify = f"verify/groups/people/faces/{face}"
     assert nhn("POST", verify, {"compareImage": image(PROBE)})["data"]["similarity"] == 0
+    second, path = V2Client(acme.issued.key.pk, acme.issued.secret), f"groups/people/faces/{face}/verify"
+    assert second("POST", path, {"compareImage": image(PROBE)})["data"]["similarity"] == 0
     assert nhn("POST", verify, {"compareImage": image("macron_2025")})["data"]["similarity"] == 100
 
 
