@@ -1,7 +1,7 @@
 """Argos Face ID's codes: 6010-6017 add, 6018-6023 delete, 6024-6029 list, 6030-6038 search, 6039-6040 access."""
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as PolicyError
@@ -127,6 +127,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     drf.MethodNotAllowed: _all(405, 405, "Method not allowed."),
 }
 
+_UNUSABLE = frozenset({"max_length", "unusable"})  # a text's error codes
 # Each missing or wrong field has its own code (decisions A2, A5, A6, A13, A14).
 FIELDS: Mapping[str, Mapping[str, Answer]] = {
     "add": {
@@ -151,9 +152,13 @@ FIELDS: Mapping[str, Mapping[str, Answer]] = {
 
 
 def answer(error: Exception, endpoint: Endpoint | None) -> Answer | None:
-    """Return the endpoint's answer; of several wrong fields, the lowest code wins (decision A18)."""
+    """Return the endpoint's answer; of several wrong fields, the lowest code wins (decision A18).
+
+    A name that is too long or holds control characters is there: its answer is not that it is required.
+    """
     if isinstance(error, drf.ValidationError) and endpoint:
-        wrong = error.detail if isinstance(error.detail, dict) else {}
+        codes: Any = error.get_codes() if isinstance(error.detail, dict) else {}
+        wrong = [field for field, found in codes.items() if _UNUSABLE.isdisjoint(found)]
         known = [FIELDS[endpoint][field] for field in wrong if field in FIELDS[endpoint]]
         return min(known, key=lambda found: int(found.code), default=_UNSPECIFIED[endpoint])
     found = translate(error, ANSWERS)
