@@ -91,6 +91,7 @@ ACTIONS = {
     "alert.probing": _("alert: one face searched for too often"),
     "alert.templates_damaged": _("alert: templates damaged"),
     "audit.exported": _("audit log exported"),
+    "collection.calibrated": _("scores calibrated"),
     "collection.created": _("collection created"),
     "collection.deleted": _("collection deleted"),
     "collection.examined": _("collection examined"),

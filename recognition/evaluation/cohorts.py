@@ -137,16 +137,20 @@ class Reference:
         """Compute each face's cosine with the mean of the others."""
         self.cohort = cohort
         self.people = _one_each(cohort)
-        self._mean = self.people.mean(axis=0)
+        self.mean = self.people.mean(axis=0)
         alone = Collection(self.people, _NOBODY, np.arange(len(self.people)))
         self._level = self._levels(FORMS["mean"], alone)
         self._cosines = cohort.templates @ cohort.templates.T
         self.strangers, self.mates = cohort.strangers, cohort.mates
         self._fixed: dict[float, list[float]] = {}
 
-    def anchors(self, form: Form, collection: Collection) -> list[float]:
+    def plain_anchors(self) -> list[float]:
+        """Return the cosines at FALSE_MATCH_RATES."""
+        return thresholds(self._cosines[self.strangers], FALSE_MATCH_RATES)
+
+    def anchors(self, form: Form, collection: Collection | None = None) -> list[float]:
         """Return c' at FALSE_MATCH_RATES: of the pack, where the form is fixed, otherwise in this collection."""
-        if not form.fixed:
+        if not form.fixed and collection:
             scores = self._scores(form, self._levels(form, collection))
             return thresholds(scores[self.strangers], FALSE_MATCH_RATES)
         if form.weight not in self._fixed:
@@ -162,9 +166,9 @@ class Reference:
     def normalise(self, form: Form, collection: Collection, cohort: Cohort) -> Floats:
         """Return c' (n, n) of a cohort's faces in a collection."""
         own = collection.cohort[cohort.people]
-        levels = form.level(references(cohort.templates, own, collection.cohort, collection.templates, self._mean))
+        levels = form.level(references(cohort.templates, own, collection.cohort, collection.templates, self.mean))
         if form.fixed:
-            levels = np.maximum(levels, (cohort.templates @ self._mean)[:, None])
+            levels = np.maximum(levels, (cohort.templates @ self.mean)[:, None])
         return normalised(cohort.templates @ cohort.templates.T, levels, cohort.people, form.weight)
 
     def collection(self, cohort: Cohort, own: int, others: int) -> Collection:
@@ -178,7 +182,7 @@ class Reference:
     def _levels(self, form: Form, collection: Collection) -> Floats:
         """Return the faces' levels (n,): only their own persons are left out, since the others are many."""
         own = collection.reference[self.cohort.people]
-        return form.level(references(self.cohort.templates, own, _NOBODY, collection.templates, self._mean))[:, 0]
+        return form.level(references(self.cohort.templates, own, _NOBODY, collection.templates, self.mean))[:, 0]
 
     def _scores(self, form: Form, level: Floats) -> Floats:
         return self._cosines - form.weight / 2 * (level[:, None] + level[None, :])
