@@ -72,6 +72,11 @@ class PolicyForm(ConsoleForm):
             "Leave empty to disclose nothing below the threshold. About twenty scores below it can reconstruct a face."
         ),
     )
+    scale = forms.ChoiceField(
+        label=_("What scores are measured against"),
+        choices=[("normalised", _("The strangers of this collection, once there are 30")), ("plain", _("Nothing"))],
+        help_text=_("Among people whom the models saw rarely, strangers look more alike. Measuring corrects for that."),
+    )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
     liveness_on_search = forms.BooleanField(label=_("Check liveness on search"), required=False)
     liveness_threshold = forms.FloatField(

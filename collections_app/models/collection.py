@@ -43,6 +43,12 @@ class Collection(TenantOwned):
         STANDARD = "standard"
         STRICT = "strict"
 
+    class Scale(models.TextChoices):
+        """Whether scores are measured against the collection's own strangers, once there are enough."""
+
+        NORMALISED = "normalised"
+        PLAIN = "plain"
+
     class Images(models.TextChoices):
         """What is kept of an enrolled image, encrypted."""
 
@@ -63,6 +69,7 @@ class Collection(TenantOwned):
     pack = models.CharField(max_length=32, editable=False)
     similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
     similarity_floor = models.FloatField(null=True, blank=True, help_text="Opens a lower end; null: the threshold.")
+    scale = models.CharField(max_length=10, choices=Scale, default=Scale.NORMALISED, db_default=Scale.NORMALISED)
     liveness_on_enrol = models.BooleanField(default=False)
     liveness_on_search = models.BooleanField(default=False)
     liveness_threshold = models.FloatField(default=0.5, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])

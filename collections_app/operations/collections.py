@@ -33,6 +33,7 @@ _POLICY = frozenset(
         "tags",
         "similarity_threshold",
         "similarity_floor",
+        "scale",
         "liveness_on_enrol",
         "liveness_on_search",
         "liveness_threshold",

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from collections_app import scoring
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
@@ -265,17 +266,17 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
-    terms, since = query.terms, query.since
+    terms, collection = query.terms, query.collection
     if query.named:  # only matches are read: a gallery may hold millions of faces of people without a name
         least = query.limit
-        found = _nearest(query.collection, template, least, terms.threshold, since, people_but=hidden)
-        while len(found) == least and found[-1].cosine >= floor_of(query.collection):
+        found = _nearest(query, template, least, terms.threshold, people_but=hidden)
+        while len(found) == least and found[-1].cosine >= floor_of(collection):
             least *= _WIDER
-            found = _nearest(query.collection, template, least, terms.threshold, since, people_but=hidden)
+            found = _nearest(query, template, least, terms.threshold, people_but=hidden)
         return _record(caller, query, found)
     least = max(query.limit if terms.below else 0, _RECORDED) + len(hidden)
-    floor = max(terms.threshold, floor_of(query.collection))
-    candidates = _candidates(query.collection, template, least, floor, since)
+    floor = max(terms.threshold, floor_of(collection))
+    candidates = _candidates(query, template, least, floor)
     return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
 
 
@@ -284,35 +285,28 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 
 
-def _candidates(
-    collection: Collection, probe: np.ndarray, least: int, floor: float, since: datetime | None = None
-) -> list[_Candidate]:
+def _candidates(query: Query, probe: np.ndarray, least: int, floor: float) -> list[_Candidate]:
     """Return the best `least` faces, and all at or above the floor: what is shown of the first depends on them all."""
-    found = _nearest(collection, probe, least, _ALL, since)
+    found = _nearest(query, probe, least, _ALL)
     while len(found) == least and found[-1].cosine >= floor:
         least *= _WIDER
-        found = _nearest(collection, probe, least, floor, since)
+        found = _nearest(query, probe, least, floor)
     return found
 
 
 def _nearest(
-    collection: Collection,
-    probe: np.ndarray,
-    limit: int,
-    floor: float,
-    since: datetime | None,
-    *,
-    people_but: frozenset[int] | None = None,
+    query: Query, probe: np.ndarray, limit: int, floor: float, *, people_but: frozenset[int] | None = None
 ) -> list[_Candidate]:
-    """Return the best `limit` faces, enrolled at or after `since`, that the database still has after the search.
+    """Return the best `limit` faces, enrolled at or after `query.since`, that the database still has after the search.
 
     `people_but`: of each named person the best face that is none of these ids. If faces were erased during the search,
     they may have been replaced, so it is repeated up to _TRIES times.
     """
+    collection, enrolled = query.collection, query.probe is not None
     wanted, again, read = limit, _TRIES, True  # the gallery was read with the collection, in this request
     while True:
-        near = face_index().search(collection.gallery, probe, limit=wanted, floor=floor, as_read=read)
-        candidates, gone = _confirmed(collection, near, limit, since, people_but=people_but)
+        near = scoring.nearest(collection, probe, limit=wanted, floor=floor, enrolled=enrolled, as_read=read)
+        candidates, gone = _confirmed(collection, near, limit, query.since, people_but=people_but)
         if gone and again:
             again, read = again - 1, False
         elif len(candidates) == limit or len(near) < wanted:
@@ -366,6 +360,7 @@ def _recorded(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
+    scale = scoring.normalisation(collection)
     found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
     matches = disclose(caller, collection, found, terms, probe=query.probe or "picture", limit=query.limit)
     below = [(one.face, one.cosine) for one in candidates if not terms.matches(one.cosine)]
@@ -382,6 +377,7 @@ def _recorded(
         candidates=[[face.uuid, round(cosine, 6)] for face, cosine in recorded],
         liveness=query.liveness,
         pack=collection.pack,
+        calibration=scale.version if scale else None,
         gallery_size=collection.gallery.size,
         milliseconds=round((time.perf_counter() - query.started) * 1000, 1),
         actor_kind=caller.kind,

@@ -5,6 +5,7 @@ process. A request goes by the version that its gallery's row named, so a new on
 """
 
 import logging
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from recognition import packs
 from recognition.calibration.calibrated import FEWEST, Normalisation, choose_strangers
-from recognition.index.protocol import FaceIndex, Neighbour
+from recognition.index.protocol import Neighbour
 from recognition.models import Calibration, Gallery
 from recognition.results import Floats
 from recognition.similarity import DEFAULT
@@ -54,24 +55,20 @@ def renew(gallery: Gallery, templates: Floats, people: np.ndarray) -> Calibratio
     return kept
 
 
-def search(
-    index: FaceIndex,
-    gallery: Gallery,
-    probe: np.ndarray,
-    scale: Normalisation,
-    *,
-    limit: int,
-    floor: float,
-    enrolled: bool,
+def candidates(scale: Normalisation, probe: Floats, *, limit: int, floor: float) -> tuple[int, float]:
+    """Return how many faces to search for, and the lowest cosine, to find the best `limit` by normalised cosines."""
+    return limit + MORE, scale.floor(probe, floor)
+
+
+def rescored(
+    near: Sequence[Neighbour], probe: Floats, scale: Normalisation, *, floor: float, enrolled: bool
 ) -> list[Neighbour]:
-    """Search as FaceIndex does, by normalised cosines: the index's candidates are scored again from their templates."""
-    near = index.search(gallery, probe, limit=limit + MORE, floor=scale.floor(probe, floor))
+    """Score what an index found again, from the templates it had in memory; omit what is below the floor."""
     if not near:
         return []
     cosines = scale.cosines(probe, np.stack([one.vector for one in near]), enrolled=enrolled).tolist()
     scored = [Neighbour(one.face_id, cosine, one.vector) for one, cosine in zip(near, cosines, strict=True)]
-    best = sorted((one for one in scored if one.cosine >= floor), key=lambda one: (-one.cosine, one.face_id))
-    return best[:limit]
+    return sorted((one for one in scored if one.cosine >= floor), key=lambda one: (-one.cosine, one.face_id))
 
 
 @lru_cache(maxsize=_KEPT)

@@ -11,6 +11,7 @@ from recognition import packs
 from recognition.similarity import LOWEST, Threshold
 
 _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.QualityGate.choices
+_SCALES = models.Collection.Scale.choices
 _IMAGES = models.Collection.Images.choices
 
 
@@ -24,6 +25,11 @@ class Policy(serializers.Serializer[Any]):
     description = serializers.CharField(required=False, allow_blank=True)
     similarity_threshold = serializers.FloatField(required=False, min_value=LOWEST.score, max_value=100)
     similarity_floor = serializers.FloatField(required=False, allow_null=True, min_value=LOWEST.score, max_value=100)
+    scale = serializers.ChoiceField(
+        _SCALES,
+        required=False,
+        help_text="normalised: against the collection's own strangers, once there are 30; plain: never.",
+    )
     liveness_threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
     liveness_on_enrol = serializers.BooleanField(required=False)
     liveness_on_search = serializers.BooleanField(required=False)
@@ -61,6 +67,7 @@ class Collection(serializers.Serializer[models.Collection]):
     faces = serializers.IntegerField(source="gallery.size")
     similarity_threshold = Points(source="threshold.score")
     similarity_floor = Points(source="floor.score", required=False, help_text="Present if the policy sets one.")
+    scale = serializers.ChoiceField(_SCALES)
     liveness_threshold = Percent()
     liveness_on_enrol = serializers.BooleanField()
     liveness_on_search = serializers.BooleanField()

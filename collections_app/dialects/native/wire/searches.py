@@ -27,6 +27,9 @@ class RecordedSearch(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(SearchRecord.Outcome.choices)
     threshold = serializers.SerializerMethodField()
     liveness = Percent(allow_null=True)
+    calibration = serializers.IntegerField(
+        allow_null=True, help_text="The version of the collection's calibration; null: scores were plain."
+    )
     gallery_size = serializers.IntegerField()
     milliseconds = serializers.FloatField()
     actor = serializers.CharField(source="actor_id", help_text="The id of the key or user that searched.")
