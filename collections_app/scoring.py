@@ -7,10 +7,12 @@ pack's fixed scale.
 import numpy as np
 
 from collections_app.models import Collection
-from recognition import index
+from recognition import index, packs
 from recognition.calibration.calibrated import Doubles, Normalisation
+from recognition.calibration.tail import Tail
 from recognition.index import Neighbour, calibrations, face_index
 from recognition.results import Floats
+from recognition.similarity import LOWEST, SCORES, Threshold
 
 
 def normalisation(collection: Collection) -> Normalisation | None:
@@ -18,6 +20,25 @@ def normalisation(collection: Collection) -> Normalisation | None:
     if collection.scale == Collection.Scale.PLAIN:
         return None
     return calibrations.normalisation(collection.gallery)
+
+
+def tail(collection: Collection) -> Tail | None:
+    """Return how often the collection's own strangers reach a cosine; None: too few were compared."""
+    return calibrations.tail(collection.gallery)
+
+
+def threshold_at(collection: Collection, rate: float) -> Threshold:
+    """Return the lowest threshold that at most this share of strangers reach: of the collection's own, if measured.
+
+    Until then of the pack's worst cohort; where even the highest measured score is reached more often, it is that.
+    """
+    pack, own = packs.get(collection.pack), tail(collection)
+    cosine = own.cosine(rate) if own else None
+    if cosine is not None:
+        return Threshold(min(max(float(pack.similarity.score(cosine)), LOWEST.score), 100.0))
+    scores = (Threshold(float(score)) for score in range(int(LOWEST.score), int(SCORES[-1])))
+    kept = (score for score in scores if pack.worst_cohort(score).rate(score) <= rate)
+    return next(kept, Threshold(SCORES[-1]))
 
 
 def nearest(

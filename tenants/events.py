@@ -38,6 +38,7 @@ class Kind(StrEnum):
     FACE_DELETED = "face.deleted"
     SEARCH_MATCHED = "search.matched"
     COLLECTION_INDEX_READY = "collection.index_ready"
+    COLLECTION_CALIBRATED = "collection.calibrated"
     AUDIT_ALERT = "audit.alert"
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from collections_app.console.labels import EVENTS, ROLES
 from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
-from recognition.similarity import LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 
 IMAGES = [("none", _("Nothing")), ("crop", _("Only the face")), ("original", _("The whole image"))]
 _LONGEST = 255
@@ -64,6 +64,16 @@ class PolicyForm(ConsoleForm):
     similarity_threshold = ScoreField(
         label=_("Similarity threshold"),
         help_text=_("Two faces with at least this score count as one person. Lower scores are not disclosed."),
+    )
+    false_match_rate = forms.FloatField(
+        label=_("Or at most this share of strangers"),
+        min_value=FALSE_MATCH_RATES[-1],
+        max_value=1e-2,
+        step_size=None,
+        required=False,
+        help_text=_(
+            "Such as 0.0001. The threshold is then set by what is measured in this collection, again and again."
+        ),
     )
     similarity_floor = ScoreField(
         label=_("Lowest threshold a program may request"),

@@ -13,6 +13,7 @@ EVENTS = {
     "face.deleted": _("faces are erased"),
     "search.matched": _("a search finds a match"),
     "collection.index_ready": _("an index is built"),
+    "collection.calibrated": _("a collection's scores are calibrated"),
     "audit.alert": _("an alert is raised"),
 }
 ROLES = {"owner": _("Owner"), "admin": _("Administrator"), "operator": _("Operator"), "auditor": _("Auditor")}

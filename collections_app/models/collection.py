@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from collections_app.models.fields import KeyField, new_alias
 from recognition import packs
-from recognition.similarity import LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 from tenants.scope import TenantOwned, random_id
 
 MOST_FACES = 100_000_000  # the highest face limit of a collection
@@ -19,6 +19,7 @@ MOST_DAYS = 36_500  # the longest retention; null keeps faces for good
 class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
+    `false_match_rate`: each calibration sets the similarity threshold by this rate; null: the threshold stays.
     `similarity_threshold` and `similarity_floor` are cosines of the collection's pack; the floor is the lowest cosine
     for which callers get a score (null: the threshold). `liveness_threshold` is a score from 0 to 1.
     The row of a deleted collection stays, so that callers learn that it was deleted (decision A12); its name is free.
@@ -68,6 +69,9 @@ class Collection(TenantOwned):
 
     pack = models.CharField(max_length=32, editable=False)
     similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
+    false_match_rate = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(FALSE_MATCH_RATES[-1]), MaxValueValidator(1e-2)]
+    )
     similarity_floor = models.FloatField(null=True, blank=True, help_text="Opens a lower end; null: the threshold.")
     scale = models.CharField(max_length=10, choices=Scale, default=Scale.NORMALISED, db_default=Scale.NORMALISED)
     liveness_on_enrol = models.BooleanField(default=False)

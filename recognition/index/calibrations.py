@@ -13,11 +13,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from recognition import packs
-from recognition.calibration.calibrated import FEWEST, Normalisation, choose_strangers
+from recognition.calibration.calibrated import FEWEST, Doubles, Normalisation, choose_strangers
+from recognition.calibration.tail import Tail, fit
 from recognition.index.protocol import Neighbour
 from recognition.models import Calibration, Gallery
+from recognition.packs import Pack
 from recognition.results import Floats
-from recognition.similarity import DEFAULT
+from recognition.similarity import DEFAULT, FALSE_MATCH_RATES, Threshold
 from tenants.errors import SealBroken
 from tenants.vault import Vault
 
@@ -31,14 +33,16 @@ def normalisation(gallery: Gallery) -> Normalisation | None:
     return _read(gallery, gallery.calibrated) if gallery.calibrated else None
 
 
-def renew(gallery: Gallery, templates: Floats, people: np.ndarray) -> Calibration:
+def renew(gallery: Gallery, templates: Floats, people: np.ndarray, *, plain_scale: bool) -> Calibration:
     """Learn a gallery's calibration from a sample of its templates (n, d) and the ids of their people (n,).
 
-    The version changes only if the mean does. With too few strangers nothing is kept.
+    The version changes only if the mean does. With too few strangers nothing is kept. The tail is that of plain cosines
+    if these are its scale.
     """
     pack = packs.get(gallery.pack)
     rows = choose_strangers(templates, people, DEFAULT.on(pack.similarity))
     learnt = Normalisation.of(templates[rows], pack.normal) if pack.normal and len(rows) >= FEWEST else None
+    tail = learnt and _tail(pack, templates, people, None if plain_scale else learnt)
     plain = learnt and learnt.mean.astype("<f4").tobytes()
     with transaction.atomic():
         locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
@@ -48,6 +52,7 @@ def renew(gallery: Gallery, templates: Floats, people: np.ndarray) -> Calibratio
             kept.version += 1
             kept.sealed = plain and Vault.of(gallery.tenant).seal(plain, _context(gallery))
         kept.strangers, kept.lowest = len(rows), learnt.lowest if learnt else 0.0
+        kept.tail = tail.plain() if tail else {}
         kept.made_at = timezone.now()
         kept.save()
         locked.calibrated = kept.version if plain else 0
@@ -69,6 +74,27 @@ def rescored(
     cosines = scale.cosines(probe, np.stack([one.vector for one in near]), enrolled=enrolled).tolist()
     scored = [Neighbour(one.face_id, cosine, one.vector) for one, cosine in zip(near, cosines, strict=True)]
     return sorted((one for one in scored if one.cosine >= floor), key=lambda one: (-one.cosine, one.face_id))
+
+
+def tail(gallery: Gallery) -> Tail | None:
+    """Return how often the gallery's own strangers reach a cosine, as scores have it; None: too few were compared."""
+    kept = getattr(gallery, "calibration", None)
+    return kept and Tail.of(kept.tail)
+
+
+def forget_tail(gallery: Gallery) -> None:
+    """Forget the tail, which was measured on another scale than scores have from now on."""
+    Calibration.objects.of(gallery.tenant).filter(gallery=gallery).update(tail={})
+
+
+def _tail(pack: Pack, templates: Floats, people: np.ndarray, scale: Normalisation | None) -> Tail | None:
+    def compare(some: Floats, others: Floats) -> Doubles:
+        if scale is None:
+            return np.asarray(some @ others.T, dtype=np.float64)
+        return scale.cosines(some, others, enrolled=True)
+
+    same, alike = Threshold.of_rate(FALSE_MATCH_RATES[-1]).on(pack.similarity), DEFAULT.on(pack.similarity)
+    return fit(templates, people, compare, same=same, alike=alike)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from collections_app import tasks
+from collections_app import scoring, tasks
 from collections_app.models import Collection, Face, HealthReport
 from collections_app.operations.collections import delete_collection, find, update_collection
 from collections_app.operations.compare import verify_template
@@ -15,12 +16,14 @@ from collections_app.operations.disclosure import disclosure
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.merge_split import merge_people, neighbours
+from collections_app.operations.thresholds import explain_threshold
+from recognition import packs
 from recognition.calibration.calibrated import Normalisation
 from recognition.index import calibrations
 from recognition.models import Calibration, Gallery
 from recognition.results import Floats
-from recognition.similarity import DEFAULT
-from tenants.models import AuditEntry
+from recognition.similarity import DEFAULT, Threshold
+from tenants.models import AuditEntry, Event, Webhook
 from tests.collections_app.calibrated import close_people, enrol_people, look, other_picture
 from tests.conftest import Customer
 from tests.make import flipped
@@ -66,7 +69,7 @@ def test_strangers_of_a_calibrated_collection_match_far_less_and_its_people_as_b
         assert matches[0].face == face
         assert record.calibration == 1
     entry = AuditEntry.objects.of(acme.tenant).get(action="collection.calibrated")
-    assert entry.facts == {"version": 1, "strangers": kept.strangers}
+    assert (entry.facts["version"], entry.facts["strangers"]) == (1, kept.strangers)
 
 
 def test_the_order_is_that_of_normalised_cosines_over_the_whole_collection(acme: Customer, faces: list[Face]) -> None:
@@ -174,3 +177,69 @@ def test_a_calibration_is_erased_with_its_collection(acme: Customer, faces: list
     tasks.calibrate_due()
     tasks.calibrate_collection(acme.people.pk)
     assert not Calibration.unscoped.exists()
+
+
+def set_rate(customer: Customer, rate: float | None) -> Collection:
+    return update_collection(customer.caller, collection="people", false_match_rate=rate)
+
+
+def test_a_rate_is_kept_by_the_worst_cohort_until_the_collection_was_measured(acme: Customer) -> None:
+    worst = packs.get("light").worst_cohort
+    for rate in (1e-2, 1e-3, 1e-4):
+        threshold = set_rate(acme, rate).threshold
+        assert worst(threshold).rate(threshold) <= rate
+        lower = Threshold(threshold.score - 1)
+        assert worst(lower).rate(lower) > rate
+    assert set_rate(acme, 1e-6).threshold.score == pytest.approx(95)
+    meaning = explain_threshold(acme.caller, threshold=Threshold(95), faces=10, collection=find(acme.caller, "people"))
+    assert meaning.own is None
+    with pytest.raises(ValidationError):
+        set_rate(acme, 0.5)
+
+
+def test_a_rate_is_measured_in_the_collection_and_stays_as_the_collection_changes(
+    acme: Customer, faces: list[Face]
+) -> None:
+    webhook = Webhook.unscoped.create(
+        tenant=acme.tenant, url="https://example.com", kinds=["collection.calibrated"], sealed_secret=b""
+    )
+    first = set_rate(acme, 1e-2).threshold
+    calibrate(acme)
+    probes = close_people(500, seed=20)
+    cosines = normalisation(acme).cosines(probes, PEOPLE)
+    measured = find(acme.caller, "people")
+    assert measured.false_match_rate == 1e-2
+    assert (cosines >= measured.similarity_threshold).mean() == pytest.approx(1e-2, rel=0.6)
+    assert measured.threshold != first
+    told = Event.objects.of(acme.tenant).get(kind="collection.calibrated").data
+    assert (told["threshold_before"], told["threshold"]) == (
+        pytest.approx(first.score, abs=0.1),
+        pytest.approx(measured.threshold.score, abs=0.1),
+    )
+    assert told["false_match_rate"] == pytest.approx(1e-2)
+    meaning = explain_threshold(acme.caller, threshold=measured.threshold, faces=60, collection=measured)
+    assert meaning.own is not None
+    assert meaning.own.low < 1e-2 < meaning.own.high
+    assert meaning.strangers == pytest.approx(0.6)
+    enrol_people(acme.people, close_people(60, seed=21))
+    calibrate(acme)
+    again = find(acme.caller, "people")
+    assert again.threshold != measured.threshold
+    assert scoring.tail(again).rate(again.similarity_threshold) == pytest.approx(1e-2)  # type: ignore[union-attr]
+    update_collection(acme.caller, collection="people", similarity_threshold=Threshold(90))
+    assert find(acme.caller, "people").false_match_rate is None
+    webhook.delete()
+
+
+def test_another_scale_is_measured_anew(acme: Customer, faces: list[Face]) -> None:
+    calibrate(acme)
+    tail = scoring.tail(find(acme.caller, "people"))
+    update_collection(acme.caller, collection="people", scale=Collection.Scale.PLAIN)
+    assert scoring.tail(find(acme.caller, "people")) is None
+    calibrate(acme)
+    plain = scoring.tail(find(acme.caller, "people"))
+    assert tail is not None
+    assert plain is not None
+    assert plain.rate(DEFAULT.on(packs.get("light").similarity)) > 3 * tail.rate(
+        DEFAULT.on(packs.get("light").similarity)
+    )

@@ -8,7 +8,7 @@ from collections_app import models
 from collections_app.dialects.native.wire.base import Listing, Percent, Points
 from collections_app.dialects.openapi import Identifier, example
 from recognition import packs
-from recognition.similarity import LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 
 _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.QualityGate.choices
 _SCALES = models.Collection.Scale.choices
@@ -24,6 +24,14 @@ class Policy(serializers.Serializer[Any]):
 
     description = serializers.CharField(required=False, allow_blank=True)
     similarity_threshold = serializers.FloatField(required=False, min_value=LOWEST.score, max_value=100)
+    false_match_rate = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=FALSE_MATCH_RATES[-1],
+        max_value=1e-2,
+        help_text="Instead of a threshold: the one that at most this share of strangers reach, as measured in the "
+        "collection, and set again as it changes; until it has strangers enough, in the pack's worst cohort.",
+    )
     similarity_floor = serializers.FloatField(required=False, allow_null=True, min_value=LOWEST.score, max_value=100)
     scale = serializers.ChoiceField(
         _SCALES,
@@ -39,6 +47,12 @@ class Policy(serializers.Serializer[Any]):
     images = serializers.ChoiceField(_IMAGES, required=False)
     retention_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=models.MOST_DAYS)
     face_limit = serializers.IntegerField(required=False, min_value=1, max_value=models.MOST_FACES)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take a threshold or a rate."""
+        if attrs.get("false_match_rate") is not None and "similarity_threshold" in attrs:
+            raise serializers.ValidationError({"false_match_rate": "Send a threshold or a false match rate."})
+        return attrs
 
 
 @example({"name": "staff", "similarity_threshold": 90})
@@ -66,6 +80,7 @@ class Collection(serializers.Serializer[models.Collection]):
     pack = serializers.ChoiceField(packs.names())
     faces = serializers.IntegerField(source="gallery.size")
     similarity_threshold = Points(source="threshold.score")
+    false_match_rate = serializers.FloatField(allow_null=True, help_text="null: the threshold stands by itself.")
     similarity_floor = Points(source="floor.score", required=False, help_text="Present if the policy sets one.")
     scale = serializers.ChoiceField(_SCALES)
     liveness_threshold = Percent()
