@@ -24,7 +24,7 @@ def normalisation(collection: Collection) -> Normalisation | None:
 
 def tail(collection: Collection) -> Tail | None:
     """Return how often the collection's own strangers reach a cosine; None: too few were compared."""
-    return calibrations.tail(collection.gallery)
+    return calibrations.tail(collection.gallery) if collection.gallery.calibrated else None
 
 
 def threshold_at(collection: Collection, rate: float) -> Threshold:

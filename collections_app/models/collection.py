@@ -20,8 +20,8 @@ class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
     `false_match_rate`: each calibration sets the similarity threshold by this rate; null: the threshold stays.
-    `similarity_threshold` and `similarity_floor` are cosines of the collection's pack; the floor is the lowest cosine
-    for which callers get a score (null: the threshold). `liveness_threshold` is a score from 0 to 1.
+    `similarity_threshold`, `review_threshold` and `similarity_floor` are cosines of the collection's pack; the floor is
+    the lowest cosine for which callers get a score (null: the threshold). `liveness_threshold` is a score from 0 to 1.
     The row of a deleted collection stays, so that callers learn that it was deleted (decision A12); its name is free.
     """
 
@@ -72,6 +72,7 @@ class Collection(TenantOwned):
     false_match_rate = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(FALSE_MATCH_RATES[-1]), MaxValueValidator(1e-2)]
     )
+    review_threshold = models.FloatField(null=True, blank=True, help_text="For review from here; null: the threshold.")
     similarity_floor = models.FloatField(null=True, blank=True, help_text="Opens a lower end; null: the threshold.")
     scale = models.CharField(max_length=10, choices=Scale, default=Scale.NORMALISED, db_default=Scale.NORMALISED)
     liveness_on_enrol = models.BooleanField(default=False)
@@ -106,12 +107,15 @@ class Collection(TenantOwned):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a threshold below LOWEST, and a floor that is not between LOWEST and the threshold."""
+        """Refuse a threshold below LOWEST, and a floor or line for review that is not between LOWEST and that."""
         lowest, problems = LOWEST.on(packs.get(self.pack).similarity), {}
         if not self.similarity_threshold >= lowest:
             problems["similarity_threshold"] = f"Must be a score of {LOWEST.score:g} at least."
         if self.similarity_floor is not None and not lowest <= self.similarity_floor <= self.similarity_threshold:
             problems["similarity_floor"] = f"Must be a score from {LOWEST.score:g} to the threshold's."
+        lowest_told = lowest if self.similarity_floor is None else self.similarity_floor
+        if self.review_threshold is not None and not lowest_told <= self.review_threshold <= self.similarity_threshold:
+            problems["review_threshold"] = "Must be a score from the floor's to the threshold's."
         if problems:
             raise ValidationError(problems)
 
@@ -119,6 +123,12 @@ class Collection(TenantOwned):
     def threshold(self) -> Threshold:
         """The score that a match must reach."""
         return packs.get(self.pack).similarity.threshold(self.similarity_threshold)
+
+    @property
+    def review(self) -> Threshold | None:
+        """The score from which a face is for review, if the policy sets one below the threshold."""
+        cosine = self.review_threshold
+        return None if cosine is None else packs.get(self.pack).similarity.threshold(cosine)
 
     @property
     def floor(self) -> Threshold | None:

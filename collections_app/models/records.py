@@ -23,6 +23,7 @@ class SearchRecord(TenantOwned):
         """The result."""
 
         MATCH = "match"
+        REVIEW = "review"
         NO_MATCH = "no_match"
         SPOOF = "spoof"
 

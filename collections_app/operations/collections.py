@@ -34,6 +34,7 @@ _POLICY = frozenset(
         "tags",
         "similarity_threshold",
         "similarity_floor",
+        "review_threshold",
         "false_match_rate",
         "scale",
         "liveness_on_enrol",

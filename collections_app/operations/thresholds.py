@@ -79,6 +79,18 @@ class ThresholdMeaning:
         )
 
 
+def expected_strangers(collection: Collection, threshold: Threshold) -> tuple[float, str | None]:
+    """Return how many strangers a search is expected to meet at a threshold, and the cohort that this is measured on.
+
+    The cohort is None where it is measured on the collection's own strangers. Not an operation.
+    """
+    pack, own = packs.get(collection.pack), scoring.tail(collection)
+    if own is not None:
+        return own.rate(threshold.on(pack.similarity)) * collection.gallery.size, None
+    worst = pack.worst_cohort(threshold)
+    return worst.rate(threshold) * collection.gallery.size, worst.name
+
+
 def explain_threshold(
     caller: Caller,
     *,

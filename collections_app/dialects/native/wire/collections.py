@@ -33,6 +33,13 @@ class Policy(serializers.Serializer[Any]):
         "collection, and set again as it changes; until it has strangers enough, in the pack's worst cohort.",
     )
     similarity_floor = serializers.FloatField(required=False, allow_null=True, min_value=LOWEST.score, max_value=100)
+    review_threshold = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=LOWEST.score,
+        max_value=100,
+        help_text="A search's best face from this score on is for review; not below the floor.",
+    )
     scale = serializers.ChoiceField(
         _SCALES,
         required=False,
@@ -82,6 +89,7 @@ class Collection(serializers.Serializer[models.Collection]):
     similarity_threshold = Points(source="threshold.score")
     false_match_rate = serializers.FloatField(allow_null=True, help_text="null: the threshold stands by itself.")
     similarity_floor = Points(source="floor.score", required=False, help_text="Present if the policy sets one.")
+    review_threshold = Points(source="review.score", required=False, help_text="Present if the policy sets one.")
     scale = serializers.ChoiceField(_SCALES)
     liveness_threshold = Percent()
     liveness_on_enrol = serializers.BooleanField()
@@ -102,7 +110,7 @@ class Collections(Listing):
 
 def policy(values: dict[str, Any]) -> dict[str, Any]:
     """Convert a policy to the platform's types: thresholds to Threshold, liveness to 0 to 1."""
-    for name in ("similarity_threshold", "similarity_floor"):
+    for name in ("similarity_threshold", "similarity_floor", "review_threshold"):
         if values.get(name) is not None:
             values[name] = Threshold(values[name])
     if "liveness_threshold" in values:
