@@ -51,8 +51,7 @@ def nearest(
     gallery, scale = collection.gallery, normalisation(collection)
     if scale is None:
         return face_index().search(gallery, probe, limit=limit, floor=floor, as_read=as_read)
-    wanted, lowest = calibrations.candidates(scale, probe, limit=limit, floor=floor)
-    near = face_index().search(gallery, probe, limit=wanted, floor=lowest, as_read=as_read)
+    near = face_index().search(gallery, probe, limit=limit + calibrations.MORE, floor=floor, as_read=as_read)
     return calibrations.rescored(near, probe, scale, floor=floor, enrolled=enrolled)[:limit]
 
 

@@ -84,15 +84,14 @@ class Calibration(TenantOwned):
     """What a gallery's scores are measured against (recognition.calibration.calibrated); a job renews it.
 
     `sealed` is the mean of its strangers' templates, sealed by the tenant's vault; null while there are too few
-    strangers. `version` changes with the mean. `lowest` is the lowest level of the strangers. `tail` says how often
-    they reach a score (recognition.calibration.tail.Tail); empty while that is not known.
+    strangers. `version` changes with the mean. `tail` says how often they reach a score
+    (recognition.calibration.tail.Tail); empty while that is not known.
     """
 
     gallery = models.OneToOneField(Gallery, on_delete=models.CASCADE, primary_key=True, related_name="calibration")
     version = models.PositiveIntegerField(default=0)
     sealed = models.BinaryField(null=True)
     strangers = models.PositiveIntegerField()
-    lowest = models.FloatField(default=0.0)
     tail = models.JSONField(default=dict)
     made_at = models.DateTimeField(default=timezone.now)
 

@@ -7,12 +7,14 @@ recognition.calibration.normalisation, where it was chosen among three).
 
 c' has anchors of its own, so it is brought back onto the pack's scale: where strangers of the pack's population reach
 c' as often as a cosine, the one becomes the other. Thresholds keep their numbers, and identical faces a cosine of 1.
+The lower of that and the plain cosine counts: a score is lowered, never raised, so that no population is worse off than
+without, a made-up picture far from everybody gains nothing, and no face is found that lies below the cosine asked for.
 
 Takes arrays and returns values; knows neither Django nor tenants nor names.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,8 @@ WEIGHT = FORMS["mean"].weight
 _IDENTICAL = 1 - 1e-6  # the cosine of a picture with itself is slightly below 1
 _LEAST_ROOM = 0.1  # between the last anchor and identical faces, however near they are to everybody
 
-Doubles = npt.NDArray[np.float64]
+Doubles: TypeAlias = npt.NDArray[np.float64]
+Cosines: TypeAlias = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,23 +42,17 @@ class PackNormal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normalisation:
-    """A version of a collection's calibration, for use: the mean of so many strangers (d,) beside the pack's part.
-
-    `lowest` is the lowest level of those strangers.
-    """
+    """A version of a collection's calibration, for use: the mean of so many strangers (d,), the pack's part."""
 
     version: int
     mean: Floats
     strangers: int
-    lowest: float
     pack: PackNormal
 
     @classmethod
     def of(cls, strangers: Floats, pack: PackNormal, version: int = 0) -> Self:
         """Make one from one template of each stranger (n, d), of which there are at least FEWEST."""
-        mean = strangers.mean(axis=0)
-        lowest = float(np.maximum(strangers @ mean, strangers @ pack.mean).min())
-        return cls(version, mean.astype(np.float32), len(strangers), lowest, pack)
+        return cls(version, strangers.mean(axis=0), len(strangers), pack)
 
     def cosines(self, probes: Floats, faces: Floats, *, enrolled: bool = False) -> Doubles:
         """Return the normalised cosines of probes (d,) or (m, d) with faces of the collection (n, d): (n,) or (m, n).
@@ -70,32 +67,22 @@ class Normalisation:
         others, theirs = means @ rows.T
         own = (self.strangers * own - enrolled - plain) / (self.strangers - 1 - enrolled)
         others = (self.strangers * others - 1 - enrolled * plain) / (self.strangers - 1 - enrolled)
-        return self._on_scale(plain, WEIGHT / 2 * (np.maximum(own, packs) + np.maximum(others, theirs)))
+        return on_scale(plain, WEIGHT / 2 * (np.maximum(own, packs) + np.maximum(others, theirs)), self.pack)
 
-    def floor(self, probe: Floats, normalised: float) -> float:
-        """Return a cosine that every face reaches whose normalised cosine with the probe is at least so high.
 
-        Faces further from everybody than all of the strangers, by _LEAST_ROOM and more, are not considered.
-        """
-        anchors, cosines = self.pack.anchors, self.pack.cosines
-        if normalised < cosines[0]:
-            wanted = anchors[0] - (cosines[0] - normalised)
-        else:
-            wanted = float(np.interp(normalised, cosines, anchors))
-        level = float(np.asarray(probe, dtype=np.float64) @ self.pack.mean)
-        return wanted + WEIGHT / 2 * (level + self.lowest - _LEAST_ROOM)
+def on_scale(plain: Cosines, levels: Cosines, pack: PackNormal) -> Doubles:
+    """Return normalised cosines on the pack's scale: c' = plain - levels, as above; never more than plain.
 
-    def _on_scale(self, plain: Doubles, levels: Doubles) -> Doubles:
-        """Bring plain - levels onto the pack's scale; above the last anchor, linearly up to identical faces."""
-        anchors, cosines = np.array(self.pack.anchors), np.array(self.pack.cosines)
-        scored = plain - levels
-        room = np.maximum(1 - levels - anchors[-1], _LEAST_ROOM)
-        above = cosines[-1] + (scored - anchors[-1]) * (1 - cosines[-1]) / room
-        below = cosines[0] + scored - anchors[0]
-        found = np.where(
-            scored > anchors[-1], above, np.where(scored < anchors[0], below, np.interp(scored, anchors, cosines))
-        )
-        return np.where(plain >= _IDENTICAL, plain, found)
+    Above the last anchor they rise linearly, up to identical faces.
+    """
+    anchors, cosines = np.array(pack.anchors), np.array(pack.cosines)
+    scored = plain - levels
+    room = np.maximum(1 - levels - anchors[-1], _LEAST_ROOM)
+    above = cosines[-1] + (scored - anchors[-1]) * (1 - cosines[-1]) / room
+    below = cosines[0] + scored - anchors[0]
+    within = np.interp(scored, anchors, cosines)
+    found = np.where(scored > anchors[-1], above, np.where(scored < anchors[0], below, within))
+    return np.where(plain >= _IDENTICAL, plain, np.minimum(found, plain))
 
 
 def choose_strangers(templates: Floats, people: npt.NDArray[np.int64], line: float) -> npt.NDArray[np.int64]:

@@ -51,18 +51,13 @@ def renew(gallery: Gallery, templates: Floats, people: np.ndarray, *, plain_scal
         if not kept.version or _opened(gallery, kept) != plain:
             kept.version += 1
             kept.sealed = plain and Vault.of(gallery.tenant).seal(plain, _context(gallery))
-        kept.strangers, kept.lowest = len(rows), learnt.lowest if learnt else 0.0
+        kept.strangers = len(rows)
         kept.tail = tail.plain() if tail else {}
         kept.made_at = timezone.now()
         kept.save()
         locked.calibrated = kept.version if plain else 0
         locked.save(update_fields=["calibrated"])
     return kept
-
-
-def candidates(scale: Normalisation, probe: Floats, *, limit: int, floor: float) -> tuple[int, float]:
-    """Return how many faces to search for, and the lowest cosine, to find the best `limit` by normalised cosines."""
-    return limit + MORE, scale.floor(probe, floor)
 
 
 def rescored(
@@ -104,7 +99,7 @@ def _read(gallery: Gallery, version: int) -> Normalisation | None:
     plain, pack = kept and _opened(gallery, kept), packs.get(gallery.pack)
     if not kept or not plain or not pack.normal:
         return None
-    return Normalisation(kept.version, np.frombuffer(plain, dtype="<f4"), kept.strangers, kept.lowest, pack.normal)
+    return Normalisation(kept.version, np.frombuffer(plain, dtype="<f4"), kept.strangers, pack.normal)
 
 
 def _opened(gallery: Gallery, kept: Calibration) -> bytes | None:

@@ -28,7 +28,6 @@ class Migration(migrations.Migration):
                 ('version', models.PositiveIntegerField(default=0)),
                 ('sealed', models.BinaryField(null=True)),
                 ('strangers', models.PositiveIntegerField()),
-                ('lowest', models.FloatField(default=0.0)),
                 ('tail', models.JSONField(default=dict)),
                 ('made_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),

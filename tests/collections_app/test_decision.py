@@ -48,7 +48,7 @@ def policy(door: Door, **values: Any) -> Collection:
 
 
 def told() -> list[tuple[str, str, str]]:
-    return [(one.kind, one.data["decision"], one.data["next"]) for one in Event.unscoped.order_by("pk")]
+    return [(one.kind, one.data["decision"], one.data["next"]) for one in Event.unscoped.order_by("kind")]
 
 
 def test_one_person_far_before_the_next_is_a_match(door: Door) -> None:

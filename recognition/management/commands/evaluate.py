@@ -50,7 +50,8 @@ class Command(BaseCommand):
             case "calibrate":
                 self._calibrate(folder, pack)
             case "cohorts":
-                for line in cohorts_report.lines(folder, pack, rest["names"], rest["reference"], rest["collection"]):
+                options = (rest["names"], rest["reference"], rest["collection"])
+                for line in cohorts_report.lines(folder, pack, *options, forms=rest["forms"]):
                     self.stdout.write(line)
 
     def _verification(self, folder: Path, pack: str) -> None:
