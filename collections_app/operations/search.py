@@ -306,8 +306,6 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
 
 def _result(query: Query, record: SearchRecord, shown: tuple[Match, ...], **seen: Any) -> SearchResult:  # noqa: ANN401
     """Part the matches from what a decision is about; a second person may have been disclosed beyond the limit."""
-    if not query.review:
-        return SearchResult(query.collection, record, shown, **seen)
     within = shown[: query.limit]
     matches = tuple(one for one in within if query.terms.matches(one.cosine))
     review = tuple(one for one in within if not query.terms.matches(one.cosine))
