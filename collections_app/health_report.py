@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
+from collections_app import scoring
 from collections_app.models import HealthReport
 from recognition import packs
 from recognition.calibration.pairwise import HIGH, LOW, Findings, separate
@@ -49,6 +50,7 @@ def _findings(report: HealthReport) -> Findings:
         np.array([vectors[face] for face in stored], dtype=np.float32).reshape(len(faces), pack.dimension),
         duplicate_from=collection.similarity_threshold,
         mixed_below=LOWEST.on(pack.similarity),  # faces of one person that are no more alike than many strangers
+        compare=lambda some, others: scoring.cosines(collection, some, others, enrolled=True),
         progress=lambda share: _save(report, progress=int(100 * share)),
     )
 

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from collections_app import storage
 from collections_app.models import BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
 from recognition.index import files, pgvector_graph
-from recognition.models import Embedding, Gallery, IndexSegment
+from recognition.models import Calibration, Embedding, Gallery, IndexSegment
 from tenants.models import AuditEntry, AuditHead, DataKey
 from tenants.scope import TenantOwned
 
@@ -172,6 +172,7 @@ STORES: tuple[Store, ...] = (
     Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
+    Rows("calibrations", Calibration, collection="gallery_id", in_receipt=False),
     Graphs(),
     Rows("galleries", Gallery, collection="pk", in_receipt=False),
     Rows("data keys", DataKey),

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from collections_app import erasure, health_report, safe_http, storage, stores
+from collections_app import calibration, erasure, health_report, safe_http, storage, stores
 from collections_app.models import (
     Collection,
     Face,
@@ -41,6 +41,7 @@ _LOOK_SECONDS = 0.25  # between two looks for further deliveries
 _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
+_CALIBRATED_FOR = timedelta(hours=20)  # the schedule looks every hour, and a day is promised
 _EXAMINED_FOR = timedelta(minutes=30)  # longer than any comparison takes
 
 
@@ -230,6 +231,7 @@ def examine_collection(report_id: int) -> None:
     if report is None or report.state == HealthReport.State.DONE:
         return
     health_report.make(report)
+    calibration.renew(report.collection)
 
 
 @shared_task
@@ -241,6 +243,28 @@ def examine_due() -> None:
     for report_id in HealthReport.unscoped.filter(lost | abandoned).values_list("pk", flat=True):
         with isolate_failure("examine_collection", report_id):
             examine_collection.run(report_id)
+
+
+@shared_task
+def calibrate_collection(collection_id: int) -> None:
+    """Learn anew what a collection's scores are measured against (collections_app.calibration)."""
+    living = Collection.unscoped.filter(pk=collection_id, state=Collection.State.ACTIVE)
+    for collection in living.select_related("tenant", "gallery__tenant"):
+        calibration.renew(collection)
+
+
+@shared_task
+def calibrate_due() -> None:
+    """Calibrate collections anew a day after the last time, and those that have faces enough for the first time.
+
+    So what people leave in a mean is gone a day after their erasure, and merges, splits and moves count.
+    """
+    galleries = Gallery.unscoped.filter(collection__state=Collection.State.ACTIVE)
+    due = Q(calibration__made_at__lt=timezone.now() - _CALIBRATED_FOR)
+    due |= Q(calibration__isnull=True, size__gte=calibration.FEWEST)
+    for collection_id in galleries.filter(due).order_by("calibration__made_at").values_list("pk", flat=True):
+        with isolate_failure("calibrate_collection", collection_id):
+            calibrate_collection.run(collection_id)
 
 
 @shared_task

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.db import models
+from django.utils import timezone
 
 from tenants.scope import TenantOwned
 
@@ -12,7 +13,8 @@ class Gallery(TenantOwned):
 
     Every change takes the lock of this row, so sequence order is commit order: a process that reads `head` sees every
     change up to that number. The segments hold every template up to `base`; `version` changes with every publication of
-    segments. `mirrored`: the vectors are also in the pgvector table.
+    segments. `mirrored`: the vectors are also in the pgvector table. `calibrated` is the version of the calibration by
+    which scores are normalised, 0 without one.
     """
 
     collection = models.OneToOneField(
@@ -24,6 +26,7 @@ class Gallery(TenantOwned):
     base = models.PositiveBigIntegerField(default=0)
     version = models.PositiveBigIntegerField(default=0)
     mirrored = models.BooleanField(default=False)
+    calibrated = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         """Set the plural."""
@@ -75,6 +78,31 @@ class Tombstone(TenantOwned):
     def __str__(self) -> str:
         """Return the id of the removed face."""
         return str(self.face_id)
+
+
+class Calibration(TenantOwned):
+    """What a gallery's scores are measured against (recognition.calibration.calibrated); a job renews it.
+
+    `sealed` is the mean of its strangers' templates, sealed by the tenant's vault; null while there are too few
+    strangers. `version` changes with the mean. `tail` says how often they reach a score
+    (recognition.calibration.tail.Tail); empty while that is not known.
+    """
+
+    gallery = models.OneToOneField(Gallery, on_delete=models.CASCADE, primary_key=True, related_name="calibration")
+    version = models.PositiveIntegerField(default=0)
+    sealed = models.BinaryField(null=True)
+    strangers = models.PositiveIntegerField()
+    tail = models.JSONField(default=dict)
+    made_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        """The oldest are renewed first."""
+
+        indexes: ClassVar = [models.Index(fields=["made_at"], name="calibration_by_time")]
+
+    def __str__(self) -> str:
+        """Return the version."""
+        return str(self.version)
 
 
 class IndexSegment(TenantOwned):

@@ -7,7 +7,8 @@ from django.conf import settings
 
 from recognition.index import compaction, files, lease, pgvector, pgvector_graph
 from recognition.models import Compaction, Gallery, IndexSegment, Tombstone
-from tenants.queue import isolate_failure
+from tenants.queue import enqueue, isolate_failure
+from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.index")
 
@@ -23,7 +24,8 @@ def compact_gallery(gallery_id: int) -> None:
             pgvector.tidy(gallery)
             pgvector_graph.index_if_large(gallery)
             return
-        compaction.compact(gallery)
+        if compaction.compact(gallery):
+            enqueue(Task.CALIBRATE_COLLECTION, gallery_id)
     except files.NoRoom:
         logger.error("No room to build a segment.", extra={"gallery": gallery_id})  # noqa: TRY400 -- nothing to trace
 

@@ -33,6 +33,7 @@ from tenants.prepared import Prepared
 Alert: TypeAlias = Literal["alert.audit_broken", "alert.face_probed", "alert.probing", "alert.templates_damaged"]
 Action: TypeAlias = Literal[
     "audit.exported",
+    "collection.calibrated",
     "collection.created",
     "collection.deleted",
     "collection.examined",

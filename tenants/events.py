@@ -37,7 +37,9 @@ class Kind(StrEnum):
     FACE_ENROLLED = "face.enrolled"
     FACE_DELETED = "face.deleted"
     SEARCH_MATCHED = "search.matched"
+    SEARCH_REVIEW = "search.review"
     COLLECTION_INDEX_READY = "collection.index_ready"
+    COLLECTION_CALIBRATED = "collection.calibrated"
     AUDIT_ALERT = "audit.alert"
 
 

@@ -26,4 +26,6 @@ class Task(StrEnum):
     DELIVER_DUE = "collections_app.tasks.deliver_due"
     EXAMINE_COLLECTION = "collections_app.tasks.examine_collection"
     EXAMINE_DUE = "collections_app.tasks.examine_due"
+    CALIBRATE_COLLECTION = "collections_app.tasks.calibrate_collection"
+    CALIBRATE_DUE = "collections_app.tasks.calibrate_due"
     PURGE_SEARCHES = "collections_app.tasks.purge_searches"

@@ -14,7 +14,7 @@ from recognition import packs
 
 WIDTH, HEIGHT = 1000.0, 300.0
 _GAP = 0.24
-_ORDER = ("match", "no_match", "spoof")
+_ORDER = ("match", "review", "no_match", "spoof")
 
 
 @dataclass(frozen=True, slots=True)

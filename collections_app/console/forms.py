@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from collections_app.console.labels import EVENTS, ROLES
 from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
-from recognition.similarity import LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 
 IMAGES = [("none", _("Nothing")), ("crop", _("Only the face")), ("original", _("The whole image"))]
 _LONGEST = 255
@@ -65,12 +65,27 @@ class PolicyForm(ConsoleForm):
         label=_("Similarity threshold"),
         help_text=_("Two faces with at least this score count as one person. Lower scores are not disclosed."),
     )
+    false_match_rate = forms.FloatField(
+        label=_("Or at most this share of strangers"),
+        min_value=FALSE_MATCH_RATES[-1],
+        max_value=1e-2,
+        step_size=None,
+        required=False,
+        help_text=_(
+            "Such as 0.0001. The threshold is then set by what is measured in this collection, again and again."
+        ),
+    )
     similarity_floor = ScoreField(
         label=_("Lowest threshold a program may request"),
         required=False,
         help_text=_(
             "Leave empty to disclose nothing below the threshold. About twenty scores below it can reconstruct a face."
         ),
+    )
+    scale = forms.ChoiceField(
+        label=_("What scores are measured against"),
+        choices=[("normalised", _("The strangers of this collection, once there are 30")), ("plain", _("Nothing"))],
+        help_text=_("Among people whom the models saw rarely, strangers look more alike. Measuring corrects for that."),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
     liveness_on_search = forms.BooleanField(label=_("Check liveness on search"), required=False)

@@ -7,12 +7,14 @@ from django.utils.translation import gettext_lazy as _
 
 from collections_app.dialects import DIALECTS
 
-OUTCOMES = {"match": _("match"), "no_match": _("no match"), "spoof": _("refused: liveness")}
+OUTCOMES = {"match": _("match"), "review": _("review"), "no_match": _("no match"), "spoof": _("refused: liveness")}
 EVENTS = {
     "face.enrolled": _("a face is enrolled"),
     "face.deleted": _("faces are erased"),
     "search.matched": _("a search finds a match"),
+    "search.review": _("a search is for review"),
     "collection.index_ready": _("an index is built"),
+    "collection.calibrated": _("a collection's scores are calibrated"),
     "audit.alert": _("an alert is raised"),
 }
 ROLES = {"owner": _("Owner"), "admin": _("Administrator"), "operator": _("Operator"), "auditor": _("Auditor")}
@@ -91,6 +93,7 @@ ACTIONS = {
     "alert.probing": _("alert: one face searched for too often"),
     "alert.templates_damaged": _("alert: templates damaged"),
     "audit.exported": _("audit log exported"),
+    "collection.calibrated": _("scores calibrated"),
     "collection.created": _("collection created"),
     "collection.deleted": _("collection deleted"),
     "collection.examined": _("collection examined"),

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from collections_app.models.fields import KeyField, new_alias
 from recognition import packs
-from recognition.similarity import LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 from tenants.scope import TenantOwned, random_id
 
 MOST_FACES = 100_000_000  # the highest face limit of a collection
@@ -19,8 +19,9 @@ MOST_DAYS = 36_500  # the longest retention; null keeps faces for good
 class Collection(TenantOwned):
     """A named set of people's faces, and the policy under which faces enter and are found.
 
-    `similarity_threshold` and `similarity_floor` are cosines of the collection's pack; the floor is the lowest cosine
-    for which callers get a score (null: the threshold). `liveness_threshold` is a score from 0 to 1.
+    `false_match_rate`: each calibration sets the similarity threshold by this rate; null: the threshold stays.
+    `similarity_threshold`, `review_threshold` and `similarity_floor` are cosines of the collection's pack; the floor is
+    the lowest cosine for which callers get a score (null: the threshold). `liveness_threshold` is a score from 0 to 1.
     The row of a deleted collection stays, so that callers learn that it was deleted (decision A12); its name is free.
     """
 
@@ -43,6 +44,12 @@ class Collection(TenantOwned):
         STANDARD = "standard"
         STRICT = "strict"
 
+    class Scale(models.TextChoices):
+        """Whether scores are measured against the collection's own strangers, once there are enough."""
+
+        NORMALISED = "normalised"
+        PLAIN = "plain"
+
     class Images(models.TextChoices):
         """What is kept of an enrolled image, encrypted."""
 
@@ -62,7 +69,12 @@ class Collection(TenantOwned):
 
     pack = models.CharField(max_length=32, editable=False)
     similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
+    false_match_rate = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(FALSE_MATCH_RATES[-1]), MaxValueValidator(1e-2)]
+    )
+    review_threshold = models.FloatField(null=True, blank=True, help_text="For review from here; null: the threshold.")
     similarity_floor = models.FloatField(null=True, blank=True, help_text="Opens a lower end; null: the threshold.")
+    scale = models.CharField(max_length=10, choices=Scale, default=Scale.NORMALISED, db_default=Scale.NORMALISED)
     liveness_on_enrol = models.BooleanField(default=False)
     liveness_on_search = models.BooleanField(default=False)
     liveness_threshold = models.FloatField(default=0.5, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
@@ -95,12 +107,15 @@ class Collection(TenantOwned):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a threshold below LOWEST, and a floor that is not between LOWEST and the threshold."""
+        """Refuse a threshold below LOWEST, and a floor or line for review that is not between LOWEST and that."""
         lowest, problems = LOWEST.on(packs.get(self.pack).similarity), {}
         if not self.similarity_threshold >= lowest:
             problems["similarity_threshold"] = f"Must be a score of {LOWEST.score:g} at least."
         if self.similarity_floor is not None and not lowest <= self.similarity_floor <= self.similarity_threshold:
             problems["similarity_floor"] = f"Must be a score from {LOWEST.score:g} to the threshold's."
+        lowest_told = lowest if self.similarity_floor is None else self.similarity_floor
+        if self.review_threshold is not None and not lowest_told <= self.review_threshold <= self.similarity_threshold:
+            problems["review_threshold"] = "Must be a score from the floor's to the threshold's."
         if problems:
             raise ValidationError(problems)
 
@@ -108,6 +123,12 @@ class Collection(TenantOwned):
     def threshold(self) -> Threshold:
         """The score that a match must reach."""
         return packs.get(self.pack).similarity.threshold(self.similarity_threshold)
+
+    @property
+    def review(self) -> Threshold | None:
+        """The score from which a face is for review, if the policy sets one below the threshold."""
+        cosine = self.review_threshold
+        return None if cosine is None else packs.get(self.pack).similarity.threshold(cosine)
 
     @property
     def floor(self) -> Threshold | None:

@@ -15,13 +15,15 @@ from tenants.scope import TenantOwned, random_id
 class SearchRecord(TenantOwned):
     """One search: the caller, the threshold and the result. The probe is never stored.
 
-    `candidates` are the UUIDs and cosines of the best faces, above and below the threshold, best first.
+    `candidates` are the UUIDs and cosines of the best faces, above and below the threshold, best first. They were
+    normalised by this version of the `calibration`; null: they are plain.
     """
 
     class Outcome(models.TextChoices):
         """The result."""
 
         MATCH = "match"
+        REVIEW = "review"
         NO_MATCH = "no_match"
         SPOOF = "spoof"
 
@@ -36,6 +38,7 @@ class SearchRecord(TenantOwned):
     candidates = models.JSONField(default=list)
     liveness = models.FloatField(null=True)
     pack = models.CharField(max_length=32)
+    calibration = models.PositiveIntegerField(null=True)
     gallery_size = models.PositiveBigIntegerField()
     milliseconds = models.FloatField()
     actor_kind = models.CharField(max_length=8)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
-from collections_app import identifiers
+from collections_app import identifiers, scoring
 from collections_app.errors import SearchNotFound, UnknownCursor
 from collections_app.models import Face, Person, SearchRecord
 from collections_app.operations.budget import disclose, refuse_probing
@@ -117,7 +117,9 @@ def explain_search(caller: Caller, *, search: str, below: bool = False) -> Expla
         candidates = _disclosed(caller, record, near, terms)
         if below:
             log_look(caller, collection, "searches", near)
-    meaning = ThresholdMeaning.of(record.applied, faces=record.gallery_size, pack=record.pack)
+    same = record.calibration == (collection.gallery.calibrated or None)  # else the tail is another scale's
+    tail = scoring.tail(collection) if same else None
+    meaning = ThresholdMeaning.of(record.applied, faces=record.gallery_size, pack=record.pack, tail=tail)
     return Explained(record, meaning, candidates, below)
 
 

@@ -11,10 +11,11 @@ from django.db.models import CharField, Exists, OuterRef, QuerySet
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from collections_app import erasure, identifiers
+from collections_app import erasure, identifiers, scoring
 from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
 from collections_app.models import Collection, Receipt
 from recognition import packs
+from recognition.index import calibrations
 from recognition.models import Gallery
 from recognition.similarity import DEFAULT, Threshold
 from tenants import audit
@@ -33,6 +34,9 @@ _POLICY = frozenset(
         "tags",
         "similarity_threshold",
         "similarity_floor",
+        "review_threshold",
+        "false_match_rate",
+        "scale",
         "liveness_on_enrol",
         "liveness_on_search",
         "liveness_threshold",
@@ -135,6 +139,8 @@ def create_collection(
     identifiers.check("name", name)
     policy.setdefault("similarity_threshold", DEFAULT)
     collection = Collection(tenant=caller.tenant, name=name, pack=pack, **_known(policy, pack))
+    if collection.false_match_rate is not None:
+        collection.similarity_threshold = _threshold_at(collection)
     collection.full_clean(validate_unique=False, validate_constraints=False)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
     quota = caller.tenant.collection_quota
@@ -156,7 +162,7 @@ def list_collections(caller: Caller) -> QuerySet[Collection]:
     """Return the active collections within reach, with their galleries, by name."""
     caller.require(Scope.READ)
     living = Collection.objects.of(caller.tenant).filter(state=Collection.State.ACTIVE)
-    return caller.within(living, "pk").select_related("gallery").order_by("name")
+    return caller.within(living, "pk").select_related("gallery__calibration").order_by("name")
 
 
 def page_collections(caller: Caller, *, limit: int, after: str | int = "") -> CollectionPage:
@@ -231,6 +237,8 @@ def update_collection(
     caller.require(Scope.ADMIN)
     collection = find(caller, collection)
     wanted = _known(policy, collection.pack) | ({} if name is None else {"name": name})
+    if "similarity_threshold" in wanted:
+        wanted.setdefault("false_match_rate", None)
     after = {field: value for field, value in wanted.items() if value != getattr(collection, field)}
     if "name" in after:
         caller.require_whole_tenant()
@@ -239,13 +247,18 @@ def update_collection(
         identifiers.check("name", after["name"])
     for field, value in after.items():
         setattr(collection, field, value)
+    if after.get("false_match_rate") is not None:
+        collection.similarity_threshold = _threshold_at(collection)
     collection.full_clean(validate_unique=False, validate_constraints=False)
     named = after.pop("name", None)
-    fields = [*after, "name", "name_key"]
+    fields = [*after, "name", "name_key", "similarity_threshold"]
     for one in _names(collection, named, distinct=distinct) if named else [collection.name]:
         collection.name = one
         with suppress(IntegrityError), transaction.atomic():
             collection.save(update_fields=fields)
+            if "scale" in after:
+                calibrations.forget_tail(collection.gallery)
+                transaction.on_commit(lambda: enqueue(Task.CALIBRATE_COLLECTION, collection.pk))
             if named:
                 facts = {"before": before.pop("name"), "after": one}
                 audit.record(caller, "collection.renamed", collection, **facts)
@@ -300,6 +313,12 @@ def _names(collection: Collection, name: str, *, distinct: bool) -> list[str]:
     """Return the names to try, one after the other."""
     longer = f"{name} ({collection.alias})"
     return [name, longer] if distinct and len(longer) <= identifiers.LONGEST else [name]
+
+
+def _threshold_at(collection: Collection) -> float:
+    """Return the similarity threshold that stands for the collection's false match rate, as a cosine."""
+    threshold = scoring.threshold_at(collection, collection.false_match_rate or 0)
+    return threshold.on(packs.get(collection.pack).similarity)
 
 
 def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:

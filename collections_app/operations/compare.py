@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from django.db import transaction
 
+from collections_app import scoring
 from collections_app.errors import PersonNotFound
 from collections_app.examine import Purpose, analyse, analyse_crop, examine, naming, refuse_unrecognisable
 from collections_app.image_url import ImageUrl
@@ -173,9 +174,11 @@ def verify_person(
     collection = find(caller, collection)
     faces = {face.pk: face for face in find_person(collection, person).faces.select_related("person")}
     probe = examine(caller, collection, image, purpose=Purpose.VERIFY, largest=True, limits=limits).face.template
-    cosines = {pk: float(probe @ vector) for pk, vector in store.vectors(collection.gallery, list(faces)).items()}
-    if not cosines:
+    vectors = store.vectors(collection.gallery, list(faces))
+    if not vectors:
         raise PersonNotFound(str(person))  # their last face was erased just now
+    scored = scoring.cosines(collection, probe, np.stack(list(vectors.values())))
+    cosines = dict(zip(vectors, scored.tolist(), strict=True))
     terms = disclosure(caller, collection, threshold)
     with transaction.atomic():
         found = [(faces[pk], cosine) for pk, cosine in sorted(cosines.items(), key=lambda one: -one[1])]
@@ -195,7 +198,9 @@ def verify_template(
 
     Not an operation: callers check the scope and the budget first.
     """
-    cosine = float(template @ face_index().vector(collection.gallery, enrolled.pk))
+    (cosine,) = scoring.cosines(
+        collection, template, face_index().vector(collection.gallery, enrolled.pk)[None]
+    ).tolist()
     with transaction.atomic():
         matches = disclose(caller, collection, [(enrolled, cosine)], terms, probe="picture")
         if terms.below:

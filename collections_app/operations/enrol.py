@@ -12,7 +12,7 @@ from functools import partial
 from django.db import transaction
 from django.db.models import Sum
 
-from collections_app import erasure
+from collections_app import erasure, scoring
 from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
 from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.image_url import ImageUrl
@@ -25,7 +25,7 @@ from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
 from collections_app.operations.kept_images import KeptImage, kept
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.index import face_index, reaching
+from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import DetectedFace
 from tenants import audit, events
@@ -272,7 +272,7 @@ def _check_duplicates(
     own = set(person.faces.values_list("pk", flat=True)) if person else set()
     terms = disclosure(caller, collection)
     for face in faces:
-        near = reaching(collection.gallery, face.template, terms.threshold)
+        near = scoring.reaching(collection, face.template, terms.threshold)
         others = {neighbour.face_id: neighbour.cosine for neighbour in near if neighbour.face_id not in own}
         # The first of them that was enrolled: which one is nearest would be an order, free of charge.
         known = Face.objects.of(collection.tenant).filter(pk__in=others).order_by("number").first()

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from django.db import transaction
 
+from collections_app import scoring
 from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import DOUBLE, disclose, disclose_pairs, refuse_probing
@@ -17,7 +18,7 @@ from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PersonDetails, find_person, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
-from recognition.index import face_index, reaching, store
+from recognition.index import store
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -85,7 +86,7 @@ def portrait(caller: Caller, *, collection: str, person: int, below: bool = Fals
     vectors = store.vectors(collection.gallery, [face.pk for face in faces])
     faces = [face for face in faces if face.pk in vectors]
     terms = below_floor(caller, collection) if below else disclosure(caller, collection)
-    cosines = _mutual([vectors[face.pk] for face in faces])
+    cosines = _mutual(collection, [vectors[face.pk] for face in faces])
     with transaction.atomic():
         scores = _scores(caller, collection, faces, cosines, terms)
         if below:
@@ -115,9 +116,9 @@ def neighbours(
     terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     template = store.vector(collection.gallery, probe.pk)
     near = (
-        face_index().search(collection.gallery, template, limit=limit + 1, floor=terms.floor)
+        scoring.nearest(collection, template, limit=limit + 1, floor=terms.floor, enrolled=True)
         if below
-        else reaching(collection.gallery, template, terms.floor)
+        else scoring.reaching(collection, template, terms.floor, enrolled=True)
     )
     found = Face.objects.of(collection.tenant).select_related("person").in_bulk([one.face_id for one in near])
     others = [(found[one.face_id], one.cosine) for one in near if one.face_id in found and one.face_id != probe.pk]
@@ -128,10 +129,12 @@ def neighbours(
     return tuple(Neighbour(match.face, match.score, terms.matches(match.cosine)) for match in shown)
 
 
-def _mutual(vectors: Sequence[np.ndarray]) -> np.ndarray:
+def _mutual(collection: Collection, vectors: Sequence[np.ndarray]) -> np.ndarray:
     """Return the cosines (n, n) of n templates with one another."""
-    matrix = np.stack(vectors) if vectors else np.zeros((0, 1), dtype=np.float32)
-    cosines = np.asarray(matrix @ matrix.T)
+    if not vectors:
+        return np.zeros((0, 0))
+    matrix = np.stack(vectors)
+    cosines = scoring.cosines(collection, matrix, matrix, enrolled=True)
     np.fill_diagonal(cosines, 1.0)
     return cosines
 

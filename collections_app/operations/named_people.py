@@ -7,10 +7,12 @@ their last face is taken from them, and goes when it is erased.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from django.db import transaction
 from django.db.models import CharField, QuerySet
 from django.db.models.functions import Cast
 
+from collections_app import scoring
 from collections_app.errors import PersonExists, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import disclose_pairs, refuse_probing
@@ -177,9 +179,10 @@ def _likeness(
     if not own:
         return 100.0
     vectors = store.vectors(collection.gallery, [face.pk, *(one.pk for one in own)])
-    nearest = max(own, key=lambda one: float(vectors[face.pk] @ vectors[one.pk]))
-    pair = (face, nearest, float(vectors[face.pk] @ vectors[nearest.pk]))
-    return disclose_pairs(caller, collection, [pair], terms)[0]
+    others = np.stack([vectors[one.pk] for one in own])
+    cosines = scoring.cosines(collection, vectors[face.pk], others, enrolled=True)
+    nearest = int(cosines.argmax())
+    return disclose_pairs(caller, collection, [(face, own[nearest], float(cosines[nearest]))], terms)[0]
 
 
 def _give(caller: Caller, collection: Collection, face: Face, to: Person) -> None:

@@ -7,15 +7,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
+from collections_app import scoring
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, disclose, hidden_faces, lock_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, find_person, show_images
+from collections_app.operations.decision import Decision, Verdict, decide, review_line
 from collections_app.operations.disclosure import Disclosure, disclosure, floor_of, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.named_people import is_named
@@ -31,6 +34,7 @@ from tenants.models import Tenant
 from tenants.prepared import Prepared
 
 _RECORDED = 5  # best candidates kept with the record, matches or not, so that an auditor sees how near it was
+_REVIEWED = 25  # nearest faces among which a second person is looked for
 _ALL = -2.0  # below every cosine
 _WIDER = 4  # by how much the search grows when too few of the nearest faces qualify, or when all match
 _PAGE = 1000  # faces in one SQL statement
@@ -53,7 +57,7 @@ class _Candidate:
 class SearchResult:
     """The faces at or above the threshold, best first; `source` is the probe's face where the probe was an image.
 
-    `others` are the image's other faces.
+    `others` are the image's other faces. With a `decision`, `review` are faces below the threshold that it is about.
     """
 
     collection: Collection
@@ -63,6 +67,8 @@ class SearchResult:
     width: int = 0
     height: int = 0
     others: tuple[DetectedFace, ...] = ()
+    decision: Decision | None = None
+    review: tuple[Match, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class Query:
 
     `started` is a time of the performance counter. `probe` (an enrolled face) and `hidden` (face ids) are not found.
     `named`: of each named person the best face is found, and no other face.
+    `review`: the answer has a decision, which also discloses faces below the threshold, down to the floor.
     """
 
     collection: Collection
@@ -91,6 +98,7 @@ class Query:
     probe: Face | None = None
     hidden: frozenset[int] = frozenset()
     named: bool = False
+    review: bool = False
 
 
 def search_by_image(  # noqa: PLR0913 -- what a request may say
@@ -125,6 +133,29 @@ def search_by_image(  # noqa: PLR0913 -- what a request may say
     terms = disclosure(caller, collection, threshold)
     query = Query(collection, terms, limit, started, since=since, request_name=request_name, hidden=hidden)
     return _by_image(caller, query, image, largest=largest, gate=gate, liveness=liveness, limits=limits)
+
+
+def search_with_decision(
+    caller: Caller,
+    *,
+    collection: str,
+    image: bytes | ImageUrl,
+    limit: int,
+    threshold: Threshold | None = None,
+    largest: bool = False,
+    request_name: str = "",
+) -> SearchResult:
+    """Find faces and decide whom the image shows (operations.decision), also by faces below the threshold.
+
+    As search_by_image otherwise.
+    """
+    caller.require(Scope.SEARCH)
+    hidden = hidden_faces(caller)
+    started = time.perf_counter()
+    found = find(caller, collection)
+    terms = disclosure(caller, found, threshold)
+    query = Query(found, terms, limit, started, request_name=request_name, hidden=hidden, review=True)
+    return _by_image(caller, query, image, largest=largest, gate="none", limits=DEFAULT_LIMITS)
 
 
 def search_people_by_image(
@@ -176,8 +207,8 @@ def _by_image(
         raise
     source, seen = examined.face, examined.analysis
     query = replace(query, liveness=source.liveness.score if source.liveness else None)
-    record, matches = search_by_template(caller, query, source.template)
-    return SearchResult(collection, record, matches, source, seen.width, seen.height, examined.others)
+    record, shown = search_by_template(caller, query, source.template)
+    return _result(query, record, shown, source=source, width=seen.width, height=seen.height, others=examined.others)
 
 
 def search_by_face(
@@ -188,10 +219,11 @@ def search_by_face(
     limit: int,
     threshold: Threshold | None = None,
     named: bool = False,
+    review: bool = False,
 ) -> SearchResult:
     """Find the faces most similar to an enrolled one, which is not in the result (decision H21).
 
-    `named`: of each named person the best face.
+    `named`: of each named person the best face. `review`: with a decision (operations.decision).
 
     Raises:
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
@@ -201,17 +233,10 @@ def search_by_face(
     started = time.perf_counter()
     collection = find(caller, collection)
     probe = find_face(collection, face)
-    query = Query(
-        collection,
-        disclosure(caller, collection, threshold),
-        limit,
-        started,
-        request_name=probe.uuid,
-        probe=probe,
-        named=named,
-    )
-    record, matches = search_by_template(caller, query, face_index().vector(collection.gallery, probe.pk))
-    return SearchResult(collection, record, matches)
+    terms = disclosure(caller, collection, threshold)
+    query = Query(collection, terms, limit, started, request_name=probe.uuid, probe=probe, named=named, review=review)
+    record, shown = search_by_template(caller, query, face_index().vector(collection.gallery, probe.pk))
+    return _result(query, record, shown)
 
 
 def search_by_person(
@@ -263,23 +288,32 @@ def match_person(
 
 
 def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tuple[SearchRecord, tuple[Match, ...]]:
-    """Find the faces most similar to a template: the second half of every search.
+    """Find the faces most similar to a template: the second half of every search; return what was disclosed.
 
     Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
-    terms, since = query.terms, query.since
+    terms, collection = query.terms, query.collection
     if query.named:  # only matches are read: a gallery may hold millions of faces of people without a name
         least = query.limit
-        found = _nearest(query.collection, template, least, terms.threshold, since, people_but=hidden)
-        while len(found) == least and found[-1].cosine >= floor_of(query.collection):
+        found = _nearest(query, template, least, terms.threshold, people_but=hidden)
+        while len(found) == least and found[-1].cosine >= floor_of(collection):
             least *= _WIDER
-            found = _nearest(query.collection, template, least, terms.threshold, since, people_but=hidden)
+            found = _nearest(query, template, least, terms.threshold, people_but=hidden)
         return _record(caller, query, found)
-    least = max(query.limit if terms.below else 0, _RECORDED) + len(hidden)
-    floor = max(terms.threshold, floor_of(query.collection))
-    candidates = _candidates(query.collection, template, least, floor, since)
+    least = max(query.limit if terms.below else 0, _REVIEWED if query.review else _RECORDED) + len(hidden)
+    floor = terms.floor if query.review else max(terms.threshold, floor_of(collection))
+    candidates = _candidates(query, template, least, floor)
     return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
+
+
+def _result(query: Query, record: SearchRecord, shown: tuple[Match, ...], **seen: Any) -> SearchResult:  # noqa: ANN401
+    """Part the matches from what a decision is about; a second person may have been disclosed beyond the limit."""
+    within = shown[: query.limit]
+    matches = tuple(one for one in within if query.terms.matches(one.cosine))
+    review = tuple(one for one in within if not query.terms.matches(one.cosine))
+    decision = decide(query.collection, shown, query.terms)
+    return SearchResult(query.collection, record, matches, decision=decision, review=review, **seen)
 
 
 def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
@@ -287,35 +321,28 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 
 
-def _candidates(
-    collection: Collection, probe: np.ndarray, least: int, floor: float, since: datetime | None = None
-) -> list[_Candidate]:
+def _candidates(query: Query, probe: np.ndarray, least: int, floor: float) -> list[_Candidate]:
     """Return the best `least` faces, and all at or above the floor: what is shown of the first depends on them all."""
-    found = _nearest(collection, probe, least, _ALL, since)
+    found = _nearest(query, probe, least, _ALL)
     while len(found) == least and found[-1].cosine >= floor:
         least *= _WIDER
-        found = _nearest(collection, probe, least, floor, since)
+        found = _nearest(query, probe, least, floor)
     return found
 
 
 def _nearest(
-    collection: Collection,
-    probe: np.ndarray,
-    limit: int,
-    floor: float,
-    since: datetime | None,
-    *,
-    people_but: frozenset[int] | None = None,
+    query: Query, probe: np.ndarray, limit: int, floor: float, *, people_but: frozenset[int] | None = None
 ) -> list[_Candidate]:
-    """Return the best `limit` faces, enrolled at or after `since`, that the database still has after the search.
+    """Return the best `limit` faces, enrolled at or after `query.since`, that the database still has after the search.
 
     `people_but`: of each named person the best face that is none of these ids. If faces were erased during the search,
     they may have been replaced, so it is repeated up to _TRIES times.
     """
+    collection, enrolled = query.collection, query.probe is not None
     wanted, again, read = limit, _TRIES, True  # the gallery was read with the collection, in this request
     while True:
-        near = face_index().search(collection.gallery, probe, limit=wanted, floor=floor, as_read=read)
-        candidates, gone = _confirmed(collection, near, limit, since, people_but=people_but)
+        near = scoring.nearest(collection, probe, limit=wanted, floor=floor, enrolled=enrolled, as_read=read)
+        candidates, gone = _confirmed(collection, near, limit, query.since, people_but=people_but)
         if gone and again:
             again, read = again - 1, False
         elif len(candidates) == limit or len(near) < wanted:
@@ -352,11 +379,34 @@ def _confirmed(
     return candidates[:limit], gone
 
 
+def _told(query: Query, candidates: Sequence[_Candidate]) -> tuple[Sequence[tuple[Face, float]], int]:
+    """Return the faces to disclose, and how many: the matches, or with a decision those that it is made by.
+
+    A decision takes the faces down to the floor, if the first reaches the line for review, and one of a second person.
+    """
+    terms = query.terms
+    lowest = terms.threshold
+    if query.review and candidates and candidates[0].cosine >= review_line(query.collection, terms):
+        lowest = terms.floor
+    found = [(one.face, one.cosine) for one in candidates if one.cosine >= lowest]
+    second = next((place for place, (face, _) in enumerate(found) if face.person_id != found[0][0].person_id), 0)
+    return found, max(query.limit, second + 1) if query.review else query.limit
+
+
+def _emit(collection: Collection, record: SearchRecord, best: Match, decision: Decision, *, match: bool) -> None:
+    """Tell webhooks of a match, and of a search that is for review."""
+    facts = {"search": record.uuid, "face": best.face.uuid, "person": str(best.face.person_id), **decision.facts}
+    if match:
+        events.emit(collection.tenant, events.Kind.SEARCH_MATCHED, collection=collection.name, **facts)
+    if decision.verdict == Verdict.REVIEW:
+        events.emit(collection.tenant, events.Kind.SEARCH_REVIEW, collection=collection.name, **facts)
+
+
 def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     """Disclose and charge the matches, and record the search, in one commit with those of other requests."""
-    near = [one.face.pk for one in candidates if query.terms.matches(one.cosine)]
+    near = [face.pk for face, _ in _told(query, candidates)[0]]
     faces = [*near, *([query.probe.pk] if query.probe else [])]
 
     def work() -> tuple[SearchRecord, tuple[Match, ...]]:
@@ -369,12 +419,16 @@ def _recorded(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
-    found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
-    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture", limit=query.limit)
-    below = [(one.face, one.cosine) for one in candidates if not terms.matches(one.cosine)]
+    scale = scoring.normalisation(collection)
+    found, limit = _told(query, candidates)
+    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture", limit=limit)
+    decision = decide(collection, matches, terms) if matches else None
+    shown = {match.face.pk for match in matches}
+    others = [one for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]
+    below = [(one.face, one.cosine) for one in others]
     recorded = [*((match.face, match.cosine) for match in matches), *below][:_RECORDED]
     about = matches[0].face if matches else query.probe  # without a match the nearest face must not appear in an alert
-    outcome = SearchRecord.Outcome.MATCH if matches else SearchRecord.Outcome.NO_MATCH
+    outcome = SearchRecord.Outcome(decision.verdict) if decision else SearchRecord.Outcome.NO_MATCH
     record = SearchRecord(
         tenant=collection.tenant,
         collection=collection,
@@ -385,6 +439,7 @@ def _recorded(
         candidates=[[face.uuid, round(cosine, 6)] for face, cosine in recorded],
         liveness=query.liveness,
         pack=collection.pack,
+        calibration=scale.version if scale else None,
         gallery_size=collection.gallery.size,
         milliseconds=round((time.perf_counter() - query.started) * 1000, 1),
         actor_kind=caller.kind,
@@ -394,10 +449,8 @@ def _recorded(
         request_id=caller.request_id,
     )
     commits.insert(record)
-    if matches:
-        best = matches[0].face
-        facts = {"search": record.uuid, "face": best.uuid, "person": str(best.person_id)}
-        events.emit(collection.tenant, events.Kind.SEARCH_MATCHED, collection=collection.name, **facts)
+    if decision:
+        _emit(collection, record, matches[0], decision, match=terms.matches(matches[0].cosine))
     audit.record(caller, "collection.searched", record, collection=str(collection.pk), outcome=record.outcome)
     if terms.below:
         log_look(caller, collection, "search", [match.face.uuid for match in matches])

@@ -5,6 +5,7 @@ Takes arrays and returns values; knows neither Django nor tenants nor names.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,10 @@ import numpy.typing as npt
 from recognition.results import Floats
 
 LOW, HIGH, BINS = -0.4, 1.0, 280
-_BLOCK = 1000
+_BLOCK = 250
 
 Ids = npt.NDArray[np.int64]
+Scores: TypeAlias = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,14 @@ def separate(
     *,
     duplicate_from: float,
     mixed_below: float,
+    compare: Callable[[Floats, Floats], Scores] = lambda one, other: one @ other.T,
     most: int = 50,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Findings:
     """Compare all pairs of faces; `faces` (n,) and `people` (n,) are the ids of the rows of `vectors` (n, dimension).
 
     Faces of two people at a cosine of `duplicate_from` and above are probably one person; faces of one person below
-    `mixed_below` are probably two.
+    `mixed_below` are probably two. `compare` returns the cosines (m, n) of rows (m, d) with others (n, d).
     """
     edges = np.linspace(LOW, HIGH, BINS + 1)
     genuine, impostor = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
@@ -68,7 +71,7 @@ def separate(
     mixed: dict[int, Pair] = {}
     for start in range(0, len(faces), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        cosines = vectors[rows] @ vectors[start:].T
+        cosines = compare(vectors[rows], vectors[start:])
         # Above the diagonal: each pair once.
         once = np.triu(np.ones(cosines.shape, dtype=bool), k=1)
         same = people[rows, None] == people[None, start:]

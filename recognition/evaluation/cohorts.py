@@ -7,7 +7,8 @@ memory, 4 bytes a pair, which suits some 10,000 faces.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import partial
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,14 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition import packs, pipeline
-from recognition.calibration.normalisation import FORMS, Form, Ids, Mask, normalised, references
+from recognition.calibration.calibrated import FEWEST, WEIGHT, Normalisation, choose_strangers, on_scale
+from recognition.calibration.normalisation import FORMS, Form, Ids, Mask, mean_level, normalised, references
+from recognition.calibration.tail import fit
 from recognition.evaluation.metrics import thresholds
 from recognition.evaluation.pictures import each, pictures
 from recognition.evaluation.verification import central
 from recognition.results import Floats
-from recognition.similarity import FALSE_MATCH_RATES
+from recognition.similarity import DEFAULT, FALSE_MATCH_RATES, Threshold
 
-_RESAMPLED, _SPLITS = 500, 70
+_RESAMPLED, _SPLITS, _HALVES = 500, 70, 30
 _FEWEST = 3  # pairs of strangers that reach a rate's threshold; with fewer there is none
 _LABELS = 8  # values at most of what makes cohorts
 _SURE = (2.5, 97.5)
@@ -121,6 +124,31 @@ def halves(cohort: Cohort, scores: Floats, rate: float) -> list[float]:
     return ratios
 
 
+def calibrated_on_half(cohort: Cohort, pack: str, wanted: Sequence[float]) -> dict[float, list[float]]:
+    """Return the ratios of the measured false match rate to each one asked for, in collections of half of the people.
+
+    A collection is calibrated as the product does it, and its threshold set as "at most" a rate. The other half's faces
+    are the probes. Splits of which too little can be told are left out.
+    """
+    known, ratios = packs.get(pack), dict[float, list[float]]()
+    same, line = Threshold.of_rate(FALSE_MATCH_RATES[-1]).on(known.similarity), DEFAULT.on(known.similarity)
+    size = int(cohort.people.max()) + 1
+    for half in islice(_splits(size), _HALVES):
+        inside = np.isin(cohort.people, half)
+        faces, probes = cohort.templates[inside], cohort.templates[~inside]
+        rows = choose_strangers(faces, cohort.people[inside], line)
+        if len(rows) < FEWEST or known.normal is None:
+            continue
+        learnt = Normalisation.of(faces[rows], known.normal)
+        tail = fit(faces, cohort.people[inside], partial(learnt.cosines, enrolled=True), same=same, alike=line)
+        scores = learnt.cosines(probes, faces)
+        for rate in wanted:
+            threshold = tail.cosine(rate) if tail else None
+            if threshold is not None:
+                ratios.setdefault(rate, []).append(float((scores >= threshold).mean() / rate))
+    return ratios
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """One template of each of its people (g, d); the columns, or -1, of a cohort's people (p,) and of a reference's."""
@@ -130,6 +158,31 @@ class Collection:
     reference: Ids
 
 
+def collection_of(cohort: Cohort, own: int) -> Collection:
+    """Return a collection of so many of the cohort's people."""
+    mine = _first(np.ones(int(cohort.people.max()) + 1, dtype=bool), own)
+    return Collection(_one_each(cohort)[mine >= 0], mine, _NOBODY)
+
+
+def delivered(cohort: Cohort, collection: Collection, pack: str) -> Floats | None:
+    """Return the cosines (n, n) of a cohort's faces in a collection, as the product has them; None: not calibrated.
+
+    The persons of a comparison are left out of its levels exactly, whether they are in the collection or not.
+    """
+    known = packs.get(pack)
+    everybody = np.arange(len(collection.templates))
+    rows = choose_strangers(collection.templates, everybody, DEFAULT.on(known.similarity))
+    if len(rows) < FEWEST or known.normal is None:
+        return None
+    column = np.full(len(everybody) + 1, -1)  # the last is that of people who are not in the collection
+    column[rows] = np.arange(len(rows))
+    columns, mean = column[collection.cohort], known.normal.mean
+    found = references(cohort.templates, columns[cohort.people], columns, collection.templates[rows], mean)
+    levels = np.maximum(mean_level(found), (cohort.templates @ mean)[:, None])
+    plain, against = cohort.templates @ cohort.templates.T, levels[:, cohort.people]
+    return on_scale(plain, WEIGHT / 2 * (against + against.T), known.normal).astype(np.float32)
+
+
 class Reference:
     """The population that the pack's anchors are measured on, with the mean of its people."""
 
@@ -137,16 +190,20 @@ class Reference:
         """Compute each face's cosine with the mean of the others."""
         self.cohort = cohort
         self.people = _one_each(cohort)
-        self._mean = self.people.mean(axis=0)
+        self.mean = self.people.mean(axis=0)
         alone = Collection(self.people, _NOBODY, np.arange(len(self.people)))
         self._level = self._levels(FORMS["mean"], alone)
         self._cosines = cohort.templates @ cohort.templates.T
         self.strangers, self.mates = cohort.strangers, cohort.mates
         self._fixed: dict[float, list[float]] = {}
 
-    def anchors(self, form: Form, collection: Collection) -> list[float]:
+    def plain_anchors(self) -> list[float]:
+        """Return the cosines at FALSE_MATCH_RATES."""
+        return thresholds(self._cosines[self.strangers], FALSE_MATCH_RATES)
+
+    def anchors(self, form: Form, collection: Collection | None = None) -> list[float]:
         """Return c' at FALSE_MATCH_RATES: of the pack, where the form is fixed, otherwise in this collection."""
-        if not form.fixed:
+        if not form.fixed and collection:
             scores = self._scores(form, self._levels(form, collection))
             return thresholds(scores[self.strangers], FALSE_MATCH_RATES)
         if form.weight not in self._fixed:
@@ -162,9 +219,9 @@ class Reference:
     def normalise(self, form: Form, collection: Collection, cohort: Cohort) -> Floats:
         """Return c' (n, n) of a cohort's faces in a collection."""
         own = collection.cohort[cohort.people]
-        levels = form.level(references(cohort.templates, own, collection.cohort, collection.templates, self._mean))
+        levels = form.level(references(cohort.templates, own, collection.cohort, collection.templates, self.mean))
         if form.fixed:
-            levels = np.maximum(levels, (cohort.templates @ self._mean)[:, None])
+            levels = np.maximum(levels, (cohort.templates @ self.mean)[:, None])
         return normalised(cohort.templates @ cohort.templates.T, levels, cohort.people, form.weight)
 
     def collection(self, cohort: Cohort, own: int, others: int) -> Collection:
@@ -178,7 +235,7 @@ class Reference:
     def _levels(self, form: Form, collection: Collection) -> Floats:
         """Return the faces' levels (n,): only their own persons are left out, since the others are many."""
         own = collection.reference[self.cohort.people]
-        return form.level(references(self.cohort.templates, own, _NOBODY, collection.templates, self._mean))[:, 0]
+        return form.level(references(self.cohort.templates, own, _NOBODY, collection.templates, self.mean))[:, 0]
 
     def _scores(self, form: Form, level: Floats) -> Floats:
         return self._cosines - form.weight / 2 * (level[:, None] + level[None, :])

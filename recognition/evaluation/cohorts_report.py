@@ -9,6 +9,7 @@ import numpy as np
 from django.core.management.base import CommandError
 
 from recognition import packs
+from recognition.calibration.calibrated import FEWEST
 from recognition.calibration.normalisation import FORMS
 from recognition.evaluation import cohorts
 from recognition.evaluation.cohorts import Cohort, Reference
@@ -16,6 +17,7 @@ from recognition.results import Floats
 from recognition.similarity import FALSE_MATCH_RATES, SCORES
 
 _OWN = (1e-2, 1e-3)
+_AT_MOST = (1e-2, 1e-3, 1e-4)
 _WITHIN = 2
 _COSTS = (3, 4)  # of FALSE_MATCH_RATES, those at which the reference is measured in the collection
 
@@ -28,9 +30,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--reference",
         type=Path,
-        help="pictures or templates of the people on whom the pack's anchors were measured; "
-        "with it the normalised scores are measured too",
+        help="pictures or templates of the people on whom the pack's anchors were measured",
     )
+    parser.add_argument("--forms", action="store_true", help="compare forms of normalisation; needs --reference")
     parser.add_argument(
         "--collection",
         nargs="+",
@@ -40,7 +42,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def lines(
-    source: Path, pack: str, names: Sequence[Path], reference: Path | None, collections: Sequence[str]
+    source: Path,
+    pack: str,
+    names: Sequence[Path],
+    reference: Path | None,
+    collections: Sequence[str],
+    *,
+    forms: bool,
 ) -> Iterator[str]:
     """Measure every cohort of a folder or file, and yield the lines of the report."""
     against = Reference(next(cohorts.read(reference, pack))) if reference else None
@@ -53,8 +61,26 @@ def lines(
         )
         plain = cohort.templates @ cohort.templates.T
         yield from _measured("plain", cohort, plain, packs.get(pack).similarity.cosines)
-        if against:
+        yield from _delivered(cohort, pack, against, collections)
+        if against and forms:
             yield from _normalised(cohort, against, collections)
+
+
+def _delivered(cohort: Cohort, pack: str, against: Reference | None, collections: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the product's scores in each collection, and of thresholds that are measured on half."""
+    for text in collections:
+        own, others = _people(text, int(cohort.people.max()) + 1)
+        if others and not against:
+            message = f"{text} needs --reference."
+            raise CommandError(message)
+        made = against.collection(cohort, own, others) if against else cohorts.collection_of(cohort, own)
+        scores = cohorts.delivered(cohort, made, pack)
+        if scores is None:
+            yield f"{f'delivered, {text}':>30}  as plain: fewer than {FEWEST} strangers"
+        else:
+            yield from _measured(f"delivered, {text}", cohort, scores, packs.get(pack).similarity.cosines)
+    for rate, ratios in cohorts.calibrated_on_half(cohort, pack, _AT_MOST).items():
+        yield f"{'':>30}  at most {rate:.0e}, measured in a collection of half: {_spread(ratios)}"
 
 
 def _normalised(cohort: Cohort, against: Reference, collections: Sequence[str]) -> Iterator[str]:
@@ -98,11 +124,13 @@ def _measured(name: str, cohort: Cohort, scores: Floats, anchors: Sequence[float
         share, ratios = cohorts.accepted(cohort, scores, rate), cohorts.halves(cohort, scores, rate)
         told = [] if share is None else [f"TAR {share:.3f}"]
         if ratios:
-            within = np.mean([1 / _WITHIN <= one <= _WITHIN for one in ratios])
-            low, half, high = np.percentile(ratios, (5, 50, 95))
-            told.append(
-                f"calibrated on half of the people, measured on the others: x{half:.2f} ({low:.2f} to {high:.2f}; "
-                f"{within:.0%} of {len(ratios)} splits within x{_WITHIN})"
-            )
+            told.append(f"calibrated on half of the people, measured on the others: {_spread(ratios)}")
         if told:
             yield f"{'':>30}  at its own {rate:.0e}: {', '.join(told)}"
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    """Write the median and the spread of measured rates over those that were asked for."""
+    within = np.mean([1 / _WITHIN <= one <= _WITHIN for one in ratios])
+    low, half, high = np.percentile(ratios, (5, 50, 95))
+    return f"x{half:.2f} ({low:.2f} to {high:.2f}; {within:.0%} of {len(ratios)} splits within x{_WITHIN})"

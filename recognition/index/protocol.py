@@ -5,7 +5,7 @@ removed is never found again, and a search sees one gallery of one tenant and no
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -15,10 +15,11 @@ from recognition.models import Gallery
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A template and its cosine similarity to the probe."""
+    """A face, its cosine similarity to the probe, and its template, which the index had in memory to compute that."""
 
     face_id: int
     cosine: float
+    vector: np.ndarray = field(compare=False, repr=False)
 
 
 class FaceIndex(Protocol):

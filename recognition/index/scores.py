@@ -27,6 +27,5 @@ def scored(
     if not known:
         return []
     cosines = np.array([vector for _, vector in known], dtype=np.float64) @ probe.astype(np.float64)
-    faces = [face for face, _ in known]
-    best = sorted(zip(cosines.tolist(), faces, strict=True), key=lambda pair: (-pair[0], pair[1]))
-    return [Neighbour(face, cosine) for cosine, face in best if cosine >= floor]
+    near = [Neighbour(face, cosine, vector) for (face, vector), cosine in zip(known, cosines.tolist(), strict=True)]
+    return sorted((one for one in near if one.cosine >= floor), key=lambda one: (-one.cosine, one.face_id))

@@ -4,6 +4,7 @@ Owns the manifest, packs.toml. Vectors of different packs belong to different sp
 collection keeps the pack with which it was created.
 """
 
+import base64
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
+from recognition.calibration.calibrated import PackNormal
 from recognition.calibration.cohorts import PublishedCohort
 from recognition.errors import UnknownPack
 from recognition.similarity import SimilarityScale, Threshold
@@ -54,7 +58,8 @@ class Lengths:
 class Pack:
     """A detector, landmarks, embedders with their weights in the cosine, liveness experts, and the similarity scale.
 
-    `cohorts` are the populations whose false match rates were measured; the scale is anchored on the first of them.
+    `cohorts` are the populations whose false match rates were measured; the scale is anchored on the first of them, and
+    `normal` is measured on it too: what a collection's normalised scores need of the pack (None: they are never made).
     """
 
     name: str
@@ -68,6 +73,7 @@ class Pack:
     similarity: SimilarityScale
     lengths: Lengths
     cohorts: tuple[PublishedCohort, ...]
+    normal: PackNormal | None
 
     def worst_cohort(self, threshold: Threshold) -> PublishedCohort:
         """Return the cohort whose strangers reach a threshold most often."""
@@ -145,9 +151,12 @@ def _pack(
     cosines: list[float],
     lengths: dict[str, float],
     cohorts: list[dict[str, Any]],
+    normalised: list[float] | None = None,
+    mean: str = "",
     **rest: Any,  # noqa: ANN401
 ) -> Pack:
     known = models()
+    vector = np.frombuffer(base64.b64decode(mean), dtype="<f2").astype(np.float32)
     return Pack(
         name=name,
         detector=known[detector],
@@ -157,5 +166,6 @@ def _pack(
         similarity=SimilarityScale(tuple(cosines)),
         lengths=Lengths(**lengths),
         cohorts=tuple(PublishedCohort.of(**entry) for entry in cohorts),
+        normal=PackNormal(vector, tuple(cosines), tuple(normalised)) if normalised else None,
         **rest,
     )

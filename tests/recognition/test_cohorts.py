@@ -110,12 +110,30 @@ def test_the_command_measures_each_cohort_of_a_file_alike_each_time(tmp_path: Pa
     np.savez(tmp_path / "labelled.npz", template=many.templates, sex=many.people % 2, age=many.people)
     reference = faces(60, 2, shared=0.0, seed=9)
     np.savez(tmp_path / "reference.npz", template=reference.templates, person=reference.people)
-    options = ["--reference", tmp_path / "reference.npz", "--collection", "all+0", "8+20"]
+    options = ["--reference", tmp_path / "reference.npz", "--collection", "all+0", "8+20", "--forms"]
     first = report(tmp_path / "labelled.npz", *options)
     assert first == report(tmp_path / "labelled.npz", *options)
     assert first.count("20 people, 20 faces, 190 stranger pairs") == 2
     for name in ("sex 0, pack light", "sex 1, pack light", "plain", "mean, all+0", "neighbours, 8+20", "nearest, 8+20"):
         assert name in first
+    assert first.count("delivered, all+0  as plain: fewer than 30 strangers") == 2
+
+
+def test_the_command_measures_the_product_in_collections_of_a_cohort(tmp_path: Path) -> None:
+    """With its own normalisation and, as at most a rate, with its own threshold of half of the people."""
+    cohort = faces(140, 2, shared=0.3, seed=12)
+    np.savez(tmp_path / "some.npz", template=cohort.templates, person=cohort.people)
+    told = report(tmp_path / "some.npz", "--collection", "8+0", "all+0")
+    assert "delivered, 8+0  as plain: fewer than 30 strangers" in told
+    plain, normal = (
+        next(line for line in told.splitlines() if name in line) for name in ("plain  ", "delivered, all+0")
+    )
+    rates = [float(line.split()[-4].strip("()")) for line in (plain, normal)]
+    assert rates[1] <= rates[0]
+    (ratios,) = (line for line in told.splitlines() if "at most 1e-02" in line)
+    assert 0.5 < float(ratios.split(": x")[1].split()[0]) < 2
+    with pytest.raises(CommandError, match="needs --reference"):
+        report(tmp_path / "some.npz", "--collection", "8+20")
 
 
 def test_a_cohort_can_be_named_person_by_person(tmp_path: Path) -> None:

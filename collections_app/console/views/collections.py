@@ -33,7 +33,9 @@ class CollectionsView(ConsoleView):
         listed = [
             (
                 found,
-                explain_threshold(self.caller, threshold=found.threshold, faces=found.gallery.size, pack=found.pack),
+                explain_threshold(
+                    self.caller, threshold=found.threshold, faces=found.gallery.size, pack=found.pack, collection=found
+                ),
             )
             for found in found_page.collections
         ]
@@ -94,8 +96,10 @@ class CollectionView(FormView):
         """Render the policy with the effect of its threshold."""
         collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
         faces = collection.gallery.size or _FACES_IN_AN_EXAMPLE
-        meaning = explain_threshold(self.caller, threshold=collection.threshold, faces=faces, pack=collection.pack)
-        curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.worst_rate)
+        meaning = explain_threshold(
+            self.caller, threshold=collection.threshold, faces=faces, pack=collection.pack, collection=collection
+        )
+        curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.rate)
         index = index_state(self.caller, collection=collection.name)
         return self.page(
             status, form=form, collection=collection, meaning=meaning, curve=curve, index=index, tab="policy"
@@ -120,8 +124,10 @@ class ThresholdView(ConsoleView):
         form.is_valid()  # the other fields are missing
         threshold = form.cleaned_data.get("similarity_threshold", collection.threshold)
         faces = collection.gallery.size or _FACES_IN_AN_EXAMPLE
-        meaning = explain_threshold(self.caller, threshold=threshold, faces=faces, pack=collection.pack)
-        curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.worst_rate)
+        meaning = explain_threshold(
+            self.caller, threshold=threshold, faces=faces, pack=collection.pack, collection=collection
+        )
+        curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.rate)
         return self.page(collection=collection, meaning=meaning, curve=curve)
 
 

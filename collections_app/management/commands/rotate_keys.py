@@ -36,6 +36,7 @@ from tenants.vault import Vault
 SEALED = {
     "recognition.Embedding.sealed": "template:{0.face_id}",
     "tenants.KeptSecret.sealed": "kept-secret:{0.pk}",
+    "recognition.Calibration.sealed": "calibration:{0.pk}",
     "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
     "collections_app.KeyedRequest.answer": "answer:{0.pk}",
 }

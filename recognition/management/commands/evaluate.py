@@ -1,6 +1,8 @@
 """manage.py evaluate verification|liveness|detection|orientation|quality|calibrate|cohorts DIR: accuracy."""
 
 import re
+from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,9 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
-from recognition.evaluation import cohorts_report, detection, liveness, orientation, quality, verification
-from recognition.evaluation.metrics import area_under_curve, equal_error_rate, thresholds, true_accept_rates
-from recognition.similarity import FALSE_MATCH_RATES
+from recognition.calibration.normalisation import FORMS
+from recognition.evaluation import cohorts, cohorts_report, detection, liveness, orientation, quality, verification
+from recognition.evaluation.metrics import area_under_curve, equal_error_rate, true_accept_rates
 
 _MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate", "cohorts")
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
@@ -48,7 +50,8 @@ class Command(BaseCommand):
             case "calibrate":
                 self._calibrate(folder, pack)
             case "cohorts":
-                for line in cohorts_report.lines(folder, pack, rest["names"], rest["reference"], rest["collection"]):
+                options = (rest["names"], rest["reference"], rest["collection"])
+                for line in cohorts_report.lines(folder, pack, *options, forms=rest["forms"]):
                     self.stdout.write(line)
 
     def _verification(self, folder: Path, pack: str) -> None:
@@ -99,10 +102,21 @@ class Command(BaseCommand):
             self.stdout.write(f"by {name:10}  " + "  ".join(f"{missed:.4f}" for missed in curve))
 
     def _calibrate(self, folder: Path, pack: str) -> None:
-        """Measure the anchors of the pack's scale and write them into the manifest."""
-        impostor = verification.compare_all(folder, pack).impostor
-        cosines = ", ".join(f"{cosine:.3f}" for cosine in thresholds(impostor, FALSE_MATCH_RATES))
+        """Measure the anchors of the pack's scale, plain and normalised, and write them into the manifest."""
+        population = cohorts.Reference(next(cohorts.read(folder, pack)))
+        values = {
+            "cosines": _listed(population.plain_anchors()),
+            "normalised": _listed(population.anchors(FORMS["mean"])),
+            "mean": f'"{b64encode(population.mean.astype("<f2").tobytes()).decode()}"',
+        }
         manifest = packs.MANIFEST.read_text(encoding="utf-8")
-        anchors = re.compile(rf"(\[packs\.{pack}\]\n(?:.+\n)*?cosines = )\[.*\]")
-        packs.MANIFEST.write_text(anchors.sub(rf"\g<1>[{cosines}]", manifest), encoding="utf-8")
-        self.stdout.write(f"{len(impostor):,} impostor comparisons: cosines = [{cosines}]")
+        for name, value in values.items():
+            line = re.compile(rf"(\[packs\.{pack}\]\n(?:.+\n)*?{name} = ).*")
+            manifest = line.sub(rf"\g<1>{value}", manifest)
+        packs.MANIFEST.write_text(manifest, encoding="utf-8")
+        for name, value in values.items():
+            self.stdout.write(f"{name} = {value}")
+
+
+def _listed(values: Sequence[float]) -> str:
+    return f"[{', '.join(f'{value:.3f}' for value in values)}]"

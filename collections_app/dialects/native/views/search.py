@@ -38,10 +38,10 @@ class SearchView(ImageView):
         threshold, limit = threshold_of(body), body["limit"]
         if "face" in body:
             found = search.search_by_face(
-                self.caller, collection=collection, face=body["face"], limit=limit, threshold=threshold
+                self.caller, collection=collection, face=body["face"], limit=limit, threshold=threshold, review=True
             )
         else:
-            found = search.search_by_image(
+            found = search.search_with_decision(
                 self.caller,
                 collection=collection,
                 image=body["image"],

@@ -8,9 +8,10 @@ from collections_app import models
 from collections_app.dialects.native.wire.base import Listing, Percent, Points
 from collections_app.dialects.openapi import Identifier, example
 from recognition import packs
-from recognition.similarity import LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 
 _DUPLICATES, _GATES = models.Collection.Duplicates.choices, models.Collection.QualityGate.choices
+_SCALES = models.Collection.Scale.choices
 _IMAGES = models.Collection.Images.choices
 
 
@@ -23,7 +24,27 @@ class Policy(serializers.Serializer[Any]):
 
     description = serializers.CharField(required=False, allow_blank=True)
     similarity_threshold = serializers.FloatField(required=False, min_value=LOWEST.score, max_value=100)
+    false_match_rate = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=FALSE_MATCH_RATES[-1],
+        max_value=1e-2,
+        help_text="Instead of a threshold: the one that at most this share of strangers reach, as measured in the "
+        "collection, and set again as it changes; until it has strangers enough, in the pack's worst cohort.",
+    )
     similarity_floor = serializers.FloatField(required=False, allow_null=True, min_value=LOWEST.score, max_value=100)
+    review_threshold = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=LOWEST.score,
+        max_value=100,
+        help_text="A search's best face from this score on is for review; not below the floor.",
+    )
+    scale = serializers.ChoiceField(
+        _SCALES,
+        required=False,
+        help_text="normalised: against the collection's own strangers, once there are 30; plain: never.",
+    )
     liveness_threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
     liveness_on_enrol = serializers.BooleanField(required=False)
     liveness_on_search = serializers.BooleanField(required=False)
@@ -33,6 +54,12 @@ class Policy(serializers.Serializer[Any]):
     images = serializers.ChoiceField(_IMAGES, required=False)
     retention_days = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=models.MOST_DAYS)
     face_limit = serializers.IntegerField(required=False, min_value=1, max_value=models.MOST_FACES)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Take a threshold or a rate."""
+        if attrs.get("false_match_rate") is not None and "similarity_threshold" in attrs:
+            raise serializers.ValidationError({"false_match_rate": "Send a threshold or a false match rate."})
+        return attrs
 
 
 @example({"name": "staff", "similarity_threshold": 90})
@@ -60,7 +87,10 @@ class Collection(serializers.Serializer[models.Collection]):
     pack = serializers.ChoiceField(packs.names())
     faces = serializers.IntegerField(source="gallery.size")
     similarity_threshold = Points(source="threshold.score")
+    false_match_rate = serializers.FloatField(allow_null=True, help_text="null: the threshold stands by itself.")
     similarity_floor = Points(source="floor.score", required=False, help_text="Present if the policy sets one.")
+    review_threshold = Points(source="review.score", required=False, help_text="Present if the policy sets one.")
+    scale = serializers.ChoiceField(_SCALES)
     liveness_threshold = Percent()
     liveness_on_enrol = serializers.BooleanField()
     liveness_on_search = serializers.BooleanField()
@@ -80,7 +110,7 @@ class Collections(Listing):
 
 def policy(values: dict[str, Any]) -> dict[str, Any]:
     """Convert a policy to the platform's types: thresholds to Threshold, liveness to 0 to 1."""
-    for name in ("similarity_threshold", "similarity_floor"):
+    for name in ("similarity_threshold", "similarity_floor", "review_threshold"):
         if values.get(name) is not None:
             values[name] = Threshold(values[name])
     if "liveness_threshold" in values:

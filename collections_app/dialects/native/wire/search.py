@@ -86,8 +86,15 @@ class Found(serializers.Serializer[Any]):
 
     id = serializers.CharField()
     threshold = Likeness()
-    decision = serializers.ChoiceField(["match", "no_match"])
+    decision = serializers.ChoiceField(
+        ["match", "review", "unknown"],
+        help_text="review: the best face only reaches the policy's line for review, or a second person is near.",
+    )
+    next = serializers.ChoiceField(["clear", "near"], help_text="near: a second person scores within 3 points.")
+    expected_false_matches = serializers.FloatField(help_text="At this threshold, among so many faces.")
+    measured_on = serializers.CharField(help_text="What that was measured on: the collection, or a cohort by its name.")
     matches = Match(many=True)
+    review = Match(many=True, help_text="Further faces, below the threshold, if the decision took them into account.")
     liveness = Percent(allow_null=True)
     probe = SeenFace(allow_null=True, help_text="The face of the image that was sent.")
     gallery_size = serializers.IntegerField()
@@ -95,13 +102,16 @@ class Found(serializers.Serializer[Any]):
     def to_representation(self, result: SearchResult) -> dict[str, Any]:
         """Add the similarity of every match."""
         record = result.record
-        matches = [{"face": one.face, **likeness(one.score)} for one in result.matches]
+        matches, review = (
+            [{"face": one.face, **likeness(one.score)} for one in faces] for faces in (result.matches, result.review)
+        )
         return super().to_representation(
             {
                 "id": record.uuid,
                 "threshold": likeness(record.applied.score),
-                "decision": decision(match=bool(matches)),
+                **(result.decision.facts if result.decision else {}),
                 "matches": matches,
+                "review": review,
                 "liveness": record.liveness,
                 "probe": result.source,
                 "gallery_size": record.gallery_size,

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from collections_app.dialects.native.wire.base import LONGEST, Likeness, Listing, Page, Percent, likeness, significant
 from collections_app.dialects.native.wire.faces import Whose
 from collections_app.models import SearchRecord
+from collections_app.operations import thresholds
 
 
 class SearchesPage(Page):
@@ -27,6 +28,9 @@ class RecordedSearch(serializers.Serializer[Any]):
     outcome = serializers.ChoiceField(SearchRecord.Outcome.choices)
     threshold = serializers.SerializerMethodField()
     liveness = Percent(allow_null=True)
+    calibration = serializers.IntegerField(
+        allow_null=True, help_text="The version of the collection's calibration; null: scores were plain."
+    )
     gallery_size = serializers.IntegerField()
     milliseconds = serializers.FloatField()
     actor = serializers.CharField(source="actor_id", help_text="The id of the key or user that searched.")
@@ -60,11 +64,32 @@ class CohortRate(serializers.Serializer[Any]):
     false_match_rate = serializers.FloatField()
 
 
+class OwnRate(serializers.Serializer[Any]):
+    """How many strangers of the collection itself reach the threshold, with the 95 % interval."""
+
+    people = serializers.IntegerField()
+    false_match_rate = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
 class Measured(serializers.Serializer[Any]):
-    """What the threshold's false match rate was measured on, and the cohort of the model pack where it is highest."""
+    """What the threshold's false match rate was measured on, and the cohort of the model pack where it is highest.
+
+    `collection` is null until the collection has strangers enough.
+    """
 
     population = CohortRate()
     worst_cohort = CohortRate()
+    collection = OwnRate(allow_null=True)
+
+
+def own_rate(own: thresholds.OwnRate | None) -> dict[str, Any] | None:
+    """Return the values for OwnRate."""
+    if own is None:
+        return None
+    rates = {"false_match_rate": own.rate, "low": own.low, "high": own.high}
+    return {"people": own.people, **{name: significant(rate) for name, rate in rates.items()}}
 
 
 class ExplainedSearch(RecordedSearch):
@@ -82,7 +107,7 @@ class ExplainedSearch(RecordedSearch):
             {"cohort": cohort.name, "people": cohort.people, "false_match_rate": significant(rate)}
             for cohort, rate in measured
         )
-        return {"population": population, "worst_cohort": worst}
+        return {"population": population, "worst_cohort": worst, "collection": own_rate(meaning.own)}
 
     @extend_schema_field(Candidate(many=True))
     def get_candidates(self, record: SearchRecord) -> Any:

@@ -1,0 +1,54 @@
+"""The work behind a collection's calibration: from a sample of its faces to what its scores are measured against."""
+
+import numpy as np
+from django.db import transaction
+
+from collections_app import scoring
+from collections_app.models import Collection
+from recognition import packs
+from recognition.calibration.calibrated import FEWEST
+from recognition.index import calibrations, store
+from recognition.models import Calibration
+from tenants import access, audit, events
+
+__all__ = ["FEWEST", "renew"]
+_BATCH = 500
+_SAMPLED = 2_000  # faces; their ids are random, so those of the lowest ids are a sample that hardly changes
+
+
+def renew(collection: Collection) -> None:
+    """Learn the collection's calibration from a sample of its faces; a new version is logged."""
+    gallery = collection.gallery
+    chosen = dict(collection.faces.order_by("pk").values_list("pk", "person_id")[:_SAMPLED])
+    wanted = list(chosen)
+    vectors: dict[int, np.ndarray] = {}
+    for start in range(0, len(wanted), _BATCH):
+        vectors |= store.vectors(gallery, wanted[start : start + _BATCH])
+    faces = [face for face in wanted if face in vectors]
+    templates = np.array([vectors[face] for face in faces], dtype=np.float32)
+    people = np.array([chosen[face] for face in faces], dtype=np.int64)
+    templates = templates.reshape(len(faces), packs.get(gallery.pack).dimension)
+    plain_scale = collection.scale == Collection.Scale.PLAIN
+    with transaction.atomic():
+        kept = calibrations.renew(gallery, templates, people, plain_scale=plain_scale)
+        _apply(collection, kept)
+
+
+def _apply(collection: Collection, kept: Calibration) -> None:
+    """Set a threshold that stands for a rate anew; log a new version and what it did to the threshold."""
+    gallery = collection.gallery
+    version, before = kept.version if kept.sealed else 0, collection.threshold
+    changed, gallery.calibrated, gallery.calibration = version != gallery.calibrated, version, kept
+    if collection.false_match_rate is not None:
+        after = scoring.threshold_at(collection, collection.false_match_rate)
+        collection.similarity_threshold = after.on(packs.get(collection.pack).similarity)
+        collection.save(update_fields=["similarity_threshold"])
+    if not changed and collection.threshold == before:
+        return
+    facts: dict[str, float] = {"version": version, "strangers": kept.strangers}
+    if own := scoring.tail(collection):
+        facts["false_match_rate"] = own.rate(collection.similarity_threshold)
+    if collection.threshold != before:
+        facts |= {"threshold_before": round(before.score, 1), "threshold": round(collection.threshold.score, 1)}
+    audit.record(access.system(collection.tenant, "calibrate"), "collection.calibrated", collection, **facts)
+    events.emit(collection.tenant, events.Kind.COLLECTION_CALIBRATED, collection=collection.name, **facts)
