@@ -1,4 +1,8 @@
-"""Search: whose face is this, among the faces of a collection?"""
+"""Search: whose face is this, among the faces of a collection?
+
+One file although it is longer than 300 lines: all kinds of searches share the
+candidates, what is disclosed of them, and the record.
+"""
 
 import time
 from collections.abc import Sequence

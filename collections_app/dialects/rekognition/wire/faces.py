@@ -1,4 +1,8 @@
-"""Faces: in an image, and of a collection."""
+"""Faces: in an image, and of a collection.
+
+One file although it is longer than 300 lines: requests and answers, each a few lines, that share
+their examples and the same description of a face.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -112,7 +112,7 @@ def _load(server: int, load: Mapping[str, Any]) -> dict[str, Any]:
     """Let a process of its own send the requests; return the turn."""
     before = _cpu_seconds(server)
     done = subprocess.run(
-        [sys.executable, "-m", "collections_app.http_load"],
+        [sys.executable, "-m", "collections_app.benchmarks.http_load"],
         cwd=ROOT,
         input=json.dumps(load),
         capture_output=True,
