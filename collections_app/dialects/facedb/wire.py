@@ -1,6 +1,6 @@
 """The bodies of NEXTK's face database, in the vendor's field order and spellings.
 
-One file although it is longer than 300 lines: people and nodes share scalars and examples.
+One file, though over 300 lines: people and nodes share scalars and examples.
 """
 
 import base64
