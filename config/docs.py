@@ -10,7 +10,7 @@ from collections_app.dialects.descriptor import Dialect
 
 def _pages(dialect: Dialect) -> list[URLPattern]:
     name, title = dialect.name, dialect.title
-    contract = f"The {title} contract, as Faceplane speaks it. Change the base URL and the keys, nothing else."
+    contract = f"The {title} contract, as Faceplane implements it. Change the base URL and the keys, nothing else."
     schemes = {kind: scheme for way in dialect.ways for kind, scheme in way.items()}
     document = {
         "TITLE": title,

@@ -1,4 +1,4 @@
-"""Contracts with one path, whose operations are named by a header, as paths: Django finds views by path only."""
+"""Gives each operation of a contract with one path a path of its own: Django finds views by path, not by header."""
 
 from collections.abc import Callable
 

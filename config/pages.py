@@ -1,4 +1,4 @@
-"""The middleware of pages: a dialect's request passes none of it.
+"""The middleware of pages: a dialect's request skips it.
 
 In MIDDLEWARE it stands between `begin` and `end`. Sessions, second factors, languages and the like mean nothing to a
 program with an API key, and they would cost more than the rest of Django. Hooks such as `process_view` are not
@@ -27,6 +27,6 @@ def begin(get_response: Handler) -> Handler:
 
 
 def end(get_response: Handler) -> Handler:
-    """Mark where the middleware of everybody begins again."""
+    """Mark where the middleware of all requests begins again."""
     _inner.append(get_response)
     return get_response

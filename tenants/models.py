@@ -30,14 +30,22 @@ class Tenant(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)
     profiles = models.JSONField(
-        default=dict, blank=True, help_text="Which generation of a dialect the tenant speaks, by dialect."
+        default=dict,
+        blank=True,
+        help_text="The version of each dialect's contract that applies to the tenant, by dialect.",
     )
-    face_quota = models.PositiveBigIntegerField(null=True, blank=True, help_text="Most faces; empty: no limit.")
-    collection_quota = models.PositiveIntegerField(null=True, blank=True, help_text="Most collections.")
+    face_quota = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="The largest number of faces; empty: no limit."
+    )
+    collection_quota = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The largest number of collections; empty: no limit."
+    )
     requests_per_minute = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Over all keys; empty: no limit."
+        null=True, blank=True, help_text="Of all keys together; empty: no limit."
     )
-    calls_per_day = models.PositiveIntegerField(null=True, blank=True, help_text="Over all keys, by UTC day.")
+    calls_per_day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of all keys together, on a UTC day; empty: no limit."
+    )
 
     def __str__(self) -> str:
         """Return the slug."""
@@ -134,14 +142,18 @@ class ApiKey(TenantOwned):
     scopes = models.JSONField(default=list)
     previous = models.JSONField(default=list, editable=False)
     parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, editable=False, related_name="issued")
-    collections = models.JSONField(null=True, blank=True, help_text="Ids of the collections it reaches; null: all.")
-    networks = models.JSONField(default=list, blank=True, help_text="Networks it may be used from; empty: any.")
+    collections = models.JSONField(
+        null=True, blank=True, help_text="Ids of the collections that the key may use; null: all."
+    )
+    networks = models.JSONField(
+        default=list, blank=True, help_text="Networks from which the key may be used; empty: any."
+    )
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     calls_per_day = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, help_text="Right to within half a minute.")
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="Exact to half a minute.")
 
     class Meta:
         """Listed by tenant."""
@@ -184,9 +196,9 @@ class KeptSecret(TenantOwned):
 class RateWindow(models.Model):
     """How much of a limit was leased to processes in its current window (tenants.limits)."""
 
-    subject = models.CharField(max_length=64, help_text="What is limited: a key, a tenant, letters to an account.")
-    seconds = models.PositiveIntegerField(help_text="How long a window is.")
-    start = models.PositiveBigIntegerField(default=0, help_text="When the present one began, in epoch seconds.")
+    subject = models.CharField(max_length=64, help_text="What is limited: a key, a tenant, mails to an account.")
+    seconds = models.PositiveIntegerField(help_text="The length of a window in seconds.")
+    start = models.PositiveBigIntegerField(default=0, help_text="When the current window began, in epoch seconds.")
     taken = models.PositiveBigIntegerField(default=0)
 
     class Meta:
@@ -255,10 +267,12 @@ class AuditHead(TenantOwned):
     number = models.PositiveBigIntegerField(default=0)
     end = models.CharField(max_length=64)
     wrapped_key = models.BinaryField()
-    verified = models.PositiveBigIntegerField(default=0, help_text="Up to this entry the chain was found sound.")
+    verified = models.PositiveBigIntegerField(
+        default=0, help_text="The number of the last entry that a check found intact."
+    )
     verified_seal = models.CharField(max_length=64, blank=True)
-    check_asked_at = models.DateTimeField(null=True, help_text="When somebody asked for the whole to be recomputed.")
-    check_done = models.PositiveBigIntegerField(default=0, help_text="Entries recomputed and sound so far.")
+    check_asked_at = models.DateTimeField(null=True, help_text="When somebody asked for a check of the whole chain.")
+    check_done = models.PositiveBigIntegerField(default=0, help_text="Entries that this check has found intact so far.")
     check_broken_at = models.PositiveBigIntegerField(null=True)
     check_ended_at = models.DateTimeField(null=True)
 

@@ -3,8 +3,8 @@
     of_key = Prepared(lambda key: ApiKey.unscoped.filter(pk=key), str)
     [key] = of_key("fp_…")
 
-The queryset is built once, with a mark in the place of each parameter, and its SQL is kept; a call puts its values in
-the places of the marks. It may take model rows (with select_related) or values_list, and no value may be None.
+The queryset is built once, with a placeholder for each parameter, and its SQL is kept; a call puts its values in their
+places. It may return model rows (with select_related) or values_list, and no value may be None.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable, get_related_populators
 
 _SIZES = (8, 32, 128, 1000)  # of lists: a shorter one repeats its last value
-_FIRST = 21_001  # the marks of numbers: they fit every column and are no constant of any query
+_FIRST = 21_001  # placeholders of numbers: they fit every column and are no constant of any query
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +59,30 @@ class Prepared:
             return plan.rows(cursor.fetchall())
 
     def _compiled(self, sizes: tuple[int, ...]) -> _Plan:
-        marks: list[Any] = []
+        placeholders: list[Any] = []
         flat: list[Any] = []
         left = list(sizes)
         for kind in self.kinds:
             many = left.pop(0) if kind is list else 1
-            ones = [_mark(kind, len(flat) + number) for number in range(many)]
-            marks.append(ones if kind is list else ones[0])
+            ones = [_placeholder(kind, len(flat) + number) for number in range(many)]
+            placeholders.append(ones if kind is list else ones[0])
             flat += ones
         compared = [connection.ops.adapt_datetimefield_value(m) if isinstance(m, datetime) else m for m in flat]
-        queryset = self.build(*marks)
+        queryset = self.build(*placeholders)
         compiler = queryset.query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
         places = [(compared.index(one), None) if one in compared else (None, one) for one in params]
         return _Plan(sql, places, _reader(queryset, compiler))
 
 
-def _mark(kind: type, number: int) -> Any:  # noqa: ANN401 -- a value of the kind
+def _placeholder(kind: type, number: int) -> Any:  # noqa: ANN401 -- a value of the kind
     if kind is str:
-        return f"mark {number}"
+        return f"placeholder {number}"
     return datetime(1971, 1, 1, number % 24, tzinfo=UTC) if kind is datetime else _FIRST + number
 
 
 def _reader(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Iterable[tuple[Any, ...]]], list[Any]]:  # noqa: ANN401 -- Django's compilers have no types
-    """Return what makes a query's rows of the database's: the second half of Django's ModelIterable."""
+    """Return the function that turns the database's rows into the query's, as Django's ModelIterable does."""
     converters = compiler.get_converters([one[0] for one in compiler.select])
     select, info, database = compiler.select, compiler.klass_info, queryset.db
 

@@ -37,6 +37,23 @@ def test_the_unscoped_manager_is_read_only_where_it_may_be(file: Path) -> None:
             assert node.attr in writes, f"{place}:{node.lineno} reads .unscoped"
 
 
+@pytest.mark.parametrize("file", OURS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_long_function_says_why_it_is_whole(file: Path) -> None:
+    """A function over 40 lines without its docstring names that number in its docstring, with the reason."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+            documented = ast.get_docstring(node, clean=False) or ""
+            lines = node.end_lineno - node.lineno + 1 - documented.count("\n") - bool(documented)
+            assert lines <= 40 or "40 lines" in " ".join(documented.split()), f"{node.name}: {lines} lines"
+
+
+def test_a_long_file_says_why_it_is_whole() -> None:
+    """A file over 300 lines names that number in its docstring, with the reason."""
+    texts = {file: file.read_text() for file in [*OURS, *(ROOT / "tests").rglob("*.py")]}
+    explained = {file: "300 lines" in (ast.get_docstring(ast.parse(text)) or "") for file, text in texts.items()}
+    assert [file for file, text in texts.items() if text.count("\n") > 300 and not explained[file]] == []
+
+
 LOGIN = {"account.py", "auth.py"}  # the console's own users and their second factors, which belong to no tenant
 INTERFACES = [
     file for file in OURS if {"dialects", "console"} & set(file.relative_to(ROOT).parts) and file.name not in LOGIN

@@ -2,6 +2,8 @@
 
 A new endpoint is in the table by itself. It has to work with ids of one's own (else the table tests nothing), and to
 answer to another tenant's id as it answers to a missing one, byte for byte, whatever the key may do.
+
+One file although it is longer than 300 lines: one table of endpoints, with a body for each.
 """
 
 import json

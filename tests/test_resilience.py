@@ -1,4 +1,7 @@
-"""Check 16: with database or queue slow, silent, gone and back, every request ends in time and nothing is lost."""
+"""Check 16: with database or queue slow, silent, gone and back, every request ends in time and nothing is lost.
+
+One file although it is longer than 300 lines: its tests share one installation and its faults.
+"""
 
 import base64
 import json

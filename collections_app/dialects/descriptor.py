@@ -34,8 +34,8 @@ KEY_ID = "@id@"  # placeholder for the key's id in the path of an Exchange
 class Credentials:
     """Where a client puts its API key: headers by name, HTTP Basic, and the URL's parameter `path` for the id.
 
-    `signs`: the client puts it nowhere, and signs its requests to the service of this name (tenants.sigv4). Such a
-    dialect accepts only keys that were issued for signing, and the other dialects do not accept these.
+    `signs`: the client does not send its key but signs its requests with it, for the service of this name
+    (tenants.sigv4). Such a dialect accepts only keys that were issued for signing; no other dialect accepts them.
     """
 
     headers: Mapping[str, Part] = field(default_factory=dict)

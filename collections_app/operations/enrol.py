@@ -1,6 +1,9 @@
 """Enrolment: from an image to faces that the next search finds.
 
 Pixels first, rows second: the pipeline runs before the transaction begins.
+
+One file although it is longer than 300 lines: every way to enrol shares its checks, rows and
+records.
 """
 
 import dataclasses

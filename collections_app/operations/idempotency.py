@@ -80,7 +80,7 @@ def once(
 def once_on_rows(
     caller: Caller, *, key: str, fingerprint: str, work: Callable[[], R], render: Callable[[R], Any]
 ) -> Outcome:
-    """Do work that changes rows alone, unless a request with this key did: as `once`, whose transaction this opens."""
+    """Do work that changes only rows, as `once` does; this function opens the transaction."""
     caller.require(Scope.ENROL)
 
     def settled(settle: Callable[[R], None]) -> R:

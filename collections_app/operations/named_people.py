@@ -1,7 +1,7 @@
 """People who have a reference of the caller's, with or without faces: make and list them, and give them faces.
 
-A person whom an enrolment made without a reference has our id as theirs; they are not named. A named person stays when
-their last face is taken from them, and goes when it is erased.
+A person who was enrolled without a reference has our id as reference, and is not a named person. A named person remains
+when their last face is moved away, and is deleted when it is erased.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from tenants.access import Caller, Scope
 
 @dataclass(slots=True)
 class Assignment:
-    """The faces that a person was given or that were taken from them, and the others by the reason why not.
+    """The result of assigning or taking faces: those that were moved, and the others by the reason why they were not.
 
     `elsewhere` are faces of another named person, by UUID, with that person's reference; `unlike` do not match the
     person, with the score if it may be shown.
@@ -186,7 +186,7 @@ def _likeness(
 
 
 def _give(caller: Caller, collection: Collection, face: Face, to: Person) -> None:
-    """Move a face to a person; the former one goes if they were not named and have no other face."""
+    """Move a face to a person; delete the former one if they are not named and have no other face."""
     before = face.person
     Face.objects.of(collection.tenant).filter(pk=face.pk).update(person=to)
     audit.record(caller, "face.moved", face, face=face.uuid, before=str(before.pk), after=str(to.pk), reason="")

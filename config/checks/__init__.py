@@ -50,17 +50,17 @@ class Check:
 
 
 def ok(text: str) -> Finding:
-    """Return a fact that is as it should be."""
+    """Return the finding that something is as it should be."""
     return Finding(Severity.OK, text)
 
 
 def warning(text: str, remedy: str) -> Finding:
-    """Return what will harm later, or in part."""
+    """Return the finding of a fault that does harm later, or to a part of the product."""
     return Finding(Severity.WARNING, text, remedy)
 
 
 def error(text: str, remedy: str) -> Finding:
-    """Return what harms now."""
+    """Return the finding of a fault that does harm now."""
     return Finding(Severity.ERROR, text, remedy)
 
 

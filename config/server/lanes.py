@@ -1,6 +1,6 @@
 """Shares threads, memory for bodies and the number of active requests, so that nobody can take all of them.
 
-A lane is whose share a request counts for: its address until its credential is verified, then its key and its tenant.
+A lane is the party whose share a request uses: its address until its credential is verified, then its key and tenant.
 Each lane has a limit of active requests; more are refused in the dialect's own words. A request that waits for a
 thread or for memory waits in its lane and holds nothing, and the lane that holds least is served first.
 
@@ -29,7 +29,7 @@ _CREDENTIALS = ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY", "HTTP_X_DF_API_ID", "HTT
 
 
 class Crowded(Exception):
-    """The address, the key or the tenant has too many active requests, or one waited too long for its share."""
+    """The address, the key or the tenant has too many active requests, or a request waited too long."""
 
 
 class Shares:
@@ -91,7 +91,7 @@ class ActiveRequest:
     """A request being answered, counted for its address, or for its key and its tenant."""
 
     def __init__(self, counts: Counter[str], lanes: Mapping[str, int]) -> None:
-        """Count it in these lanes, given with the limit of each.
+        """Count the request in these lanes; each comes with its limit.
 
         Raises:
             Crowded: a lane is at its limit.

@@ -2,8 +2,8 @@
 
     python -m recognition.evaluation.pipeline_turns PACK IMAGE…
 
-It prints a line when its models are loaded. Then each line that it reads is a way and a number of seconds, and the line
-that it prints is how many images it did and how many seconds that took.
+It prints a line when its models are loaded. Then it reads lines with a way and a number of seconds, and answers each
+with the number of images and the seconds that they took.
 """
 
 import sys

@@ -42,7 +42,8 @@ def analyse(
 ) -> Analysis:
     """Find the faces of an encoded image, largest first, with pose and quality.
 
-    The `embed` largest faces (None: all) also get an embedding, the `liveness` largest a liveness score.
+    The `embed` largest faces (None: all) also get an embedding, the `liveness` largest a liveness score. More than 40
+    lines, because the steps in their order, and what each contributes to a face, are read together.
 
     Raises:
         ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: the image is refused.

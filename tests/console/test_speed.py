@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from collections_app.console_benchmark import LISTS, fill, stand_for
+from collections_app.benchmarks.console import LISTS, fill, stand_for
 from collections_app.models import Collection
 from collections_app.operations import erase, merge_split
 from collections_app.operations.search import search_by_image

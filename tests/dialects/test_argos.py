@@ -1,4 +1,7 @@
-"""Argos Face ID's contract: every operation, every code, decisions A1-A18."""
+"""Argos Face ID's contract: every operation, every code, decisions A1-A18.
+
+One file although it is longer than 300 lines: one contract, small tests.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The native API's operations."""
+"""The native API's operations.
+
+One file although it is longer than 300 lines: one contract, small tests.
+"""
 
 import hashlib
 import json

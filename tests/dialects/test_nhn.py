@@ -1,4 +1,7 @@
-"""NHN Face Recognition's contract: groups, faces, searches, comparisons, decisions H1-H28."""
+"""NHN Face Recognition's contract: groups, faces, searches, comparisons, decisions H1-H28.
+
+One file although it is longer than 300 lines: one contract, small tests.
+"""
 
 import json
 import re

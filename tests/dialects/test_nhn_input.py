@@ -1,4 +1,7 @@
-"""NHN Face Recognition's answers to invalid input and to images by URL."""
+"""NHN Face Recognition's answers to invalid input and to images by URL.
+
+One file although it is longer than 300 lines: one contract, small tests.
+"""
 
 import json
 import threading

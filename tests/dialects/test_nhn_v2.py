@@ -1,4 +1,7 @@
-"""NHN's contract as it is in production (3.2-3.6): v2.0, spoofing, partial success, limits, the appKey alone."""
+"""NHN's contract as it is in production (3.2-3.6): v2.0, spoofing, partial success, limits, the appKey alone.
+
+One file although it is longer than 300 lines: one contract, small tests.
+"""
 
 import json
 from io import BytesIO

@@ -1,4 +1,7 @@
-"""Amazon Rekognition by its own client: boto3 against a running server, and the service model that it reads."""
+"""Amazon Rekognition by its own client: boto3 against a running server, and the service model that it reads.
+
+One file although it is longer than 300 lines: its tests share one server.
+"""
 
 import json
 import re

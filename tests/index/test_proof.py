@@ -1,6 +1,8 @@
 """What the index must prove beyond its contract: isolation, recall, scores, damage, memory.
 
 With SOAK=1 in the environment the counts are those of the specification; without, they fit a build.
+
+One file although it is longer than 300 lines: its tests share large galleries.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Untrusted bytes: which images are refused before decoding, and how unusual ones are decoded."""
+"""Untrusted bytes: which images are refused before decoding, and how unusual ones are decoded.
+
+One file although it is longer than 300 lines: small tests, and the bytes that they send.
+"""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""Amazon Rekognition's errors: the exceptions of the service model, and those of every service's front (R12)."""
+"""Amazon Rekognition's errors: those of the service model, and those that all services share (R12)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

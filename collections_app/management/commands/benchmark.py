@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
-from collections_app import console_benchmark, http_benchmark
+from collections_app.benchmarks import console as console_benchmark
+from collections_app.benchmarks import http as http_benchmark
 from collections_app.dialects import DIALECTS
 from collections_app.samples import SAMPLES
 from recognition import packs

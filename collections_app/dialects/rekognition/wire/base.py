@@ -1,6 +1,7 @@
 """What the bodies share: scalars, images, tokens, names of resources and the refusal.
 
-Boxes and points are shares of the image's sides, confidences 0 to 100, and what no model here tells is absent (R14).
+Boxes and points are shares of the image's sides, confidences 0 to 100. Attributes that no model here
+estimates are absent (R14).
 """
 
 import re
@@ -68,9 +69,9 @@ class Whole(serializers.IntegerField):
 class Percent(serializers.FloatField):
     """A JSON number from 0 to 100, as a threshold."""
 
-    def __init__(self) -> None:
-        """Default to the documented threshold."""
-        super().__init__(min_value=0, max_value=100, default=DEFAULT_SCORE)
+    def __init__(self, default: float = DEFAULT_SCORE) -> None:
+        """Take the documented default of the operation."""
+        super().__init__(min_value=0, max_value=100, default=default)
 
     def to_internal_value(self, data: Any) -> float:
         """Refuse booleans and texts."""
@@ -99,7 +100,7 @@ def FaceIds(**kwargs: Any) -> serializers.ListField:
 PaginationToken = partial(Text, default="", min_length=0, max_length=255, allow_blank=True)
 PageSize = partial(Whole, min_value=0, max_value=MOST_LISTED, default=0)
 QualityFilter = partial(serializers.ChoiceField, ["NONE", "AUTO", "LOW", "MEDIUM", "HIGH"])
-# Our gates: the filters name no bar of their own, so all but the highest mean the standard one.
+# Our quality gates: the contract has no figures for its filters, so all but the highest mean the standard gate.
 GATES = {"NONE": "none", "AUTO": "standard", "LOW": "standard", "MEDIUM": "standard", "HIGH": "strict"}
 
 

@@ -16,6 +16,7 @@ from collections_app.dialects.rekognition.wire.base import (
     Image,
     Json,
     PaginationToken,
+    Percent,
     QualityFilter,
     Text,
     UserId,
@@ -38,20 +39,6 @@ _MOST = 500
 _BYTES = {"Bytes": "/9j/4AAQSkZJRgABAQEAYABgAAD/2...."}
 _NAMED = {"CollectionId": "people", "UserId": "ada"}
 _MATCH = {"Similarity": 97.0, "User": {"UserId": "ada", "UserStatus": "ACTIVE"}}
-
-
-class UserMatchThreshold(serializers.FloatField):
-    """A JSON number from 0 to 100; its default depends on the operation."""
-
-    def __init__(self, default: float) -> None:
-        """Take the default."""
-        super().__init__(min_value=0, max_value=100, default=default)
-
-    def to_internal_value(self, data: Any) -> float:
-        """Refuse booleans and texts."""
-        if type(data) not in {int, float}:
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 @example(_NAMED)
@@ -105,7 +92,7 @@ class _Faces(NamedUser):
 class AssociateFaces(_Faces):
     """AssociateFaces."""
 
-    UserMatchThreshold = UserMatchThreshold(_LIKE)
+    UserMatchThreshold = Percent(_LIKE)
 
     def validate_UserMatchThreshold(self, value: float) -> Threshold:
         """Convert it; the scales are the same."""
@@ -203,7 +190,7 @@ class _Search(serializers.Serializer[Any]):
     """What both searches take."""
 
     CollectionId = CollectionId()
-    UserMatchThreshold = UserMatchThreshold(80.0)
+    UserMatchThreshold = Percent()
     MaxUsers = Whole(min_value=1, max_value=_MOST, default=5)
 
     def validate_UserMatchThreshold(self, value: float) -> Threshold:

@@ -1,4 +1,4 @@
-"""A process that loads a server: `python -m collections_app.http_load`, with a Load as JSON on its standard input.
+"""Load a server: `python -m collections_app.benchmarks.http_load`, with a Load as JSON on the standard input.
 
 Each connection is a thread with urllib3, which sends the next request when the last one is answered. It prints the
 seconds of each answer, how many were refused, and the CPU seconds that it took itself. It knows no part of the product.

@@ -1,10 +1,9 @@
 """Measure the web server: searches and enrolments over HTTP, beside the pipeline alone on the same cores.
 
-The server is the shipped one, with its defaults, on an empty store in a temporary folder or database. The load comes
-from a process of its own (http_load), the comparison from as many processes as there are cores
-(recognition.evaluation.pipeline_turns). They take turns in one run, because only then are they comparable: the figures
-of a turn are those of the machine at that moment. Requests are those that a dialect's own clients send. The command
-prints the results.
+The server is the shipped one, with its defaults, on an empty store in a temporary folder or database. A process of its
+own loads it (http_load) with the requests of a dialect's clients. The pipeline alone runs in as many processes as there
+are cores (recognition.evaluation.pipeline_turns). Both take turns in one run, so that whatever else the machine does
+slows both. The command prints the results.
 """
 
 import base64
@@ -112,7 +111,7 @@ def _load(server: int, load: Mapping[str, Any]) -> dict[str, Any]:
     """Let a process of its own send the requests; return the turn."""
     before = _cpu_seconds(server)
     done = subprocess.run(
-        [sys.executable, "-m", "collections_app.http_load"],
+        [sys.executable, "-m", "collections_app.benchmarks.http_load"],
         cwd=ROOT,
         input=json.dumps(load),
         capture_output=True,
