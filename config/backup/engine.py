@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import DatabaseError, connection
 from psycopg.conninfo import make_conninfo
+
+from tenants import heartbeat
 
 _LEFT_OUT = ("recognition_vector", "recognition_graph")
 _NOT_OURS = {"cursor_factory", "context", "prepare_threshold", "client_encoding", "password", "options"}
+_SILENT_SECONDS = 2 * heartbeat.BEAT_SECONDS
 _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -76,9 +79,12 @@ def holds_rows() -> bool:
 
 
 def in_use() -> bool:
-    """Return whether others are connected; always False for SQLite, which does not say."""
+    """Return whether others are connected; SQLite does not say, so whether a worker gave a sign of life just now."""
     if connection.vendor == "sqlite":
-        return False
+        try:
+            return any(seconds < _SILENT_SECONDS for seconds in heartbeat.workers().values())
+        except DatabaseError:  # no tables yet, or those of another version
+            return False
     with connection.cursor() as cursor:
         cursor.execute(_OTHERS)
         return bool(cursor.fetchone()[0])

@@ -189,6 +189,16 @@ def _rewrite(copy: Path, manifest: dict[str, Any]) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
+def test_nothing_is_restored_while_a_worker_lives(backed_up: tuple[dict[str, str], Path]) -> None:
+    env, copy = backed_up
+    beat = "from tenants import heartbeat; heartbeat.beat_worker('w')"
+    if env["DATABASE_URL"].startswith("postgres"):
+        pytest.skip("there the server says who is connected")
+    manage(env, "shell", "--verbosity", "0", "-c", beat)
+    done = _run(env, "restore", str(copy), "--replace")
+    assert (done.returncode, "stop web server, worker and beat" in done.stderr) == (1, True)
+
+
 def test_a_forged_receipt_erases_nothing(backed_up: tuple[dict[str, str], Path], tmp_path: Path) -> None:
     env, copy = backed_up
     forged = {"id": "x", "erased": {"kind": "tenant", "id": "1"}, "requested_at": "2030-01-01T00:00:00+00:00"}
