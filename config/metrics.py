@@ -77,13 +77,11 @@ def _timed(execute: Callable[..., Any], sql: str, params: Any, many: bool, conte
 
 
 def _count(request: HttpRequest, status: int, seconds: float) -> None:
+    """Count an answered request. Its operation is its route: a client can invent paths, methods and headers."""
     match = request.resolver_match
     dialect = getattr(getattr(match and match.func, "view_class", None), "dialect", None)
     name = dialect.name if dialect else ""
-    if match is None or request.method not in _METHODS:  # a client may invent methods without number
-        operation = ""
-    else:
-        operation = dialect.operation(request) if dialect else match.route
+    operation = f"{request.method} {match.route}" if match and request.method in _METHODS else ""
     error = request.META.get("faceplane.refusal", {}).get("error", "")
     REQUESTS.labels(name, operation, status, error).inc()
     REQUEST_SECONDS.labels(name, operation).observe(seconds)

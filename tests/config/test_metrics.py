@@ -11,8 +11,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 from django.conf import settings
+from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from collections_app.dialects import DIALECTS
 from tests.config.conftest import until, worker
 from tests.conftest import ArgosClient, Customer
 from tests.make import base64_of, portrait
@@ -76,20 +78,24 @@ def test_the_processes_of_a_host_are_counted_together_and_totals_never_decrease(
         assert _total(_metrics(url, TOKEN)["faceplane_requests_total"], dialect="argos", status="200") == 9
 
 
-def test_no_label_is_a_clients_choice_and_without_a_token_there_is_no_such_page(argos: ArgosClient) -> None:
+def test_no_label_is_a_clients_choice_and_without_a_token_there_is_no_such_page(
+    argos: ArgosClient, acme: Customer
+) -> None:
     from config.metrics import REQUESTS  # noqa: PLC0415
 
     for number in range(20):
         argos(f"METHOD{number}", f"/faces/{number}")
         argos("GET", f"/nowhere/{number}")
+        for dialect in DIALECTS:
+            if dialect.operation_header:
+                headers = {dialect.operation_header: f"METHOD{number}", "x-api-key": acme.issued.token}
+                Client().post(f"/{dialect.prefix}", "{}", content_type="application/json", headers=headers)
     labels = {value for family in REQUESTS.collect() for sample in family.samples for value in sample.labels.values()}
     assert not [label for label in labels if re.search(r"METHOD|/\d", label)]
     assert argos("GET", "/metrics").status_code == 404
 
 
 def test_a_call_that_asks_is_told_the_time_of_its_stages_and_a_stranger_is_not(acme: Customer) -> None:
-    from django.test import Client  # noqa: PLC0415
-
     body = json.dumps({"image": base64_of(portrait("obama"))})
     asked = {"X-Server-Timing": "1"}
     for headers, told in (
