@@ -4,6 +4,8 @@
 # make check          run the checks without the tests
 # make test-services  run on PostgreSQL and Redis, if they are running, the tests that these can change
 # make soak           run the long tests, and those that compare times
+# make bundle         pack what `make setup OFFLINE=FILE` installs without a network
+# make sbom           list components and licences
 # make setup          install dependencies and models, compile translations, collect static files
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -15,7 +17,7 @@ TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 # Where the environment forbids Python to keep what it compiles, each of the hundreds of processes here compiles it anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: programs soak run demo test test-services check setup lock
+.PHONY: bundle sbom programs soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -57,6 +59,7 @@ check: .venv/.dev
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/hadolint Dockerfile
 	$(MANAGE) makemigrations --check --dry-run
 	sha256sum --check --quiet tests/released/migrations.sha256
 	HTTPS=true TRUSTED_PROXIES=1 SECRET_KEY=$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))') $(MANAGE) check --deploy --fail-level WARNING
@@ -64,15 +67,42 @@ check: .venv/.dev
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 
+# With OFFLINE=FILE, made by `make bundle`, from that file alone.
 .venv/.runtime: requirements.txt | .venv/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	$(if $(OFFLINE),rm -rf var/bundle && mkdir -p var/bundle && tar --extract --file $(OFFLINE) --directory var/bundle)
+	$(if $(OFFLINE),cd var/bundle && sha256sum --check --quiet SHA256SUMS)
+	$(if $(OFFLINE),mkdir -p "$${MODELS_HOME:-var/models}" && cp var/bundle/models/* "$${MODELS_HOME:-var/models}")
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt \
+		$(if $(OFFLINE),--no-index --find-links var/bundle/wheels)
+	@$(if $(OFFLINE),rm -rf var/bundle)
 	@touch $@
 
 .venv/.dev: requirements-dev.txt | .venv/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@ .venv/.runtime
 
-# Pins every dependency with hashes and without registry addresses; needs uv.
+# Everything that `make setup OFFLINE=FILE` needs on a host without a network, of the same kind of processor and Python.
+bundle: setup
+	rm -rf var/bundle
+	mkdir -p var/bundle/models
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+		--dest var/bundle/wheels -r requirements.txt
+	cp "$${MODELS_HOME:-var/models}"/*.onnx var/bundle/models
+	cd var/bundle && find wheels models -type f -exec sha256sum {} + >SHA256SUMS
+	tar --create --file var/faceplane-bundle.tar --directory var/bundle SHA256SUMS wheels models
+	rm -rf var/bundle
+
+# What a release consists of, and under which licences: a CycloneDX document and a table; needs uv.
+sbom: .venv/.runtime
+	uvx --quiet --from cyclonedx-bom cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file var/sbom.cdx.json
+	uvx --quiet pip-licenses --python $(BIN)/python --from mixed --format markdown --output-file var/licences.md \
+		--packages $$(sed -n 's/==.*//p' requirements.txt)
+
+# Pins every dependency with hashes and without registry addresses, and lists the wheels that there are; needs uv.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --quiet -c requirements.txt pyproject.toml --format pylock.toml -o var/pylock.toml
+	grep -oE '[^/"]+\.whl' var/pylock.toml | grep -E 'none-any|manylinux|macosx' | grep -vE -- '-(cp3[89]|cp310|pp3[0-9]+)-|cp31[0-9]t|i686|ppc64le|s390x|riscv64|armv7l' \
+		| sort -u >requirements-wheels.txt

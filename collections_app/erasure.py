@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from collections_app import stores
+from collections_app import storage, stores
 from collections_app.models import BarredReference, Collection, Face, KeyedRequest, NearMatch, Person, Receipt
 from recognition.index import face_index, lease, pgvector_table, store
 from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
@@ -131,6 +131,7 @@ def finish(receipt: Receipt) -> bool:
         return False
     now = timezone.now()
     document = signing.signed(_document(receipt, left, scrubbed, now.isoformat()))
+    storage.keep_receipt(receipt.uuid, document)
     # The task may run twice at the same time: the first signed document stays.
     still_open = Receipt.objects.of(receipt.tenant).filter(pk=receipt.pk, completed_at=None)
     still_open.update(document=document, completed_at=now, faces=[], files=[], segments=[])

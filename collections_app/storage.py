@@ -1,15 +1,17 @@
 """Kept images: encrypted by the tenant's vault, in the storage of the settings (disk or S3).
 
 Each collection has a folder inside its tenant's folder, so that an erasure can list all files of either, including
-files that no row refers to.
+files that no row refers to. Beside them are the receipts of completed erasures, for a restore.
 """
 
+import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from django.core.files.base import ContentFile
@@ -21,6 +23,7 @@ from tenants.models import Tenant
 from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.storage")
+_IMAGES, _RECEIPTS = "images", "erasures"
 
 
 def keep(collection: Collection, image: str, content: bytes) -> str:
@@ -111,6 +114,42 @@ def kept_at(name: str) -> datetime:
         return default_storage.get_modified_time(name)
 
 
+def all_names() -> Iterator[str]:
+    """Iterate over the names of all kept images."""
+    return _names(_IMAGES)
+
+
+def sealed(name: str) -> bytes:
+    """Return a kept image's bytes as they are stored, encrypted.
+
+    Raises:
+        FileNotFoundError: it was erased.
+    """
+    with _answering(), default_storage.open(name) as file:
+        content: bytes = file.read()
+    return content
+
+
+def put_sealed(name: str, content: bytes) -> None:
+    """Store an image's encrypted bytes under a name that `sealed` read them from."""
+    with _answering():
+        default_storage.save(name, ContentFile(content))
+
+
+def keep_receipt(receipt: str, document: Mapping[str, Any]) -> None:
+    """Store a signed receipt, so that a restored database can learn of the erasure; it holds ids and counts only."""
+    name = f"{_RECEIPTS}/{receipt}.json"
+    with _answering():
+        if not default_storage.exists(name):
+            default_storage.save(name, ContentFile(json.dumps(document).encode()))
+
+
+def kept_receipts() -> Iterator[dict[str, Any]]:
+    """Iterate over the stored receipts."""
+    for name in _names(_RECEIPTS):
+        yield json.loads(sealed(name))
+
+
 def names(tenant_id: int, collection_id: int | None = None) -> Iterator[str]:
     """Iterate over the names of all kept images of a tenant, or of one of its collections."""
     return _names(_folder(tenant_id, collection_id))
@@ -128,7 +167,7 @@ def _names(folder: str) -> Iterator[str]:
 
 
 def _folder(tenant_id: int, collection_id: int | None = None) -> str:
-    return f"images/{tenant_id}" if collection_id is None else f"images/{tenant_id}/{collection_id}"
+    return f"{_IMAGES}/{tenant_id}" if collection_id is None else f"{_IMAGES}/{tenant_id}/{collection_id}"
 
 
 def _context(image: str) -> str:

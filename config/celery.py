@@ -13,6 +13,8 @@ from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # mi
 from celery.signals import (
     beat_embedded_init,
     setup_logging,
+    task_postrun,
+    task_prerun,
     worker_init,
     worker_process_init,
     worker_ready,
@@ -44,7 +46,8 @@ def _keep_django_logging(**_: object) -> None:
 @worker_init.connect
 def _check(**_: object) -> None:
     """Refuse to start with the wrong master key, or with a schema of another version."""
-    from tenants.startup import require_master_key, require_schema  # noqa: PLC0415 -- Django must be set up first
+    from config import metrics  # noqa: PLC0415 -- Django must be set up first
+    from tenants.startup import require_master_key, require_schema  # noqa: PLC0415
 
     try:
         require_schema()
@@ -52,6 +55,7 @@ def _check(**_: object) -> None:
     except ImproperlyConfigured as error:
         raise SystemExit(str(error)) from None  # Celery only logs other exceptions in a signal receiver
     connection.close()  # before the worker forks
+    metrics.share()
 
 
 @beat_embedded_init.connect
@@ -74,6 +78,22 @@ def _watch_parent() -> None:
 @worker_ready.connect
 def _begin_beating(sender: Any, **_: object) -> None:  # noqa: ANN401 -- celery's consumer
     threading.Thread(target=_beat, args=(sender.hostname,), name="heartbeat", daemon=True).start()
+    from config import metrics  # noqa: PLC0415 -- Django must be set up first
+
+    metrics.serve()
+
+
+@task_prerun.connect
+def _task_begins(task: Any, **_: object) -> None:  # noqa: ANN401 -- celery's task
+    task.request.faceplane_began = time.perf_counter()
+
+
+@task_postrun.connect
+def _task_ends(task: Any, state: str | None, **_: object) -> None:  # noqa: ANN401
+    from config import metrics  # noqa: PLC0415
+
+    seconds = time.perf_counter() - task.request.faceplane_began
+    metrics.TASK_SECONDS.labels(task.name, str(state or "").lower()).observe(seconds)
 
 
 def _beat(name: str) -> None:

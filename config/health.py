@@ -1,4 +1,4 @@
-"""Health checks. /healthz: the process answers. /readyz: what works, what does not, and why.
+"""Health checks. /healthz: the process answers. /readyz: what works, what does not, and why. /metrics: in figures.
 
 /readyz runs those of config.checks that a function depends on. Only a broken search answers 503, so that a load
 balancer stops using this process; if something else is broken, the status is "degraded", with 200. Anybody can read
@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
+from config import metrics
 from config.checks import Check, Severity
 from config.checks.outside import seen
 from config.checks.table import CHECKS, FUNCTIONS
@@ -22,7 +24,9 @@ logger = logging.getLogger("faceplane.health")
 
 def health_checks(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Answer health checks for any Host and scheme: a monitor may know only the process's address."""
-    views = {"/healthz": alive, "/readyz": ready}
+    views: dict[str, Callable[[HttpRequest], HttpResponse]] = {"/healthz": alive, "/readyz": ready}
+    if settings.METRICS_TOKEN:
+        views["/metrics"] = metrics.page
     return lambda request: views.get(request.path_info, get_response)(request)
 
 

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "config.requests.without_prefix",
     "config.operation_header.with_operation",
     "config.requests.RequestLog",
+    "config.metrics.measured",
     "config.requests.DatabaseAway",  # before any query
     "config.health.health_checks",  # before Host and scheme are checked
     "django.middleware.security.SecurityMiddleware",
@@ -242,6 +243,11 @@ MATCHES_PER_FACE = env.integer("MATCHES_PER_FACE", 10, least=1)
 PROBES_PER_MINUTE = env.integer("PROBES_PER_MINUTE", 50, least=1)  # more probes of one face by one key raise an alert
 # Where processes share rate limits and daily quotas: "database", or redis://…
 LIMITS_URL = env.text("LIMITS_URL", "database")
+
+# --- metrics ---
+METRICS_TOKEN = env.text("METRICS_TOKEN")  # the web server answers /metrics to whoever has it
+METRICS_BIND = env.text("METRICS_BIND")  # where the worker serves /metrics
+METRICS_TENANTS = env.flag("METRICS_TENANTS", default=False)  # tenants' names and counts among them
 
 # --- HTTP ---
 REQUEST_SECONDS = env.integer("REQUEST_SECONDS", 25, least=4)  # the deadline of a request

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import zip_longest
@@ -29,6 +29,7 @@ from django.conf import settings
 
 from recognition.errors import Busy
 from recognition.folders import private
+from recognition.metrics import stage
 
 _LANE_SHARE = 0.75  # of the queue, so that a single lane never fills it
 _LOOK_SECONDS = 0.2  # how often a waiting caller looks for processes that died while they held a slot
@@ -129,6 +130,13 @@ class AdmissionQueue:
         finally:
             os.close(called)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many callers hold a slot, and how many wait."""
+        with self._exclusive() as entries:
+            self._free_dead(entries)
+            states = Counter(entry.state for entry in entries)
+        return {"held": states[_HELD], "waiting": states[_WAITING]}
+
     def _leave(self, number: int) -> None:
         """Free the entry and give its slot to the next caller."""
         with self._exclusive() as entries:
@@ -220,5 +228,12 @@ def admit(tenant_id: int) -> Iterator[None]:
     Raises:
         Busy: no slot is free, and the queue is full or the wait was too long.
     """
-    with _computing().admit(tenant_id):
+    with ExitStack() as held:
+        with stage("queue"):
+            held.enter_context(_computing().admit(tenant_id))
         yield
+
+
+def computing() -> dict[str, int]:
+    """Return the host's computing slots, how many are held, and how many callers wait."""
+    return {"slots": settings.COMPUTE_SLOTS, **_computing().counts()}

@@ -6,7 +6,7 @@ query, so both are refused at the start. Only our own apps are checked: other pa
 squashed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -28,10 +28,10 @@ def fault() -> str:
     Raises:
         DatabaseError: the database does not answer or cannot be read.
     """
-    applied = _applied()
-    if strange := sorted(name for name in applied - _known() if name[0] in _ours()):
+    if strange := unknown(applied()):
         return (
-            f"This database was migrated by another version of the product: this one does not have {_listed(strange)}. "
+            f"This database was migrated by another version of the product: this one does not have "
+            f"{', '.join(strange)}. "
             f"Start that version, or restore the backup from before the upgrade."
         )
     loader = MigrationLoader(connection)
@@ -39,7 +39,7 @@ def fault() -> str:
         loader.check_consistent_history(connection)
     except InconsistentMigrationHistory as error:
         return f"This database's migrations were not applied in order: {error}"
-    known = applied & set(loader.graph.nodes)
+    known = _applied() & set(loader.graph.nodes)
     models = apps if not pending() else loader.project_state(list(known)).apps
     if differing := sorted(_differing(models, {str(label) for label, _ in known})):
         return (
@@ -56,6 +56,21 @@ def pending() -> list[str]:
         DatabaseError: the database does not answer or cannot be read.
     """
     return [f"{app}.{name}" for app, name in sorted(_wanted() - _applied())]
+
+
+def applied() -> list[str]:
+    """Return the migrations that are applied, as "app.name".
+
+    Raises:
+        DatabaseError: the database does not answer or cannot be read.
+    """
+    return sorted(f"{app}.{name}" for app, name in _applied())
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Return those of the migrations ("app.name") that are of our apps, but not in this version."""
+    pairs = {(app, name) for app, _, name in (each.partition(".") for each in names)}
+    return [f"{app}.{name}" for app, name in sorted(pairs - _known()) if app in _ours()]
 
 
 def _applied() -> set[Name]:
@@ -100,7 +115,3 @@ def _differing(models: Apps, labels: set[str]) -> Iterator[str]:
                 yield f"{table} lacks {', '.join(sorted(lacking))}"
             if strange := there - wanted:
                 yield f"{table} has {', '.join(sorted(strange))}"
-
-
-def _listed(names: list[Name]) -> str:
-    return ", ".join(f"{app}.{name}" for app, name in names)

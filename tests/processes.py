@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -154,11 +154,11 @@ def free_port() -> int:
 
 @contextmanager
 def web_server(
-    env: dict[str, str], *, workers: int = 2, descriptors: int = 0
+    env: dict[str, str], *, workers: int = 2, descriptors: int = 0, tracer: Sequence[str] = ()
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the web server on a free port, with a limit of descriptors; yield its URL and process once it is ready."""
+    """Run the web server on a free port, with a limit of descriptors, under a tracer; yield URL and process."""
     url = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "config.server"]
+    command = [*tracer, sys.executable, "-m", "config.server"]
     if descriptors:
         command = ["prlimit", f"--nofile={descriptors}:{descriptors}", *command]
     own = env | {"BIND": url, "WEB_WORKERS": str(workers)}

@@ -1,7 +1,8 @@
 """Programs that tests need besides Python packages; `python -m tests.programs` installs them.
 
 Chromium drives the console's pages; without it the tests do not run. strace shows which sockets are opened; nginx
-and Caddy are the proxies whose configurations are shipped. The tests that need a missing one are skipped.
+and Caddy are the proxies whose configurations are shipped; promtool and systemd-analyze read the alert rules and units.
+The tests that need a missing one are skipped.
 """
 
 import os
@@ -19,6 +20,8 @@ _PACKAGES = {
     "strace": ("strace",),
     "nginx": ("nginx-light",),
     "caddy": ("caddy",),
+    "promtool": ("prometheus",),
+    "systemd-analyze": ("systemd",),
 }
 
 
@@ -39,6 +42,8 @@ def missing() -> list[str]:
         "strace": shutil.which("strace"),
         "nginx": shutil.which("nginx"),
         "caddy": shutil.which("caddy"),
+        "promtool": shutil.which("promtool"),
+        "systemd-analyze": shutil.which("systemd-analyze"),
     }
     return [name for name, path in found.items() if path is None]
 

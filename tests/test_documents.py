@@ -64,6 +64,10 @@ ONLY_READ = {
     "conformance native --base-url https://HOST --credentials key=ID.SECRET": "tests/dialects run every case",
     "doctor --url https://HOST": "tests/config/test_doctor.py runs it on an installation",
     "doctor": "the same",
+    "backup DIR": "tests/config/test_backup.py makes and restores backups",
+    "install_units --to /etc/systemd/system": "tests/config/test_deploy.py has systemd read the units",
+    "restore DIR": "the same",
+    "restore DIR --receipts PATH": "the same",
     "check --deploy --database default --fail-level WARNING": "make check runs it",
 }
 # Families of commands; the documents name their members elsewhere.

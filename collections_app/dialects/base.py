@@ -154,7 +154,11 @@ class DialectView(APIView):
         why = in_ascii(reason(exc))
         if why:
             response["X-Reason"] = why
-        self.request.META["faceplane.refusal"] = {"code": answer.code, "reason": why}
+        self.request.META["faceplane.refusal"] = {
+            "code": answer.code,
+            "reason": why,
+            "error": type(exc).__name__,
+        }
         wait = getattr(exc, "retry_after", None)
         if wait is not None:
             response["Retry-After"] = str(max(1, round(wait)))

@@ -14,6 +14,7 @@ from tenants import startup, vault
 from tenants.models import DataKey
 
 _OTHERS_MAY_READ = 0o077
+_IN_CONTAINER = Path("/run/secrets")  # mounted into this container only
 _OF_HTTPS = {f"security.W{number}" for number in ("004", "008", "012", "016")}  # what the setting HTTPS decides
 _SEVERITY = {checks.WARNING: Severity.WARNING, checks.ERROR: Severity.ERROR, checks.CRITICAL: Severity.ERROR}
 
@@ -62,6 +63,7 @@ def secrets() -> Iterator[Finding]:
         yield warning(text, "Keep a copy elsewhere, and name it in MASTER_KEYS_FILE or SECRET_KEY_FILE.")
     files = [*named, *(settings.SECRETS_DIR / name for name in generated)]
     exposed = [file for file in files if file.is_file() and file.stat().st_mode & _OTHERS_MAY_READ]
+    exposed = [file for file in exposed if file.parent != _IN_CONTAINER]
     for file in exposed:
         yield warning(f"Other users may read or change {file}.", f"chmod 600 {file}")
     if files and not exposed:

@@ -174,7 +174,7 @@ def _proxies(forwarded: list[str], address: str) -> Finding:
     written = len(forwarded) - (forwarded[:1] == [_INVENTED])
     trusted = settings.TRUSTED_PROXIES
     if written == trusted:
-        return ok(f"The server sees the client as {address}, behind {trusted} proxies.")
+        return ok(f"TRUSTED_PROXIES={trusted} is right: the server sees the client as {address}.")
     if trusted > written:
         text = f"{written} proxies write X-Forwarded-For, but TRUSTED_PROXIES={trusted}: clients choose their address."
         return error(text, f"Set TRUSTED_PROXIES={written}, or let each proxy append the client's address.")

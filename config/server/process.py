@@ -89,12 +89,14 @@ def main() -> None:
             ctypes.CDLL(None).mallopt(option, value)
     listener, heartbeat = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
 
-    from config import wsgi  # noqa: F401, PLC0415 -- sets up Django
+    from config import wsgi  # noqa: F401, I001, PLC0415 -- sets up Django
+    from config import metrics  # noqa: PLC0415
     from recognition import packs  # noqa: PLC0415
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
     from recognition.packs import sessions  # noqa: PLC0415
     from tenants import commits, usage  # noqa: PLC0415
 
+    metrics.share()
     usage.keep_flushing()
     commits.keep_committing()
     try:

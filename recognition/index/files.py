@@ -21,6 +21,7 @@ from pathlib import Path
 from django.conf import settings
 
 from recognition.folders import private
+from recognition.metrics import INDEX_OPENS
 from recognition.models import IndexSegment
 from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.vault import Vault
@@ -122,6 +123,7 @@ def opened(segment: IndexSegment, vault: Callable[[], Vault]) -> Path:
                 _unseal(segment, vault(), plain)
                 path.parent.mkdir(exist_ok=True, mode=0o700)
                 os.link(plain, path)
+                INDEX_OPENS.labels(segment.kind).inc()
     return path
 
 

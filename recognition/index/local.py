@@ -27,6 +27,7 @@ from recognition.index.protocol import Neighbour
 from recognition.index.scan import MARGIN
 from recognition.index.scores import scored
 from recognition.index.segments import OpenSegment
+from recognition.metrics import stage
 from recognition.models import Gallery, IndexSegment
 from tenants.vault import Vault
 
@@ -206,6 +207,7 @@ class LocalIndex:
         """See FaceIndex."""
         return store.vector(gallery, face_id)
 
+    @stage("index")
     def search(
         self, gallery: Gallery, probe: np.ndarray, *, limit: int, floor: float, as_read: bool = False
     ) -> list[Neighbour]:

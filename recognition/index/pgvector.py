@@ -18,6 +18,7 @@ from recognition.index import compaction, pgvector_graph, pgvector_table, store
 from recognition.index.local import LocalIndex
 from recognition.index.protocol import Neighbour
 from recognition.index.scores import scored
+from recognition.metrics import stage
 from recognition.models import Gallery, IndexSegment, Tombstone
 
 _COPIED = 500  # sequence numbers copied at once: the gallery is locked for a tenth of a second
@@ -118,6 +119,10 @@ class PgvectorIndex:
         """See FaceIndex."""
         if not Gallery.objects.of(gallery.tenant).filter(pk=gallery.pk, mirrored=True).exists():
             return self._local.search(gallery, probe, limit=limit, floor=floor, as_read=as_read)
+        return self._nearest(gallery, probe, limit, floor)
+
+    @stage("index")
+    def _nearest(self, gallery: Gallery, probe: np.ndarray, limit: int, floor: float) -> list[Neighbour]:
         wanted = limit + pgvector_graph.MARGIN
         while True:
             ids = pgvector_table.nearest(gallery, probe, wanted)

@@ -9,6 +9,7 @@ import numpy as np
 
 from recognition.errors import ImageTooLarge, ImageTooSmall
 from recognition.images import DEFAULT_LIMITS, ImageLimits
+from recognition.metrics import stage
 from recognition.pipeline.decoding import formats, memory
 from recognition.pipeline.decoding.container import Container, bound
 from recognition.pipeline.decoding.pool import MEMORY, PROCESS, pool
@@ -17,6 +18,7 @@ from recognition.results import Pixels
 _REDUCTIONS = (1, 2, 4, 8)  # a JPEG can be decoded at these fractions of its size at no cost
 
 
+@stage("decode")
 def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     """Decode an image into (height, width, 3) uint8, blue-green-red, upright.
 

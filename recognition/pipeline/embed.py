@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from recognition.metrics import stage
 from recognition.packs import Pack
 from recognition.pipeline import adapters
 from recognition.results import Floats, Pixels
@@ -14,6 +15,7 @@ def sides(pack: Pack) -> set[int]:
     return {adapters.embedder(model).side for model, _ in pack.embedders}
 
 
+@stage("embed")
 def embed(aligned: Mapping[int, Sequence[Pixels]], pack: Pack) -> tuple[Floats, Floats]:
     """Return (faces, pack.dimension) float32, each row of unit length, and the lengths (faces,) of the raw vectors.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from recognition.metrics import stage
 from recognition.packs import Model
 from recognition.pipeline import adapters
 from recognition.results import Box, Floats, Landmarks, Pixels
@@ -19,6 +20,7 @@ _MOUTH_LEFT = 48
 _MOUTH_RIGHT = 54
 
 
+@stage("landmarks")
 def locate(pixels: Pixels, boxes: Sequence[Box], model: Model) -> Floats:
     """Return (faces, 68, 2): x and y of each landmark, in pixels of the image.
 

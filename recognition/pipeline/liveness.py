@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from recognition.metrics import stage
 from recognition.packs import Pack, sessions
 from recognition.pipeline import adapters
 from recognition.results import Box, Liveness, Pixels
 
 
+@stage("liveness")
 def assess(pixels: Pixels, boxes: Sequence[Box], pack: Pack) -> list[Liveness]:
     """Return the liveness of each face: the lowest score among the experts of the pack.
 

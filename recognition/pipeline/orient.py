@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from recognition.metrics import stage
 from recognition.packs import Model
 from recognition.pipeline.detect import detect, shrunk
 from recognition.results import Box, DetectedFace, Floats, Pixels
@@ -61,6 +62,7 @@ class View:
         )
 
 
+@stage("detect")
 def view(pixels: Pixels, model: Model, limit: int) -> View:
     """Detect up to `limit` faces, in the image turned upright if it shows no sure face as it is.
 

@@ -70,7 +70,9 @@ def test_a_replaced_photo_is_erased_with_a_receipt_even_if_the_storage_is_away(
     tasks.purge_due()
     receipt.refresh_from_db()
     signing.check(receipt.document)
-    assert [file.name for file in stored.rglob("*") if file.is_file()] == [Face.objects.of(acme.tenant).get().image]
+    assert [file.name for file in (stored / "images").rglob("*") if file.is_file()] == [
+        Face.objects.of(acme.tenant).get().image
+    ]
     entry = AuditEntry.objects.of(acme.tenant).filter(action="face.enrolled").latest("number")
     assert (entry.facts["replaced"], entry.facts["receipts"]) == ([old.uuid], [receipt.uuid])
 
@@ -110,7 +112,7 @@ def test_an_image_that_no_face_names_is_swept_after_an_hour(acme: Customer, stor
     for name in [named, *old]:
         os.utime(stored / name, (0, 0))
     tasks.sweep_images()
-    assert {file for file in stored.rglob("*") if file.is_file()} == {stored / named, stored / fresh}
+    assert {file for file in (stored / "images").rglob("*") if file.is_file()} == {stored / named, stored / fresh}
 
 
 def test_a_redelivered_task_changes_nothing(acme: Customer, stored: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from django.conf import settings
 
 
 @contextmanager
-def worker(env: dict[str, str], *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a real worker; end it with SIGTERM, as a supervisor would."""
-    command = [sys.executable, "-m", "celery", "--app", "config", "worker", "--loglevel", "INFO", *arguments]
+def worker(
+    env: dict[str, str], *arguments: str, log: Path, tracer: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a real worker, under a tracer if given; end it with SIGTERM, as a supervisor would."""
+    command = [*tracer, sys.executable, "-m", "celery", "--app", "config", "worker", "--loglevel", "INFO", *arguments]
     with log.open("ab") as out:
         process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=out, stderr=out)
     try:
