@@ -12,11 +12,12 @@ from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, disclose, hidden_faces, lock_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
-from collections_app.operations.data_subject import PersonRecord, find_person, show_images
+from collections_app.operations.data_subject import PersonRecord, show_images
 from collections_app.operations.disclosure import Disclosure, disclosure, floor_of, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.named_people import is_named
 from collections_app.operations.probing import watch_searches
+from collections_app.operations.references import find_person
 from recognition.errors import SpoofSuspected
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import Neighbour, face_index, store
@@ -169,7 +170,7 @@ def _by_image(
             limits=limits,
         )
     except SpoofSuspected as error:
-        _record(caller, replace(query, liveness=error.score), [], spoof=True)
+        record_spoof(caller, query, error.score)
         raise
     source, seen = examined.face, examined.analysis
     query = replace(query, liveness=source.liveness.score if source.liveness else None)
@@ -279,6 +280,11 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
 
 
+def record_spoof(caller: Caller, query: Query, liveness: float) -> None:
+    """Record a search that was not made, because the face looks like a picture of a face. Not an operation."""
+    _record(caller, replace(query, liveness=liveness), [], spoof=True)
+
+
 def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
     with naming(str(place)):
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
@@ -367,7 +373,7 @@ def _recorded(
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
     found = [(one.face, one.cosine) for one in candidates if terms.matches(one.cosine)]
-    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture", limit=query.limit)
+    matches = disclose(caller, collection, found, terms, probe=query.probe or terms.probe, limit=query.limit)
     below = [(one.face, one.cosine) for one in candidates if not terms.matches(one.cosine)]
     recorded = [*((match.face, match.cosine) for match in matches), *below][:_RECORDED]
     about = matches[0].face if matches else query.probe  # without a match the nearest face must not appear in an alert
