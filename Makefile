@@ -1,6 +1,7 @@
 # make run            set up, create the demonstration tenant, start web server and worker
 # make demo           enrol and search on the running server
 # make test           set up, run all checks and tests
+# make test-clients   install the vendors' own clients, which some tests run
 # make check          run the checks without the tests
 # make test-services  run on PostgreSQL and Redis, if they are running, the tests that these can change
 # make soak           run the long tests, and those that compare times
@@ -15,7 +16,7 @@ TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 # Where the environment forbids Python to keep what it compiles, each of the hundreds of processes here compiles it anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: programs soak run demo test test-services check setup lock
+.PHONY: test-clients programs soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -51,6 +52,23 @@ soak: .venv/.dev setup
 programs: .venv/.dev
 	@$(BIN)/python -m tests.programs
 
+# Vendors' own clients, each in an environment of its own below var/clients: a file of tests/clients each for Python,
+# package.json for JavaScript. The tests that need them are skipped without them.
+CLIENTS := $(patsubst tests/clients/%.txt,var/clients/%/.done,$(wildcard tests/clients/*.txt))
+
+test-clients: $(CLIENTS) $(if $(shell command -v npm),var/clients/node/.done)
+
+var/clients/%/.done: tests/clients/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+var/clients/node/.done: tests/clients/package-lock.json
+	mkdir -p $(@D)
+	cp tests/clients/package.json $< $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 check: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -76,3 +94,5 @@ check: .venv/.dev
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	for client in tests/clients/*.in; do \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$client -o $${client%.in}.txt; done
