@@ -1,6 +1,7 @@
 # make run            set up, create the demonstration tenant, start web server and worker
 # make demo           enrol and search on the running server
 # make test           set up, run all checks and tests
+# make test-clients   install the vendors' own clients, which some tests run
 # make check          run the checks without the tests
 # make test-services  run on PostgreSQL and Redis, if they are running, the tests that these can change
 # make soak           run the long tests, and those that compare times
@@ -17,7 +18,7 @@ TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 # Where the environment forbids Python to keep what it compiles, each of the hundreds of processes here compiles it anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: bundle sbom programs soak run demo test test-services check setup lock
+.PHONY: bundle sbom test-clients programs soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -52,6 +53,23 @@ soak: .venv/.dev setup
 # Chromium, strace and nginx for the tests: uses the system's, or installs them.
 programs: .venv/.dev
 	@$(BIN)/python -m tests.programs
+
+# Vendors' own clients, each in an environment of its own below var/clients: a file of tests/clients each for Python,
+# package.json for JavaScript. The tests that need them are skipped without them.
+CLIENTS := $(patsubst tests/clients/%.txt,var/clients/%/.done,$(wildcard tests/clients/*.txt))
+
+test-clients: $(CLIENTS) $(if $(shell command -v npm),var/clients/node/.done)
+
+var/clients/%/.done: tests/clients/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+var/clients/node/.done: tests/clients/package-lock.json
+	mkdir -p $(@D)
+	cp tests/clients/package.json $< $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 check: .venv/.dev
 	$(BIN)/ruff check .
@@ -106,3 +124,5 @@ lock:
 	uv pip compile --universal --python-version 3.11 --quiet -c requirements.txt pyproject.toml --format pylock.toml -o var/pylock.toml
 	grep -oE '[^/"]+\.whl' var/pylock.toml | grep -E 'none-any|manylinux|macosx' | grep -vE -- '-(cp3[89]|cp310|pp3[0-9]+)-|cp31[0-9]t|i686|ppc64le|s390x|riscv64|armv7l' \
 		| sort -u >requirements-wheels.txt
+	for client in tests/clients/*.in; do \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$client -o $${client%.in}.txt; done

@@ -130,7 +130,7 @@ class Run:
             body = self._filled(step["raw"], known).encode()
         elif "form" in step:
             fields = {
-                "fields": self._form(self._filled(step["form"], known)),
+                "fields": self._form(self._filled(step["form"], known), nameless=step.get("nameless", False)),
                 "encode_multipart": step.get("multipart", True),
             }
         present = {name: value for name, value in headers.items() if value is not None}
@@ -145,14 +145,16 @@ class Run:
         except ValueError:
             return answer.status, answer.data.decode(errors="replace")
 
-    def _form(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields for urllib3: those whose names end in `file` or `image` as uploads, all others as text."""
-        return {
-            name: ("image.jpg", base64.b64decode(value), "image/jpeg")
-            if name.lower().endswith(_UPLOADS)
-            else str(value)
-            for name, value in form.items()
+    def _form(self, form: Mapping[str, Any], *, nameless: bool) -> dict[str, Any]:
+        """Return the fields for urllib3: those whose names end in `file` or `image` as uploads, all others as text.
+
+        `nameless`: the uploads have no file names.
+        """
+        images = {name: base64.b64decode(form[name]) for name in form if name.lower().endswith(_UPLOADS)}
+        uploads = {
+            name: content if nameless else ("image.jpg", content, "image/jpeg") for name, content in images.items()
         }
+        return {name: uploads.get(name, str(value)) for name, value in form.items()}
 
     def _filled(self, value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401
         if isinstance(value, str):

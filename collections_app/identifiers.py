@@ -40,6 +40,11 @@ def comparison_key(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
+def folded_key(text: str) -> str:
+    """Return the key for contracts in which capitals make no difference."""
+    return comparison_key(text).casefold()
+
+
 def text_problem(text: str) -> str:
     """Return what is wrong with the characters of a text; empty: nothing."""
     if any((unicodedata.category(one) in _UNPRINTABLE and one not in _JOINERS) or one in _BLANK for one in text):

@@ -3,12 +3,14 @@
 Coordinates are pixels of the upright image, x to the right and y downwards.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from recognition.errors import NoFace
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """(height, width, 3), blue-green-red."""
@@ -131,3 +133,34 @@ class Analysis:
     height: int
     faces: tuple[DetectedFace, ...]
     pixels: Pixels = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which faces of an image are meant: the `limit` largest (0: all) with at least this confidence of the detector.
+
+    `required`: an image without such a face is refused.
+    """
+
+    limit: int = 0
+    confidence: float = 0.0
+    required: bool = False
+
+    @property
+    def among(self) -> int | None:
+        """How many of the largest faces include the selected ones; None: all, since detection decides."""
+        return None if self.confidence else self.limit or None
+
+    def of(self, found: Analysis) -> Analysis:
+        """Return the analysis with these faces only.
+
+        Raises:
+            NoFace: there is none, and one is required.
+        """
+        faces = tuple(face for face in found.faces if face.confidence >= self.confidence)[: self.limit or None]
+        if self.required and not faces:
+            raise NoFace
+        return replace(found, faces=faces)
+
+
+EVERY_FACE = Selection()

@@ -86,8 +86,10 @@ class Customer:
 
     def key(self, dialect: Dialect, **given: Any) -> keys.IssuedKey:
         """Return a key of the kind that the dialect accepts: its own, or a new one with other values or for signing."""
-        signs, usual = bool(dialect.credentials.signs), {"name": "tests", "scopes": ALL_SCOPES - {Scope.SCORES}}
-        return keys.issue(self.tenant, signs=signs, **usual | given) if signs or given else self.issued
+        usual: dict[str, Any] = {"name": "tests", "scopes": ALL_SCOPES - {Scope.SCORES}}
+        kind: dict[str, Any] = {"signs": True} if dialect.credentials.signs else {}
+        kind |= {"collections": [self.people.pk]} if dialect.one_collection else {}
+        return keys.issue(self.tenant, **usual | kind | given) if kind or given else self.issued
 
 
 def make_customer(slug: str) -> Customer:

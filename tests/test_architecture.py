@@ -116,7 +116,7 @@ def test_every_decision_that_is_cited_can_be_looked_up() -> None:
     texts = [file.read_text() for file in [*OURS, *tests.rglob("*.py")]]
     texts += [json.loads(file.read_text()).get("about", "") for dialect in DIALECTS for file in dialect.cases.iterdir()]
     known = (ROOT / "collections_app" / "dialects" / "DECISIONS.md").read_text()
-    cited = {name for text in texts for name in re.findall(r"\b[AHFNR]\d{1,2}\b", text)}
+    cited = {name for text in texts for name in re.findall(r"\b[ACHFNR]\d{1,2}\b", text)}
     sections = {number for text in texts for number in re.findall(r"\bcontract (\d\.\d)", text)}
     assert cited
     assert sections

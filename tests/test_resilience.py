@@ -104,6 +104,7 @@ class Installation:
             "accuauth adds": ("POST", "/faceset/v2/add_face", {"name": "people", "image_base64": image}, accuauth),
             "facedb lists": ("POST", "/v2/va/list-facedb", {"nodeId": self.node}, facedb),
             "facedb adds": ("POST", "/v2/va/register-facedb", person, facedb),
+            "compreface detects": ("POST", "/api/v1/detection/detect", {"file": image}, {}),
             "native lists": ("GET", native, None, {}),
             "native adds": ("POST", native, {"image": image}, {}),
         }
@@ -151,6 +152,7 @@ LATER: dict[str, tuple[int, Callable[[Any], bool]]] = {
     "nhn": (200, lambda body: body["header"]["resultCode"] == -50000),
     "accuauth": (500, lambda body: body["status"] == "INTERNAL_ERROR"),
     "facedb": (200, lambda body: body["code"] == 502),
+    "compreface": (503, lambda body: body.get("code") == 41),
     "native": (503, lambda body: body.get("code") == "unavailable"),
     "rekognition": (400, lambda body: body.get("Code") == "ThrottlingException"),
 }

@@ -135,6 +135,7 @@ def _calls(key: str, image: str) -> dict[str, tuple[str, object, dict[str, str]]
             {"X-DF-API-ID": part, "X-DF-API-SECRET": secret},
         ),
         "facedb": ("/v2/va/list-facedb", {"nodeId": "none", "pad": image}, {"Authorization": basic}),
+        "compreface": ("/api/v1/detection/detect", {"file": image}, {"x-api-key": key}),
         "native": ("/api/v1/detect", {"image": image}, {"x-api-key": key}),
     }
 

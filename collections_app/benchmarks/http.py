@@ -247,11 +247,12 @@ def _prepared(name: str, files: Sequence[Path]) -> dict[str, Any]:
         "search": search_by_image(caller, collection=people.name, image=pictures[0], request_name="door", largest=True),
         "enrol": enrol_face(caller, collection=more.name, image=pictures[0], person=person, largest=True),
     }
-    key = keys.issue(tenant, name="benchmark", scopes=USUAL_SCOPES)
-    requests = {
-        action: _request(dialect, key, dialect.previews[action](result, Setting(dialect.profile({}), "")), pictures)
-        for action, result in results.items()
-    }
+    requests = {}
+    for action, result in results.items():
+        limited = [result.collection.pk] if dialect.one_collection else None
+        key = keys.issue(tenant, name="benchmark", scopes=USUAL_SCOPES, collections=limited)
+        exchange = dialect.previews[action](result, Setting(dialect.profile({}), ""))
+        requests[action] = _request(dialect, key, exchange, pictures)
     statements = {action: _statements(request) for action, request in requests.items()}
     return {"requests": requests, "statements": statements, "pack": people.pack, "images": list(map(str, files))}
 

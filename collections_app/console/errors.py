@@ -57,6 +57,7 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     ),
     collections.FaceNotFound: (404, lambda _e: _("There is no such face in this collection.")),
     collections.PersonNotFound: (404, lambda _e: _("There is no such person in this collection.")),
+    collections.PersonExists: (409, lambda _e: _("The collection already has a person with this reference.")),
     collections.DuplicateFace: (
         409,
         lambda _e: _("This face is already enrolled under another person."),

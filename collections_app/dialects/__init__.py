@@ -12,6 +12,7 @@ DIALECTS: tuple[Dialect, ...] = tuple(
         "accuauth",
         "facedb",
         "rekognition",
+        "compreface",
         "native",
     )  # the order in which the console and the docs list them
 )

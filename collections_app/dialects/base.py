@@ -133,9 +133,11 @@ class DialectView(APIView):
             rest_framework.exceptions.ValidationError: a field is missing or wrong.
         """
         form = _shared(body)
-        in_query = self.request.method in _IN_QUERY
-        sent = self.request.query_params if in_query else without_nulls(self.request.data, form.fields)
-        return dict(form.run_validation(sent))
+        return dict(form.run_validation(without_nulls(self.values(), form.fields)))
+
+    def values(self) -> Any:
+        """Return what `parse` validates; a contract that reads query and body together overrides this."""
+        return self.request.query_params if self.request.method in _IN_QUERY else self.request.data
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error from the dialect's table; an error without an entry is logged and answered as internal."""

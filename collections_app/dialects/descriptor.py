@@ -128,6 +128,7 @@ class Dialect:
     `operation_header`: the contract has one path, and this header names the operation: urls.py lists the operations as
     `#HEADER=VALUE` (config.operation_header). `operation` names a request's operation in the usage counts.
     `roots` are the first parts of its paths below the prefix if it shares the prefix with another dialect; empty: all.
+    `one_collection`: its paths name no collection, so its keys must be limited to one.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Dialect:
     title: str
     prefix: str
     roots: tuple[str, ...] = ()
+    one_collection: bool = False
     description: str = ""
     ways: tuple[Way, ...]
     credentials: Credentials

@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Collection, Mapping
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from django.conf import settings
 from rest_framework.exceptions import ParseError
@@ -51,13 +51,18 @@ class Json(JSONParser):
 
 
 class Form(MultiPartParser):
-    """A parser of multipart forms that accepts file names in any encoding; the names are not used."""
+    """A parser of multipart forms that accepts file names in any encoding; the names are not used.
+
+    The parts called `files` are files even without a file name.
+    """
+
+    files: ClassVar[frozenset[str]] = frozenset()
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the fields and files."""
-        return super().parse(_LegibleHeaders(stream), media_type, parser_context)  # type: ignore[arg-type]
+        return super().parse(_LegibleHeaders(stream, self.files), media_type, parser_context)  # type: ignore[arg-type]
 
 
 class _Unpacked(BaseParser):
@@ -87,14 +92,21 @@ class _Unpacked(BaseParser):
 
 
 class _LegibleHeaders:
-    """A form's stream that puts question marks for non-UTF-8 bytes in part headers; Django would skip such a part."""
+    """A form's stream with part headers that Django reads as meant.
 
+    It puts question marks for non-UTF-8 bytes, since Django would skip such a part, and a file name where a file has
+    none, since Django would take it for text.
+    """
+
+    _NAMED = re.compile(rb';\s*name="?([^";]*)')
+    _FILE = re.compile(rb';\s*filename\*?="?[^";]', re.IGNORECASE)
     _HEADER = re.compile(rb"^Content-Disposition:[^\r\n]*", re.IGNORECASE | re.MULTILINE)
     _LONGEST = 1024
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], files: Collection[str] = ()) -> None:
         """Wrap the stream; an incomplete line is held back until the rest of it is read."""
         self._stream = stream
+        self._files = {name.encode() for name in files}
         self._held = b""
 
     def read(self, size: int) -> bytes:
@@ -109,13 +121,15 @@ class _LegibleHeaders:
             if chunk or not read:
                 return self._HEADER.sub(self._legible, chunk)
 
-    @staticmethod
-    def _legible(header: re.Match[bytes]) -> bytes:
+    def _legible(self, header: re.Match[bytes]) -> bytes:
+        named = self._NAMED.search(header[0])
+        nameless = named and named[1] in self._files and not self._FILE.search(header[0])
+        text = header[0] + b'; filename="file"' if nameless else header[0]
         try:
-            header[0].decode()
+            text.decode()
         except UnicodeDecodeError:
-            return header[0].decode("ascii", "replace").replace("\ufffd", "?").encode()
-        return header[0]
+            return text.decode("ascii", "replace").replace("\ufffd", "?").encode()
+        return text
 
 
 def read_json(body: bytes) -> Any:

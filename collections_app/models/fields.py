@@ -37,3 +37,17 @@ class KeyField(models.CharField):  # type: ignore[type-arg]  # generic to the ty
         """Appear to migrations as a plain CharField."""
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.CharField", args, kwargs
+
+
+class FoldedField(KeyField):
+    """The folded key of the identifier in the field `of`; several rows may have the same."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- a field's
+        """Make it as long as folding can make an identifier."""
+        super().__init__(*args, **{"max_length": 3 * identifiers.LONGEST, **kwargs})
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:  # noqa: FBT001 -- Django's signature
+        """Compute the key."""
+        key = identifiers.folded_key(getattr(model_instance, self._of))
+        setattr(model_instance, self.attname, key)
+        return key

@@ -7,7 +7,7 @@ from django.db.models import CharField, Q
 from django.db.models.functions import Cast
 
 from collections_app.models.collection import Collection
-from collections_app.models.fields import KeyField
+from collections_app.models.fields import FoldedField, KeyField
 from tenants.scope import TenantOwned, random_id
 
 
@@ -32,6 +32,7 @@ class Person(TenantOwned):
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="people", db_index=False)
     reference = models.CharField(max_length=255)
     reference_key = KeyField(of="reference")
+    reference_folded = FoldedField(of="reference")
     external_id = models.CharField(max_length=255, blank=True)
     name = models.CharField(max_length=255, blank=True)
     age = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -52,6 +53,7 @@ class Person(TenantOwned):
             models.Index(
                 fields=["collection", "id"], condition=~Q(reference=Cast("id", CharField())), name="person_named"
             ),
+            models.Index(fields=["collection", "reference_folded"], name="person_in_any_case"),
         ]
 
     def __str__(self) -> str:

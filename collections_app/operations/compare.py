@@ -12,15 +12,15 @@ from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import disclose, hidden_faces
 from collections_app.operations.collections import Alias, find
-from collections_app.operations.data_subject import find_person
 from collections_app.operations.disclosure import Disclosure, disclosure, log_look, of_images
 from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
+from collections_app.operations.references import find_person
 from recognition import packs
-from recognition.errors import NoFace
+from recognition.errors import NoFace, SeveralFaces
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index, store
-from recognition.results import Analysis, DetectedFace, Liveness
+from recognition.results import EVERY_FACE, Analysis, DetectedFace, Liveness, Selection
 from recognition.similarity import Threshold
 from tenants.access import Caller, Scope
 
@@ -69,14 +69,24 @@ class PersonVerification:
 
 
 def detect(
-    caller: Caller, *, image: bytes | ImageUrl, liveness: int = 0, limits: ImageLimits = DEFAULT_LIMITS
+    caller: Caller,
+    *,
+    image: bytes | ImageUrl,
+    embed: bool = False,
+    liveness: int = 0,
+    selection: Selection = EVERY_FACE,
+    limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Analysis:
-    """Find the faces of an image, largest first; nothing is embedded or kept.
+    """Find the faces of an image, largest first, with `embed` also their embeddings; nothing is kept.
 
     The `liveness` largest get a liveness score.
+
+    Raises:
+        NoFace: the selection requires a face, and there is none.
     """
     caller.require(Scope.SEARCH)
-    return analyse(caller, image, embed=0, liveness=liveness, limits=limits)
+    embedded = selection.among if embed else 0
+    return selection.of(analyse(caller, image, embed=embedded, liveness=liveness, limits=limits))
 
 
 def assess_crop(caller: Caller, *, image: bytes | ImageUrl, limits: ImageLimits = DEFAULT_LIMITS) -> Liveness:
@@ -94,26 +104,33 @@ def compare(
     pack: str = packs.DEFAULT,
     gate: str = "none",
     liveness: int = 0,
+    one: bool = False,
+    selection: Selection = EVERY_FACE,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Comparison:
     """Compare the largest face of one image with every face of another; nothing is kept, and there is no floor.
 
-    Faces of the target that fail the quality gate are left out. The source's face and the `liveness` largest of the
-    target get a liveness score.
+    `one`: the source may show one face only. Both images have the selected faces only, and the target none that fails
+    the quality gate. The source's face and the `liveness` largest of the target get a liveness score.
 
     Raises:
         ImageRefused: the "source" or the "target" cannot be used, with the reason; also if the source shows no face,
             or one that fails the quality gate.
-            A target without faces is no error (decision H17).
+            A target without faces is no error unless the selection requires one (decision H17).
     """
     caller.require(Scope.SEARCH)
     with naming("source"):
-        first = analyse(caller, source, pack=pack, embed=1, liveness=min(liveness, 1), limits=limits)
+        embed = None if selection.confidence else 1  # which face is the first is known only after detection
+        found = analyse(caller, source, pack=pack, embed=embed, liveness=min(liveness, 1), limits=limits)
+        first = selection.of(found)
         if not first.faces:
             raise NoFace
+        if one and len(first.faces) > 1:
+            raise SeveralFaces(len(first.faces))
         refuse_unrecognisable(first.faces[0], gate)
     with naming("target"):
-        second = analyse(caller, target, pack=pack, liveness=liveness, limits=limits)
+        found = analyse(caller, target, pack=pack, embed=selection.among, liveness=liveness, limits=limits)
+        second = selection.of(found)
     terms = of_images(pack, threshold)
     recognisable = [face for face in second.faces if not face.quality.floor_reasons and not face.quality.failed(gate)]
     cosines = [(face, float(face.template @ first.faces[0].template)) for face in recognisable]
@@ -202,7 +219,7 @@ def verify_template(
         collection, template, face_index().vector(collection.gallery, enrolled.pk)[None]
     ).tolist()
     with transaction.atomic():
-        matches = disclose(caller, collection, [(enrolled, cosine)], terms, probe="picture")
+        matches = disclose(caller, collection, [(enrolled, cosine)], terms, probe=terms.probe)
         if terms.below:
             log_look(caller, collection, "verify", [enrolled.uuid])
         watch_verifications(caller, enrolled)

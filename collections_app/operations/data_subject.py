@@ -8,15 +8,15 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
 from collections_app import erasure, identifiers, storage
-from collections_app.errors import PersonNotFound
 from collections_app.models import Collection, Face, Person, Receipt, SearchRecord
 from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
+from collections_app.operations.references import find_person
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.scope import as_id, random_id
+from tenants.scope import random_id
 
 logger = logging.getLogger("faceplane.people")
 _BATCH = 200  # people read from the database at a time; the images of one person at a time are in memory
@@ -198,32 +198,6 @@ def delete_person(caller: Caller, *, collection: str | Alias, person: int | str,
         audit.record(caller, "person.deleted", found, collection=str(collection.pk), **facts)
     erasure.search_again(collection, erased)
     return erased.receipt
-
-
-def find_person(collection: Collection, person: int | str) -> Person:
-    """Return a person: an int is our id, a text the caller's reference or else our id.
-
-    Raises:
-        PersonNotFound: the collection holds no such person.
-    """
-    found = known_person(collection, person) if isinstance(person, str) else collection.people.filter(pk=person).first()
-    if found is None:
-        raise PersonNotFound(str(person))
-    return found
-
-
-def known_person(collection: Collection, reference: str) -> Person | None:
-    """Return the person with this reference, or else with this id of ours.
-
-    Callers get our id for a person without a reference, so they may send it as the reference.
-    """
-    if not reference or "\0" in reference:
-        return None
-    key = identifiers.comparison_key(reference)
-    found = collection.people.filter(reference_key=key).first()
-    if found is None and (ours := as_id(key)) is not None:
-        found = collection.people.filter(pk=ours).first()
-    return found
 
 
 def save_person(collection: Collection, details: PersonDetails, known: Person | None = None) -> Person:

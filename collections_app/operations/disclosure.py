@@ -9,6 +9,7 @@ counted. How many scores of one face are disclosed is limited in operations.budg
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from collections_app.models import Collection
 from recognition import packs
@@ -23,13 +24,15 @@ EVERYTHING = -2.0  # below every cosine
 class Disclosure:
     """The rules of one answer: the threshold for a match and the floor for a score, both cosines of the pack.
 
-    `below`: the caller looks below the collection's floor, which must be logged (log_look).
+    `below`: the caller looks below the collection's floor, which must be logged (log_look). `probe`: the caller sent a
+    picture, which may show the owner of a face; None: something else, such as a vector of the caller's choice.
     """
 
     scale: SimilarityScale
     threshold: float
     floor: float
     below: bool = False
+    probe: Literal["picture"] | None = "picture"
 
     @property
     def applied(self) -> Threshold:

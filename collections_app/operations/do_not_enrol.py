@@ -6,11 +6,15 @@ It holds references, the callers' own ids for people, because nothing else is le
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q, Value
+from django.db.models.functions import Upper
+from django.db.models.lookups import Exact
 
 from collections_app.errors import EnrolmentBarred, PersonNotFound
 from collections_app.identifiers import check, comparison_key
 from collections_app.models import BarredReference, Collection
 from collections_app.operations.collections import Alias, find, lock
+from collections_app.operations.references import AnyCase
 from tenants import audit
 from tenants.access import Caller, Scope
 
@@ -77,5 +81,8 @@ def refuse_barred(collection: Collection, reference: str) -> None:
     Raises:
         EnrolmentBarred: the reference is on the list.
     """
-    if reference and collection.do_not_enrol.filter(reference_key=comparison_key(reference)).exists():
+    same = Q(reference_key=comparison_key(reference))
+    if isinstance(reference, AnyCase):
+        same |= Q(Exact(Upper("reference_key"), Upper(Value(comparison_key(reference)))))
+    if reference and collection.do_not_enrol.filter(same).exists():
         raise EnrolmentBarred

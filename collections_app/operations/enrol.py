@@ -22,11 +22,12 @@ from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
-from collections_app.operations.data_subject import PersonDetails, known_person, save_person
+from collections_app.operations.data_subject import PersonDetails, save_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
 from collections_app.operations.kept_images import KeptImage, kept
+from collections_app.operations.references import known_person
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
@@ -63,10 +64,12 @@ def enrol_face(
     largest: bool = False,
     consent: str = "",
     settle: Callable[[Enrolment], None] | None = None,
+    confidence: float = 0.0,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the one face of the image, or with `largest` the largest of several, as a face of the person.
 
+    Faces below the detector's `confidence`, 0 to 1, do not count.
     `consent` is the caller's reference to the person's consent. `settle` is called with the result, in the transaction.
 
     Raises:
@@ -79,7 +82,9 @@ def enrol_face(
     collection = find(caller, collection)
     _check_request(caller, collection, consent, person)
     refuse_barred(collection, person.reference)
-    examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest, limits=limits)
+    examined = examine(
+        caller, collection, image, purpose=Purpose.ENROL, largest=largest, confidence=confidence, limits=limits
+    )
     return _store(caller, collection, [examined], person=person, consent=consent, settle=settle)[0]
 
 

@@ -70,6 +70,20 @@ def delete_unnamed_faces(caller: Caller, *, collection: str, faces: Sequence[str
     return Deletion(frozenset(face.uuid for face in gone), named)
 
 
+def delete_known_faces(caller: Caller, *, collection: str, faces: Sequence[str]) -> tuple[Face, ...]:
+    """Erase those of the faces that the collection holds, each with its own receipt; return them as they were."""
+    caller.require(Scope.DELETE)
+    collection = find(caller, collection)
+    with transaction.atomic():
+        lock(collection)
+        held = {face.uuid: face for face in collection.faces.filter(uuid__in=faces).select_related("person")}
+        found = [held[face] for face in dict.fromkeys(faces) if face in held]
+        erased = _erase(caller, collection, found)
+    for one in erased:
+        erasure.search_again(collection, one)
+    return tuple(found)
+
+
 def _erase(caller: Caller, collection: Collection, faces: Sequence[Face], **facts: str) -> list[erasure.Erased]:
     """Erase faces, each with its receipt and audit entry; in the caller's transaction."""
     erased = erasure.erase_each(caller, collection, faces)

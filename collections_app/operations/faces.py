@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from collections_app.errors import FaceNotFound
 from collections_app.models import Collection, Face
 from collections_app.operations.collections import Alias, find
+from collections_app.operations.references import known_person
 from tenants.access import Caller, Scope
 
 
@@ -67,14 +68,18 @@ def list_faces(
     term: str = "",
     among: Sequence[str] | None = None,
     matching: Mapping[str, str] = MappingProxyType({}),
+    person: str = "",
 ) -> FacePage:
-    """List faces, newest first, from an offset or before a number; `term` is a part of the UUID.
+    """List faces, newest first, from an offset or before a number.
 
     `among`: only the faces with these UUIDs. `matching`: the exact values of `uuid`, `image` or `label` that they have.
+    `person`: only the faces of the person with this reference; of an unknown one there are none.
     """
     caller.require(Scope.READ)
     collection = find(caller, collection)
     faces: QuerySet[Face] = collection.faces.filter(**matching)
+    if person:
+        faces = faces.filter(person=known_person(collection, person))
     if term:
         faces = faces.filter(uuid__contains=term)
     if among is not None:

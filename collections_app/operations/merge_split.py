@@ -15,9 +15,10 @@ from collections_app.errors import FaceNotFound, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import DOUBLE, disclose, disclose_pairs, refuse_probing
 from collections_app.operations.collections import find, lock
-from collections_app.operations.data_subject import PersonDetails, find_person, save_person
+from collections_app.operations.data_subject import PersonDetails, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
+from collections_app.operations.references import find_person
 from recognition.index import store
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -209,8 +210,14 @@ def merge_people(caller: Caller, *, collection: str, person: int | str, other: i
         kept, gone = find_person(collection, person), find_person(collection, other)
         if kept == gone:
             raise PersonNotFound(str(other))
-        _move(caller, collection, list(gone.faces.select_related("person")), kept, reason)
+        move_all(caller, collection, gone, kept, reason)
     return kept
+
+
+def move_all(caller: Caller, collection: Collection, gone: Person, kept: Person, reason: str = "") -> None:
+    """Move all faces of a person to another, and delete the former, who may have none. Not an operation."""
+    _move(caller, collection, list(gone.faces.select_related("person")), kept, reason)
+    Person.objects.of(collection.tenant).filter(pk=gone.pk).delete()
 
 
 def _move(caller: Caller, collection: Collection, faces: list[Face], target: Person, reason: str) -> None:

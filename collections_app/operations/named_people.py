@@ -17,9 +17,10 @@ from collections_app.errors import PersonExists, PersonNotFound
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import disclose_pairs, refuse_probing
 from collections_app.operations.collections import find, lock
-from collections_app.operations.data_subject import PeoplePage, PersonDetails, find_person, known_person, save_person
+from collections_app.operations.data_subject import PeoplePage, PersonDetails, save_person
 from collections_app.operations.disclosure import Disclosure, disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
+from collections_app.operations.references import find_person, known_person
 from recognition.index import store
 from recognition.similarity import Threshold
 from tenants import audit

@@ -9,11 +9,11 @@ from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import (
     PersonDetails,
     PersonRecord,
-    find_person,
     show_images,
     update_person,
 )
 from collections_app.operations.enrol import enrol_person
+from collections_app.operations.references import find_person
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from tenants.access import Caller, Scope
 

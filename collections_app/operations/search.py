@@ -17,12 +17,13 @@ from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
 from collections_app.operations.budget import Match, disclose, hidden_faces, lock_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
-from collections_app.operations.data_subject import PersonRecord, find_person, show_images
+from collections_app.operations.data_subject import PersonRecord, show_images
 from collections_app.operations.decision import Decision, Verdict, decide, review_line
 from collections_app.operations.disclosure import Disclosure, disclosure, floor_of, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.named_people import is_named
 from collections_app.operations.probing import watch_searches
+from collections_app.operations.references import find_person
 from recognition.errors import SpoofSuspected
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import Neighbour, face_index, store
@@ -203,7 +204,7 @@ def _by_image(
             limits=limits,
         )
     except SpoofSuspected as error:
-        _record(caller, replace(query, liveness=error.score), [], spoof=True)
+        record_spoof(caller, query, error.score)
         raise
     source, seen = examined.face, examined.analysis
     query = replace(query, liveness=source.liveness.score if source.liveness else None)
@@ -316,6 +317,11 @@ def _result(query: Query, record: SearchRecord, shown: tuple[Match, ...], **seen
     return SearchResult(query.collection, record, matches, decision=decision, review=review, **seen)
 
 
+def record_spoof(caller: Caller, query: Query, liveness: float) -> None:
+    """Record a search that was not made, because the face looks like a picture of a face. Not an operation."""
+    _record(caller, replace(query, liveness=liveness), [], spoof=True)
+
+
 def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes, limits: ImageLimits) -> SearchResult:
     with naming(str(place)):
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
@@ -421,7 +427,7 @@ def _recorded(
     collection, terms = query.collection, query.terms
     scale = scoring.normalisation(collection)
     found, limit = _told(query, candidates)
-    matches = disclose(caller, collection, found, terms, probe=query.probe or "picture", limit=limit)
+    matches = disclose(caller, collection, found, terms, probe=query.probe or terms.probe, limit=limit)
     decision = decide(collection, matches, terms) if matches else None
     shown = {match.face.pk for match in matches}
     others = [one for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]

@@ -36,6 +36,7 @@ def _send(customer: Customer, dialect: Dialect, body: bytes) -> tuple[int, Any]:
         "accuauth": "/faceset/v2/search_face",
         "facedb": "/v2/va/register-facedb",
         "native": "/api/v1/webhooks",
+        "compreface": "/api/v1/recognition/subjects",
         "rekognition": "/rekognition#X-Amz-Target=RekognitionService.CreateCollection",
     }[dialect.name]
     answer = send(dialect, customer.key(dialect), "POST", path, body)

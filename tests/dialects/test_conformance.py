@@ -62,6 +62,8 @@ def cast_of(signs):
         "narrow": key(acme, collections=[gate.pk], signs=signs),
         "elsewhere": key(acme, networks=["192.0.2.0/24"], signs=signs),
         "slow": key(acme, requests_per_minute=0, signs=signs),
+        "service": key(acme, collections=[service.pk], signs=signs),
+        "lab": key(acme, collections=[service.pk], scopes=ALL_SCOPES, signs=signs),
     }
     cast = key(acme, signs=signs) | {"collection": "people", "deleted": "gone", "node": gate.alias}
     for name, other in others.items():
@@ -80,6 +82,7 @@ create_collection(caller, name="people")
 create_collection(caller, name="gone")
 delete_collection(caller, name="gone")
 gate = create_collection(caller, name="gate", images="original")
+service = create_collection(caller, name="service", images="original")
 past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
 both = [cast_of(signs) for signs in (False, True)]
 shut.state = shut.State.SUSPENDED

@@ -63,13 +63,22 @@ def _rekognition(acme: Customer, key: IssuedKey, probe: str) -> Any:
     return [send(REKOGNITION, signing, "POST", SEARCH, content).json() for content in contents]
 
 
-REKOGNITION = next(dialect for dialect in DIALECTS if dialect.name == "rekognition")
+def _compreface(acme: Customer, key: IssuedKey, probe: str) -> Any:
+    limited = acme.key(COMPREFACE, scopes=key.key.scopes)
+    ask, sent = "/api/v1/recognition/recognize?prediction_count=100", {"file": base64_of(portrait(probe))}
+    return send(COMPREFACE, limited, "POST", ask, json.dumps(sent).encode()).json()
+
+
+REKOGNITION, COMPREFACE = (
+    next(dialect for dialect in DIALECTS if dialect.name == name) for name in ("rekognition", "compreface")
+)
 SEARCH = "/rekognition#X-Amz-Target=RekognitionService.SearchFacesByImage"
 ASK: dict[str, Ask] = {
     "argos": _argos,
     "nhn": _nhn,
     "accuauth": _accuauth,
     "facedb": _facedb,
+    "compreface": _compreface,
     "native": _native,
     "rekognition": _rekognition,
 }
@@ -115,7 +124,7 @@ def test_nothing_is_returned_about_faces_that_do_not_match(
 @pytest.mark.parametrize("dialect", ASK)
 def test_a_match_has_a_score_in_whole_points(acme: Customer, faces: list[Face], dialect: str) -> None:
     """Whole points of 0 to 100; other scales are derived from it."""
-    scale = 100 if dialect in {"accuauth", "facedb"} else 1
+    scale = 100 if dialect in {"accuauth", "facedb", "compreface"} else 1
     points, same = (
         [scale * number for number in _numbers(ASK[dialect](acme, acme.issued, probe))]
         for probe in ("macron_2014", "obama")

@@ -22,6 +22,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "nhn": (GROUP, {"image": {"bytes": OBAMA}, "limit": 1}),
     "accuauth": ("/faceset/v2/add_face", {"name": "people", "image_base64": OBAMA}),
     "facedb": ("/v2/va/matching-face", {"nodeId": "{alias}", "faceImages": [OBAMA]}),
+    "compreface": ("/api/v1/recognition/recognize", {"file": OBAMA}),
     "native": ("/api/v1/collections/people/faces", {"image": OBAMA}),
     "rekognition": (INDEX, {"CollectionId": "people", "Image": {"Bytes": OBAMA}}),
 }
@@ -31,10 +32,16 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "nhn": {"externalImageId": None, "orientation": None, "mask": None, "image": {"bytes": OBAMA, "url": None}},
     "accuauth": {"file": None, "person_id": None},
     "facedb": {"uuId": None, "memo": None},
+    "compreface": {"limit": None, "det_prob_threshold": None, "face_plugins": None, "status": None},
     "native": {"person": {"name": None, "age": None}, "consent": None, "largest": None, "image_url": None},
     "rekognition": {"ExternalImageId": None, "MaxFaces": None, "Image": {"Bytes": OBAMA, "S3Object": None}},
 }
-READS = ["/faces?collectionId=people&page=1", f"{GROUP}/faces?limit=1", "/api/v1/collections/people/faces?limit=1"]
+READS = [
+    "/faces?collectionId=people&page=1",
+    f"{GROUP}/faces?limit=1",
+    "/api/v1/recognition/faces?size=1",
+    "/api/v1/collections/people/faces?limit=1",
+]
 EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
 

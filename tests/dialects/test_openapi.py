@@ -59,7 +59,7 @@ def test_an_operation_says_what_it_takes_what_it_answers_and_who_may_ask(dialect
     ids = [operation["operationId"] for _, _, operation in _operations(dialect)]
     assert len(ids) == len(set(ids))
     for path, method, operation in _operations(dialect):
-        takes_a_body = method in {"post", "patch"} and not path.endswith(BODILESS)
+        takes_a_body = method in {"post", "put", "patch"} and not path.endswith(BODILESS)
         assert ("requestBody" in operation) == takes_a_body, path
         assert operation["security"] == [{name: [] for name in way} for way in ways]
         assert operation["description"]

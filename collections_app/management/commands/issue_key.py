@@ -8,6 +8,8 @@ from django.db import transaction
 
 from collections_app.dialects import key_places
 from collections_app.dialects.descriptor import Part
+from collections_app.errors import CollectionDeleted, CollectionNotFound
+from collections_app.operations.collections import find
 from tenants import audit, keys
 from tenants.access import USUAL_SCOPES, Scope, system
 from tenants.models import Tenant
@@ -24,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("tenant", help="the tenant's slug")
         parser.add_argument("--name", default="command line")
         parser.add_argument("--networks", nargs="+", default=[], help="addresses or networks it may be used from")
+        parser.add_argument("--collections", nargs="+", help="the names of those it may reach; default: all")
         parser.add_argument("--requests-per-minute", type=int)
         parser.add_argument("--calls-per-day", type=int)
         parser.add_argument("--signs", action="store_true", help="for clients that sign with the secret: it is kept")
@@ -36,18 +39,25 @@ class Command(BaseCommand):
         except Tenant.DoesNotExist:
             message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
             raise CommandError(message) from None
+        operator, names = system(tenant, "issue_key"), options["collections"]
+        try:
+            collections = None if names is None else [find(operator, name).pk for name in names]
+        except (CollectionNotFound, CollectionDeleted) as error:
+            message = f"{tenant.slug} has no collection {error.name!r}; make it with create_collection."
+            raise CommandError(message) from None
         with transaction.atomic():
             issued = keys.issue(
                 tenant,
                 name=options["name"],
                 scopes=options["scopes"],
+                collections=collections,
                 networks=options["networks"],
                 requests_per_minute=options["requests_per_minute"],
                 calls_per_day=options["calls_per_day"],
                 signs=options["signs"],
             )
             facts = {"scopes": issued.key.scopes} | ({"secret": "kept"} if issued.key.signs else {})
-            audit.record(system(tenant, "issue_key"), "key.issued", issued.key, **facts)
+            audit.record(operator, "key.issued", issued.key, **facts)
         places = {part: key_places(part, signs=issued.key.signs) for part in get_args(Part)}
         whole = "" if issued.key.signs else f"Whole key:  {issued.token}\n    {places['key']}\n"
         kept = "The server keeps the secret, encrypted, because its clients only sign with it. " * issued.key.signs

@@ -10,8 +10,9 @@ from collections_app.dialects.base import shown
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, accepted, described
 from collections_app.dialects.native.wire import faces as wire
-from collections_app.dialects.native.wire.base import Page, either_form, from_cursor
+from collections_app.dialects.native.wire.base import Page, from_cursor
 from collections_app.dialects.native.wire.receipts import Receipt
+from collections_app.dialects.openapi import either_form
 from collections_app.dialects.parsers import Form, Json
 from collections_app.errors import ImageNotKept, InvalidRequest
 from collections_app.operations import enrol, erase, faces, idempotency, pictures

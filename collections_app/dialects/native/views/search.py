@@ -9,7 +9,8 @@ from collections_app.dialects.base import shown
 from collections_app.dialects.native import errors
 from collections_app.dialects.native.views.base import NativeView, described
 from collections_app.dialects.native.wire import search as wire
-from collections_app.dialects.native.wire.base import WithImage, either_form, threshold_of
+from collections_app.dialects.native.wire.base import WithImage, threshold_of
+from collections_app.dialects.openapi import either_form
 from collections_app.dialects.parsers import Form, Json
 from collections_app.errors import FaceNotFound, ImageRefused, PersonNotFound, ProbingRefused
 from collections_app.operations import compare, search

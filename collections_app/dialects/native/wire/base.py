@@ -8,18 +8,12 @@ import base64
 import json
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
-from functools import cache
-from types import new_class
 from typing import Any
 
-from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from collections_app.dialects.base import image_bytes
-from collections_app.dialects.openapi import BASE64, EMPTY_IMAGE, Body, example
+from collections_app.dialects.openapi import Image, example
 from collections_app.errors import UnknownCursor
 from collections_app.image_url import ImageUrl
 from collections_app.safe_http import PORTS
@@ -28,26 +22,6 @@ from recognition.similarity import Threshold
 SCORE_DIGITS, _RATE_DIGITS = 3, 3
 LONGEST = 255
 _MOST_NAMED, _LONGEST_NAMED = 20, 64  # unknown fields that an error names, and the characters of each
-
-
-@extend_schema_field(BASE64 | {"description": "base64, bare or as a data URI"})
-class Image(serializers.Field[Any, Any, Any, Any]):
-    """An image: an uploaded file, or base64, bare or as a data URI."""
-
-    default_error_messages = {"invalid": "Send a file, or base64.", "empty": EMPTY_IMAGE}
-
-    def to_internal_value(self, data: Any) -> bytes:
-        """Return the image's bytes."""
-        try:
-            content = bytes(data.read()) if isinstance(data, UploadedFile) else image_bytes(data)
-        except (ValueError, AttributeError):
-            self.fail("invalid")
-        return content or self.fail("empty")
-
-
-@extend_schema_field(OpenApiTypes.BINARY)
-class ImageFile(Image):
-    """An image as a file of a form."""
 
 
 class Percent(serializers.FloatField):
@@ -199,14 +173,6 @@ def refuse_repeated(sent: QueryDict) -> None:
     repeated = [name for name, values in sent.lists() if len(values) > 1][:_MOST_NAMED]
     if repeated:
         raise serializers.ValidationError({name[:_LONGEST_NAMED]: ["Send it once."] for name in repeated})
-
-
-@cache
-def either_form(body: Body) -> Mapping[str, Body]:
-    """Return the body by media type: as JSON, and as a form, in which images are files."""
-    files = {name: ImageFile(required=False) for name, field in body().fields.items() if isinstance(field, Image)}
-    form = new_class(f"{body.__name__}Form", (body,), exec_body=lambda space: space.update(files))
-    return {"application/json": body, "multipart/form-data": form}
 
 
 def threshold_of(body: Mapping[str, Any]) -> Threshold | None:

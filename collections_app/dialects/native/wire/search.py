@@ -6,7 +6,6 @@ from rest_framework import serializers
 
 from collections_app.dialects.native.wire.base import (
     LONGEST,
-    Image,
     Likeness,
     Percent,
     Verdict,
@@ -17,7 +16,7 @@ from collections_app.dialects.native.wire.base import (
     one_image,
 )
 from collections_app.dialects.native.wire.faces import Face, SeenFace
-from collections_app.dialects.openapi import example
+from collections_app.dialects.openapi import Image, example
 from collections_app.operations.compare import Comparison, PersonVerification, Verification
 from collections_app.operations.search import SearchResult
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collections_app', '0002_tags_and_named_people'),
+        ('collections_app', '0003_people_by_reference_in_any_case'),
     ]
 
     operations = [

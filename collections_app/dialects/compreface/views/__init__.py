@@ -1,0 +1,1 @@
+"""CompreFace's endpoints: parse, operate, render."""
