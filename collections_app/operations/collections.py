@@ -1,7 +1,4 @@
-"""Make, find, change and delete collections.
-
-One file although it is longer than 300 lines: small functions, all about one table.
-"""
+"""Make, find, change and delete collections. Longer than 300 lines: the verbs of one kind of row stay together."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
