@@ -430,8 +430,7 @@ def _recorded(
     matches = disclose(caller, collection, found, terms, probe=query.probe or terms.probe, limit=limit)
     decision = decide(collection, matches, terms) if matches else None
     shown = {match.face.pk for match in matches}
-    others = [one for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]
-    below = [(one.face, one.cosine) for one in others]
+    below = [(one.face, one.cosine) for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]
     recorded = [*((match.face, match.cosine) for match in matches), *below][:_RECORDED]
     about = matches[0].face if matches else query.probe  # without a match the nearest face must not appear in an alert
     outcome = SearchRecord.Outcome(decision.verdict) if decision else SearchRecord.Outcome.NO_MATCH
