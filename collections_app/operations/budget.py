@@ -27,7 +27,8 @@ What follows, with the limit MATCHES_PER_FACE (10). The first two count the char
 - Beyond half of the limit, a match is shown with the threshold's score, after the other matches, and nothing is
   disclosed below the threshold. An alert is raised once.
 - No answer discloses more than the limit: an enrolled face may have many matches. The best are shown first.
-- The first faces of an answer are the first of all that match, in the order in which all would be shown.
+- The first faces of an answer are the first of all that match, in the order in which all would be shown. Where people
+  are found, so is the face that stands for its person: the nearest one would be a comparison of enrolled faces.
 - At the limit, searches by picture and verifications go on for that key as if the face were not enrolled, and no other
   person is affected. What compares enrolled faces is refused.
 - A key that goes on to the limit of a third face, or that names a face to verify it, and whose matches are a stranger's
@@ -73,6 +74,9 @@ _SEVERAL = 3  # faces at their limits, before a key that searches is suspected: 
 _STRANGERS_PER_OWNER = 8  # charges of 1 for each lower one: strangers' matches have ten, a badly enrolled person's one
 _DIGITS = 5  # of a cosine; equal ones count as the same disclosure
 
+Show: TypeAlias = Literal["faces", "people", "decision"]
+"""What of the matches an answer shows: all up to its limit; of each person the first; also the first of a second person
+beyond the limit, by which a decision is made (operations.decision)."""
 _Key: TypeAlias = tuple[int, float]
 """A face's id and a cosine, rounded: a disclosure."""
 
@@ -141,13 +145,14 @@ def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
     terms: Disclosure,
     probe: Face | Literal["picture"] | None = None,
     limit: int | None = None,
+    *,
+    show: Show = "faces",
 ) -> tuple[Match, ...]:
     """Charge for faces that were found, and return the first `limit` that are shown; in the caller's transaction.
 
     `found` are all faces from the threshold on, with their cosines to the probe. Left out are cosines below the floor,
-    and faces whose limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well:
-    otherwise a caller could enrol pictures and search by the face. "picture": the caller sent a picture, which may show
-    the owner.
+    and faces whose limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well: otherwise a caller could enrol pictures and
+    search by the face. "picture": the caller sent a picture, which may show the owner.
     """
     found = [(face, cosine) for face, cosine in found if terms.score(cosine) is not None]
     enrolled = probe if isinstance(probe, Face) else None
@@ -157,7 +162,7 @@ def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
     found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < allowed]
     if probe == "picture" and _clear_owners(caller, collection, found, terms, spent):
         spent = _spent(caller, faces)
-    found = _concerned(collection, found, terms, spent, probe=enrolled, limit=limit)
+    found = _concerned(collection, found, terms, spent, probe=enrolled, limit=limit, show=show)
     charges = [_Charge(face, cosine, _cost(collection, terms, cosine)) for face, cosine in found]
     if charges and charges[0].cost == 0 and any(charge.cost for charge in charges):
         charges = _discount_doubles(caller, charges)
@@ -165,7 +170,7 @@ def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
         charges += [replace(charge, face=enrolled) for charge in charges]
     totals, withheld = _record(caller, charges, spent)
     found = [(face, cosine) for face, cosine in found if not withheld & _keys(cosine, face, enrolled)]
-    return _shown(collection, found, terms, totals, enrolled)[:limit]
+    return _first(_shown(collection, found, terms, totals, enrolled), limit, show)
 
 
 def _concerned(
@@ -176,17 +181,39 @@ def _concerned(
     *,
     probe: Face | None,
     limit: int | None,
+    show: Show,
 ) -> Sequence[tuple[Face, float]]:
     """Return the faces of which an answer with the best `limit` of them tells, in the order in which they are shown.
 
-    Those are also the faces that are cut off within _STRANGERS points of the last one shown. Otherwise a caller could
-    enrol pictures that push a face out of the answer unless it scores more, which would be a score free of charge.
+    Those are also the faces that are cut off within _STRANGERS points of the last one shown, or of the one shown of
+    their person. Otherwise a caller could enrol pictures that push a face out of the answer unless it scores more,
+    which would be a score free of charge.
     """
     shown = _shown(collection, found, terms, {pk: one.total for pk, one in spent.items()}, probe)
-    if limit is not None and len(shown) > limit:
-        last = shown[limit - 1].score
-        shown = (*shown[:limit], *(match for match in shown[limit:] if match.score >= last - _STRANGERS))
+    first = _first(shown, limit, show)
+    if len(first) < len(shown):
+        last = first[-1].score
+        of_person = {match.face.person_id: match.score for match in first} if show == "people" else {}
+        kept = {match.face.pk for match in first}
+        shown = tuple(
+            match
+            for match in shown
+            if match.face.pk in kept or match.score >= of_person.get(match.face.person_id, last) - _STRANGERS
+        )
     return [(match.face, match.cosine) for match in shown]
+
+
+def _first(shown: Sequence[Match], limit: int | None, show: Show) -> tuple[Match, ...]:
+    """Return the first of the matches that would all be shown."""
+    if show == "people":
+        of_person: dict[int, Match] = {}
+        for match in shown:
+            of_person.setdefault(match.face.person_id, match)
+        shown = tuple(of_person.values())
+    if show == "decision" and limit is not None:
+        others = (place for place, match in enumerate(shown) if match.face.person_id != shown[0].face.person_id)
+        limit = max(limit, next(others, 0) + 1)
+    return tuple(shown[:limit])
 
 
 def disclose_pairs(

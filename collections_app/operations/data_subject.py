@@ -9,7 +9,7 @@ from django.db.models import Prefetch, QuerySet
 
 from collections_app import erasure, identifiers, storage
 from collections_app.models import Collection, Face, Person, Receipt, SearchRecord
-from collections_app.operations.budget import disclose, refuse_probing
+from collections_app.operations.budget import Match, disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
@@ -170,9 +170,9 @@ def export_person(caller: Caller, *, collection: str | Alias, person: int | str,
     terms = below_floor(caller, collection) if below else disclosure(caller, collection)
     with transaction.atomic():
         searches = tuple(
-            Nearness(record, score, best[1] >= record.threshold)
+            Nearness(record, best.score, best.cosine >= record.threshold)
             for record in collection.searches.order_by("at").iterator(chunk_size=500)
-            if (best := _nearest(record, by_uuid)) and (score := _score(caller, collection, best, terms)) is not None
+            if (best := _best(caller, collection, _near(record, by_uuid), terms))
         )
         if below:
             log_look(caller, collection, "export", by_uuid)
@@ -256,15 +256,15 @@ def _read_kept(read: Callable[[str, str], bytes], image: str, name: str) -> byte
         return None
 
 
-def _score(caller: Caller, collection: Collection, near: tuple[Face, float], terms: Disclosure) -> float | None:
-    """Disclose and charge one candidate of a search; return the score to show, if any."""
-    matches = disclose(caller, collection, [near], terms)
-    return matches[0].score if matches else None
+def _best(
+    caller: Caller, collection: Collection, near: Sequence[tuple[Face, float]], terms: Disclosure
+) -> Match | None:
+    """Disclose and charge the best of the person's faces in a search, if any may be shown."""
+    return next(iter(disclose(caller, collection, near, terms, limit=1)), None)
 
 
-def _nearest(record: SearchRecord, faces: Mapping[str, Face]) -> tuple[Face, float] | None:
-    """Return the best of these faces in a search, with its cosine: 1 if the search was made with that face."""
+def _near(record: SearchRecord, faces: Mapping[str, Face]) -> list[tuple[Face, float]]:
+    """Return those of these faces that a search found, with their cosines; 1 if it was made with that face."""
     if record.request_name in faces:
-        return faces[record.request_name], 1.0
-    near = [(faces[uuid], cosine) for uuid, cosine in record.candidates if uuid in faces]
-    return max(near, key=lambda pair: pair[1], default=None)
+        return [(faces[record.request_name], 1.0)]
+    return [(faces[uuid], cosine) for uuid, cosine in record.candidates if uuid in faces]

@@ -15,7 +15,7 @@ from django.db.models.functions import Cast
 from collections_app import scoring
 from collections_app.errors import PersonExists, PersonNotFound
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.budget import disclose_pairs, refuse_probing
+from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import find, lock
 from collections_app.operations.data_subject import PeoplePage, PersonDetails, save_person
 from collections_app.operations.disclosure import Disclosure, disclosure
@@ -176,14 +176,15 @@ def _present(collection: Collection, faces: Sequence[str], done: Assignment) -> 
 def _likeness(
     caller: Caller, collection: Collection, face: Face, own: Sequence[Face], terms: Disclosure
 ) -> float | None:
-    """Disclose and charge the score of a face with the nearest of a person's own; 100 if the person has none."""
+    """Disclose and charge the best score of a face with a person's own; 100 if the person has none."""
     if not own:
         return 100.0
     vectors = store.vectors(collection.gallery, [face.pk, *(one.pk for one in own)])
     others = np.stack([vectors[one.pk] for one in own])
-    cosines = scoring.cosines(collection, vectors[face.pk], others, enrolled=True)
-    nearest = int(cosines.argmax())
-    return disclose_pairs(caller, collection, [(face, own[nearest], float(cosines[nearest]))], terms)[0]
+    cosines = map(float, scoring.cosines(collection, vectors[face.pk], others, enrolled=True))
+    found = sorted(zip(own, cosines, strict=True), key=lambda pair: -pair[1])
+    first = next(iter(disclose(caller, collection, found, terms, probe=face, limit=1)), None)
+    return first.score if first else None
 
 
 def _give(caller: Caller, collection: Collection, face: Face, to: Person) -> None:

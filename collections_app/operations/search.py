@@ -15,7 +15,7 @@ from collections_app import scoring
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, disclose, hidden_faces, lock_faces, refuse_probing
+from collections_app.operations.budget import Match, Show, disclose, hidden_faces, lock_faces, refuse_probing
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, show_images
 from collections_app.operations.decision import Decision, Verdict, decide, review_line
@@ -26,7 +26,7 @@ from collections_app.operations.probing import watch_searches
 from collections_app.operations.references import find_person
 from recognition.errors import SpoofSuspected
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.index import Neighbour, face_index, store
+from recognition.index import Neighbour, face_index
 from recognition.results import DetectedFace
 from recognition.similarity import Threshold
 from tenants import audit, commits, events
@@ -36,6 +36,7 @@ from tenants.prepared import Prepared
 
 _RECORDED = 5  # best candidates kept with the record, matches or not, so that an auditor sees how near it was
 _REVIEWED = 25  # nearest faces among which a second person is looked for
+_OF_PERSON = 5  # faces of a person by which others are searched for
 _ALL = -2.0  # below every cosine
 _WIDER = 4  # by how much the search grows when too few of the nearest faces qualify, or when all match
 _PAGE = 1000  # faces in one SQL statement
@@ -85,7 +86,7 @@ class Query:
     """The parameters of a search.
 
     `started` is a time of the performance counter. `probe` (an enrolled face) and `hidden` (face ids) are not found.
-    `named`: of each named person the best face is found, and no other face.
+    `named`: only named people are found, each by the first of their faces in the order in which all would be shown.
     `review`: the answer has a decision, which also discloses faces below the threshold, down to the floor.
     """
 
@@ -169,7 +170,7 @@ def search_people_by_image(
     gate: str = "none",
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> SearchResult:
-    """Find the named people (operations.named_people) most similar to the largest face: of each their best face.
+    """Find the named people (operations.named_people) most similar to the largest face: of each one face.
 
     As search_by_image otherwise.
     """
@@ -224,7 +225,7 @@ def search_by_face(
 ) -> SearchResult:
     """Find the faces most similar to an enrolled one, which is not in the result (decision H21).
 
-    `named`: of each named person the best face. `review`: with a decision (operations.decision).
+    `named`: only named people, of each one face. `review`: with a decision (operations.decision).
 
     Raises:
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
@@ -243,9 +244,11 @@ def search_by_face(
 def search_by_person(
     caller: Caller, *, collection: str, reference: str, limit: int, threshold: Threshold | None = None
 ) -> SearchResult:
-    """Find the named people most similar to one of them, by the mean of their templates; without faces nobody.
+    """Find the named people most similar to one of them: by each of the person's newest faces, without faces nobody.
 
-    What is disclosed is charged to the person's newest face as to an enrolled probe.
+    Each is a search by that face, which is charged for it; the result has the newest one's record. A mean of the
+    person's templates would be charged to none of them, and who enrols a picture as that person could choose what is
+    asked about the others.
 
     Raises:
         PersonNotFound: there is no such person.
@@ -253,18 +256,26 @@ def search_by_person(
     """
     caller.require(Scope.SEARCH)
     refuse_probing(caller)
-    started = time.perf_counter()
     collection = find(caller, collection)
-    person = find_person(collection, reference)
-    faces = {face.pk: face for face in person.faces.select_related("person").order_by("-number")}
-    terms = disclosure(caller, collection, threshold)
-    query = Query(collection, terms, limit, started, hidden=frozenset(faces), named=True)
+    faces = list(find_person(collection, reference).faces.select_related("person").order_by("-number"))
+    query = Query(
+        collection,
+        disclosure(caller, collection, threshold),
+        limit,
+        time.perf_counter(),
+        hidden=frozenset(face.pk for face in faces),
+        named=True,
+    )
     if not faces:
         return SearchResult(collection, *_record(caller, query, []))
-    newest = next(iter(faces.values()))
-    mean = np.mean(list(store.vectors(collection.gallery, list(faces)).values()), axis=0)
-    query = replace(query, probe=newest, request_name=newest.uuid)
-    return SearchResult(collection, *search_by_template(caller, query, mean / np.linalg.norm(mean)))
+    searches = []
+    for face in faces[:_OF_PERSON]:
+        by_face = replace(query, probe=face, request_name=face.uuid)
+        template = face_index().vector(collection.gallery, face.pk)
+        searches.append(search_by_template(caller, by_face, template))
+    matches = sorted((match for _, found in searches for match in found), key=lambda match: match.score)
+    best = {match.face.person_id: match for match in matches}.values()
+    return SearchResult(collection, searches[0][0], tuple(sorted(best, key=lambda match: -match.score)[:limit]))
 
 
 def match_person(
@@ -294,17 +305,7 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
-    terms, collection = query.terms, query.collection
-    if query.named:  # only matches are read: a gallery may hold millions of faces of people without a name
-        least = query.limit
-        found = _nearest(query, template, least, terms.threshold, people_but=hidden)
-        while len(found) == least and found[-1].cosine >= floor_of(collection):
-            least *= _WIDER
-            found = _nearest(query, template, least, terms.threshold, people_but=hidden)
-        return _record(caller, query, found)
-    least = max(query.limit if terms.below else 0, _REVIEWED if query.review else _RECORDED) + len(hidden)
-    floor = terms.floor if query.review else max(terms.threshold, floor_of(collection))
-    candidates = _candidates(query, template, least, floor)
+    candidates = _candidates(query, template, hidden)
     return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
 
 
@@ -327,28 +328,35 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 
 
-def _candidates(query: Query, probe: np.ndarray, least: int, floor: float) -> list[_Candidate]:
-    """Return the best `least` faces, and all at or above the floor: what is shown of the first depends on them all."""
-    found = _nearest(query, probe, least, _ALL)
-    while len(found) == least and found[-1].cosine >= floor:
+def _candidates(query: Query, template: np.ndarray, hidden: frozenset[int]) -> list[_Candidate]:
+    """Return the best faces, and all at or above the floor: what is shown of the first depends on them all.
+
+    Of named people only matches are read: a gallery may hold millions of faces of people without a name.
+    """
+    terms = query.terms
+    least = max(query.limit if terms.below else 0, _REVIEWED if query.review else _RECORDED) + len(hidden)
+    floor = terms.floor if query.review else max(terms.threshold, floor_of(query.collection))
+    found = _nearest(query, template, least, terms.threshold if query.named else _ALL)
+    while len(found) == least and (found[-1].cosine >= floor or (query.named and _few_people(query, found, hidden))):
         least *= _WIDER
-        found = _nearest(query, probe, least, floor)
+        found = _nearest(query, template, least, terms.threshold if query.named else floor)
     return found
 
 
-def _nearest(
-    query: Query, probe: np.ndarray, limit: int, floor: float, *, people_but: frozenset[int] | None = None
-) -> list[_Candidate]:
-    """Return the best `limit` faces, enrolled at or after `query.since`, that the database still has after the search.
+def _few_people(query: Query, found: Sequence[_Candidate], hidden: frozenset[int]) -> bool:
+    return len({one.face.person_id for one in found if one.face.pk not in hidden}) < query.limit
 
-    `people_but`: of each named person the best face that is none of these ids. If faces were erased during the search,
-    they may have been replaced, so it is repeated up to _TRIES times.
+
+def _nearest(query: Query, probe: np.ndarray, limit: int, floor: float) -> list[_Candidate]:
+    """Return the best `limit` faces that the query may find and that the database still has after the search.
+
+    If faces were erased during the search, they may have been replaced, so it is repeated up to _TRIES times.
     """
     collection, enrolled = query.collection, query.probe is not None
     wanted, again, read = limit, _TRIES, True  # the gallery was read with the collection, in this request
     while True:
         near = scoring.nearest(collection, probe, limit=wanted, floor=floor, enrolled=enrolled, as_read=read)
-        candidates, gone = _confirmed(collection, near, limit, query.since, people_but=people_but)
+        candidates, gone = _confirmed(query, near, limit)
         if gone and again:
             again, read = again - 1, False
         elif len(candidates) == limit or len(near) < wanted:
@@ -357,46 +365,37 @@ def _nearest(
             wanted *= _WIDER
 
 
-def _confirmed(
-    collection: Collection,
-    near: Sequence[Neighbour],
-    limit: int,
-    since: datetime | None,
-    *,
-    people_but: frozenset[int] | None,
-) -> tuple[list[_Candidate], bool]:
+def _confirmed(query: Query, near: Sequence[Neighbour], limit: int) -> tuple[list[_Candidate], bool]:
     """Return up to `limit` of the neighbours that still exist, and whether any of those checked does not."""
     candidates: list[_Candidate] = []
     gone = False
     for start in range(0, len(near), _PAGE):
         page = near[start : start + _PAGE]
         ids = [neighbour.face_id for neighbour in page]
-        faces = {face.pk: face for face in _FACES(collection.tenant.pk, ids)}
+        faces = {face.pk: face for face in _FACES(query.collection.tenant.pk, ids)}
         gone = gone or len(faces) < len(page)
         found = [_Candidate(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
-        mine = [one for one in found if one.face.collection_id == collection.pk]
-        candidates += [one for one in mine if since is None or one.face.created_at >= since]
-        if people_but is not None:
-            seen = [one for one in candidates if is_named(one.face.person) and one.face.pk not in people_but]
-            best = {one.face.person_id: one for one in reversed(seen)}
-            candidates = sorted(best.values(), key=lambda one: -one.cosine)
+        candidates += [one for one in found if _may_be_found(query, one.face)]
         if len(candidates) >= limit:
             break
     return candidates[:limit], gone
 
 
-def _told(query: Query, candidates: Sequence[_Candidate]) -> tuple[Sequence[tuple[Face, float]], int]:
-    """Return the faces to disclose, and how many: the matches, or with a decision those that it is made by.
+def _may_be_found(query: Query, face: Face) -> bool:
+    if face.collection_id != query.collection.pk or (query.since is not None and face.created_at < query.since):
+        return False
+    return not query.named or is_named(face.person)
 
-    A decision takes the faces down to the floor, if the first reaches the line for review, and one of a second person.
+
+def _told(query: Query, candidates: Sequence[_Candidate]) -> list[tuple[Face, float]]:
+    """Return the faces to disclose: the matches, or with a decision those that it is made by.
+
+    A decision takes the faces down to the floor, if the first reaches the line for review.
     """
-    terms = query.terms
-    lowest = terms.threshold
-    if query.review and candidates and candidates[0].cosine >= review_line(query.collection, terms):
-        lowest = terms.floor
-    found = [(one.face, one.cosine) for one in candidates if one.cosine >= lowest]
-    second = next((place for place, (face, _) in enumerate(found) if face.person_id != found[0][0].person_id), 0)
-    return found, max(query.limit, second + 1) if query.review else query.limit
+    lowest = query.terms.threshold
+    if query.review and candidates and candidates[0].cosine >= review_line(query.collection, query.terms):
+        lowest = query.terms.floor
+    return [(one.face, one.cosine) for one in candidates if one.cosine >= lowest]
 
 
 def _emit(collection: Collection, record: SearchRecord, best: Match, decision: Decision, *, match: bool) -> None:
@@ -412,7 +411,7 @@ def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     """Disclose and charge the matches, and record the search, in one commit with those of other requests."""
-    near = [face.pk for face, _ in _told(query, candidates)[0]]
+    near = [face.pk for face, _ in _told(query, candidates)]
     faces = [*near, *([query.probe.pk] if query.probe else [])]
 
     def work() -> tuple[SearchRecord, tuple[Match, ...]]:
@@ -426,8 +425,9 @@ def _recorded(
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
     scale = scoring.normalisation(collection)
-    found, limit = _told(query, candidates)
-    matches = disclose(caller, collection, found, terms, probe=query.probe or terms.probe, limit=limit)
+    found, probe = _told(query, candidates), query.probe or terms.probe
+    shown_as: Show = "people" if query.named else "decision" if query.review else "faces"
+    matches = disclose(caller, collection, found, terms, probe, query.limit, show=shown_as)
     decision = decide(collection, matches, terms) if matches else None
     shown = {match.face.pk for match in matches}
     below = [(one.face, one.cosine) for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]

@@ -9,14 +9,14 @@ What a key enrols for a question it deletes after the answer.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from unittest import mock
 
 import numpy as np
 
 from collections_app import health_report
 from collections_app.errors import DuplicateFace, ProbingRefused
-from collections_app.models import Face
+from collections_app.models import Face, NearMatch
 from collections_app.operations.collections import update_collection
 from collections_app.operations.compare import verify_person
 from collections_app.operations.data_subject import PersonDetails
@@ -24,8 +24,16 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_faces
 from collections_app.operations.health import examine, health
 from collections_app.operations.merge_split import neighbours, portrait
-from collections_app.operations.search import match_person, search_by_face, search_by_image
+from collections_app.operations.named_people import assign_faces
+from collections_app.operations.search import (
+    match_person,
+    search_by_face,
+    search_by_image,
+    search_by_person,
+    search_people_by_image,
+)
 from recognition.results import Analysis, Box, DetectedFace, Pose, Quality
+from recognition.similarity import Threshold
 from tenants import keys
 from tenants.access import USUAL_SCOPES, Caller, caller_for_key, system
 from tests.attack.attackers import Ask
@@ -248,6 +256,55 @@ def first_pair(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]
         yield named
 
 
+@contextmanager
+def first_of_named_people(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Search for people, one of whom has the face and the decoy: one of the two stands for them."""
+    with enrolled(caller, [decoy], face.person.reference):
+
+        def told(probe: np.ndarray) -> list[tuple[str, float]]:
+            found = search_people_by_image(caller, collection=WHERE, image=probe.tobytes(), limit=5)
+            return [(match.face.uuid, match.score) for match in found.matches]
+
+        yield told
+
+
+@contextmanager
+def first_beside_a_decision(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Search with a decision: whether the face, as a second person, comes before my person's second picture."""
+    with enrolled(caller, [decoy], "mine"):
+
+        def told(probe: np.ndarray) -> list[object]:
+            with enrolled(caller, [probe], "mine"):
+                image = probe.tobytes()
+                found = search_by_image(caller, collection=WHERE, image=image, limit=1, review=True)
+            return [found.decision and found.decision.next, len(found.matches)]
+
+        yield told
+
+
+@contextmanager
+def first_to_be_assigned(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Assign enrolled probes to the person, as whom the decoy is enrolled too, at a threshold that none reaches.
+
+    Half of the face's budget is used, so that its own score would not be told.
+    """
+    person, never = face.person.reference, Threshold(100)
+    NearMatch.unscoped.create(tenant=face.tenant, face=face, actor_id="others", cosine=0.5, cost=30, spent=30)
+    with enrolled(caller, [decoy], person):
+
+        def told(probe: np.ndarray) -> list[float | None]:
+            with enrolled(caller, [probe]) as (mine,):
+                given: dict[str, Any] = {
+                    "collection": WHERE,
+                    "reference": person,
+                    "faces": [mine.uuid],
+                    "threshold": never,
+                }
+                return list(assign_faces(caller, **given).unlike.values())
+
+        yield told
+
+
 DECOYS = {
     way.__name__: way
     for way in (
@@ -256,6 +313,9 @@ DECOYS = {
         first_of_a_face,
         first_neighbour,
         first_of_a_person,
+        first_of_named_people,
+        first_beside_a_decision,
+        first_to_be_assigned,
         first_of_two_pictures,
         first_duplicate,
         first_pair,
@@ -281,3 +341,13 @@ def least_alike(caller: Caller, person: str, mine: Sequence[Face]) -> Iterator[F
             return
         yield chosen[0]
         delete_faces(caller, collection=WHERE, faces=[chosen[0].uuid])
+
+
+def mixed_with(caller: Caller, person: str, mine: np.ndarray) -> Callable[[np.ndarray], bool]:
+    """Enrol my picture as the person, and ask whether somebody enrolled as a probe is found by the person."""
+
+    def found(probe: np.ndarray) -> bool:
+        with enrolled(caller, [mine], person), enrolled(caller, [probe], "probe"):
+            return bool(search_by_person(caller, collection=WHERE, reference=person, limit=5).matches)
+
+    return found
