@@ -151,8 +151,9 @@ def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
     """Charge for faces that were found, and return the first `limit` that are shown; in the caller's transaction.
 
     `found` are all faces from the threshold on, with their cosines to the probe. Left out are cosines below the floor,
-    and faces whose limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well: otherwise a caller could enrol pictures and
-    search by the face. "picture": the caller sent a picture, which may show the owner.
+    and faces whose limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well:
+    otherwise a caller could enrol pictures and search by the face. "picture": the caller sent a picture, which may show
+    the owner.
     """
     found = [(face, cosine) for face, cosine in found if terms.score(cosine) is not None]
     enrolled = probe if isinstance(probe, Face) else None

@@ -31,6 +31,7 @@ from collections_app.operations.search import (
     search_by_image,
     search_by_person,
     search_people_by_image,
+    search_with_decision,
 )
 from recognition.results import Analysis, Box, DetectedFace, Pose, Quality
 from recognition.similarity import Threshold
@@ -269,15 +270,13 @@ def first_of_named_people(caller: Caller, face: Face, decoy: np.ndarray) -> Iter
 
 
 @contextmanager
-def first_beside_a_decision(caller: Caller, face: Face, decoy: np.ndarray) -> Iterator[Order]:
-    """Search with a decision: whether the face, as a second person, comes before my person's second picture."""
-    with enrolled(caller, [decoy], "mine"):
+def first_beside_a_decision(caller: Caller, _: Face, decoy: np.ndarray) -> Iterator[Order]:
+    """Search with a decision: does the face, as a second person, come before somebody who has the decoy twice?"""
+    with enrolled(caller, [decoy] * 2, "mine"):
 
         def told(probe: np.ndarray) -> list[object]:
-            with enrolled(caller, [probe], "mine"):
-                image = probe.tobytes()
-                found = search_by_image(caller, collection=WHERE, image=image, limit=1, review=True)
-            return [found.decision and found.decision.next, len(found.matches)]
+            found = search_with_decision(caller, collection=WHERE, image=probe.tobytes(), limit=1)
+            return [found.decision and found.decision.next, [match.face.uuid for match in found.matches]]
 
         yield told
 
