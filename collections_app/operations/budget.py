@@ -32,7 +32,7 @@ What follows, with the limit MATCHES_PER_FACE (10). The first two count the char
 - At the limit, searches by picture and verifications go on for that key as if the face were not enrolled, and no other
   person is affected. What compares enrolled faces is refused.
 - A key that goes on to the limit of a third face, or that names a face to verify it, and whose matches are a stranger's
-  but for one in nine, is refused whatever it asks, so that the refusal reveals nothing. A door is not refused: it sees
+  but for one in nine, is refused whatever it asks, so that the refusal reveals nothing. A door hardly ever is: it sees
   people who look like themselves, and half of the matches of even the worst enrolled score higher than strangers do.
 
 When a key's picture scores 98 or more with a face, it shows the owner: the mean of strangers' pictures does not reach
@@ -145,7 +145,6 @@ def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
     terms: Disclosure,
     probe: Face | Literal["picture"] | None = None,
     limit: int | None = None,
-    *,
     show: Show = "faces",
 ) -> tuple[Match, ...]:
     """Charge for faces that were found, and return the first `limit` that are shown; in the caller's transaction.

@@ -102,6 +102,11 @@ class Query:
     named: bool = False
     review: bool = False
 
+    @property
+    def show(self) -> Show:
+        """What of the matches its answer shows."""
+        return "people" if self.named else "decision" if self.review else "faces"
+
 
 def search_by_image(  # noqa: PLR0913 -- what a request may say
     caller: Caller,
@@ -426,8 +431,7 @@ def _recorded(
     collection, terms = query.collection, query.terms
     scale = scoring.normalisation(collection)
     found, probe = _told(query, candidates), query.probe or terms.probe
-    shown_as: Show = "people" if query.named else "decision" if query.review else "faces"
-    matches = disclose(caller, collection, found, terms, probe, query.limit, show=shown_as)
+    matches = disclose(caller, collection, found, terms, probe, query.limit, query.show)
     decision = decide(collection, matches, terms) if matches else None
     shown = {match.face.pk for match in matches}
     below = [(one.face, one.cosine) for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]

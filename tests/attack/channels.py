@@ -5,6 +5,8 @@ probe as the face is supposed to be. Which one it is would be a bit of the templ
 
 The operations run whole: only the pipeline is replaced, so that the bytes of a template are the picture that shows it.
 What a key enrols for a question it deletes after the answer.
+
+Longer than 300 lines: one list of ways, each in a few lines.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -31,6 +31,7 @@ from tests.conftest import Customer
 
 SOAK = bool(os.environ.get("SOAK"))
 PROBES, VERIFICATIONS = (100_000, 10_000) if SOAK else (5_000, 300)
+DOORS = 40 if SOAK else 1
 ENROLLED = 60
 MOST_TOLD = 10  # MATCHES_PER_FACE
 SLACK = 0.02
@@ -62,6 +63,10 @@ class Enrolled:
         """Make a key that may search."""
         issued = keys.issue(self.customer.tenant, name="prober", scopes=["search"])
         return caller_for_key(*keys.split(issued.token), via="tests")
+
+    def doors(self) -> list[tuple[Caller, Face]]:
+        """Return a key for each person."""
+        return [(self.key(), face) for face in self.faces]
 
     def search(self, caller: Caller, limit: int = 10) -> Ask:
         """Return the search, as the operation answers a picture of that template."""
@@ -235,20 +240,28 @@ def test_somebody_at_his_door_is_not_hindered(acme: Customer) -> None:
 
 @pytest.mark.parametrize("how", ["search", "verify"])
 @pytest.mark.parametrize("mean", [0.45, 0.5, 0.55, 0.6])
-def test_a_key_that_meets_an_honest_person_is_never_refused(acme: Customer, mean: float, how: str) -> None:
-    """Whatever the person looks like, and though the door knows nobody else: at last that key does not find them."""
-    world = Enrolled(acme, 1)
-    ask = world.search(world.key()) if how == "search" else world.verify(world.key(), world.faces[0])
-    matching = found = 0
+def test_a_key_that_meets_one_honest_person_is_hardly_ever_refused(acme: Customer, mean: float, how: str) -> None:
+    """Whatever the person looks like, and though the door knows nobody else: at last that key does not find them.
+
+    Doors are independent of each other, with a person and a key each.
+    """
+    world = Enrolled(acme, DOORS)
+    ways = [world.search(key) if how == "search" else world.verify(key, face) for key, face in world.doors()]
+    open_ways, found, matching = dict(enumerate(ways)), 0, 0
     for _ in range(30 if SOAK else 1):
-        for picture, cosine in world.at_the_door(0, mean):
-            matching += cosine >= MATCHES
-            disclosed = ask(picture)
-            assert disclosed is not None
-            found += bool(disclosed)
+        for number, ask in list(open_ways.items()):
+            for picture, cosine in world.at_the_door(number, mean):
+                disclosed = ask(picture)
+                if disclosed is None:
+                    del open_ways[number]
+                    break
+                matching += cosine >= MATCHES
+                found += world.faces[number].uuid in disclosed
         _a_day_later()
-    print(f"\n{how}, a mean of {mean} alone at the door: {found} found of {matching} that match, never refused")  # noqa: T201 -- the figures of docs/promises.md
-    assert len(world.alerts()) <= 1
+    refused = DOORS - len(open_ways)
+    print(f"\n{how}, a mean of {mean}: {found} found of {matching} that match, {refused} of {DOORS} keys refused")  # noqa: T201 -- the figures of docs/promises.md
+    assert refused <= DOORS // 20
+    assert len(world.alerts()) <= 2 * DOORS  # a picture of 98 and more begins the count anew
 
 
 def test_somebody_badly_enrolled_hinders_nobody_else(acme: Customer) -> None:
