@@ -16,7 +16,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from collections_app import storage, stores
-from collections_app.models import BarredReference, Collection, Face, KeyedRequest, NearMatch, Person, Receipt
+from collections_app.models import (
+    AnsweredFace,
+    BarredReference,
+    Collection,
+    Face,
+    KeyedRequest,
+    NearMatch,
+    Person,
+    Receipt,
+)
 from recognition.index import face_index, lease, pgvector_table, store
 from recognition.models import Compaction, Embedding, Gallery, IndexSegment, Tombstone
 from tenants import audit, events, signing
@@ -30,7 +39,7 @@ logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # faces of one erasure that are searched for afterwards
 _NEAREST = 10
 _OWNS_TABLES = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
-_TABLES = (Embedding, Tombstone, Gallery, Face, Person, BarredReference, KeyedRequest, NearMatch)
+_TABLES = (Embedding, Tombstone, Gallery, Face, Person, BarredReference, KeyedRequest, AnsweredFace, NearMatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ def erase_faces(
     receipt.files = sorted(_own_files(collection, faces))
     receipt.segments = sorted(store.holders(collection.tenant, ids))
     receipt.save(update_fields=["faces", "files", "segments"])
+    stores.KEPT_ANSWERS.purge(receipt)
     transaction.on_commit(lambda: stores.KEPT_IMAGES.purge(receipt), robust=True)
     return Erased(receipt, probes)
 
@@ -118,6 +128,7 @@ def finish(receipt: Receipt) -> bool:
     """
     if receipt.completed_at is not None:
         return True
+    stores.KEPT_ANSWERS.purge(receipt)
     stores.KEPT_IMAGES.purge(receipt)
     building = _being_indexed(receipt)
     _follow_segments(receipt)

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from collections_app import storage
-from collections_app.models import BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
+from collections_app.models import AnsweredFace, BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
 from recognition.index import files, pgvector_graph
 from recognition.models import Calibration, Embedding, Gallery, IndexSegment
 from tenants.models import AuditEntry, AuditHead, DataKey
@@ -75,6 +75,32 @@ class Rows:
         if receipt.kind == Receipt.Kind.PERSON and self.person:
             return rows.filter(**{self.person: receipt.subject})
         return rows.filter(**{self.faces: receipt.faces}) if self.faces else None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswers:
+    """The answers that are kept for requests that are repeated, with the faces that they describe (AnsweredFace)."""
+
+    name: str = "kept answers"
+    in_receipt: bool = True
+
+    def purge(self, receipt: Receipt) -> None:
+        """Delete the answers."""
+        remove_rows(self._rows(receipt))
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count the answers."""
+        return self._rows(receipt).count()
+
+    def _rows(self, receipt: Receipt) -> QuerySet[KeyedRequest]:
+        rows, told = KeyedRequest.objects.of(receipt.tenant), AnsweredFace.objects.of(receipt.tenant)
+        if receipt.kind == Receipt.Kind.TENANT:
+            return rows
+        if receipt.kind == Receipt.Kind.COLLECTION:
+            told = told.filter(collection_id=receipt.collection_id)
+        else:
+            told = told.filter(face_id__in=receipt.faces)
+        return rows.filter(pk__in=told.values("request"))  # not a join, which would lock both
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +189,12 @@ class IndexFiles:
         return files.count_existing(receipt.tenant_id, names)
 
 
-KEPT_IMAGES = KeptImages()
+KEPT_ANSWERS, KEPT_IMAGES = KeptAnswers(), KeptImages()
 STORES: tuple[Store, ...] = (
     Rows("face records", Face, collection="collection_id", faces="pk__in"),
     Rows("people", Person, collection="collection_id"),
     Rows("templates", Embedding, collection="gallery_id", faces="face_id__in"),
-    Rows("kept answers", KeyedRequest, collection="face__collection_id", faces="face_id__in"),
+    KEPT_ANSWERS,
     Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-# Keys of a request's META that server and views share: its Caller, that too many requests are active, and that its
-# credential is a signature, which no other request carries.
+# Keys of a request's META that server and views share: its Caller, that too many requests are active, that its
+# credential is a signature, which no other request carries, and the most bytes that its body may have.
 CALLER, CROWDED, SIGNED = "faceplane.caller", "faceplane.crowded", "faceplane.signed"
+MOST_BYTES = "faceplane.most_bytes"
 
 M = TypeVar("M", bound=Model)
 _KEY = Prepared(lambda key: ApiKey.unscoped.select_related("tenant", ApiKey.ANCESTORS).filter(pk=key), str)

@@ -158,6 +158,14 @@ def _facedb(ids: Ids) -> dict[str, Any]:
         "nodeName": f"n{secrets.token_hex(4)}",
         "uuId": ids.person,
         "faceImages": [IMAGE],
+        "node_id": ids.alias,
+        "feature_type": 1,
+        "uuid": ids.person,
+        "feature_images": [IMAGE],
+        "image_buffer": IMAGE,
+        "user_id": "x",
+        "user_name": "x",
+        "user_age": 1,
     }
 
 
@@ -358,6 +366,6 @@ def _says_no(answer: Any) -> bool:
 def _takes_an_inner_id(endpoint: Endpoint) -> bool:
     kinds = ("person", "reference", "face", "receipt", "job", "search", "webhook", "delivery", "key")
     names = {f":{kind}>" for kind in kinds}
-    bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb"}
+    bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb", "POST v3/va/remove-feature"}
     bodies |= {f"POST {TARGET}{name}" for name in ("SearchFaces", "DeleteFaces", *USERS)}
     return any(name in endpoint.route for name in names) or str(endpoint) in bodies

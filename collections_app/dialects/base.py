@@ -28,7 +28,7 @@ from collections_app.dialects.parsers import Json, Negotiation
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, rls, usage
-from tenants.access import CALLER, CROWDED, Caller
+from tenants.access import CALLER, CROWDED, MOST_BYTES, Caller
 from tenants.database import at_fault
 from tenants.errors import TooManyRequests
 
@@ -104,7 +104,7 @@ class DialectView(APIView):
             raise MethodNotAllowed("OPTIONS")
         if request.META.get(CROWDED):
             raise TooManyRequests(_CROWDED_RETRY)
-        _refuse_large_body(request)
+        self._refuse_large_body(request)
         caller: Caller | None = request.META.get(
             CALLER
         )  # set if config.server authenticated the request before it read a large body
@@ -112,6 +112,14 @@ class DialectView(APIView):
             rls.set_tenant(caller.tenant)
         self.caller = caller or self._authenticate(request)
         request.META[CALLER] = self.caller
+
+    def _refuse_large_body(self, request: Request) -> None:
+        """Refuse a body that is announced to be too large, and tell the server when to stop receiving another."""
+        most = min(self.dialect.most_bytes or settings.MAX_BODY_BYTES, settings.MAX_BODY_BYTES)
+        request.META[MOST_BYTES] = most
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+        if announced > most:
+            raise ImageTooLarge(limit=most, actual=announced, unit="bytes")
 
     def _authenticate(self, request: Request) -> Caller:
         """Return the caller of the request's key, within its rate limits, and count the call."""
@@ -249,9 +257,3 @@ def image_bytes(text: str) -> bytes:
         return base64.b64decode("".join(body.split()), validate=True)  # in lines, as some clients send it
     except binascii.Error as error:
         raise ValueError(str(error)) from None
-
-
-def _refuse_large_body(request: Request) -> None:
-    announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    if announced > settings.MAX_BODY_BYTES:
-        raise ImageTooLarge(limit=settings.MAX_BODY_BYTES, actual=announced, unit="bytes")

@@ -128,6 +128,8 @@ class Dialect:
     `operation_header`: the contract has one path, and this header names the operation: urls.py lists the operations as
     `#HEADER=VALUE` (config.operation_header). `operation` names a request's operation in the usage counts.
     `roots` are the first parts of its paths below the prefix if it shares the prefix with another dialect; empty: all.
+    `most_bytes`: the most bytes of a body, if that is less than MAX_BODY_BYTES: a signature is checked over the body,
+    so strangers can have one received.
     `one_collection`: its paths name no collection, so its keys must be limited to one.
     """
 
@@ -137,6 +139,7 @@ class Dialect:
     prefix: str
     roots: tuple[str, ...] = ()
     one_collection: bool = False
+    most_bytes: int | None = None
     description: str = ""
     ways: tuple[Way, ...]
     credentials: Credentials

@@ -121,7 +121,10 @@ class Always(serializers.Field[Any, Any, Any, Any]):
         """Keep the value, and describe it as a constant."""
         super().__init__(source="*", read_only=True)
         self._value = value
-        set_override(self, "field", {"type": _TYPES[type(value)], "const": value})
+        constant = (
+            {"items": {"type": "integer"}} if isinstance(value, list) else {"const": value}
+        )  # generators want items
+        set_override(self, "field", {"type": _TYPES[type(value)], **constant})
 
     def to_representation(self, value: object) -> object:
         """Return the value."""

@@ -4,11 +4,12 @@ from collections_app.models.collection import MOST_DAYS, MOST_FACES, Collection
 from collections_app.models.face import Face, NearMatch
 from collections_app.models.fields import new_alias, new_uuid
 from collections_app.models.person import BarredReference, Person
-from collections_app.models.records import HealthReport, KeyedRequest, Receipt, SearchRecord
+from collections_app.models.records import AnsweredFace, HealthReport, KeyedRequest, Receipt, SearchRecord
 
 __all__ = [
     "MOST_DAYS",
     "MOST_FACES",
+    "AnsweredFace",
     "BarredReference",
     "Collection",
     "Face",

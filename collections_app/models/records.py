@@ -5,7 +5,6 @@ from typing import ClassVar
 from django.db import models
 
 from collections_app.models.collection import Collection
-from collections_app.models.face import Face
 from collections_app.models.fields import new_uuid
 from recognition import packs
 from recognition.similarity import Threshold
@@ -116,7 +115,7 @@ class Receipt(TenantOwned):
 class KeyedRequest(TenantOwned):
     """A request with an Idempotency-Key: its fingerprint, the process that works on it, and its sealed answer.
 
-    The answer describes the enrolled face, so it is deleted with the face.
+    The answer is deleted with each face that it describes (AnsweredFace).
     """
 
     key = models.CharField(max_length=255)
@@ -124,7 +123,6 @@ class KeyedRequest(TenantOwned):
     claim = models.CharField(max_length=36, default=new_uuid)
     claimed_at = models.DateTimeField(auto_now_add=True)
     answer = models.BinaryField(null=True)
-    face = models.ForeignKey(Face, on_delete=models.CASCADE, null=True, related_name="+")
 
     class Meta:
         """A key is unique within a tenant; old requests are found by time."""
@@ -135,6 +133,18 @@ class KeyedRequest(TenantOwned):
     def __str__(self) -> str:
         """Return the row's id; the key is the caller's."""
         return str(self.pk)
+
+
+class AnsweredFace(TenantOwned):
+    """A face that a kept answer describes. Its id is no foreign key, so that an erasure can count what is left."""
+
+    request = models.ForeignKey(KeyedRequest, on_delete=models.CASCADE, related_name="+")
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="+")
+    face_id = models.BigIntegerField(db_index=True)
+
+    def __str__(self) -> str:
+        """Return the face's id."""
+        return str(self.face_id)
 
 
 class HealthReport(TenantOwned):

@@ -8,7 +8,7 @@ from collections_app.examine import MOST_FACES, analyse
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import Match, hidden_faces
-from collections_app.operations.collections import find
+from collections_app.operations.collections import Alias, find
 from collections_app.operations.compare import verify_template
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.faces import find_face
@@ -43,7 +43,7 @@ class Likenesses:
 def search_each_face(
     caller: Caller,
     *,
-    collection: str,
+    collection: str | Alias,
     image: bytes | ImageUrl,
     limit: int,
     selection: Selection = EVERY_FACE,

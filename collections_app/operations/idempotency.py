@@ -7,7 +7,7 @@ can correct the request and use the key again.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from collections_app.errors import KeyInUse, KeyReused
-from collections_app.models import Face, KeyedRequest, new_uuid
+from collections_app.models import AnsweredFace, Face, KeyedRequest, new_uuid
 from tenants.access import Caller, Scope
 from tenants.vault import Vault
 
@@ -42,12 +42,12 @@ def once(
     fingerprint: str,
     work: Callable[[Callable[[R], None]], R],
     render: Callable[[R], Any],
-    about: Callable[[R], Face | None],
+    about: Callable[[R], Iterable[Face]],
 ) -> Outcome:
     """Do the work, unless a request with this key did; return the first answer. With an empty key, just do it.
 
     `work` gets a function that it must call with its result, in its transaction. Requests with different `fingerprint`
-    are different. When the face that `about` returns is erased, the answer is too, and the key is free again.
+    are different. When one of the faces that `about` returns is erased, the answer is too, and the key is free again.
 
     Raises:
         KeyReused: the key was used before with another request.
@@ -66,8 +66,10 @@ def once(
         rendered = render(result)
         content = json.dumps(rendered).encode()
         sealed = Vault.of(caller.tenant).seal(content, _context(mine))
-        if not _held(caller, mine).update(answer=sealed, face=about(result)):
+        if not _held(caller, mine).update(answer=sealed):
             raise KeyInUse  # this took longer than _LEASE, and another request took over
+        told = ({"collection_id": face.collection_id, "face_id": face.pk} for face in about(result))
+        AnsweredFace.unscoped.bulk_create(AnsweredFace(tenant=caller.tenant, request=mine, **face) for face in told)
 
     try:
         work(settle)
@@ -78,7 +80,13 @@ def once(
 
 
 def once_on_rows(
-    caller: Caller, *, key: str, fingerprint: str, work: Callable[[], R], render: Callable[[R], Any]
+    caller: Caller,
+    *,
+    key: str,
+    fingerprint: str,
+    work: Callable[[], R],
+    render: Callable[[R], Any],
+    about: Callable[[R], Iterable[Face]],
 ) -> Outcome:
     """Do work that changes only rows, as `once` does; this function opens the transaction."""
     caller.require(Scope.ENROL)
@@ -89,7 +97,7 @@ def once_on_rows(
             settle(result)
         return result
 
-    return once(caller, key=key, fingerprint=fingerprint, work=settled, render=render, about=lambda _: None)
+    return once(caller, key=key, fingerprint=fingerprint, work=settled, render=render, about=about)
 
 
 def _claimed(caller: Caller, key: str, fingerprint: str) -> KeyedRequest:

@@ -31,11 +31,12 @@ from tenants.access import Caller, Scope
 class Assignment:
     """The result of assigning or taking faces: those that were moved, and the others by the reason why they were not.
 
-    `elsewhere` are faces of another named person, by UUID, with that person's reference; `unlike` do not match the
-    person, with the score if it may be shown.
+    `present` are all of the faces that the collection holds; `elsewhere` are those of another named person, by UUID,
+    with that person's reference; `unlike` do not match the person, with the score if it may be shown.
     """
 
     person: Person
+    present: list[Face] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     elsewhere: dict[str, str] = field(default_factory=dict)
@@ -170,7 +171,8 @@ def _present(collection: Collection, faces: Sequence[str], done: Assignment) -> 
     found = {face.uuid: face for face in collection.faces.filter(uuid__in=faces).select_related("person")}
     asked = list(dict.fromkeys(faces))
     done.missing = [uuid for uuid in asked if uuid not in found]
-    return [found[uuid] for uuid in asked if uuid in found]
+    done.present = [found[uuid] for uuid in asked if uuid in found]
+    return done.present
 
 
 def _likeness(

@@ -31,7 +31,7 @@ from config.server.wsgi_call import (
     WsgiCall,
     environ_of,
 )
-from tenants.access import CROWDED
+from tenants.access import CROWDED, MOST_BYTES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -90,10 +90,11 @@ class Bridge:
                 if await self._respond(head, body, send, request):
                     return
                 environ |= {name: value for name, value in head.items() if name.startswith(_KEPT)}
-                size = min(body.announced or settings.MAX_BODY_BYTES, settings.MAX_BODY_BYTES)
+                most = environ.get(MOST_BYTES, settings.MAX_BODY_BYTES)
+                size = min(body.announced or most, most)
                 deadline = asyncio.get_running_loop().time() + settings.REQUEST_SECONDS
                 await _wait_for(memory.enter_async_context(self._lanes.bodies.hold(request.lane, size)), deadline)
-                await self._receive_body(body, settings.MAX_BODY_BYTES)
+                await self._receive_body(body, most)
             source = io.BytesIO(body.data) if body.complete else TruncatedBody()
             await self._respond(environ | {"wsgi.input": source}, body, send, request)
 

@@ -1,5 +1,6 @@
 """Exactly once: a request that comes again with its Idempotency-Key."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from collections_app import tasks
-from collections_app.models import Face, KeyedRequest
+from collections_app import erasure, tasks
+from collections_app.dialects import DIALECTS
+from collections_app.models import Face, KeyedRequest, Receipt
 from collections_app.operations import idempotency
+from collections_app.stores import KeptAnswers
 from tests.conftest import Customer
-from tests.dialects.clients import NativeClient
+from tests.dialects.clients import NativeClient, send
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, prepare, web_server
 
@@ -90,6 +93,46 @@ def test_an_answer_goes_with_the_face_that_it_tells_of(native: NativeClient, acm
     assert native("DELETE", "/collections/people").status_code == 202
     tasks.purge_due()
     assert not kept.exists()
+
+
+@pytest.mark.django_db(transaction=True)  # PostgreSQL vacuums outside of one only
+def test_an_answer_about_several_faces_goes_with_each_of_them(native: NativeClient, acme: Customer) -> None:
+    """Check 23: answers about a named person's faces; no receipt is signed while one is left."""
+    faces = [_enrol(native, image, "").json()["id"] for image in ("obama", "sunak", "macron_2014")]
+    amazon = next(dialect for dialect in DIALECTS if dialect.credentials.signs)
+    issued, kept = acme.key(amazon), KeyedRequest.objects.of(acme.tenant)
+
+    def client(operation: str, body: dict[str, Any]) -> None:
+        target = f"/{amazon.prefix.rstrip('/')}#X-Amz-Target=RekognitionService.{operation}"
+        assert send(amazon, issued, "POST", target, json.dumps(body).encode()).status_code == 200
+
+    user = {"CollectionId": "people", "UserId": "ada"}
+    client("CreateUser", user | {"ClientRequestToken": "made"})
+    client("AssociateFaces", user | {"FaceIds": faces[:1], "ClientRequestToken": "first"})
+    told = user | {"FaceIds": faces[:2], "ClientRequestToken": "two"}
+    client("AssociateFaces", told)
+    client("DisassociateFaces", user | {"FaceIds": faces[2:], "ClientRequestToken": "third"})
+    assert kept.count() == 4
+    receipt = native("DELETE", f"/collections/people/faces/{faces[1]}").json()
+    assert kept.count() == 3  # "two" tells of it, although it was not associated
+    assert erasure.finish(Receipt.objects.of(acme.tenant).get(uuid=receipt["id"]))
+    assert native("DELETE", "/collections/people").status_code == 202
+    tasks.purge_due()
+    assert [row.key.rpartition(":")[2] for row in kept] == ["made"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_receipt_is_signed_while_an_answer_is_left(
+    native: NativeClient, acme: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = _enrol(native).json()["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptAnswers, "purge", lambda *_: None)
+        native("DELETE", f"/collections/people/faces/{face}")
+        receipt = Receipt.objects.of(acme.tenant).get()
+        assert not erasure.finish(receipt)
+    assert erasure.finish(receipt)
+    assert {"store": "kept answers", "left": 0} in receipt.document["stores"]
 
 
 def test_another_request_under_the_key_is_refused(native: NativeClient) -> None:

@@ -101,9 +101,9 @@ class FacedbClient:
         self._headers = {"Authorization": f"Basic {pair}"} if user else {}
         self.node = node
 
-    def __call__(self, call: str, body: dict[str, Any] | None = None) -> Any:
+    def __call__(self, call: str, body: dict[str, Any] | None = None, version: str = "v2") -> Any:
         """Post a body to the node; return the response's JSON, whose status is 200."""
-        answer = self.raw("POST", f"/v2/va/{call}", json.dumps({"nodeId": self.node} | (body or {})).encode())
+        answer = self.raw("POST", f"/{version}/va/{call}", json.dumps({"nodeId": self.node} | (body or {})).encode())
         assert answer.status_code == 200
         return json.loads(answer.getvalue())
 

@@ -47,7 +47,10 @@ def _accuauth(_: Customer, key: IssuedKey, probe: str) -> Any:
 
 def _facedb(acme: Customer, key: IssuedKey, probe: str) -> Any:
     client = FacedbClient(key.key.pk, key.secret, acme.people.alias)
-    return client("matching-face", {"faceImages": [base64_of(portrait(probe))]})
+    ask, image = {"node_id": client.node, "feature_type": 1}, base64_of(portrait(probe))
+    third = client("inference-image", ask | {"image_buffer": image}, "v3")["meta"]["event_list"]
+    named = client("matching-feature", ask | {"feature_images": [image]}, "v3")
+    return [client("matching-face", {"faceImages": [image]}), third, named]
 
 
 def _native(_: Customer, key: IssuedKey, probe: str) -> Any:
@@ -105,7 +108,7 @@ def _numbers(answer: Any) -> list[float]:
         return [number for each in answer for number in _numbers(each)]
     if not isinstance(answer, dict):
         return []
-    names = {"similarity", "similarity_score", "score", "Similarity"}
+    names = {"similarity", "similarity_score", "score", "Similarity", "event_score"}
     own = [answer[name] for name in names & answer.keys()]
     return own + [number for each in answer.values() for number in _numbers(each)]
 

@@ -90,7 +90,7 @@ IMAGES: dict[str, dict[str, list[Any]]] = {
     "nhn": dict.fromkeys(("image", "sourceImage", "targetImage", "compareImage"), OBJECT)
     | dict.fromkeys(("imageFile", "sourceImageFile", "targetImageFile"), FILES),
     "accuauth": {"image_base64": TEXT, "file": FILES},
-    "facedb": {"faceImages": [TEXT[:1], TEXT]},
+    "facedb": {key: [TEXT[:1], TEXT] for key in ("faceImages", "feature_images")} | {"image_buffer": TEXT},
     "rekognition": dict.fromkeys(("Image", "SourceImage", "TargetImage"), BYTES),
 }
 
@@ -209,7 +209,14 @@ def test_an_operation_keeps_to_its_document(dialect: str, operation: Any, acme: 
     somebody = enrol_person(acme.caller, collection="people", images=[PORTRAIT], person=PersonDetails(name="somebody"))
     face = somebody.faces.get().uuid
     known = dict.fromkeys(("collectionId", "name", "group"), "people") | dict.fromkeys(("face", "faceId"), face)
-    known |= {"nodeId": facedb.node, "uuId": "12345", "CollectionId": "people", "FaceId": face}
+    known |= {
+        "node_id": facedb.node,
+        "uuid": "12345",
+        "nodeId": facedb.node,
+        "uuId": "12345",
+        "CollectionId": "people",
+        "FaceId": face,
+    }
     known |= dict.fromkeys(("person", "subject"), somebody.reference) if dialect == "compreface" else {}
     arn = f"arn:aws:rekognition:us-east-1:{acme.tenant.pk % 10**12:012}:collection/people"
     known |= {"UserId": "ada", "ResourceArn": arn}

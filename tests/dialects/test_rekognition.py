@@ -5,10 +5,13 @@ One file although it is longer than 300 lines: its tests share one server.
 
 import json
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
@@ -213,6 +216,33 @@ def test_a_request_token_does_a_change_once(amazon: Any, people: str) -> None:
     assert [answer["DisassociatedFaces"] for answer in answers] == [[{"FaceId": face}]] * 2
     for _ in range(2):
         amazon.delete_user(**user, ClientRequestToken="four")
+
+
+@pytest.mark.parametrize("length", ["Transfer-Encoding: chunked", "Content-Length: 15000001"])
+def test_a_stranger_cannot_have_a_large_body_received(account: Account, length: str) -> None:
+    """A signature is checked over the body: whoever knows a key's id can send one, but no more than 15 MB."""
+    where, sent, received = urlsplit(account.url), 0, b""
+    scope = f"{account.keys['acme'][0]}/{datetime.now(UTC):%Y%m%d}/eu-west-1/rekognition/aws4_request"
+    lines = [
+        "POST /rekognition HTTP/1.1",
+        f"Host: {where.netloc}",
+        "Content-Type: application/x-amz-json-1.1",
+        "X-Amz-Target: RekognitionService.DetectFaces",
+        f"X-Amz-Date: {datetime.now(UTC):%Y%m%dT%H%M%SZ}",
+        (
+            f"Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date;x-amz-target, "
+            f"Signature={'0' * 64}"
+        ),
+        length,
+    ]
+    with socket.create_connection((str(where.hostname), int(where.port or 0)), timeout=30) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        while "chunked" in length and sent < 15_000_001:
+            connection.sendall(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            sent += 0x10000
+        while b"}" not in received:
+            received += connection.recv(4096)
+    assert b"ImageTooLargeException" in received
 
 
 def test_collections_have_tags(amazon: Any) -> None:

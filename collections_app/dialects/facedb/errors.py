@@ -23,6 +23,11 @@ _TIMEOUT = Answer(200, 502, "REQUEST_TIMEOUT")
 _NO_NODE = Answer(200, 503, "NOT_FOUND_COMPUTING_NODE")
 _NO_DETECTOR = Answer(200, 507, "FACE_DETECTOR_NOT_SET")  # decision N3
 
+
+class Unsupported(Exception):
+    """The contract's function is not offered here."""
+
+
 ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.MissingKey: _UNKNOWN_LICENSE,
     tenants.UnknownKey: _UNKNOWN_LICENSE,
@@ -91,6 +96,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     drf.Throttled: _TIMEOUT,
     drf.NotFound: _BAD_PATH,
     drf.MethodNotAllowed: _NOT_SUPPORTED,
+    Unsupported: _NOT_SUPPORTED,
 }
 
 # The vendor's C# client numbers these codes higher by two than its documents; profile "client" (decision N3).

@@ -64,6 +64,7 @@ DIALECT = Dialect(
         },
     ),
     credentials=Credentials(signs=SERVICE),
+    most_bytes=15_000_000,  # two images of 5 MB each in base64
     previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
     threshold=wire.base.THRESHOLD,
     operation_header=_TARGET,

@@ -70,7 +70,7 @@ class FacesView(NativeView):
             fingerprint=wire.fingerprint(request.path, body),
             work=lambda settle: enrol.enrol_face(self.caller, collection=collection, settle=settle, **body),
             render=lambda enrolled: shown(wire.Face, enrolled.faces[0]),
-            about=lambda enrolled: enrolled.faces[0],
+            about=lambda enrolled: enrolled.faces,
         )
         headers = {"Idempotent-Replayed": "true"} if done.replayed else None
         return Response(done.answer, status=201, headers=headers)

@@ -26,6 +26,7 @@ class _OnceView(RekognitionView):
             fingerprint=hashlib.sha256(json.dumps([type(self).__name__, asked], sort_keys=True).encode()).hexdigest(),
             work=work,
             render=lambda result: body(result).data if body else {},
+            about=lambda result: getattr(result, "present", ()),
         )
         return Response(done.answer)
 

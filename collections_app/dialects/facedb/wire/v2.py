@@ -1,11 +1,11 @@
-"""The bodies of NEXTK's face database, in the vendor's field order and spellings.
+"""The bodies of /v2/va/, in the vendor's field order and spellings.
 
 One file, though over 300 lines: people and nodes share scalars and examples.
 """
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,11 +17,11 @@ from collections_app.models import Collection
 from collections_app.operations.data_subject import PersonDetails, PersonRecord
 from collections_app.operations.search import PersonMatch
 
-_LONGEST = 255
-_LONGEST_NOTE = 10_000
-_OLDEST = 32_767
-_IMAGES = 4
-_SCORE_DIGITS = 6
+LONGEST = 255
+LONGEST_NOTE = 10_000
+OLDEST = 32_767
+IMAGES = 4
+DIGITS = 6
 
 # Clients choose the API generation by the product version: this is the last one of v2.
 _PRODUCT = "1.0.8.9"
@@ -84,12 +84,12 @@ class Register(serializers.Serializer[Any]):
     uuId = Identifier(default="", allow_blank=True, allow_null=True)
     userId = Text()
     userName = Text()
-    userAge = Whole(min_value=0, max_value=_OLDEST)
+    userAge = Whole(min_value=0, max_value=OLDEST)
     gender = Whole(min_value=0, max_value=2)
     identifier = Whole(min_value=0, max_value=2)  # decision N1
-    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)
+    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=IMAGES)
     memo = serializers.CharField(
-        max_length=_LONGEST_NOTE, default="", allow_blank=True, allow_null=True, trim_whitespace=False
+        max_length=LONGEST_NOTE, default="", allow_blank=True, allow_null=True, trim_whitespace=False
     )
 
     def validate_uuId(self, value: str | None) -> str:
@@ -149,7 +149,7 @@ class Remove(serializers.Serializer[Any]):
     """POST remove-facedb."""
 
     nodeId = serializers.CharField()
-    uuId = serializers.CharField(max_length=_LONGEST)
+    uuId = serializers.CharField(max_length=LONGEST)
 
 
 class Get(Remove):
@@ -167,11 +167,11 @@ class Modify(Remove):
 
     userId = Text(required=False)
     userName = Text(required=False)
-    userAge = Whole(min_value=0, max_value=_OLDEST, required=False)
+    userAge = Whole(min_value=0, max_value=OLDEST, required=False)
     gender = Whole(min_value=0, max_value=2, required=False)
     identifier = Whole(min_value=0, max_value=2, required=False)
-    faceImages = serializers.ListField(child=FaceImage(), max_length=_IMAGES, required=False)
-    memo = serializers.CharField(max_length=_LONGEST_NOTE, required=False, allow_blank=True, trim_whitespace=False)
+    faceImages = serializers.ListField(child=FaceImage(), max_length=IMAGES, required=False)
+    memo = serializers.CharField(max_length=LONGEST_NOTE, required=False, allow_blank=True, trim_whitespace=False)
 
 
 @example({"nodeId": "53ba9bc997c72840", "faceImages": _PERSON["faceImages"]})
@@ -179,7 +179,7 @@ class Match(serializers.Serializer[Any]):
     """POST matching-face. The client sends a whole FaceDB; only the node and the images are used."""
 
     nodeId = serializers.CharField()
-    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=_IMAGES)
+    faceImages = serializers.ListField(child=FaceImage(), min_length=1, max_length=IMAGES)
 
 
 @example({"code": 0, "message": "", **{name: _PERSON[name] for name in list(_PERSON)[1:]}, "similarity": 0.93})
@@ -204,7 +204,7 @@ class Matched(serializers.Serializer[Any]):
 
     def get_similarity(self, found: PersonMatch | dict[str, Any]) -> float:
         """How similar it is, 0 to 1: the documents name no scale, but every other share in them is 0 to 1."""
-        return round(found.score / 100, _SCORE_DIGITS) if isinstance(found, PersonMatch) else 0.0
+        return round(found.score / 100, DIGITS) if isinstance(found, PersonMatch) else 0.0
 
 
 @example({"host": "10.0.0.1", "nodeName": "gate"})
@@ -325,11 +325,15 @@ def details(body: dict[str, Any]) -> PersonDetails:
     )
 
 
-def listed(people: Iterable[PersonRecord]) -> Iterator[bytes]:
-    """Render list-facedb's answer person by person: the contract has no pages, and images are large."""
-    yield b'{"code":0,"message":"","faceDBs":['
+def listed(
+    people: Iterable[PersonRecord],
+    name: str = "faceDBs",
+    shape: Callable[[PersonRecord], serializers.Serializer[Any]] = FaceDB,
+) -> Iterator[bytes]:
+    """Render a list's answer person by person: the contract has no pages, and images are large."""
+    yield f'{{"code":0,"message":"","{name}":['.encode()
     comma = b""
     for record in people:
-        yield comma + JSONRenderer().render(FaceDB(record).data)
+        yield comma + JSONRenderer().render(shape(record).data)
         comma = b","
     yield b"]}"
