@@ -80,7 +80,7 @@ def _known(acme: Customer, somebody: Person) -> dict[str, str]:
 
 EXAMPLES = Examples(
     label="Faceplane",
-    nobody=lambda body: bool(body["decision"] == "no_match"),
+    nobody=lambda body: bool(body["decision"] == "unknown"),
     body=_body,
     bodies={
         f"PATCH {COLLECTION}/people/<name:person>": lambda _: {"name": "x"},
