@@ -14,11 +14,11 @@ from tests.dialects.examples.descriptor import IMAGE, TEXT, Call, Examples, Json
 from tests.make import base64_of, portrait
 from tests.world import Ids
 
-ROUTE, PATH = (f"{path}#X-Amz-Target=RekognitionService." for path in ("POST rekognition/", "/rekognition"))
+TARGET = "#X-Amz-Target=RekognitionService."
+ROUTE, PATH, SLASHED = (f"{path}{TARGET}" for path in ("POST rekognition/", "/rekognition", "/rekognition/"))
 OBAMA = {"Image": {"Bytes": IMAGE}}
 PEOPLE = {"CollectionId": "people"}
 BYTES = [{"Bytes": text} for text in TEXT]
-INDEX = Call("POST", f"{PATH}IndexFaces", PEOPLE | OBAMA)
 INNER = ("SearchFaces", "DeleteFaces", "DeleteUser", "AssociateFaces", "DisassociateFaces", "SearchUsers")
 
 
@@ -55,11 +55,14 @@ EXAMPLES = Examples(
     ),
     inner_ids=frozenset(f"{ROUTE}{name}" for name in INNER),
     makes_a_collection={f"{ROUTE}CreateCollection": (400, "AccessDeniedException")},
-    add=INDEX,
+    add=Call("POST", f"{PATH}IndexFaces", PEOPLE | OBAMA),
     optional={"ExternalImageId": None, "MaxFaces": None, "Image": {"Bytes": IMAGE, "S3Object": None}},
     takes_json=f"{PATH}CreateCollection",
-    with_image=lambda text: Call("POST", f"{PATH}DetectFaces", {"Image": {"Bytes": text}}),
-    usual={"lists": Call("POST", f"{PATH}ListFaces", PEOPLE), "adds": INDEX},
+    with_image=lambda text: Call("POST", f"{SLASHED}DetectFaces", {"Image": {"Bytes": text}}),
+    usual={
+        "lists": Call("POST", f"{SLASHED}ListFaces", PEOPLE),
+        "adds": Call("POST", f"{SLASHED}IndexFaces", PEOPLE | OBAMA),
+    },
     search=_search,
     code=lambda body: body.get("Code"),
     refused=frozenset(
