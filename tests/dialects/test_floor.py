@@ -24,7 +24,7 @@ from tests.make import base64_of, portrait
 
 PROBE = "sunak"  # not enrolled
 ASK = {name: examples.search for name, examples in EXAMPLES.items()}
-SCORES = {examples.score for examples in EXAMPLES.values()}
+SCORES = {name for examples in EXAMPLES.values() for name in examples.scores}
 LOOKS_BELOW = [name for name, examples in EXAMPLES.items() if examples.looks_below]
 
 

@@ -73,7 +73,7 @@ class Examples:
 
     # Answers
     nobody: Callable[[Json], bool]  # tells an answer to a search that found nobody
-    score: str  # the field of a similarity
+    scores: Names  # the fields of a similarity
     scale: int = 1  # what makes whole points of it
     code: Callable[[Json], object]  # reads what distinguishes answers
     refused: frozenset[object]  # its values without a valid key

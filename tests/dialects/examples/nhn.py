@@ -64,7 +64,7 @@ EXAMPLES = Examples(
     refused=frozenset({-41000, -41005}),
     failed=-50000,
     later=(200, frozenset({-50000})),
-    score="similarity",
+    scores=frozenset({"similarity"}),
     own=frozenset({"faceId", "imageId"}),
     images=lambda *_: (
         dict.fromkeys(("image", "sourceImage", "targetImage", "compareImage"), OBJECT)

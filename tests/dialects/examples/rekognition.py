@@ -70,7 +70,7 @@ EXAMPLES = Examples(
     ),
     failed="InternalServerError",
     later=(400, frozenset({"ThrottlingException"})),
-    score="Similarity",
+    scores=frozenset({"Similarity"}),
     request_id="Logref",
     words=frozenset({"Message"}),
     own=frozenset({"FaceId", "ImageId"}),
