@@ -169,6 +169,24 @@ def test_a_dialect_is_a_folder_and_one_line() -> None:
         assert named[0].startswith("collections_app/dialects/__init__.py: ")
 
 
+def test_a_dialect_s_examples_are_one_module() -> None:
+    """No table of the tests has an entry for each dialect: those over every dialect read its examples."""
+    folder = ROOT / "tests" / "dialects" / "examples"
+    names = {dialect.name for dialect in DIALECTS}
+    assert {file.stem for file in folder.glob("*.py")} == names | {"__init__", "descriptor"}
+    words = names | {dialect.label for dialect in DIALECTS}
+    tables = []
+    for file in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            entries = [one for one in ast.iter_child_nodes(node) if isinstance(one, ast.Constant)]
+            if isinstance(node, ast.Dict):
+                entries = [one for one in node.keys if isinstance(one, ast.Constant)]
+            if isinstance(node, ast.Dict | ast.List | ast.Set | ast.Tuple):
+                named = {one.value for one in entries if isinstance(one.value, str)} & words
+                tables += [f"{file.relative_to(ROOT)}:{node.lineno}"] * (len(named) > 1)
+    assert tables == []
+
+
 def _written() -> set[str]:
     """Return the action of each call that appends to the audit log."""
     calls = [node for file in OURS for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]

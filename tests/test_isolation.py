@@ -8,8 +8,7 @@ One file although it is longer than 300 lines: one table of endpoints, with a bo
 
 import json
 import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -27,13 +26,12 @@ from tenants.access import ALL_SCOPES, Scope
 from tenants.keys import IssuedKey
 from tests.conftest import Customer
 from tests.dialects.clients import send
-from tests.make import base64_of, portrait
+from tests.dialects.examples import EXAMPLES
 from tests.world import GLOBEX, Ids, missing, stock, two_tenants
 
 pytestmark = pytest.mark.django_db
 Role = tuple[IssuedKey, IssuedKey]  # a key that clients send, and one of the same rights with which they sign
 METHODS = ("get", "post", "put", "patch", "delete")
-IMAGE = base64_of(portrait("obama"))
 
 
 @dataclass(frozen=True)
@@ -61,161 +59,22 @@ def _endpoints(patterns: Any, prefix: str = "") -> Iterator[Endpoint]:
 
 
 ENDPOINTS = list(_endpoints(get_resolver().url_patterns))
-USERS = ("DeleteUser", "AssociateFaces", "DisassociateFaces", "SearchUsers")
-TARGET = "rekognition/#X-Amz-Target=RekognitionService."
 # What takes no id: it tells of the caller's own, or makes something new.
-WITHOUT_ID = {
-    "GET api/v1/me",
-    "GET api/v1/version",
-    "GET api/v1/usage",
-    "GET api/v1/problems",
-    "GET api/v1/collections",
-    "POST api/v1/collections",
-    "POST api/v1/detect",
-    "POST api/v1/compare",
-    "GET api/v1/receipts",
-    "GET api/v1/jobs",
-    "GET api/v1/searches",
-    "GET api/v1/keys",
-    "POST api/v1/keys",
-    "GET api/v1/audit",
-    "GET api/v1/audit/verification",
-    "GET api/v1/audit/export",
-    "GET api/v1/webhooks",
-    "POST api/v1/webhooks",
-    "GET nhn-face-reco/v1.0/appkeys/<str:app_key>/groups",
-    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/groups",
-    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/detect",
-    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/compare",
-    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/spoofing",
-    *(
-        operation.replace("/", f"{root}v2.0/appkeys/<str:app_key>/", 1)
-        for root in ("", "nhn-face-reco/")
-        for operation in ("GET /groups", "POST /groups", "POST /faces/detect", "POST /faces/compare")
-    ),
-    "POST faceset/v2/create",
-    "POST v2/va/create-computing-node",
-    "POST v2/va/get-computing-node",
-    "POST v2/va/list-computing-node",
-    f"POST {TARGET}CreateCollection",
-    f"POST {TARGET}ListCollections",
-    f"POST {TARGET}DetectFaces",
-    f"POST {TARGET}CompareFaces",
-    *(f"{method} api/v1/recognition/subjects{slash}" for method in ("GET", "POST", "DELETE") for slash in ("", "/")),
-    "GET api/v1/recognition/faces",
-    "POST api/v1/recognition/faces",
-    "POST api/v1/recognition/recognize",
-    "POST api/v1/recognition/embeddings/recognize",
-    "POST api/v1/verification/verify",
-    "POST api/v1/verification/embeddings/verify",
-    "POST api/v1/detection/detect",
-}
+WITHOUT_ID = {name for examples in EXAMPLES.values() for name in examples.without_id}
 # What answers to an unknown id with nothing, and no error.
-UNKNOWN_IS_NO_ERROR = {
-    "DELETE api/v1/recognition/faces",
-    "POST api/v1/recognition/faces/delete",
-    "GET api/v1/recognition/faces/<str:face>/img",
-    "POST api/v1/recognition/faces/<str:face>/verify",
-    "POST api/v1/recognition/embeddings/faces/<str:face>/verify",
-}
-
+UNKNOWN_IS_NO_ERROR = {name for examples in EXAMPLES.values() for name in examples.unknown_is_no_error}
+# What has an id within a collection in its query or body.
+INNER_IDS = {name for examples in EXAMPLES.values() for name in examples.inner_ids}
 # What makes a collection, and how its dialect says no.
-MAKES_A_COLLECTION = {
-    "POST api/v1/collections": (403, "reach_too_narrow"),
-    "POST nhn-face-reco/v1.0/appkeys/<str:app_key>/groups": (200, "-41000"),
-    "POST v2.0/appkeys/<str:app_key>/groups": (200, "-41005"),
-    "POST nhn-face-reco/v2.0/appkeys/<str:app_key>/groups": (200, "-41005"),
-    "POST faceset/v2/create": (403, "NO_PERMISSION"),
-    "POST v2/va/create-computing-node": (200, "NOT_SUPPORT_FUNCTION"),
-    f"POST {TARGET}CreateCollection": (400, "AccessDeniedException"),
-}
-
-
-def _native(ids: Ids) -> dict[str, Any]:
-    return {"image": IMAGE, "source": IMAGE, "target": IMAGE, "person": ids.person, "name": f"n{secrets.token_hex(4)}"}
-
-
-def _argos(ids: Ids) -> dict[str, Any]:
-    named = {"collectionId": ids.collection, "faceId": ids.face, "page": "1"}
-    return {**named, "userName": "x", "requestName": "x", "faceImage": IMAGE}
-
-
-def _nhn(ids: Ids) -> dict[str, Any]:
-    image = {"bytes": IMAGE}
-    pictures = {"image": image, "sourceImage": image, "targetImage": image, "compareImage": image}
-    return {**pictures, "groupId": f"n{secrets.token_hex(4)}", "limit": 5, "threshold": 80}
-
-
-def _accuauth(ids: Ids) -> dict[str, Any]:
-    return {"name": ids.collection, "image_base64": IMAGE, "image": IMAGE, "file_base64": IMAGE}
-
-
-def _facedb(ids: Ids) -> dict[str, Any]:
-    person = {"userId": "x", "userName": "x", "userAge": 1, "gender": 1, "identifier": 0, "memo": ""}
-    return {
-        **person,
-        "nodeId": ids.alias,
-        "nodeName": f"n{secrets.token_hex(4)}",
-        "uuId": ids.person,
-        "faceImages": [IMAGE],
-        "node_id": ids.alias,
-        "feature_type": 1,
-        "uuid": ids.person,
-        "feature_images": [IMAGE],
-        "image_buffer": IMAGE,
-        "user_id": "x",
-        "user_name": "x",
-        "user_age": 1,
-    }
-
-
-def _rekognition(ids: Ids) -> dict[str, Any]:
-    image, names = {"Bytes": IMAGE}, {"CollectionId": ids.collection, "FaceId": ids.face, "FaceIds": [ids.face]}
-    own = {"UserId": ids.person, "ResourceArn": ids.arn, "Tags": {"a": "b"}, "TagKeys": ["a"]}
-    return {**names, **own, "Image": image, "SourceImage": image, "TargetImage": image}
-
-
-def _compreface(ids: Ids) -> dict[str, Any]:
-    vectors = {"embeddings": [[1.0] * 128], "source": [1.0] * 128, "targets": [[1.0] * 128]}
-    return {"file": IMAGE, "source_image": IMAGE, "target_image": IMAGE, "subject": ids.person, **vectors}
-
-
-BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
-    "native": _native,
-    "argos": _argos,
-    "nhn": _nhn,
-    "accuauth": _accuauth,
-    "facedb": _facedb,
-    "rekognition": _rekognition,
-    "compreface": _compreface,
-}
+MAKES_A_COLLECTION = {name: no for examples in EXAMPLES.values() for name, no in examples.makes_a_collection.items()}
 # Where the dialect's body does not fit.
-OWN_BODIES: dict[str, Callable[[Ids], Any]] = {
-    "PATCH api/v1/collections/<name:collection>/people/<name:person>": lambda _: {"name": "x"},
-    "PATCH api/v1/collections/<name:collection>": lambda _: {"description": "x"},
-    "POST api/v1/collections/<name:collection>/faces": lambda _: {"image": IMAGE},
-    "POST api/v1/collections/<name:collection>/people/<name:person>/merge": lambda ids: {"other": ids.other},
-    "POST api/v1/collections/<name:collection>/people": lambda ids: {"faces": [ids.face]},
-    "POST api/v1/collections/<name:collection>/people/<name:person>/faces": lambda ids: {"faces": [ids.face]},
-    "POST api/v1/collections/<name:collection>/do-not-enrol": lambda _: {"reference": "x"},
-    "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
-    "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
-    "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
-    "POST faceset/v2/create": lambda _: {"name": f"n{secrets.token_hex(4)}"},
-    f"POST {TARGET}CreateUser": lambda ids: {"CollectionId": ids.collection, "UserId": f"n{secrets.token_hex(4)}"},
-    f"POST {TARGET}SearchUsers": lambda ids: {"CollectionId": ids.collection, "UserId": ids.person},
-    f"POST {TARGET}CreateCollection": lambda _: {"CollectionId": f"n{secrets.token_hex(4)}"},
-    "POST api/v1/recognition/faces/delete": lambda ids: [ids.face],
-    "POST api/v1/recognition/subjects": lambda _: {"subject": f"n{secrets.token_hex(4)}"},
-    "POST api/v1/recognition/subjects/": lambda _: {"subject": f"n{secrets.token_hex(4)}"},
-    "PUT api/v1/recognition/subjects/<path:person>": lambda _: {"subject": f"n{secrets.token_hex(4)}"},
-}
+OWN_BODIES = {name: body for examples in EXAMPLES.values() for name, body in examples.bodies.items()}
 
 
 def ask(endpoint: Endpoint, role: Role, ids: Ids) -> Any:
     """Send the endpoint's request with these ids; undo its changes."""
     dialect = endpoint.view.dialect
-    via, issued = dialect.name, role[bool(dialect.credentials.signs)]
+    examples, issued = EXAMPLES[dialect.name], role[bool(dialect.credentials.signs)]
     path = "/" + endpoint.route
     for name, value in dialect.credentials.in_path(issued.key.pk).items():
         path = path.replace(f"<str:{name}>", value)
@@ -223,13 +82,12 @@ def ask(endpoint: Endpoint, role: Role, ids: Ids) -> Any:
     for field in fields(ids):
         path = re.sub(f"<(str|name|path):{field.name}>", getattr(ids, field.name), path)
     assert "<" not in path, f"{endpoint}: add its parameter to Ids"
-    make: Callable[[Ids], Any] = OWN_BODIES.get(str(endpoint)) or BODIES[via]
-    body = make(ids)
-    if via == "native":  # it refuses unknown fields
+    body = OWN_BODIES.get(str(endpoint), examples.body)(ids)
+    if examples.strict:
         body = {name: body[name] for name in getattr(endpoint.view, endpoint.method).takes.body or () if name in body}
     named = ("collectionId", "faceId", "page", "limit", "threshold", "subject")
     query = {name: body[name] for name in named if name in body}
-    if endpoint.method in {"get", "delete"} or via == "nhn":
+    if endpoint.method in {"get", "delete"} or examples.queries:
         path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
     with transaction.atomic(), _limited(issued, ids) if dialect.one_collection else nullcontext():
         answer: Any = send(dialect, issued, endpoint.method.upper(), path, json.dumps(body).encode())
@@ -296,11 +154,9 @@ def _role(acme: Customer, **given: Any) -> Role:
 
 
 def test_the_table_holds_every_dialect() -> None:
-    assert (
-        {endpoint.view.dialect.name for endpoint in ENDPOINTS} == {dialect.name for dialect in DIALECTS} == set(BODIES)
-    )
+    assert {endpoint.view.dialect.name for endpoint in ENDPOINTS} == {dialect.name for dialect in DIALECTS}
     assert len(ENDPOINTS) > 40
-    assert {str(endpoint) for endpoint in ENDPOINTS} >= WITHOUT_ID | UNKNOWN_IS_NO_ERROR | OWN_BODIES.keys()
+    assert {str(endpoint) for endpoint in ENDPOINTS} >= WITHOUT_ID | UNKNOWN_IS_NO_ERROR | INNER_IDS | OWN_BODIES.keys()
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
@@ -366,6 +222,4 @@ def _says_no(answer: Any) -> bool:
 def _takes_an_inner_id(endpoint: Endpoint) -> bool:
     kinds = ("person", "reference", "face", "receipt", "job", "search", "webhook", "delivery", "key")
     names = {f":{kind}>" for kind in kinds}
-    bodies = {"DELETE faces", "DELETE modules/faces", "POST v2/va/remove-facedb", "POST v3/va/remove-feature"}
-    bodies |= {f"POST {TARGET}{name}" for name in ("SearchFaces", "DeleteFaces", *USERS)}
-    return any(name in endpoint.route for name in names) or str(endpoint) in bodies
+    return any(name in endpoint.route for name in names) or str(endpoint) in INNER_IDS

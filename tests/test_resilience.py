@@ -3,7 +3,6 @@
 One file although it is longer than 300 lines: its tests share one installation and its faults.
 """
 
-import base64
 import json
 import socket
 import sqlite3
@@ -22,6 +21,10 @@ import psycopg
 import pytest
 
 from collections_app.dialects import DIALECTS
+from collections_app.dialects.descriptor import Dialect
+from tests.dialects.clients import prepared
+from tests.dialects.examples import EXAMPLES
+from tests.dialects.examples.descriptor import Call
 from tests.faults import Link, link_to
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, signing_key, sqlite, web_server
@@ -55,13 +58,12 @@ class Installation:
         request = urllib.request.Request(self.url + path, data, head, method=method)  # noqa: S310
         return self._answered(request)
 
-    def signed(self, operation: str, body: object) -> tuple[int, str | None, Any, float]:
-        """Call an operation of the dialect whose requests are signed."""
-        (dialect,) = (dialect for dialect in DIALECTS if dialect.credentials.signs)
-        url, data = f"{self.url}/{dialect.prefix}", json.dumps(body).encode()
-        head = {"Content-Type": "application/json", dialect.operation_header: f"RekognitionService.{operation}"}
-        head |= dialect.credentials.sent(*self.signing, method="POST", url=url, headers=head, body=data)
-        return self._answered(urllib.request.Request(url, data, head))  # noqa: S310
+    def sent(self, dialect: Dialect, example: Call) -> tuple[int, str | None, Any, float]:
+        """Send a dialect's example."""
+        pair = self.signing if dialect.credentials.signs else self.key.split(".")
+        path, data = example.filled(pair[0], self.node)
+        url, head = prepared(dialect, pair, example.method, self.url + path, data)
+        return self._answered(urllib.request.Request(url, data or None, head, method=example.method))  # noqa: S310
 
     def _answered(self, request: urllib.request.Request) -> tuple[int, str | None, Any, float]:
         began = time.monotonic()
@@ -83,35 +85,10 @@ class Installation:
 
     def in_every_dialect(self) -> dict[str, Callable[[], tuple[int, str | None, Any, float]]]:
         """Return a reading and a writing call of each dialect."""
-        key, _, secret = self.key.partition(".")
-        image, nhn = base64_of(portrait("obama")), f"/nhn-face-reco/v1.0/appkeys/{key}/groups"
-        accuauth = {"X-DF-API-ID": key, "X-DF-API-SECRET": secret}
-        facedb = {"Authorization": "Basic " + base64.b64encode(self.key.replace(".", ":").encode()).decode()}
-        person: dict[str, Any] = {
-            "nodeId": self.node,
-            "uuId": "1",
-            "userId": "1",
-            "userName": "x",
-            "faceImages": [image],
-        }
-        person |= {"userAge": 1, "gender": 1, "identifier": 0, "memo": ""}
-        native = "/api/v1/collections/people/faces"
-        calls: dict[str, tuple[str, str, object, dict[str, str]]] = {
-            "argos lists": ("GET", "/faces?collectionId=people&page=1", None, {}),
-            "argos adds": ("POST", "/faces", {"collectionId": "people", "userName": "x", "faceImage": image}, {}),
-            "nhn lists": ("GET", f"{nhn}?limit=5", None, {"Authorization": secret}),
-            "nhn adds": ("POST", f"{nhn}/people", {"image": {"bytes": image}, "limit": 1}, {"Authorization": secret}),
-            "accuauth adds": ("POST", "/faceset/v2/add_face", {"name": "people", "image_base64": image}, accuauth),
-            "facedb lists": ("POST", "/v2/va/list-facedb", {"nodeId": self.node}, facedb),
-            "facedb adds": ("POST", "/v2/va/register-facedb", person, facedb),
-            "compreface detects": ("POST", "/api/v1/detection/detect", {"file": image}, {}),
-            "native lists": ("GET", native, None, {}),
-            "native adds": ("POST", native, {"image": image}, {}),
-        }
-        indexed = {"CollectionId": "people", "Image": {"Bytes": image}}
-        return {name: partial(self.timed, *call[:3], **call[3]) for name, call in calls.items()} | {
-            "rekognition lists": partial(self.signed, "ListFaces", {"CollectionId": "people"}),
-            "rekognition adds": partial(self.signed, "IndexFaces", indexed),
+        return {
+            f"{dialect.name} {does}": partial(self.sent, dialect, example)
+            for dialect in DIALECTS
+            for does, example in EXAMPLES[dialect.name].usual.items()
         }
 
     def recovered(self) -> float:
@@ -146,18 +123,6 @@ def _run(folder: Path, name: str, database: Link, broker: Link) -> Iterator[Inst
         yield Installation(url, key, node, signing, name, database, broker)
 
 
-# How each dialect says "later": its own table decides (NHN and facedb answer errors with 200, AccuAuth knows no 503).
-LATER: dict[str, tuple[int, Callable[[Any], bool]]] = {
-    "argos": (503, lambda body: body.get("errorCode") in {6012, 6029}),
-    "nhn": (200, lambda body: body["header"]["resultCode"] == -50000),
-    "accuauth": (500, lambda body: body["status"] == "INTERNAL_ERROR"),
-    "facedb": (200, lambda body: body["code"] == 502),
-    "compreface": (503, lambda body: body.get("code") == 41),
-    "native": (503, lambda body: body.get("code") == "unavailable"),
-    "rekognition": (400, lambda body: body.get("Code") == "ThrottlingException"),
-}
-
-
 @needs_services
 @pytest.mark.parametrize("harm", ["pause", "cut", "delay"])
 def test_every_dialect_answers_later_in_its_own_words_and_recovers(installation: Installation, harm: str) -> None:
@@ -177,10 +142,12 @@ def test_every_dialect_answers_later_in_its_own_words_and_recovers(installation:
     slowest = max(each[3] for each in answers_.values())
     print(f"\n{harm}: slowest of {len(calls)} {slowest:.2f} s, recovered in {seconds:.2f} s")  # noqa: T201
     for name, (status, retry, body, _) in answers_.items():
-        later, says = LATER[name.split()[0]]
+        examples = EXAMPLES[name.split()[0]]
+        later, codes = examples.later
         assert sound[name][1] is None, sound[name]
-        assert not says(sound[name][2]), sound[name]
-        assert (status, int(retry or 0) >= 1, says(body)) == (later, True, True), (name, status, retry, body)
+        assert examples.code(sound[name][2]) not in codes, sound[name]
+        says = examples.code(body) in codes
+        assert (status, int(retry or 0) >= 1, says) == (later, True, True), (name, status, retry, body)
     assert slowest <= DEADLINE + 1
     assert seconds <= RECOVERY
     again = {name: each()[0] for name, each in calls.items()}

@@ -1,6 +1,5 @@
 """Check 16: attacks on connections and malformed requests, directly and behind the nginx file that we ship."""
 
-import base64
 import http.client
 import json
 import shutil
@@ -23,6 +22,8 @@ from django.core.management import call_command
 
 from collections_app.dialects import DIALECTS
 from config import static
+from tests.dialects.clients import prepared
+from tests.dialects.examples import EXAMPLES
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, prepare, signing_key, web_server
 from tests.proxy import needs_nginx, nginx
@@ -118,50 +119,20 @@ def test_no_request_can_be_smuggled(front: Front, shape: str) -> None:
     assert call(f"http://{front.host}:{front.port}/healthz")[0] == 200
 
 
-def _calls(key: str, image: str) -> dict[str, tuple[str, object, dict[str, str]]]:
-    """Return a call of each dialect that needs its body."""
-    part, _, secret = key.partition(".")
-    basic = "Basic " + base64.b64encode(f"{part}:{secret}".encode()).decode()
-    return {
-        "argos": ("/search", {"collectionId": "people", "requestName": "x", "faceImage": image}, {"x-api-key": key}),
-        "nhn": (
-            f"/nhn-face-reco/v1.0/appkeys/{part}/detect",
-            {"image": {"bytes": image}},
-            {"Authorization": secret},
-        ),
-        "accuauth": (
-            "/faceset/v2/search_face",
-            {"name": "people", "image_base64": image},
-            {"X-DF-API-ID": part, "X-DF-API-SECRET": secret},
-        ),
-        "facedb": ("/v2/va/list-facedb", {"nodeId": "none", "pad": image}, {"Authorization": basic}),
-        "compreface": ("/api/v1/detection/detect", {"file": image}, {"x-api-key": key}),
-        "native": ("/api/v1/detect", {"image": image}, {"x-api-key": key}),
-    }
-
-
-def _signed_call(front: Front, image: str) -> tuple[str, object, dict[str, str]]:
-    """Return a call of the dialect whose requests are signed."""
-    (dialect,) = (dialect for dialect in DIALECTS if dialect.credentials.signs)
-    path, body = f"/{dialect.prefix}", {"Image": {"Bytes": image}}
-    url, data = f"http://{front.host}:{front.port}{path}", json.dumps(body).encode()
-    head = {"Content-Type": "application/json", dialect.operation_header: "RekognitionService.DetectFaces"}
-    return path, body, head | dialect.credentials.sent(*front.signing, method="POST", url=url, headers=head, body=data)
-
-
 @pytest.mark.parametrize("size", ["small", "a photograph", "too large"])
 def test_a_body_in_chunks_is_read_like_any_other(front: Front, size: str) -> None:
     """Decision R1: every dialect answers a chunked body like the same body with a length, refusals included."""
     photograph = base64_of(portrait("obama"))
     image = {"small": photograph[:2000], "a photograph": photograph, "too large": "A" * 2 * MOST}[size]
-    calls = _calls(front.keys["acme"], image) | {"rekognition": _signed_call(front, image)}
-    assert calls.keys() == {dialect.name for dialect in DIALECTS}
-    for dialect, (path, body, headers) in calls.items():
-        data = json.dumps(body).encode()
-        url, kind = f"http://{front.host}:{front.port}{path}", {"Content-Type": "application/json"}
-        whole = call(url, "POST", body, **headers)
-        assert front.chunked(path, data, headers | kind)[0] == whole[0] != 411, dialect
-        assert _shape(front.chunked(path, data, headers | kind)[1]) == _shape(whole[1]), dialect
+    for dialect in DIALECTS:
+        pair = front.signing if dialect.credentials.signs else front.keys["acme"].split(".")
+        example = EXAMPLES[dialect.name].with_image(image)
+        path, data = example.filled(pair[0], "none")
+        url, headers = prepared(dialect, pair, "POST", f"http://{front.host}:{front.port}{path}", data)
+        whole = call(url, "POST", example.body, **headers)
+        status, shape = front.chunked(urlsplit(url).path, data, headers)
+        assert status == whole[0] != 411, dialect
+        assert _shape(shape) == _shape(whole[1]), dialect
 
 
 def _shape(answer: Any) -> Any:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -29,17 +30,26 @@ class JsonClient(Client):
         return json.loads(response.content)
 
 
-def send(dialect: Dialect, issued: IssuedKey, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
-    """Send a request with a key as the dialect's clients do; in a header's name an underscore stands for a hyphen.
+def prepared(
+    dialect: Dialect, pair: Sequence[str], method: str, url: str, body: bytes = b"", **headers: str
+) -> tuple[str, dict[str, str]]:
+    """Return URL and headers of a request as the dialect's clients send it with a key's id and secret.
 
-    `#HEADER=VALUE` at the end of the path is sent as that header.
+    `#HEADER=VALUE` at the end of the URL is sent as that header; in a header's name an underscore stands for a hyphen.
     """
-    bare, _, fragment = path.partition("#")
-    sent = {"Host": "testserver", "Content-Type": JSON} | {k.replace("_", "-"): v for k, v in headers.items()}
+    bare, _, fragment = url.partition("#")
+    sent = {"Content-Type": JSON} | {name.replace("_", "-"): value for name, value in headers.items()}
     sent |= dict([fragment.split("=", 1)]) if fragment else {}
-    url = f"http://testserver{bare}"
-    sent |= dialect.credentials.sent(issued.key.pk, issued.secret, method=method, url=url, headers=sent, body=body)
-    return JsonClient().generic(method, bare, body, sent.pop("Content-Type"), headers=sent)
+    return bare, sent | dialect.credentials.sent(*pair, method=method, url=bare, headers=sent, body=body)
+
+
+def send(dialect: Dialect, issued: IssuedKey, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
+    """Send a request with a key as the dialect's clients do (`prepared`)."""
+    pair, headers = (issued.key.pk, issued.secret), {"Host": "testserver"} | headers
+    url, sent = prepared(dialect, pair, method, f"http://testserver{path}", body, **headers)
+    return JsonClient().generic(
+        method, url.removeprefix("http://testserver"), body, sent.pop("Content-Type"), headers=sent
+    )
 
 
 class AccuAuthClient:

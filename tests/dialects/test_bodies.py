@@ -13,6 +13,8 @@ from collections_app.dialects.descriptor import Dialect
 from collections_app.dialects.parsers import read_json
 from tests.conftest import Customer
 from tests.dialects.clients import send
+from tests.dialects.examples import EXAMPLES
+from tests.dialects.examples.descriptor import filled
 
 COSTLY = {
     "brackets without end": b"[" * 1_000_000,
@@ -25,21 +27,14 @@ COSTLY = {
 }
 
 
-_ITS_OWN = {"request_id", "reason", "message", "detail", "Message", "Logref"}  # differs per answer
+_ITS_OWN = {name for each in EXAMPLES.values() for name in (each.request_id, *each.words)}  # differs per answer
 
 
 def _send(customer: Customer, dialect: Dialect, body: bytes) -> tuple[int, Any]:
     """Post a body; return status and answer without the request's number."""
-    path = {
-        "argos": "/faces",
-        "nhn": f"/nhn-face-reco/v1.0/appkeys/{customer.issued.key.pk}/groups",
-        "accuauth": "/faceset/v2/search_face",
-        "facedb": "/v2/va/register-facedb",
-        "native": "/api/v1/webhooks",
-        "compreface": "/api/v1/recognition/subjects",
-        "rekognition": "/rekognition#X-Amz-Target=RekognitionService.CreateCollection",
-    }[dialect.name]
-    answer = send(dialect, customer.key(dialect), "POST", path, body)
+    path = EXAMPLES[dialect.name].takes_json
+    key = customer.key(dialect)
+    answer = send(dialect, key, "POST", filled(path, key.key.pk, customer.people.alias), body)
     return answer.status_code, {name: value for name, value in answer.json().items() if name not in _ITS_OWN}
 
 

@@ -5,86 +5,27 @@ audit log records it.
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from collections_app.dialects import DIALECTS
 from collections_app.models import Face
 from collections_app.operations.collections import update_collection
 from recognition.similarity import Threshold
 from tenants import keys
 from tenants.access import USUAL_SCOPES, Scope
-from tenants.keys import IssuedKey
 from tenants.models import AuditEntry
-from tests.conftest import ArgosClient, Customer
-from tests.dialects.clients import AccuAuthClient, FacedbClient, NativeClient, add, search, send
+from tests.conftest import Customer
+from tests.dialects.clients import AccuAuthClient, NativeClient, add
+from tests.dialects.examples import EXAMPLES
 from tests.dialects.test_nhn import NhnClient, image
 from tests.dialects.test_nhn_v2 import V2Client
 from tests.make import base64_of, portrait
 
 PROBE = "sunak"  # not enrolled
-Ask = Callable[[Customer, IssuedKey, str], Any]
-
-
-def _argos(_: Customer, key: IssuedKey, probe: str) -> Any:
-    body = {"collectionId": "people", "requestName": "x", "faceImage": base64_of(portrait(probe))}
-    return ArgosClient(key.token)("POST", "/search", body).json()
-
-
-def _nhn(_: Customer, key: IssuedKey, probe: str) -> Any:
-    client, body = NhnClient(key.key.pk, key.secret), {"image": image(probe)}
-    first = [client("POST", "groups/people/search", body, limit=4096, threshold=least)["data"] for least in (1, 84)]
-    second, path = V2Client(key.key.pk, key.secret), "groups/people/faces/search"
-    return [*first, *(second("POST", path, body | {"limit": 100, "threshold": least})["data"] for least in (1, 84))]
-
-
-def _accuauth(_: Customer, key: IssuedKey, probe: str) -> Any:
-    client = AccuAuthClient(key.key.pk, key.secret)
-    return [search(client, probe, threshold=least, topN=10).json() for least in (0, 0.5, 0.8)]
-
-
-def _facedb(acme: Customer, key: IssuedKey, probe: str) -> Any:
-    client = FacedbClient(key.key.pk, key.secret, acme.people.alias)
-    ask, image = {"node_id": client.node, "feature_type": 1}, base64_of(portrait(probe))
-    third = client("inference-image", ask | {"image_buffer": image}, "v3")["meta"]["event_list"]
-    named = client("matching-feature", ask | {"feature_images": [image]}, "v3")
-    return [client("matching-face", {"faceImages": [image]}), third, named]
-
-
-def _native(_: Customer, key: IssuedKey, probe: str) -> Any:
-    client, sent = NativeClient(key.token), {"image": base64_of(portrait(probe)), "limit": 100}
-    thresholds: tuple[dict[str, float], ...] = ({}, {"threshold": 0}, {"threshold": 84.9}, {"false_match_rate": 1})
-    return [client("POST", "/collections/people/search", sent | least).json() for least in thresholds]
-
-
-def _rekognition(acme: Customer, key: IssuedKey, probe: str) -> Any:
-    signing = acme.key(REKOGNITION, scopes=key.key.scopes)
-    body = {"CollectionId": "people", "Image": {"Bytes": base64_of(portrait(probe))}}
-    contents = [json.dumps(body | least).encode() for least in ({}, {"FaceMatchThreshold": 0}, {"MaxFaces": 1})]
-    return [send(REKOGNITION, signing, "POST", SEARCH, content).json() for content in contents]
-
-
-def _compreface(acme: Customer, key: IssuedKey, probe: str) -> Any:
-    limited = acme.key(COMPREFACE, scopes=key.key.scopes)
-    ask, sent = "/api/v1/recognition/recognize?prediction_count=100", {"file": base64_of(portrait(probe))}
-    return send(COMPREFACE, limited, "POST", ask, json.dumps(sent).encode()).json()
-
-
-REKOGNITION, COMPREFACE = (
-    next(dialect for dialect in DIALECTS if dialect.name == name) for name in ("rekognition", "compreface")
-)
-SEARCH = "/rekognition#X-Amz-Target=RekognitionService.SearchFacesByImage"
-ASK: dict[str, Ask] = {
-    "argos": _argos,
-    "nhn": _nhn,
-    "accuauth": _accuauth,
-    "facedb": _facedb,
-    "compreface": _compreface,
-    "native": _native,
-    "rekognition": _rekognition,
-}
+ASK = {name: examples.search for name, examples in EXAMPLES.items()}
+SCORES = {name for examples in EXAMPLES.values() for name in examples.scores}
+LOOKS_BELOW = [name for name, examples in EXAMPLES.items() if examples.looks_below]
 
 
 @pytest.fixture
@@ -108,8 +49,7 @@ def _numbers(answer: Any) -> list[float]:
         return [number for each in answer for number in _numbers(each)]
     if not isinstance(answer, dict):
         return []
-    names = {"similarity", "similarity_score", "score", "Similarity", "event_score"}
-    own = [answer[name] for name in names & answer.keys()]
+    own = [answer[name] for name in SCORES & answer.keys()]
     return own + [number for each in answer.values() for number in _numbers(each)]
 
 
@@ -127,7 +67,7 @@ def test_nothing_is_returned_about_faces_that_do_not_match(
 @pytest.mark.parametrize("dialect", ASK)
 def test_a_match_has_a_score_in_whole_points(acme: Customer, faces: list[Face], dialect: str) -> None:
     """Whole points of 0 to 100; other scales are derived from it."""
-    scale = 100 if dialect in {"accuauth", "facedb", "compreface"} else 1
+    scale = EXAMPLES[dialect].scale
     points, same = (
         [scale * number for number in _numbers(ASK[dialect](acme, acme.issued, probe))]
         for probe in ("macron_2014", "obama")
@@ -138,7 +78,7 @@ def test_a_match_has_a_score_in_whole_points(acme: Customer, faces: list[Face], 
     assert 100 in same
 
 
-@pytest.mark.parametrize("dialect", ["nhn", "accuauth", "native"])  # the dialects whose requests have a threshold
+@pytest.mark.parametrize("dialect", LOOKS_BELOW)
 def test_the_scope_scores_looks_below_and_is_logged(acme: Customer, faces: list[Face], dialect: str) -> None:
     key = keys.issue(acme.tenant, name="lab", scopes=["search", "scores"])
     assert len(_named(ASK[dialect](acme, key, PROBE), faces)) == 2

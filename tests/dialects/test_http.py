@@ -11,42 +11,18 @@ from collections_app.dialects import DIALECTS
 from collections_app.dialects.descriptor import Dialect
 from tests.conftest import Customer
 from tests.dialects.clients import JsonClient, send
-from tests.make import base64_of, portrait
+from tests.dialects.examples import EXAMPLES
+from tests.dialects.examples.descriptor import IMAGE, filled
 
-OBAMA = base64_of(portrait("obama"))
-GROUP = "/nhn-face-reco/v1.0/appkeys/{key}/groups/people"
-INDEX = "/rekognition#X-Amz-Target=RekognitionService.IndexFaces"
-# Of each dialect a request that adds or matches a face: its path, and a body with a name and an image.
-REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "argos": ("/faces", {"collectionId": "people", "userName": "obama", "faceImage": OBAMA}),
-    "nhn": (GROUP, {"image": {"bytes": OBAMA}, "limit": 1}),
-    "accuauth": ("/faceset/v2/add_face", {"name": "people", "image_base64": OBAMA}),
-    "facedb": ("/v2/va/matching-face", {"nodeId": "{alias}", "faceImages": [OBAMA]}),
-    "compreface": ("/api/v1/recognition/recognize", {"file": OBAMA}),
-    "native": ("/api/v1/collections/people/faces", {"image": OBAMA}),
-    "rekognition": (INDEX, {"CollectionId": "people", "Image": {"Bytes": OBAMA}}),
-}
-# Of each dialect the optional fields of such a request.
-OPTIONAL: dict[str, dict[str, Any]] = {
-    "argos": {"anything": None},
-    "nhn": {"externalImageId": None, "orientation": None, "mask": None, "image": {"bytes": OBAMA, "url": None}},
-    "accuauth": {"file": None, "person_id": None},
-    "facedb": {"uuId": None, "memo": None},
-    "compreface": {"limit": None, "det_prob_threshold": None, "face_plugins": None, "status": None},
-    "native": {"person": {"name": None, "age": None}, "consent": None, "largest": None, "image_url": None},
-    "rekognition": {"ExternalImageId": None, "MaxFaces": None, "Image": {"Bytes": OBAMA, "S3Object": None}},
-}
-READS = [
-    "/faces?collectionId=people&page=1",
-    f"{GROUP}/faces?limit=1",
-    "/api/v1/recognition/faces?size=1",
-    "/api/v1/collections/people/faces?limit=1",
-]
+# Of each dialect a request that adds or matches a face: its path, and a body with an image.
+REQUESTS = {name: (examples.add.path, examples.add.body) for name, examples in EXAMPLES.items()}
+READS = [path for examples in EXAMPLES.values() for path in examples.reads]
+REQUEST_IDS = {examples.request_id for examples in EXAMPLES.values()}
 EVERY = pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 
 
 def _filled(text: str, customer: Customer) -> str:
-    return text.replace("{key}", customer.issued.key.pk).replace("{alias}", customer.people.alias)
+    return filled(text, customer.issued.key.pk, customer.people.alias)
 
 
 def _sent(customer: Customer, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
@@ -100,7 +76,7 @@ def test_a_preflight_is_answered_with_405_in_the_dialects_envelope(acme: Custome
 @EVERY
 def test_a_data_uri_in_capitals_is_read(acme: Customer, dialect: Dialect) -> None:
     path, body = REQUESTS[dialect.name]
-    written = json.dumps(body).replace(OBAMA, f"DATA:image/JPEG;BASE64,{OBAMA}")
+    written = json.dumps(body).replace(IMAGE, f"DATA:image/JPEG;BASE64,{IMAGE}")
     assert _succeeded(_sent(acme, "POST", path, _filled(written, acme).encode()))
 
 
@@ -127,7 +103,7 @@ def test_a_gzipped_body_unpacks_to_no_more_than_a_body_may_have(acme: Customer) 
 
 @EVERY
 def test_null_in_an_optional_field_is_an_absent_field(acme: Customer, dialect: Dialect) -> None:
-    assert _succeeded(_post(acme, dialect.name, OPTIONAL[dialect.name]))
+    assert _succeeded(_post(acme, dialect.name, EXAMPLES[dialect.name].optional))
 
 
 @EVERY
@@ -151,7 +127,7 @@ def test_null_that_means_something_is_kept(acme: Customer) -> None:
 
 
 def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name not in {"request_id", "Logref"}}
+    return {name: value for name, value in answer.items() if name not in REQUEST_IDS}
 
 
 @EVERY
