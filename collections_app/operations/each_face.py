@@ -91,7 +91,7 @@ def verify_each_face(
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
-    hidden_faces(caller)  # refuses a caller that probes; disclose() hides the faces
+    hidden_faces(caller, several=1)  # refuses a caller that probes; disclose() hides the faces
     collection = find(caller, collection)
     enrolled = known_face(collection, face)
     found = analyse(caller, image, pack=collection.pack, embed=selection.among, limits=limits)

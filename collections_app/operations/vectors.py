@@ -63,7 +63,7 @@ def verify_vectors(
     """
     caller.require(Scope.SEARCH)
     caller.require(Scope.SCORES)
-    hidden_faces(caller)  # refuses a caller that probes; disclose() hides the faces
+    hidden_faces(caller, several=1)  # refuses a caller that probes; disclose() hides the faces
     collection = find(caller, collection)
     units, enrolled = _units(vectors, collection.pack), known_face(collection, face)
     if enrolled is None:
