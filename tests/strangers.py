@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import quantiles
 from urllib.parse import urlsplit
@@ -173,7 +174,10 @@ async def _quiet(attack: Awaitable[None]) -> None:
 def during(target: Target, neighbour_key: str, name: str, seconds: float = SECONDS) -> Neighbour:
     """Return the neighbour after it has run during an attack."""
     neighbour = Neighbour(target.host, target.port, neighbour_key)
-    neighbour.call()  # strangers at the same address could use up the address's share, but not that of a known key
+    # Strangers at the same address could use up the address's share, but not that of a key that the process knows. The
+    # server may close the neighbour's connection while it rests, so every process has to know it.
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: Neighbour(target.host, target.port, neighbour_key).call(), range(64)))
     with under_attack(target, name):
         neighbour.run(seconds)
     return neighbour

@@ -65,7 +65,7 @@ class Installation:
         return {
             "found": found,
             "images": {face: self._image(face) for face in faces},
-            "receipts": sorted(json.dumps(each, sort_keys=True) for each in self("receipts")["receipts"]),
+            "receipts": sorted((each["id"], each["kind"], each["subject"]) for each in self("receipts")["receipts"]),
             "people": self("collections/album/people"),
         }
 

@@ -13,7 +13,7 @@ from collections_app.dialects import openapi
 from collections_app.dialects.base import Answer, DialectView
 from collections_app.dialects.facedb import errors
 from collections_app.dialects.facedb.dialect import DIALECT
-from collections_app.dialects.facedb.wire import v2 as wire
+from collections_app.dialects.facedb.wire import base as wire
 from collections_app.dialects.openapi import possible
 from recognition.images import ImageLimits
 from tenants import keys

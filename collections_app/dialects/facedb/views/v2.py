@@ -6,6 +6,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.base import shown
 from collections_app.dialects.facedb.views.base import LIMITS, FacedbView, described
+from collections_app.dialects.facedb.wire import base
 from collections_app.dialects.facedb.wire import v2 as wire
 from collections_app.operations import collections, data_subject, enrol, registrations, search
 from collections_app.operations.collections import Alias
@@ -36,7 +37,7 @@ class ListView(FacedbView):
         """List a node's people with their images."""
         body = self.parse(wire.List)
         people = data_subject.list_people(self.caller, collection=Alias(body["nodeId"]))
-        return StreamingHttpResponse(wire.listed(people), content_type="application/json")
+        return StreamingHttpResponse(base.listed(people, "faceDBs", wire.FaceDB), content_type="application/json")
 
 
 class GetView(FacedbView):
@@ -70,12 +71,12 @@ class ModifyView(FacedbView):
 class RemoveView(FacedbView):
     """/v2/va/remove-facedb."""
 
-    @described("remove-facedb", body=wire.Remove, answer=wire.Outcome)
+    @described("remove-facedb", body=wire.Remove, answer=base.Outcome)
     def post(self, request: Request) -> Response:
         """Erase a person."""
         body = self.parse(wire.Remove)
         data_subject.delete_person(self.caller, collection=Alias(body["nodeId"]), person=body["uuId"])
-        return Response(wire.Outcome({}).data)
+        return Response(base.Outcome({}).data)
 
 
 class MatchView(FacedbView):
@@ -124,13 +125,13 @@ class ListNodesView(FacedbView):
 class UpdateNodeView(FacedbView):
     """/v2/va/update-computing-node."""
 
-    @described("update-computing-node", body=wire.UpdateNode, answer=wire.Outcome)
+    @described("update-computing-node", body=wire.UpdateNode, answer=base.Outcome)
     def post(self, request: Request) -> Response:
         """Rename a node."""
         body = self.parse(wire.UpdateNode)
         node = Alias(body["nodeId"])
         collections.update_collection(self.caller, collection=node, name=body["nodeName"], distinct=True)
-        return Response(wire.Outcome({}).data)
+        return Response(base.Outcome({}).data)
 
 
 class RemoveNodeView(FacedbView):

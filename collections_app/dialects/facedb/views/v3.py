@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from collections_app.dialects.base import shown
 from collections_app.dialects.facedb.views.base import LIMITS, FacedbView, described
-from collections_app.dialects.facedb.wire import v2, v3
+from collections_app.dialects.facedb.wire import base, v3
 from collections_app.operations import data_subject, each_face, enrol, search
 from collections_app.operations.collections import Alias
 
@@ -38,19 +38,19 @@ class ListView(FacedbView):
         """List a node's people with their images."""
         body = self.parse(v3.ListFeatures)
         people = data_subject.list_people(self.caller, collection=Alias(body["node_id"]))
-        told = v2.listed(people, "feature_list", partial(v3.Feature, context=body))
+        told = base.listed(people, "feature_list", partial(v3.Feature, context=body))
         return StreamingHttpResponse(told, content_type="application/json")
 
 
 class RemoveView(FacedbView):
     """/v3/va/remove-feature."""
 
-    @described("remove-feature", body=v3.RemoveFeature, answer=v2.Outcome)
+    @described("remove-feature", body=v3.RemoveFeature, answer=base.Outcome)
     def post(self, request: Request) -> Response:
         """Erase a person."""
         body = self.parse(v3.RemoveFeature)
         data_subject.delete_person(self.caller, collection=Alias(body["nodeId"]), person=body["uuId"])
-        return Response(v2.Outcome({}).data)
+        return Response(base.Outcome({}).data)
 
 
 class MatchView(FacedbView):

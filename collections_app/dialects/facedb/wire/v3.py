@@ -11,7 +11,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from collections_app.dialects.facedb.errors import Unsupported
-from collections_app.dialects.facedb.wire.v2 import (
+from collections_app.dialects.facedb.wire.base import (
     DIGITS,
     IMAGES,
     LONGEST,
