@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import quantiles
 from urllib.parse import urlsplit
@@ -139,6 +138,10 @@ class Neighbour:
             self.failed += not self.call()
             self.waited.append(time.monotonic() - began)
             time.sleep(0.05)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
         self._client.close()
 
     def milliseconds(self) -> tuple[int, int]:
@@ -176,8 +179,9 @@ def during(target: Target, neighbour_key: str, name: str, seconds: float = SECON
     neighbour = Neighbour(target.host, target.port, neighbour_key)
     # Strangers at the same address could use up the address's share, but not that of a key that the process knows. The
     # server may close the neighbour's connection while it rests, so every process has to know it.
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda _: Neighbour(target.host, target.port, neighbour_key).call(), range(64)))
+    for _ in range(20):
+        neighbour.call()
+        neighbour.close()
     with under_attack(target, name):
         neighbour.run(seconds)
     return neighbour
