@@ -23,7 +23,7 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.search import search_by_image
 from recognition.index import store
 from recognition.models import Embedding
-from tenants import audit, authenticators, events, signing, vault
+from tenants import audit, authenticators, events, signing, vault, wrapped
 from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import DataKey, Event, Webhook
 from tenants.scope import random_id
@@ -179,4 +179,20 @@ def test_no_column_of_bytes_is_forgotten() -> None:
     }
     hashes = {"tenants.ApiKey.secret_hash", "tenants.Invitation.secret_hash"}
     public = {"tenants.SigningKey.public"}
-    assert columns - hashes - public == rotate_keys.SEALED.keys() | rotate_keys.WRAPPED.keys()
+    keys = {f"{rows.model._meta.app_label}.{rows.model.__name__}.{column}" for rows, column, _ in wrapped.COLUMNS}
+    assert columns - hashes - public == rotate_keys.SEALED.keys() | keys
+
+
+def test_a_backup_names_the_master_key_of_every_wrapped_key(acme: Customer, settings: Settings) -> None:
+    """The seed of an authenticator may be the only thing that an old master key still opens."""
+    signing.signed({"kind": "test"})
+    authenticators.offered(User.objects.create_user("somebody"))
+    current = vault.fingerprints()
+    for rows, column, context in wrapped.COLUMNS:
+        row = rows.get()
+        before = bytes(getattr(row, column))
+        plain = vault.unwrap(before, context.format(row))
+        settings.MASTER_KEYS = [_new_key(), *settings.MASTER_KEYS]
+        rows.filter(pk=row.pk).update(**{column: vault.wrap(plain, context.format(row))})
+        assert wrapped.master_keys() - set(current) == {vault.fingerprints()[0]}, column
+        rows.filter(pk=row.pk).update(**{column: before})

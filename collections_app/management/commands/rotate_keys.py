@@ -26,25 +26,20 @@ from tqdm import tqdm
 from collections_app.models import Face
 from recognition.models import Gallery, IndexSegment
 from recognition.tasks import rebuild_index
-from tenants import audit, vault
+from tenants import audit, vault, wrapped
 from tenants.access import system
 from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import DataKey, Tenant
 from tenants.vault import Vault
 
-# The columns of sealed and wrapped bytes, and the context that each is bound to. A test finds other columns of bytes.
+# The columns of sealed bytes, and the context that each is bound to. A test finds columns of bytes that are
+# neither here nor in tenants.wrapped.
 SEALED = {
     "recognition.Embedding.sealed": "template:{0.face_id}",
     "tenants.KeptSecret.sealed": "kept-secret:{0.pk}",
     "recognition.Calibration.sealed": "calibration:{0.pk}",
     "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
     "collections_app.KeyedRequest.answer": "answer:{0.pk}",
-}
-WRAPPED = {
-    "tenants.DataKey.wrapped": "data-key:{0.tenant_id}:{0.version}",
-    "tenants.AuditHead.wrapped_key": "audit-key:{0.tenant_id}",
-    "tenants.SigningKey.wrapped": "signing-key:{0.version}",
-    "tenants.Authenticator.wrapped_seed": "authenticator:{0.user_id}",
 }
 BATCH = 500
 GRACE_SECONDS = 120  # longer than any request or task holds a tenant's vault open
@@ -65,7 +60,7 @@ class Command(BaseCommand):
         """Rotate them."""
         self._damaged: set[str] = set()
         if options["which"] == "master":
-            changed = sum(self._rewrap(path, context) for path, context in WRAPPED.items())
+            changed = sum(self._rewrap(rows, field, context) for rows, field, context in wrapped.COLUMNS)
             self.stdout.write(f"{changed} keys were wrapped again, with master key {vault.fingerprints()[0]}.")
         else:
             self._rotate_data_keys(options)
@@ -180,22 +175,20 @@ class Command(BaseCommand):
             self._damaged.add(bound)
             return None
 
-    def _rewrap(self, path: str, context: str) -> int:
-        model, field = _column(path)
-        rows: models.Manager[Any] = getattr(model, "unscoped", None) or model.objects  # type: ignore[attr-defined]
+    def _rewrap(self, rows: "models.Manager[Any]", field: str, context: str) -> int:
         done = 0
         for batch in _batches(rows.all()):
             for row in batch:
-                wrapped = bytes(getattr(row, field))
-                if vault.fingerprint(wrapped) == vault.fingerprints()[0]:
+                key = bytes(getattr(row, field))
+                if vault.fingerprint(key) == vault.fingerprints()[0]:
                     continue
                 bound = context.format(row)
                 try:
-                    resealed = vault.wrap(vault.unwrap(wrapped, bound), bound)
+                    resealed = vault.wrap(vault.unwrap(key, bound), bound)
                 except MasterKeyUnusable:
                     self._damaged.add(bound)
                 else:
-                    done += rows.filter(**{"pk": row.pk, field: wrapped}).update(**{field: resealed})
+                    done += rows.filter(**{"pk": row.pk, field: key}).update(**{field: resealed})
         return done
 
 

@@ -15,8 +15,8 @@ from collections_app import storage
 from config import backup
 from config.backup import engine
 from recognition.models import Gallery
-from tenants import heartbeat, schema, vault
-from tenants.models import AuditHead, DataKey, SigningKey, Tenant
+from tenants import heartbeat, schema, wrapped
+from tenants.models import Tenant
 
 
 class Command(BaseCommand):
@@ -42,7 +42,7 @@ class Command(BaseCommand):
         unfinished.mkdir(parents=True)
         try:
             made_at = timezone.now().isoformat()
-            keys = _master_keys()
+            keys = wrapped.master_keys()
             engine.dump(unfinished)
             images = _copy_images(unfinished / backup.FILES)
             manifest = backup.Manifest(
@@ -67,16 +67,6 @@ class Command(BaseCommand):
             f"{folder}: {manifest.tenants} tenants, {manifest.faces} faces, {images} kept images. It needs the master "
             f"key {', '.join(manifest.master_keys)}, which it does not hold."
         )
-
-
-def _master_keys() -> set[str]:
-    """Return the fingerprints of the master keys that wrapped a key of this database."""
-    wrapped = [
-        *DataKey.unscoped.values_list("wrapped", flat=True),
-        *SigningKey.objects.values_list("wrapped", flat=True),
-        *AuditHead.unscoped.values_list("wrapped_key", flat=True),
-    ]
-    return {vault.fingerprint(bytes(key)) for key in wrapped}
 
 
 def _copy_images(folder: Path) -> int:
