@@ -18,9 +18,12 @@ from tests.services import POSTGRES_PORT, SUPERUSER, database, needs_postgres
 KEPT = sorted(FOLDER.glob("*.sql"))
 _READ_ALL = """
 from django.apps import apps
+from collections_app.models.fields import KeyField
 for model in apps.get_models():
-    rows = len(list(model._base_manager.all()))
-    print(model._meta.label, rows)
+    rows = list(model._base_manager.all())
+    for key in (field for field in model._meta.concrete_fields if isinstance(field, KeyField)):
+        assert all(getattr(row, key.name) == key.pre_save(row, False) != "" for row in rows), key
+    print(model._meta.label, len(rows))
 """
 
 

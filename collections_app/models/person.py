@@ -68,6 +68,7 @@ class BarredReference(TenantOwned):
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="do_not_enrol", db_index=False)
     reference = models.CharField(max_length=255)
     reference_key = KeyField(of="reference")
+    reference_folded = FoldedField(of="reference")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -76,6 +77,7 @@ class BarredReference(TenantOwned):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["collection", "reference_key"], name="barred_reference"),
         ]
+        indexes: ClassVar = [models.Index(fields=["collection", "reference_folded"], name="barred_in_any_case")]
 
     def __str__(self) -> str:
         """Return the row's id; the reference is the caller's and may be personal."""

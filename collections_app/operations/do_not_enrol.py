@@ -6,12 +6,10 @@ It holds references, the callers' own ids for people, because nothing else is le
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Q, Value
-from django.db.models.functions import Upper
-from django.db.models.lookups import Exact
+from django.db.models import Q
 
 from collections_app.errors import EnrolmentBarred, PersonNotFound
-from collections_app.identifiers import check, comparison_key
+from collections_app.identifiers import check, comparison_key, folded_key
 from collections_app.models import BarredReference, Collection
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.references import AnyCase
@@ -83,6 +81,6 @@ def refuse_barred(collection: Collection, reference: str) -> None:
     """
     same = Q(reference_key=comparison_key(reference))
     if isinstance(reference, AnyCase):
-        same |= Q(Exact(Upper("reference_key"), Upper(Value(comparison_key(reference)))))
+        same |= Q(reference_folded=folded_key(reference))
     if reference and collection.do_not_enrol.filter(same).exists():
         raise EnrolmentBarred

@@ -3,11 +3,12 @@
 import pytest
 
 from collections_app.errors import EnrolmentBarred
-from collections_app.models import BarredReference, Face
+from collections_app.models import BarredReference, Collection, Face
 from collections_app.operations import do_not_enrol
 from collections_app.operations.collections import create_collection, delete_collection
 from collections_app.operations.data_subject import PersonDetails, delete_person
 from collections_app.operations.enrol import enrol_face
+from collections_app.operations.references import AnyCase
 from collections_app.tasks import purge_collection
 from tenants.models import AuditEntry
 from tests.conftest import Customer
@@ -67,3 +68,18 @@ def test_a_list_is_its_collection_s_and_goes_with_it(acme: Customer, native: Nat
     delete_collection(acme.caller, name="other")
     purge_collection.run(other.pk)
     assert not BarredReference.objects.of(acme.tenant).exists()
+
+
+@pytest.mark.parametrize(
+    ("barred", "sent"),
+    [("Émile", "éMILE"), ("İpek", "i\u0307PEK"), ("STRASSE 1", "straße 1"), ("김 Ö", "김 ö"), ("Ωmega", "ωMEGA")],
+)
+def test_capitals_of_every_alphabet_make_no_difference_where_a_contract_has_none(
+    barred: str, sent: str, acme: Customer
+) -> None:
+    do_not_enrol.bar(acme.caller, collection="people", reference=barred)
+    collection = Collection.objects.of(acme.tenant).get(name="people")
+    with pytest.raises(EnrolmentBarred):
+        do_not_enrol.refuse_barred(collection, AnyCase(sent))
+    do_not_enrol.refuse_barred(collection, sent)
+    do_not_enrol.refuse_barred(collection, AnyCase("Emile"))
