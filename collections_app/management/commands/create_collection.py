@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from collections_app.errors import CollectionExists
+from collections_app.errors import CollectionExists, InvalidRequest
 from collections_app.operations.collections import create_collection
 from recognition import packs
 from tenants.access import system
@@ -42,5 +42,8 @@ class Command(BaseCommand):
             raise CommandError(message) from None
         except CollectionExists:
             message = f"The tenant has a collection {options['name']!r} already."
+            raise CommandError(message) from None
+        except InvalidRequest as error:
+            message = f"{error.field}: {error.problem}."
             raise CommandError(message) from None
         self.stdout.write(f"Made collection {collection.name} (pack {collection.pack}, alias {collection.alias}).")

@@ -4,13 +4,11 @@ from argparse import ArgumentParser
 from typing import Any, get_args
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
 from collections_app.dialects import key_places
 from collections_app.dialects.descriptor import Part
-from collections_app.errors import CollectionDeleted, CollectionNotFound
-from collections_app.operations.collections import find
-from tenants import audit, keys
+from collections_app.errors import CollectionDeleted, CollectionNotFound, InvalidRequest
+from collections_app.operations.keys import issue_key
 from tenants.access import USUAL_SCOPES, Scope, system
 from tenants.models import Tenant
 
@@ -39,25 +37,23 @@ class Command(BaseCommand):
         except Tenant.DoesNotExist:
             message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
             raise CommandError(message) from None
-        operator, names = system(tenant, "issue_key"), options["collections"]
         try:
-            collections = None if names is None else [find(operator, name).pk for name in names]
-        except (CollectionNotFound, CollectionDeleted) as error:
-            message = f"{tenant.slug} has no collection {error.name!r}; make it with create_collection."
-            raise CommandError(message) from None
-        with transaction.atomic():
-            issued = keys.issue(
-                tenant,
+            issued = issue_key(
+                system(tenant, "issue_key"),
                 name=options["name"],
                 scopes=options["scopes"],
-                collections=collections,
+                collections=options["collections"],
                 networks=options["networks"],
                 requests_per_minute=options["requests_per_minute"],
                 calls_per_day=options["calls_per_day"],
                 signs=options["signs"],
             )
-            facts = {"scopes": issued.key.scopes} | ({"secret": "kept"} if issued.key.signs else {})
-            audit.record(operator, "key.issued", issued.key, **facts)
+        except (CollectionNotFound, CollectionDeleted) as error:
+            message = f"{tenant.slug} has no collection {error.name!r}; make it with create_collection."
+            raise CommandError(message) from None
+        except InvalidRequest as error:
+            message = f"--{error.field.replace('_', '-')}: {error.problem}."
+            raise CommandError(message) from None
         places = {part: key_places(part, signs=issued.key.signs) for part in get_args(Part)}
         whole = "" if issued.key.signs else f"Whole key:  {issued.token}\n    {places['key']}\n"
         kept = "The server keeps the secret, encrypted, because its clients only sign with it. " * issued.key.signs
