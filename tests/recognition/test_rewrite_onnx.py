@@ -37,6 +37,46 @@ def test_a_prelu_becomes_convolutions_with_the_same_answer() -> None:
     assert np.allclose(answer(rewritten, x), np.where(x > 0, x, slope * x), atol=1e-6)
 
 
+def depthwise_network() -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """A network from 3 channels over 5, of which each is slanted and convolved by itself, to 16."""
+    shapes = {"w1": (5, 3, 1, 1), "b1": (5,), "a1": (5, 1, 1), "w2": (5, 1, 3, 3), "b2": (5,), "a2": (5, 1, 1)}
+    random = np.random.default_rng(0)
+    constants = {
+        name: random.normal(size=shape).astype(np.float32) for name, shape in (shapes | {"w3": (16, 5, 1, 1)}).items()
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"]),
+        helper.make_node("PRelu", ["c1", "a1"], ["p1"]),
+        helper.make_node("Conv", ["p1", "w2", "b2"], ["c2"], group=5, pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("PRelu", ["c2", "a2"], ["p2"]),
+        helper.make_node("Conv", ["p2", "w3"], ["y"]),
+    ]
+    return nodes, constants
+
+
+def test_padded_channels_and_folded_slopes_change_no_answer() -> None:
+    nodes, constants = depthwise_network()
+    source = model(nodes, [1, 3, 6, 6], [1, 16, 3, 3], **constants)
+    x = np.random.default_rng(1).normal(size=(2, 3, 6, 6)).astype(np.float32)
+    plain = answer(prepare(source, ["dynamic_batch"]), x)
+    rewritten = prepare(source, ["dynamic_batch", "pad_channels", "fold_prelu", "convolve_prelu"])
+    assert np.allclose(answer(rewritten, x), plain, atol=1e-5)
+    graph = onnx.load_from_string(rewritten).graph
+    shapes = [list(tensor.dims) for tensor in graph.initializer if len(tensor.dims) == 4]
+    assert {shape[0] for shape in shapes} == {16}
+    assert [node.op_type for node in graph.node].count("Conv") == 6  # 1, 2 for the folded slopes, 2 for the others, 1
+
+
+@pytest.mark.parametrize(
+    ("last", "reached"), [([], "an output"), ([helper.make_node("Softmax", ["c"], ["y"])], "Softmax")]
+)
+def test_channels_are_not_padded_where_it_would_show(last: list[onnx.NodeProto], reached: str) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c" if last else "y"]), *last]
+    source = model(nodes, [1, 3, 2, 2], [1, 5, 2, 2], w=np.ones((5, 3, 1, 1), np.float32))
+    with pytest.raises(ValueError, match=reached):
+        prepare(source, ["pad_channels"])
+
+
 def test_block_quantised_weights_are_dequantised_along_their_axis() -> None:
     quantised = np.arange(-8, 8, dtype=np.int8).reshape(4, 4)
     scale, zero = np.array([[0.5, 2.0], [1.0, 3.0]] * 2, np.float32), np.array([[1, -1], [0, 2]] * 2, np.int8)
