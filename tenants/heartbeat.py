@@ -8,7 +8,7 @@ from django.utils import timezone
 from tenants.models import Heartbeat
 
 BEAT_SECONDS = 15.0
-_LOST_SECONDS = 60.0
+LOST_SECONDS = 60.0
 _WAITING_SECONDS = 300.0  # long tasks may occupy every worker thread for so long
 _KEPT = timedelta(days=1)
 _WORKER, _SCHEDULE, _QUEUE, _DONE = "worker:", "schedule:", "queue", "done:"
@@ -30,9 +30,9 @@ class Signs:
     def faults(self) -> dict[str, str]:
         """A sentence for each part that is silent."""
         found = {}
-        if self.worker is None or self.worker > _LOST_SECONDS:
+        if self.worker is None or self.worker > LOST_SECONDS:
             found["workers"] = f"No worker has given a sign of life {_since(self.worker)}."
-        if self.schedule is None or self.schedule > _LOST_SECONDS:
+        if self.schedule is None or self.schedule > LOST_SECONDS:
             found["schedule"] = f"Nobody has sent scheduled work {_since(self.schedule)}."
         if self.queue is None or self.queue > _WAITING_SECONDS:
             found["queue"] = f"No worker has done scheduled work {_since(self.queue)}."

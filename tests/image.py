@@ -1,5 +1,6 @@
 """What the Dockerfile makes, without an engine: its tree, user, variables and read-only root, in a mount namespace."""
 
+import json
 import os
 import re
 import shlex
@@ -88,7 +89,7 @@ class Image:
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command that runs the image with arguments, by default its own."""
-        entry, default = (list(map(str, eval(instruction(name)))) for name in ("ENTRYPOINT", "CMD"))  # noqa: S307
+        entry, default = (json.loads(instruction(name)) for name in ("ENTRYPOINT", "CMD"))
         python = str(Path(sys.base_prefix).resolve())
         places = [self._tree, Path(sys.prefix).resolve(), python, self._folder]
         shell = ["/usr/bin/unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _NAMESPACE, "sh"]

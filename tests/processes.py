@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,14 +29,17 @@ SERVER = os.environ.get("DATABASE_URL", "").rpartition("/")[0]  # with the role 
 _PREPARE = """
 import io, json, sys
 from django.core.management import call_command
+from collections_app.operations.keys import issue_key
+from tenants.access import system
+from tenants.models import Tenant
 call_command("migrate", verbosity=0)
+scopes = "read search enrol delete admin audit".split()
 keys = {}
 for tenant, collection in json.loads(sys.stdin.read()).items():
-    shown = io.StringIO()
     call_command("create_tenant", tenant, stdout=io.StringIO())
     call_command("create_collection", tenant, collection, stdout=io.StringIO())
-    call_command("issue_key", tenant, scopes="read search enrol delete admin audit".split(), stdout=shown)
-    keys[tenant] = next(word for word in shown.getvalue().split() if word.startswith("fp_") and "." in word)
+    caller = system(Tenant.objects.get(slug=tenant), "tests")
+    keys[tenant] = issue_key(caller, name="tests", scopes=scopes).token
 print(json.dumps(keys))
 """
 
@@ -138,11 +141,29 @@ def _copy_file(source: Path, target: Path) -> None:
     shutil.copy(source, target)  # whole: the process that wrote it has ended, and left no journal
 
 
+def shown_key(shown: str) -> str:
+    """Return the whole key that issue_key has shown."""
+    return next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+
+
 def signing_key(env: dict[str, str], tenant: str) -> tuple[str, str]:
     """Return id and secret of a new key with which a tenant's clients sign."""
     scopes = ("--scopes", "read", "search", "enrol", "delete", "admin")
     words = manage(env, "issue_key", tenant, "--signs", *scopes).split()
     return words[words.index("Id:") + 1], words[words.index("Secret:") + 1]
+
+
+def children(pid: int) -> set[int]:
+    """Return the ids of the processes that a process's first thread has started."""
+    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def until(done: Callable[[], bool], seconds: float = 90, *, log: Path | None = None) -> None:
+    """Wait until a condition holds; fail with the end of the log if it does not in so many seconds."""
+    ends = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < ends, log.read_text()[-4000:] if log else "it did not happen"
+        time.sleep(0.1)
 
 
 def free_port() -> int:

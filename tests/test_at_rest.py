@@ -23,7 +23,7 @@ from django.conf import settings
 
 from recognition import pipeline
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, sqlite, web_server
+from tests.processes import call, environment, manage, shown_key, sqlite, web_server
 
 PEOPLE = ("macron_2025", "ardern_2018", "obama", "sunak")
 INVITED = "/account/invitation/an-invitation-that-is-still-open/"
@@ -61,7 +61,7 @@ def _used(folder: Path) -> Path:
     manage(env, "create_collection", "acme", "people", "--images", "original")
     manage(env, "collectstatic", "--noinput", "--verbosity", "0")
     shown = manage(env, "issue_key", "acme")
-    key = {"x-api-key": next(word for word in shown.split() if word.startswith("fp_") and "." in word)}
+    key = {"x-api-key": shown_key(shown)}
     (folder / "key").write_text(key["x-api-key"])
     with (folder / "web.log").open("wb") as log, contextlib.ExitStack() as server:
         stderr = os.dup(2)

@@ -3,13 +3,11 @@
 import os
 import signal
 import threading
-import time
 import urllib.error
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, prepare, web_server
+from tests.processes import call, children, environment, manage, prepare, until, web_server
 
 KILLS, CLIENTS = 4, 6
 _LOGGED = """
@@ -51,23 +49,12 @@ def test_a_killed_process_takes_nothing_that_was_answered_with_it(tmp_path: Path
             client.start()
         for _ in range(KILLS):
             before = len(answered)
-            _until(lambda: len(answered) >= before + 2 * CLIENTS)  # noqa: B023
-            os.kill(min(_children(process.pid)), signal.SIGKILL)
-            _until(lambda: len(_children(process.pid)) == 2)
+            until(lambda: len(answered) >= before + 2 * CLIENTS)  # noqa: B023
+            os.kill(min(children(process.pid)), signal.SIGKILL)
+            until(lambda: len(children(process.pid)) == 2)
         over.set()
         for client in clients:
             client.join()
     script = ("shell", "--verbosity", "0", "-c", _LOGGED)
     assert manage(env, *script, stdin=str(answered).replace("'", '"')).strip() == "[[], 0, true]"
     assert len(answered) >= 2 * KILLS * CLIENTS
-
-
-def _children(pid: int) -> set[int]:
-    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -12,7 +12,7 @@ import pytest
 
 from recognition.evaluation.index_benchmark import percentile
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, prepare, web_server
+from tests.processes import call, environment, manage, prepare, shown_key, web_server
 
 REVOKE = """
 from tenants.access import system; from tenants.models import Tenant; from collections_app.operations import keys
@@ -39,7 +39,7 @@ class Server:
     def key(self, tenant: str, *options: str) -> str:
         """Issue a key."""
         shown = manage(self.env, "issue_key", tenant, *options)
-        return next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+        return shown_key(shown)
 
     def faces(self, key: str) -> int:
         """List faces; return the status."""

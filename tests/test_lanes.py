@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -122,6 +123,39 @@ def test_an_address_has_a_limit_of_active_requests() -> None:
     open_.pop().__exit__(None, None, None)
     with lanes.active({}, "192.0.2.1"):
         pass
+
+
+def test_of_a_full_address_the_body_awaited_longest_gives_way(acme: Customer) -> None:
+    """So a client behind the same address as an attacker is verified; a verified one never gives way."""
+    lanes, known = Lanes(4), {"HTTP_X_API_KEY": "secret"}
+    lanes.learn(known | {CALLER: acme.caller})
+    ended: list[int] = []
+
+    async def silent(number: int, environ: dict[str, Any]) -> None:
+        patience = asyncio.timeout(SECONDS)
+        try:
+            with (
+                lanes.active(environ, "192.0.2.1") as request,
+                lanes.receiving(request, patience),
+                suppress(TimeoutError),
+            ):
+                async with patience:
+                    await asyncio.Event().wait()
+        except Crowded:
+            ended.append(number)
+
+    async def scene() -> None:
+        tasks = [asyncio.create_task(silent(-1, known))]
+        tasks += [asyncio.create_task(silent(number, {})) for number in range(66)]
+        await _settled()
+        assert ended == [0, 1]
+        with lanes.active({}, "192.0.2.1"):
+            await _settled()
+        assert ended == [0, 1, 2]
+        for task in tasks:
+            task.cancel()
+
+    _run(scene())
 
 
 def test_nothing_is_remembered_of_a_signature(acme: Customer) -> None:

@@ -32,7 +32,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
     Its deadline is far beyond a test's end: a busy machine must not end the bodies that are still awaited.
     """
     env = environment(tmp_path_factory.mktemp("neighbours"), WEB_THREADS="4", REQUEST_SECONDS="120")
-    keys = prepare(env, globex="people", **{f"acme-{number}": "people" for number in range(len(REFUSALS))})
+    keys = prepare(
+        env, globex="people", initech="people", **{f"acme-{number}": "people" for number in range(len(REFUSALS))}
+    )
     with web_server(env, workers=1) as (url, _):
         yield url, keys
 
@@ -60,10 +62,10 @@ def _code(connection: socket.socket) -> tuple[int, object]:
     return answer.status, next(code for code in known if code is not None)
 
 
-def _search_from_elsewhere(url: str, key: str) -> int:
+def _search(url: str, key: str, address: str = "127.0.0.2") -> int:
     """Search from another address: until acme's first request is verified, its 70 count for their address."""
     where = urlsplit(url)
-    client = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60, source_address=("127.0.0.2", 0))
+    client = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60, source_address=(address, 0))
     try:
         headers = {"x-api-key": key, "Content-Type": "application/json"}
         body = json.dumps({"image": base64_of(portrait("obama"))})
@@ -88,10 +90,26 @@ def test_a_key_has_a_limit_of_active_requests_while_others_are_served(
             for connection in _readable(list(waiting)):
                 refused[_code(connection)] += 1
                 del waiting[connection]
-        assert [_search_from_elsewhere(url, keys["globex"]) for _ in range(4)] == [200] * 4
+        assert [_search(url, keys["globex"]) for _ in range(4)] == [200] * 4
         assert refused == {REFUSALS[path]: BEYOND}
         assert [_code(connection) for connection in _readable(list(waiting), 0)] == []
         assert len(waiting) == OF_KEY
+
+
+def test_an_attacker_behind_the_same_address_keeps_nobody_from_being_verified(
+    server: tuple[str, dict[str, str]],
+) -> None:
+    """Silent requests with a wrong key take every place of an address; a key's first request gets one all the same."""
+    url, keys = server
+    where = urlsplit(url)
+    request = b"POST /api/v1/detect HTTP/1.1\r\nHost: localhost\r\nx-api-key: fp_no.no\r\nContent-Length: 999\r\n\r\n{"
+    with ExitStack() as stack:
+        silent = []
+        for _ in range(OF_KEY + BEYOND):
+            silent.append(stack.enter_context(socket.create_connection((str(where.hostname), int(where.port or 0)))))
+            silent[-1].sendall(request)
+        assert len(_readable(silent)) >= 1
+        assert [_search(url, keys["initech"], "127.0.0.1") for _ in range(3)] == [200] * 3
 
 
 def _readable(connections: list[socket.socket], seconds: float = 60) -> list[socket.socket]:

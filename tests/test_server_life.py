@@ -4,10 +4,9 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from tests.processes import call, environment, prepare, web_server
+from tests.processes import call, children, environment, prepare, until, web_server
 from tests.strangers import Neighbour
 
 PATIENCE = 2.0  # seconds: the longest that a call may take during a reload
@@ -19,15 +18,15 @@ def test_a_reload_starts_new_processes_before_the_old_ones_end(tmp_path: Path) -
     key = prepare(env, acme="people")["acme"]
     with web_server(env) as (url, process):
         where = urlsplit(url)
-        before = _children(process.pid)
+        before = children(process.pid)
         process.send_signal(signal.SIGHUP)
         waited, deadline = [], time.monotonic() + 120
-        while _children(process.pid) & before and time.monotonic() < deadline:
+        while children(process.pid) & before and time.monotonic() < deadline:
             neighbour = Neighbour(str(where.hostname), int(where.port or 0), key)
             neighbour.run(0.01)
             assert neighbour.failed == 0
             waited += neighbour.waited
-        after = _children(process.pid)
+        after = children(process.pid)
     print(f"\n{len(waited)} calls, the slowest {max(waited):.2f} s")  # noqa: T201
     assert (len(before), len(after), before & after) == (2, 2, set())
     assert max(waited) < PATIENCE
@@ -37,38 +36,27 @@ def test_a_process_that_dies_is_replaced_and_none_outlives_the_first(tmp_path: P
     env = environment(tmp_path)
     prepare(env, acme="people")
     with web_server(env, workers=1) as (url, process):
-        (child,) = _children(process.pid)
+        (child,) = children(process.pid)
         os.kill(child, signal.SIGKILL)  # after its first heartbeat, so the server goes on
-        _until(lambda: child not in _children(process.pid) and _children(process.pid) != set())
-        (child,) = _children(process.pid)
-        _until(lambda: _answers(url))
+        until(lambda: child not in children(process.pid) and children(process.pid) != set())
+        (child,) = children(process.pid)
+        until(lambda: _answers(url))
         process.kill()
         process.wait()
-        _until(lambda: not Path(f"/proc/{child}").exists())
+        until(lambda: not Path(f"/proc/{child}").exists())
 
 
 def test_a_process_that_is_still_loading_ends_when_the_server_does(tmp_path: Path) -> None:
     env = environment(tmp_path)
     prepare(env, acme="people")
     with web_server(env, workers=2) as (_, process):
-        child = min(_children(process.pid))
+        child = min(children(process.pid))
         os.kill(child, signal.SIGKILL)
-        _until(lambda: child not in _children(process.pid) and len(_children(process.pid)) == 2)
+        until(lambda: child not in children(process.pid) and len(children(process.pid)) == 2)
         began = time.monotonic()
         process.terminate()
         process.wait()
     assert time.monotonic() < began + 25  # a process that ignores SIGTERM is killed after 35
-
-
-def _children(pid: int) -> set[int]:
-    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def _until(holds: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:

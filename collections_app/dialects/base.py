@@ -214,19 +214,22 @@ def translate(error: Exception, answers: Mapping[type[Exception], A]) -> A | Non
     return next((answers[kind] for kind in type(error).__mro__ if kind in answers), None)
 
 
-def problem(detail: Any, field: str = "") -> str:
-    """Return the first wrong field of a ValidationError's detail, with its message."""
+def first_problem(detail: Any, field: str = "") -> tuple[str, str, str]:
+    """Return of a ValidationError's detail the first wrong field, its message and its code; field "": none is named."""
     if isinstance(detail, Mapping):
         name, inner = next(iter(detail.items()))
-        if name == "non_field_errors":
-            return problem(inner, field)
-        inside = f"[{name}]" if isinstance(name, int) else f".{name}"
-        return problem(inner, f"{field}{inside}".removeprefix("."))
-    if isinstance(detail, list):
-        return problem(detail[0], field)
-    if getattr(detail, "code", "") == "invalid_choice":  # DRF's message would repeat the value
-        detail = "is none of the choices"
-    return f"{field}: {detail}" if field else str(detail)
+        inside = "" if name == "non_field_errors" else f"[{name}]" if isinstance(name, int) else f".{name}"
+        return first_problem(inner, f"{field}{inside}".removeprefix("."))
+    if isinstance(detail, list):  # in a list of bodies, the right ones have no errors
+        return first_problem(next(filter(None, detail)), field)
+    return field, str(detail), str(detail.code)
+
+
+def problem(detail: Any) -> str:
+    """Return the first wrong field of a ValidationError's detail, with its message."""
+    field, text, code = first_problem(detail)
+    text = "is none of the choices" if code == "invalid_choice" else text  # DRF's message would repeat the value
+    return f"{field}: {text}" if field else text
 
 
 def reason(error: Exception) -> str:

@@ -134,11 +134,7 @@ def search_by_image(  # noqa: PLR0913 -- what a request may say
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)
-    hidden = hidden_faces(caller)
-    started = time.perf_counter()
-    collection = find(caller, collection)
-    terms = disclosure(caller, collection, threshold)
-    query = Query(collection, terms, limit, started, since=since, request_name=request_name, hidden=hidden)
+    query = _query(caller, collection, threshold, limit, since=since, request_name=request_name)
     return _by_image(caller, query, image, largest=largest, gate=gate, liveness=liveness, limits=limits)
 
 
@@ -157,11 +153,7 @@ def search_with_decision(
     As search_by_image otherwise.
     """
     caller.require(Scope.SEARCH)
-    hidden = hidden_faces(caller)
-    started = time.perf_counter()
-    found = find(caller, collection)
-    terms = disclosure(caller, found, threshold)
-    query = Query(found, terms, limit, started, request_name=request_name, hidden=hidden, review=True)
+    query = _query(caller, collection, threshold, limit, request_name=request_name, review=True)
     return _by_image(caller, query, image, largest=largest, gate="none", limits=DEFAULT_LIMITS)
 
 
@@ -180,11 +172,22 @@ def search_people_by_image(
     As search_by_image otherwise.
     """
     caller.require(Scope.SEARCH)
+    query = _query(caller, collection, threshold, limit, named=True)
+    return _by_image(caller, query, image, largest=True, gate=gate, limits=limits)
+
+
+def _query(
+    caller: Caller,
+    collection: str | Alias,
+    threshold: Threshold | None,
+    limit: int,
+    **more: Any,  # noqa: ANN401 -- fields of a query
+) -> Query:
+    """Begin a search by a picture."""
     hidden = hidden_faces(caller)
     started = time.perf_counter()
     found = find(caller, collection)
-    query = Query(found, disclosure(caller, found, threshold), limit, started, hidden=hidden, named=True)
-    return _by_image(caller, query, image, largest=True, gate=gate, limits=limits)
+    return Query(found, disclosure(caller, found, threshold), limit, started, hidden=hidden, **more)
 
 
 def _by_image(
@@ -392,7 +395,7 @@ def _may_be_found(query: Query, face: Face) -> bool:
     return not query.named or is_named(face.person)
 
 
-def _told(query: Query, candidates: Sequence[_Candidate]) -> list[tuple[Face, float]]:
+def _disclosable(query: Query, candidates: Sequence[_Candidate]) -> list[tuple[Face, float]]:
     """Return the faces to disclose: the matches, or with a decision those that it is made by.
 
     A decision takes the faces down to the floor, if the first reaches the line for review.
@@ -416,22 +419,21 @@ def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     """Disclose and charge the matches, and record the search, in one commit with those of other requests."""
-    near = [face.pk for face, _ in _told(query, candidates)]
-    faces = [*near, *([query.probe.pk] if query.probe else [])]
+    found = _disclosable(query, candidates)
+    faces = [face.pk for face, _ in found] + ([query.probe.pk] if query.probe else [])
 
     def work() -> tuple[SearchRecord, tuple[Match, ...]]:
-        return _recorded(caller, query, candidates, spoof=spoof)
+        return _recorded(caller, query, candidates, found, spoof=spoof)
 
     return commits.commit(query.collection.tenant, work, lock=lock_faces, rows=faces)
 
 
 def _recorded(
-    caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool
+    caller: Caller, query: Query, candidates: Sequence[_Candidate], found: Sequence[tuple[Face, float]], *, spoof: bool
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
     scale = scoring.normalisation(collection)
-    found, probe = _told(query, candidates), query.probe or terms.probe
-    matches = disclose(caller, collection, found, terms, probe, query.limit, query.show)
+    matches = disclose(caller, collection, found, terms, query.probe or terms.probe, query.limit, query.show)
     decision = decide(collection, matches, terms) if matches else None
     shown = {match.face.pk for match in matches}
     below = [(one.face, one.cosine) for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]

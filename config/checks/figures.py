@@ -16,8 +16,6 @@ from recognition.models import Compaction, Gallery, IndexSegment
 from tenants import heartbeat
 from tenants.models import Delivery, Tenant, UsageDay
 
-_ALIVE_SECONDS = 60
-
 
 def collect() -> Iterator[Metric]:
     """Yield every figure. If the database is away, only `faceplane_up`, which is 0."""
@@ -72,7 +70,7 @@ def _work() -> Iterator[Metric]:
     since = oldest.first()
     age = (timezone.now() - since).total_seconds() if since else 0
     yield GaugeMetricFamily("faceplane_oldest_erasure_seconds", "Since the oldest open erasure was asked for.", age)
-    alive = sum(seconds < _ALIVE_SECONDS for seconds in heartbeat.workers().values())
+    alive = sum(seconds < heartbeat.LOST_SECONDS for seconds in heartbeat.workers().values())
     yield GaugeMetricFamily("faceplane_workers", "Workers that gave a sign of life within a minute.", alive)
     signs = heartbeat.signs()
     if signs.lag_seconds is not None:

@@ -83,7 +83,7 @@ class Bridge:
             Crowded: the request would wait too long, or too many are active; nothing was sent.
         """
         if body.announced <= settings.STRANGER_BYTES:
-            await self._receive_body(body, settings.STRANGER_BYTES)
+            await self._receive_body(body, settings.STRANGER_BYTES, request)
         async with AsyncExitStack() as memory:
             if not body.complete and not body.truncated:
                 head = environ | {"wsgi.input": UnreceivedBody()}
@@ -94,14 +94,19 @@ class Bridge:
                 size = min(body.announced or most, most)
                 deadline = asyncio.get_running_loop().time() + settings.REQUEST_SECONDS
                 await _wait_for(memory.enter_async_context(self._lanes.bodies.hold(request.lane, size)), deadline)
-                await self._receive_body(body, most)
+                await self._receive_body(body, most, request)
             source = io.BytesIO(body.data) if body.complete else TruncatedBody()
             await self._respond(environ | {"wsgi.input": source}, body, send, request)
 
-    async def _receive_body(self, body: "_Body", most: int) -> None:
-        """Receive the body until it is complete or exceeds `most` bytes; a late one counts as truncated."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(settings.REQUEST_SECONDS):
+    async def _receive_body(self, body: "_Body", most: int, request: ActiveRequest) -> None:
+        """Receive the body until it is complete or exceeds `most` bytes; a late one counts as truncated.
+
+        Raises:
+            Crowded: the request gave way to a newer one.
+        """
+        patience = asyncio.timeout(settings.REQUEST_SECONDS)
+        with self._lanes.receiving(request, patience), suppress(TimeoutError):
+            async with patience:
                 while not body.complete and not body.truncated and len(body.data) <= most:
                     await body.receive_part()
                 return

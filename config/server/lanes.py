@@ -4,6 +4,9 @@ A lane is the party whose share a request uses: its address until its credential
 Each lane has a limit of active requests; more are refused in the dialect's own words. A request that waits for a
 thread or for memory waits in its lane and holds nothing, and the lane that holds least is served first.
 
+Many clients may share an address, and one of them may be an attacker. So, of an address at its limit, the request whose
+body has been awaited longest gives way to a new one: nobody's silence keeps others from being verified.
+
 A credential that was verified once tells the lane of later requests that carry it, before a thread is used. It grants
 no access: the view verifies it every time.
 """
@@ -117,6 +120,11 @@ class ActiveRequest:
         self._lanes = lanes
         self._counts.update(lanes.keys())
 
+    @property
+    def gave_way(self) -> bool:
+        """Whether its place was given to a newer request."""
+        return not self._lanes
+
     def leave(self) -> None:
         """Stop counting it."""
         self._counts.subtract(self._lanes.keys())
@@ -133,6 +141,7 @@ class Lanes:
         self.bodies = Shares(_BODIES_BYTES, max(_BODIES_BYTES // 2, settings.MAX_BODY_BYTES))
         self._counts: Counter[str] = Counter()
         self._known: dict[bytes, Mapping[str, int]] = {}
+        self._receiving: dict[ActiveRequest, asyncio.Timeout] = {}  # those that began first come first
 
     @contextmanager
     def active(self, environ: Mapping[str, Any], address: str) -> Iterator[ActiveRequest]:
@@ -141,12 +150,36 @@ class Lanes:
         Raises:
             Crowded: a lane is at its limit.
         """
-        of_address = {f"address {place(address)}": _OF_ADDRESS}
-        request = ActiveRequest(self._counts, self._known.get(_credential(environ), of_address))
+        of_address = f"address {place(address)}"
+        lanes = self._known.get(_credential(environ))
+        if lanes is None and self._counts[of_address] >= _OF_ADDRESS:
+            self._make_room(of_address)
+        request = ActiveRequest(self._counts, lanes or {of_address: _OF_ADDRESS})
         try:
             yield request
         finally:
             request.leave()
+
+    @contextmanager
+    def receiving(self, request: ActiveRequest, patience: asyncio.Timeout) -> Iterator[None]:
+        """Let a request whose body is awaited give way until the block ends: then its `patience` is over.
+
+        Raises:
+            Crowded: it gave way.
+        """
+        self._receiving[request] = patience
+        try:
+            yield
+        finally:
+            self._receiving.pop(request, None)
+        if request.gave_way:
+            raise Crowded
+
+    def _make_room(self, of_address: str) -> None:
+        oldest = next((request for request in self._receiving if request.lane == of_address), None)
+        if oldest:
+            self._receiving.pop(oldest).reschedule(0)
+            oldest.leave()
 
     def learn(self, environ: Mapping[str, Any]) -> Mapping[str, int] | None:
         """Remember the caller that the view found for a credential; return its lanes, or None without a caller.

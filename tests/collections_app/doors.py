@@ -8,15 +8,12 @@ from collections_app.models import Face, NearMatch
 from collections_app.operations.budget import Match, hidden_faces
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.search import Query, search_by_template
-from recognition.index import face_index
 from recognition.similarity import Threshold
 from tenants.access import Caller
 from tenants.models import AuditEntry
-from tenants.scope import random_id
 from tests.attack.attackers import SCALE
 from tests.attack.templates import unit
 from tests.attack.test_template_recovery import Enrolled
-from tests.attack.test_template_recovery import _face as enrolled_face
 from tests.conftest import Customer
 
 STRANGER, OWNER = float(SCALE.cosine(86.5)), float(SCALE.cosine(98.5))
@@ -59,13 +56,7 @@ def alerts(customer: Customer) -> list[dict[str, object]]:
 
 def enrol_near(door: Door, count: int) -> list[Face]:
     """Enrol pictures that were made to reach the first face, as whoever may enrol can."""
-    collection = door.world.collection
-    ids = [random_id() for _ in range(count)]
-    templates = {pk: door.probe((door.first, STRANGER)) for pk in ids}
-    number = face_index().add(collection.gallery, templates)
-    faces = [enrolled_face(collection, pk, place) for place, pk in enumerate(ids, start=number)]
-    Face.unscoped.bulk_create(faces)
-    return faces
+    return door.world.enrol(np.array([door.probe((door.first, STRANGER)) for _ in range(count)]))
 
 
 def spent_on(face: Face) -> int:

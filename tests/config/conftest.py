@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,14 +27,6 @@ def worker(
             process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def until(done: Callable[[], bool], seconds: float = 90, *, log: Path | None = None) -> None:
-    """Wait until a condition holds."""
-    ends = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < ends, log.read_text()[-4000:] if log else "it did not happen"
-        time.sleep(0.2)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from urllib.request import Request, urlopen
 import pytest
 from django.conf import settings
 
-from tests.config.conftest import until, worker
+from tests.config.conftest import worker
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, prepare, web_server
+from tests.processes import call, environment, manage, prepare, until, web_server
 
 ALBUM = """
 from collections_app.operations.collections import create_collection

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from django.conf import settings
 
-from tests.config.conftest import until, worker
+from tests.config.conftest import worker
 from tests.image import Image, instruction, variables
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, free_port, manage, prepare, web_server
+from tests.processes import call, environment, free_port, manage, prepare, shown_key, until, web_server
 
 SYSTEMD, STRACE, CADDY = (shutil.which(name) for name in ("systemd-analyze", "strace", "caddy"))
 COMPOSE = settings.BASE_DIR / "compose.yaml"
@@ -107,7 +107,7 @@ def test_the_image_runs_as_its_user_on_a_read_only_root_without_shared_memory(tm
     assert made.returncode == 0, made.stderr
     image.run("manage.py", "create_collection", "acme", "people")
     shown = image.run("manage.py", "issue_key", "acme").stdout
-    key = {"x-api-key": next(word for word in shown.split() if word.startswith("fp_") and "." in word)}
+    key = {"x-api-key": shown_key(shown)}
     with (
         image.running(log=log, BIND=bind, WEB_WORKERS="1"),
         image.running("-m", "celery", "--app", "config", "worker", "--beat", "--pool", "threads", log=log),

@@ -21,9 +21,9 @@ from config.checks.table import CHECKS
 from recognition.models import IndexSegment
 from tenants import heartbeat, tasks
 from tenants.models import AuditEntry, Heartbeat
-from tests.config.conftest import until, worker
+from tests.config.conftest import worker
 from tests.conftest import Customer
-from tests.processes import call, environment, prepare, web_server
+from tests.processes import call, environment, prepare, until, web_server
 from tests.proxy import NGINX, nginx
 
 

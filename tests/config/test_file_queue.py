@@ -20,8 +20,8 @@ from kombu import Connection
 from kombu.exceptions import ChannelError
 
 from config.file_queue import Channel, Transport
-from tests.config.conftest import fill, until, worker
-from tests.processes import environment, manage, prepare, sqlite
+from tests.config.conftest import fill, worker
+from tests.processes import environment, manage, prepare, sqlite, until
 
 SIGN = "SELECT count(*) FROM tenants_heartbeat WHERE name = 'queue'"
 SEND = "from tenants.tasks import pulse; pulse.delay()"

@@ -15,10 +15,10 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from collections_app.dialects import DIALECTS
-from tests.config.conftest import until, worker
+from tests.config.conftest import worker
 from tests.conftest import ArgosClient, Customer
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, free_port, prepare, web_server
+from tests.processes import call, environment, free_port, prepare, until, web_server
 
 DEPLOY: Path = settings.BASE_DIR / "config" / "deploy"
 PROMTOOL = shutil.which("promtool")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.config.conftest import fill, until, worker
+from tests.config.conftest import fill, worker
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, prepare, sqlite, web_server
+from tests.processes import call, environment, manage, prepare, sqlite, until, web_server
 
 OK = {"search": "ok", "enrol": "ok", "background": "ok", "storage": "ok", "console": "ok"}
 ALBUM = """

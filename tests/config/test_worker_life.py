@@ -14,8 +14,8 @@ from config.celery import app
 from config.schedule import SharedScheduler
 from tenants import heartbeat
 from tenants.models import Heartbeat
-from tests.config.conftest import until, worker
-from tests.processes import environment, prepare, sqlite
+from tests.config.conftest import worker
+from tests.processes import environment, prepare, sqlite, until
 
 
 def children(pid: int) -> set[int]:

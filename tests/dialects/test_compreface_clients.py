@@ -19,7 +19,7 @@ import pytest
 from django.conf import settings
 
 from collections_app.samples import SAMPLES
-from tests.processes import environment, manage, prepare, web_server
+from tests.processes import environment, manage, prepare, shown_key, web_server
 
 SCRIPTS = settings.BASE_DIR / "tests" / "clients"
 PYTHON = settings.BASE_DIR / "var" / "clients" / "compreface-sdk" / "bin" / "python"
@@ -52,7 +52,7 @@ class Service:
         if script.endswith(".mjs"):
             (folder / "node_modules").symlink_to(MODULES)
         shown = manage(self.env, "issue_key", "acme", "--collections", "people")
-        key = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+        key = shown_key(shown)
         host, _, port = self.url.rpartition(":")
         env = os.environ | {"FACEPLANE_HOST": host, "FACEPLANE_PORT": port, "FACEPLANE_KEY": key}
         command = [NODE or "", script] if script.endswith(".mjs") else [str(PYTHON), script]

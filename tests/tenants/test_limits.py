@@ -18,7 +18,7 @@ from tenants.access import Caller, Limit, caller_for_key
 from tenants.errors import QuotaExceeded, TooManyRequests
 from tenants.models import Tenant
 from tests.conftest import ArgosClient, Customer
-from tests.processes import environment, manage
+from tests.processes import environment, manage, shown_key
 from tests.services import REDIS_PORT, redis_database, wanted
 
 
@@ -160,7 +160,7 @@ def test_processes_share_a_limit(tmp_path: Path) -> None:
     manage(env, "migrate", "--verbosity", "0")
     manage(env, "create_tenant", "acme")
     shown = manage(env, "issue_key", "acme", "--requests-per-minute", "500")
-    token = next(word for word in shown.split() if word.startswith("fp_") and "." in word)
+    token = shown_key(shown)
     command = [sys.executable, "-c", PROCESS, token]
     running = [
         subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)

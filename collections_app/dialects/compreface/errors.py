@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, translate
+from collections_app.dialects.base import Answer, first_problem, translate
 from collections_app.dialects.base import reason as why
 from recognition import errors as recognition
 from tenants import errors as tenants
@@ -128,7 +128,7 @@ def answer(error: Exception, *, form: bool) -> Answer | None:
     if isinstance(error, collections.ImageRefused):
         return answer(error.reason, form=form)
     if isinstance(error, drf.ValidationError):
-        return _of_fields(error.get_full_details(), form=form)
+        return _of_fields(error.detail, form=form)
     return translate(error, ANSWERS)
 
 
@@ -145,22 +145,14 @@ def message(answer: Answer, error: Exception, service: str) -> str:
 
 def _of_fields(wrong: Any, *, form: bool) -> Answer:
     """Return the answer to wrong fields, with its text filled."""
-    answers = [_of_field(field, _first(detail), form=form) for field, detail in wrong.items()]
+    answers = [_of_field(field, *first_problem(detail)[1:], form=form) for field, detail in wrong.items()]
     chosen, field, problem = min(answers, key=lambda one: FIELDS.index(one[0]))
     text = chosen.text.format(field=field, problem=problem).replace("{", "{{").replace("}", "}}")
     return Answer(chosen.status, chosen.code, text)
 
 
-def _of_field(field: str, detail: Any, *, form: bool) -> tuple[Answer, str, str]:
-    code = detail["code"]
+def _of_field(field: str, problem: str, code: str, *, form: bool) -> tuple[Answer, str, str]:
     if field in IMAGES:
         missing = _NO_PART if form else _EMPTY
         return missing if code in {"required", "null"} else _OF_IMAGE.get(code, _UNDEFINED), field, ""
-    return _BY_CODE.get(code, _UNDEFINED), field, str(detail["message"])
-
-
-def _first(detail: Any) -> Any:
-    """Return the first error within a field's details, however deep."""
-    while "code" not in detail:
-        detail = next(iter(detail.values())) if isinstance(detail, dict) else detail[0]
-    return detail
+    return _BY_CODE.get(code, _UNDEFINED), field, problem

@@ -1,14 +1,13 @@
 """Amazon Rekognition's errors: those of the service model, and those that all services share (R12)."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, translate
+from collections_app.dialects.base import Answer, first_problem, translate
 from collections_app.dialects.base import reason as why
 from recognition import errors as recognition
 from tenants import errors as tenants
@@ -129,7 +128,7 @@ def answer(error: Exception) -> Answer | None:
     if isinstance(error, collections.ImageRefused):
         return answer(error.reason)
     if isinstance(error, drf.ValidationError):
-        return FIELDS.get(next(_codes(error.get_codes())), _CONSTRAINT)
+        return FIELDS.get(first_problem(error.detail)[2], _CONSTRAINT)
     return translate(error, ANSWERS)
 
 
@@ -141,14 +140,3 @@ def internal() -> Answer:
 def message(answer: Answer, error: Exception) -> str:
     """Fill the answer's text with the error's attributes, and `why` with the platform's reason."""
     return answer.text.format_map({**vars(error), "why": why(error)})
-
-
-def _codes(codes: Any) -> Iterator[str]:
-    """Yield the codes of a ValidationError in the order of its fields."""
-    if isinstance(codes, Mapping):
-        codes = list(codes.values())
-    if isinstance(codes, list):
-        for inner in codes:
-            yield from _codes(inner)
-    else:
-        yield codes

@@ -14,7 +14,7 @@ from collections_app.dialects.nhn import errors, wire
 from collections_app.dialects.nhn.dialect import DIALECT, WITHOUT_SECRET
 from collections_app.dialects.openapi import Body, possible
 from collections_app.dialects.parsers import Form, Json
-from collections_app.operations import enrol
+from collections_app.operations import compare, enrol, search
 from recognition.images import ImageLimits
 from tenants import access
 from tenants.access import Caller
@@ -84,6 +84,45 @@ class NhnView(DialectView):
             limits=self.limits,
         )
         return self.reply(wire.faces.Registered, done, header=wire.base.PARTIAL if done.lacking else None, **body)
+
+    def found_by_image(self, group: str, values: Mapping[str, Any]) -> Response:
+        """Find the faces most similar to the largest face of an image; `values` are the query's and the body's."""
+        found = search.search_by_image(
+            self.caller,
+            collection=group,
+            image=values["image"],
+            limit=values["limit"],
+            threshold=values["threshold"],
+            largest=True,
+            liveness=min(self.judged(values), 1),
+            limits=self.limits,
+        )
+        return self.reply(wire.search.FoundByImage, found, **values)
+
+    def compared(self, body: Mapping[str, Any]) -> Response:
+        """Compare the largest face of one image with every face of another."""
+        done = compare.compare(
+            self.caller,
+            source=body["sourceImage"],
+            target=body["targetImage"],
+            threshold=body["threshold"],
+            liveness=self.judged(body),
+            limits=self.limits,
+        )
+        return self.reply(wire.search.Compared, done, **body)
+
+    def verified(self, group: str, face: str) -> Response:
+        """Compare the largest face of an image with a registered one; the caller decides."""
+        body = self.parse(wire.search.Verify)
+        done = compare.verify(
+            self.caller,
+            collection=group,
+            face=face,
+            image=body["compareImage"],
+            liveness=min(self.judged(body), 1),
+            limits=self.limits,
+        )
+        return self.reply(wire.search.Verified, done, **body)
 
     def judged(self, body: Mapping[str, Any]) -> int:
         """Return of how many faces the request wants to know whether they are spoofs."""

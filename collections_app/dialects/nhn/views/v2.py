@@ -107,18 +107,7 @@ class SearchView(V2View):
     @_described("searchByImageV2", "group", wire.search.FoundByImage, body=_either(wire.v2.ImageSearch))
     def post(self, request: Request, group: str, **_: str) -> Response:
         """Find the faces most similar to the largest face of an image."""
-        body = self.parse(wire.v2.ImageSearch)
-        found = search.search_by_image(
-            self.caller,
-            collection=group,
-            image=body["image"],
-            limit=body["limit"],
-            threshold=body["threshold"],
-            largest=True,
-            liveness=min(self.judged(body), 1),
-            limits=self.limits,
-        )
-        return self.reply(wire.search.FoundByImage, found, **body)
+        return self.found_by_image(group, self.parse(wire.v2.ImageSearch))
 
 
 class CompareView(V2View):
@@ -127,16 +116,7 @@ class CompareView(V2View):
     @_described("compareV2", "", wire.search.Compared, body=_either(wire.v2.CompareV2))
     def post(self, request: Request, **_: str) -> Response:
         """Compare the largest face of one image with every face of another."""
-        body = self.parse(wire.v2.CompareV2)
-        done = compare.compare(
-            self.caller,
-            source=body["sourceImage"],
-            target=body["targetImage"],
-            threshold=body["threshold"],
-            liveness=self.judged(body),
-            limits=self.limits,
-        )
-        return self.reply(wire.search.Compared, done, **body)
+        return self.compared(self.parse(wire.v2.CompareV2))
 
 
 class VerifyView(V2View):
@@ -145,13 +125,4 @@ class VerifyView(V2View):
     @_described("verifyV2", "group face", wire.search.Verified, body=_either(wire.search.Verify))
     def post(self, request: Request, group: str, face: str, **_: str) -> Response:
         """Compare the largest face of an image with a registered one; the caller decides."""
-        body = self.parse(wire.search.Verify)
-        done = compare.verify(
-            self.caller,
-            collection=group,
-            face=face,
-            image=body["compareImage"],
-            liveness=min(self.judged(body), 1),
-            limits=self.limits,
-        )
-        return self.reply(wire.search.Verified, done, **body)
+        return self.verified(group, face)
