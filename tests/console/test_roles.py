@@ -50,6 +50,8 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "playground_try": (None, Scope.SEARCH),
     "searches": (Scope.AUDIT, None),
     "search": (Scope.AUDIT, None),
+    "requests": (Scope.AUDIT, None),
+    "request": (Scope.AUDIT, None),
     "audit": (Scope.AUDIT, None),
     "audit_verify": (Scope.AUDIT, None),
     "audit_export": (Scope.AUDIT, None),
@@ -125,6 +127,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
         "search": {"search": record.uuid},
         "audit_export": {"form": "json"},
         "withdraw": {"invitation": 0},
+        "request": {"logged": 0},
     }
 
 
