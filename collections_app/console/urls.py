@@ -25,6 +25,8 @@ from collections_app.console.views import (
     requests,
     searches,
     settings,
+    timeline,
+    undo,
     webhooks,
 )
 
@@ -76,6 +78,8 @@ _PEOPLE = _pages(
     ("<int:person>/erase/", people.EraseView, "person_erase"),
     ("<int:person>/export/", people.ExportView, "person_export"),
     ("<int:person>/merge/", people.MergeView, "person_merge"),
+    ("<int:person>/timeline/", timeline.TimelineView, "timeline"),
+    ("<int:person>/timeline/<str:form>/", timeline.TimelineExportView, "timeline_export"),
 )
 
 _COLLECTION = [
@@ -127,6 +131,7 @@ TENANT: list[URLPattern | URLResolver] = [
         ("members/<int:member>/remove/", members.RemoveView, "member_remove"),
         ("members/invitations/<int:invitation>/withdraw/", members.WithdrawView, "withdraw"),
         ("settings/", settings.SettingsView, "settings"),
+        ("undo/", undo.UndoView, "undo"),
     ),
     path("collections/<str:alias>/", include(_COLLECTION)),
     path("settings/webhooks/", include(_WEBHOOKS)),
