@@ -15,7 +15,7 @@ from collections_app import storage
 from collections_app.models import AnsweredFace, BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
 from recognition.index import files, pgvector_graph
 from recognition.models import Calibration, Embedding, Gallery, IndexSegment
-from tenants.models import AuditEntry, AuditHead, DataKey
+from tenants.models import AuditEntry, AuditHead, DataKey, LoggedRequest
 from tenants.scope import TenantOwned
 
 _BATCH = 500
@@ -190,6 +190,7 @@ class IndexFiles:
 
 
 KEPT_ANSWERS, KEPT_IMAGES = KeptAnswers(), KeptImages()
+REQUEST_LOG = Rows("request log", LoggedRequest, collection="collection_id", in_receipt=False)
 STORES: tuple[Store, ...] = (
     Rows("face records", Face, collection="collection_id", faces="pk__in"),
     Rows("people", Person, collection="collection_id"),
@@ -199,6 +200,7 @@ STORES: tuple[Store, ...] = (
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
     Rows("calibrations", Calibration, collection="gallery_id", in_receipt=False),
+    REQUEST_LOG,
     Graphs(),
     Rows("galleries", Gallery, collection="pk", in_receipt=False),
     Rows("data keys", DataKey),

@@ -27,7 +27,7 @@ from recognition.index import store
 from recognition.index.lease import Lease
 from recognition.models import Gallery
 from tenants import access, audit, events
-from tenants.models import Delivery, Event, Tenant, Webhook
+from tenants.models import Delivery, Event, LoggedRequest, Tenant, Webhook
 from tenants.queue import enqueue, exclusive, isolate_failure
 from tenants.task_names import Task
 
@@ -269,10 +269,10 @@ def calibrate_due() -> None:
 
 @shared_task
 def purge_searches() -> None:
-    """Delete the searches that are older than SEARCH_LOG_DAYS; 0 keeps them all."""
-    if not settings.SEARCH_LOG_DAYS:
-        return
-    old = timezone.now() - timedelta(days=settings.SEARCH_LOG_DAYS)
-    for tenant in Tenant.objects.all():
-        with isolate_failure("purge_searches", tenant):
-            stores.remove_rows(SearchRecord.objects.of(tenant).filter(at__lt=old))
+    """Delete the searches older than SEARCH_LOG_DAYS and the requests older than REQUEST_LOG_DAYS; 0 keeps them all."""
+    kept = ((SearchRecord, settings.SEARCH_LOG_DAYS), (LoggedRequest, settings.REQUEST_LOG_DAYS))
+    for model, days in kept:
+        old = timezone.now() - timedelta(days=days)
+        for tenant in Tenant.objects.all() if days else ():
+            with isolate_failure("purge_searches", tenant):
+                stores.remove_rows(model.objects.of(tenant).filter(at__lt=old))

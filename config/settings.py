@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "config.operation_header.with_operation",
     "config.requests.RequestLog",
     "config.metrics.measured",
+    "tenants.request_log.middleware",
     "config.requests.DatabaseAway",  # before any query
     "config.health.health_checks",  # before Host and scheme are checked
     "django.middleware.security.SecurityMiddleware",
@@ -226,6 +227,7 @@ ALLOWED_NETWORKS = env.networks("ALLOWED_NETWORKS")
 # How long the operator keeps backups: stated in every receipt of erasure, since we cannot check it.
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
 SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: never deleted
+REQUEST_LOG_DAYS = env.integer("REQUEST_LOG_DAYS", 30)  # 0: never deleted
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 # Where all processes of this host, and no others, share the admission queue (recognition.admission).
 _host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:12]}"

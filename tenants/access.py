@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
-from tenants import keys, rls
+from tenants import keys, request_log, rls
 from tenants.errors import (
     AddressRefused,
     ExpiredKey,
@@ -182,6 +182,7 @@ def _key(key_id: str) -> ApiKey | None:
 
 def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
     """Return the caller of a key, if it may be used now."""
+    request_log.used_key(key.tenant, key.pk, via)
     if key.revoked_at:
         raise RevokedKey
     if key.expires_at and key.expires_at <= now:

@@ -6,15 +6,18 @@ in the order of their ids, so that two processes take locks in the same order. R
 whose work is done. Rows that are only inserted (`insert`), and audit entries, are written at the end of a tenant's
 work, all with one statement each. If a piece of work fails, the transaction is rolled back and each is done alone, so
 that only that piece fails. Elsewhere, in workers, commands and tests, each piece of work has its own transaction.
+Rows for which no request waits (`defer`) are inserted along with the next work, or alone after DEFER_SECONDS.
 """
 
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -28,6 +31,8 @@ from tenants.scope import TenantOwned
 
 logger = logging.getLogger("faceplane.commits")
 _MOST = 64  # pieces of work in one transaction
+DEFER_SECONDS = 2.0
+_MOST_DEFERRED = 10_000  # the oldest are dropped, if the database is away
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
@@ -109,6 +114,16 @@ def insert(row: TenantOwned, write: Write | None = None) -> None:
         _current.group.rows.setdefault(type(row), (write, []))[1].append(row)
 
 
+def defer(row: TenantOwned) -> None:
+    """Insert a row with a later commit of this process; nobody waits for it, and a killed process loses it."""
+    _deferred.append(row)
+
+
+def write_deferred() -> None:
+    """Insert the deferred rows now: where there is no committer."""
+    _commit([])
+
+
 def inserted(model: type[M]) -> list[M]:
     """Return the rows of a model that `insert` was called with and the database does not have yet."""
     return list(_current.group.rows[model][1]) if _current.group and model in _current.group.rows else []
@@ -153,6 +168,7 @@ def keep_committing() -> None:
 _committer: "queue.SimpleQueue[Work] | None" = None
 
 
+_deferred: deque[TenantOwned] = deque(maxlen=_MOST_DEFERRED)
 _databases: list[BaseDatabaseWrapper] = []  # the committer's connection
 _waiting: set[BaseDatabaseWrapper] = set()  # those of requests whose work is not done yet
 
@@ -160,19 +176,47 @@ _waiting: set[BaseDatabaseWrapper] = set()  # those of requests whose work is no
 def _run(works: "queue.SimpleQueue[Work]") -> None:
     _databases.append(connections[DEFAULT_DB_ALIAS])
     while True:
-        gathered = [works.get()]
+        gathered = []
+        with suppress(queue.Empty):
+            gathered.append(works.get(timeout=DEFER_SECONDS))
         while len(gathered) < _MOST and not works.empty():
             gathered.append(works.get())
+        if not gathered and not _deferred:
+            continue
         try:
             close_old_connections()
             reopen_if_replaced()
-            together(gathered)
+            _commit(gathered)
         except Exception as error:
             logger.exception("The committer failed")
             for work in gathered:
                 work.error = work.error or error
         for work in gathered:
             work.done.set()
+
+
+def _commit(gathered: Sequence[Work]) -> None:
+    """Commit all of it, with the rows that were deferred; those are kept if the database is away."""
+    rows = [_deferred.popleft() for _ in range(len(_deferred))]
+    rows.sort(key=lambda row: row.tenant_id)
+    late = {
+        tenant: list(each)
+        for tenant, each in groupby(rows, key=lambda row: row.tenant)  # one work for each tenant
+    }
+    works = [Work(tenant, partial(_insert, each), None, ()) for tenant, each in late.items()]
+    if not (gathered or works):
+        return
+    together([*gathered, *works])
+    for work, each in zip(works, late.values(), strict=True):
+        if work.error and at_fault(work.error):
+            _deferred.extend(each)
+        elif work.error:
+            logger.error("Deferred rows could not be inserted", exc_info=work.error)
+
+
+def _insert(rows: Sequence[TenantOwned]) -> None:
+    for row in rows:
+        insert(row)
 
 
 def together(gathered: Sequence[Work]) -> None:
@@ -197,7 +241,7 @@ def _transact(gathered: Sequence[Work]) -> None:
 def _transact_tenant(works: Sequence[Work]) -> None:
     tenant = works[0].tenant
     with rls.one_tenant(tenant), _gathered() as group:
-        if len(works) > 1 and connection.features.has_select_for_update:
+        if sum(bool(work.rows) for work in works) > 1 and connection.features.has_select_for_update:
             for lock in {work.lock for work in works if work.lock and work.rows}:
                 lock(tenant, sorted({row for work in works if work.lock is lock for row in work.rows}))
         for work in works:

@@ -230,6 +230,38 @@ class UsageDay(TenantOwned):
         return f"{self.day} {self.operation}"
 
 
+class LoggedRequest(TenantOwned):
+    """A request with one of the tenant's keys (tenants.request_log). It holds nothing that was sent or answered.
+
+    `code` and `reason` say why it was refused, in its dialect's code; the collection's id is no foreign key, so that
+    the log is no part of it.
+    """
+
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    at = models.DateTimeField()
+    request_id = models.CharField(max_length=64)
+    via = models.CharField(max_length=16)
+    operation = models.CharField(max_length=120)
+    status = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=64, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    key = models.CharField(max_length=24)
+    collection_id = models.BigIntegerField(null=True)
+    milliseconds = models.FloatField()
+
+    class Meta:
+        """Read newest first, and found by a request's id."""
+
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "at"], name="request_by_time"),
+            models.Index(fields=["tenant", "request_id"], name="request_by_id"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the request's id and the status."""
+        return f"{self.request_id} {self.status}"
+
+
 class DataKey(TenantOwned):
     """A tenant's data key, wrapped by a master key. The highest version seals, every version opens (tenants.vault)."""
 

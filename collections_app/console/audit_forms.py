@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from collections_app.console.labels import ACTIONS, FAMILIES
+from collections_app.console.labels import ACTIONS, DEEDS, FAMILIES
 
 
 def actions() -> Iterator[tuple[Any, Any]]:
@@ -17,14 +17,8 @@ def actions() -> Iterator[tuple[Any, Any]]:
         yield label, [(whole, _("all")), *((name, word) for name, word in ACTIONS.items() if name.startswith(whole))]
 
 
-class AuditForm(forms.Form):
-    """Filter by action, actor, day and request."""
-
-    action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
-    actor = forms.CharField(label=_("Key or user id"), required=False)
-    since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("Until (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    request_id = forms.CharField(label=_("Request id"), required=False)
+class FilterForm(forms.Form):
+    """Filters above a list."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Set the widgets' classes."""
@@ -33,3 +27,21 @@ class AuditForm(forms.Form):
         for field in self.fields.values():
             select = isinstance(field.widget, forms.Select)
             field.widget.attrs["class"] = "form-select form-select-sm" if select else "form-control form-control-sm"
+
+
+class TimelineForm(FilterForm):
+    """Filter a person's timeline by what was done, and by day."""
+
+    deed = forms.ChoiceField(label=_("What"), choices=[("", _("all")), *DEEDS.items()], required=False)
+    since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+
+class AuditForm(FilterForm):
+    """Filter by action, actor, day and request."""
+
+    action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
+    actor = forms.CharField(label=_("Key or user id"), required=False)
+    since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    request_id = forms.CharField(label=_("Request id"), required=False)

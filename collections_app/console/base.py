@@ -3,6 +3,9 @@
 The URL names the tenant. To users who are not members, it looks as if the tenant did not exist.
 """
 
+import json
+import time
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -27,6 +30,8 @@ from tenants import access, rls
 from tenants.access import Caller, Scope
 
 _SHOWN_ONCE = "shown_once"
+UNDO = "undo"  # in the session: what can be undone, sealed, and until when
+UNDO_SECONDS = 30
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -72,6 +77,7 @@ class ConsoleView(View):
             "caller": self.caller,
             "can": {scope.value: scope in self.caller.scopes for scope in Scope},
             "section": self.section,
+            "undo_seconds": self._undoable(),
             "memberships": SimpleLazyObject(partial(access.memberships, self.request.user)),  # type: ignore[arg-type]  # signed in: see dispatch
         }
         answer = render(self.request, template or self.template, shared | context, status=status)
@@ -79,6 +85,14 @@ class ConsoleView(View):
         if pictured:
             pictures.show_faces(self.caller, faces=pictured)
         return answer
+
+    def _undoable(self) -> int:
+        """Return for how many seconds the last change can still be undone; forget it after that."""
+        _, until = self.request.session.get(UNDO, ("", 0.0))
+        left: int = max(0, round(until - time.time()))
+        if until and not left:
+            del self.request.session[UNDO]
+        return left
 
     def values(self, form: Form) -> dict[str, Any]:
         """Return the values of a form that has no page of its own.
@@ -121,6 +135,11 @@ class ConsoleView(View):
         """Return the values that `show_once` stored for this page, and delete them."""
         sealed = self.request.session.pop(_SHOWN_ONCE, None)
         return shown_once.unseal(self.caller, page=name, sealed=sealed) if sealed else None
+
+    def offer_undo(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Offer on the next page to undo a change; `values` are what its operation needs."""
+        sealed = shown_once.seal(self.caller, page=UNDO, values={"kind": kind, "values": json.dumps(values)})
+        self.request.session[UNDO] = [sealed, time.time() + UNDO_SECONDS]
 
     def link(self, name: str, **where: Any) -> str:
         """Return the address of a page of this tenant."""

@@ -123,6 +123,47 @@ class SearchFilter(ConsoleFilter):
         return searches.filter(collection__name_key=identifiers.comparison_key(value))
 
 
+ANSWERS = {
+    "answered": _("successful"),
+    "unsuccessful": _("not successful"),
+    "refused": _("refused"),
+    "failed": _("failed in the server"),
+}
+_REFUSED, _FAILED = 400, 500  # the first HTTP status of each kind
+
+
+class RequestFilter(ConsoleFilter):
+    """Requests by how they were answered, time, key, contract, collection and id."""
+
+    answer = filters.ChoiceFilter(
+        label=_("Answer"), choices=tuple(ANSWERS.items()), method="of_answer", empty_label=_("any")
+    )
+    since = DayFilter(label=_("From (UTC)"), field_name="at")
+    until = DayFilter(label=_("Until (UTC)"), field_name="at", until=True)
+    key = filters.CharFilter(label=_("Key id"), field_name="key")
+    via = filters.ChoiceFilter(label=_("Through"), choices=tuple(VIAS.items()), empty_label=_("any"))
+    operation = filters.CharFilter(label=_("Endpoint"), lookup_expr="icontains")
+    code = filters.CharFilter(label=_("Code"))
+    collection = filters.CharFilter(label=_("Collection"), method="of_collection")
+    request_id = filters.CharFilter(label=_("Request id"))
+
+    def of_answer(self, requests: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Match the requests that were answered, refused, or failed in the server.
+
+        Some contracts refuse with status 200: a refusal has a code.
+        """
+        if value == "failed":
+            return requests.filter(status__gte=_FAILED)
+        refused = Q(status__gte=_REFUSED) | ~Q(code="")
+        if value == "answered":
+            return requests.exclude(refused)
+        return requests.filter(refused, **({"status__lt": _FAILED} if value == "refused" else {}))
+
+    def of_collection(self, requests: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        """Match the requests about collections of this name, deleted ones too."""
+        return requests.filter(collection_name__iexact=value)
+
+
 class PersonFilter(ConsoleFilter):
     """People by name or reference."""
 

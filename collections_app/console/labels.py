@@ -41,6 +41,7 @@ VIAS = {
     "console": _("this console"),
     "system": _("the system itself"),
 }
+DEEDS = {"looked": _("looked at"), "searched": _("searched for"), "changed": _("changed")}
 ACTORS = {"key": _("key"), "user": _("user"), "system": _("system")}
 REASONS = {
     "small_face": _("the face is small"),
@@ -157,6 +158,7 @@ PROBLEMS = {
 LABELS: Mapping[str, Mapping[str, Any]] = {
     "action": ACTIONS,
     "actor": ACTORS,
+    "deed": DEEDS,
     "erasure": ERASURES,
     "event": EVENTS,
     "problem": PROBLEMS,

@@ -22,8 +22,11 @@ from collections_app.console.views import (
     people,
     playground,
     receipts,
+    requests,
     searches,
     settings,
+    timeline,
+    undo,
     webhooks,
 )
 
@@ -75,6 +78,8 @@ _PEOPLE = _pages(
     ("<int:person>/erase/", people.EraseView, "person_erase"),
     ("<int:person>/export/", people.ExportView, "person_export"),
     ("<int:person>/merge/", people.MergeView, "person_merge"),
+    ("<int:person>/timeline/", timeline.TimelineView, "timeline"),
+    ("<int:person>/timeline/<str:form>/", timeline.TimelineExportView, "timeline_export"),
 )
 
 _COLLECTION = [
@@ -110,6 +115,8 @@ TENANT: list[URLPattern | URLResolver] = [
         ("playground/<str:action>/", playground.TryView, "playground_try"),
         ("searches/", searches.SearchesView, "searches"),
         ("searches/<uuid:search>/", searches.SearchView, "search"),
+        ("requests/", requests.RequestsView, "requests"),
+        ("requests/<int:logged>/", requests.RequestView, "request"),
         ("audit/", audit.AuditView, "audit"),
         ("audit/verify/", audit.VerifyView, "audit_verify"),
         ("audit/export/<str:form>/", audit.ExportView, "audit_export"),
@@ -124,6 +131,7 @@ TENANT: list[URLPattern | URLResolver] = [
         ("members/<int:member>/remove/", members.RemoveView, "member_remove"),
         ("members/invitations/<int:invitation>/withdraw/", members.WithdrawView, "withdraw"),
         ("settings/", settings.SettingsView, "settings"),
+        ("undo/", undo.UndoView, "undo"),
     ),
     path("collections/<str:alias>/", include(_COLLECTION)),
     path("settings/webhooks/", include(_WEBHOOKS)),

@@ -27,7 +27,7 @@ from collections_app.dialects.descriptor import Dialect
 from collections_app.dialects.parsers import Json, Negotiation
 from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
-from tenants import access, limits, rls, usage
+from tenants import access, limits, request_log, rls, usage
 from tenants.access import CALLER, CROWDED, MOST_BYTES, Caller
 from tenants.database import at_fault
 from tenants.errors import TooManyRequests
@@ -100,6 +100,7 @@ class DialectView(APIView):
         super().initial(request, *args, **kwargs)
         if refused := request.META.get(_REFUSED):
             raise refused
+        request.META[request_log.OPERATION] = self.dialect.operation(request)
         if request.method == "OPTIONS":  # a browser's preflight, which has no key
             raise MethodNotAllowed("OPTIONS")
         if request.META.get(CROWDED):
@@ -110,6 +111,7 @@ class DialectView(APIView):
         )  # set if config.server authenticated the request before it read a large body
         if caller:
             rls.set_tenant(caller.tenant)
+            request_log.used_key(caller.tenant, caller.id, caller.via)
         self.caller = caller or self._authenticate(request)
         request.META[CALLER] = self.caller
 
@@ -131,7 +133,7 @@ class DialectView(APIView):
         )
         rls.set_tenant(caller.tenant)
         limits.admit(caller)
-        usage.count(caller.tenant, f"{self.dialect.name} {self.dialect.operation(request)}")
+        usage.count(caller.tenant, f"{self.dialect.name} {request.META[request_log.OPERATION]}")
         return caller
 
     def parse(self, body: type[Serializer[Any]]) -> dict[str, Any]:

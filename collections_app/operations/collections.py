@@ -18,7 +18,7 @@ from recognition import packs
 from recognition.index import calibrations
 from recognition.models import Gallery
 from recognition.similarity import DEFAULT, Threshold
-from tenants import audit
+from tenants import audit, request_log
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.models import AuditEntry, Tenant
@@ -340,6 +340,7 @@ def _reachable(caller: Caller, name: str, candidates: Sequence[Collection]) -> C
     if not reached:
         raise CollectionNotFound(name)
     found = min(reached, key=lambda one: (one.state, one.name != name))  # "active" sorts before "deleted"
+    request_log.named_collection(found.pk)
     if found.state == Collection.State.DELETED:
         raise CollectionDeleted(name)
     found.gallery.tenant = found.tenant

@@ -4,15 +4,19 @@ Owners and administrators have the same rights, except that only owners appoint 
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 
 from tenants import access, audit, invitations, rls
 from tenants.access import Caller, Scope
 from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
 from tenants.models import Invitation, Member
 from tenants.scope import as_id
+
+UNDO_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,14 @@ class Team:
 
     members: tuple[Member, ...]
     invitations: tuple[Invitation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """A member with the new role, and the role before."""
+
+    member: Member
+    before: str
 
 
 def team(caller: Caller) -> Team:
@@ -65,7 +77,7 @@ def withdraw(caller: Caller, *, invitation: int) -> None:
         found.delete()
 
 
-def change_role(caller: Caller, *, member: int, role: str) -> Member:
+def change_role(caller: Caller, *, member: int, role: str) -> RoleChange:
     """Give a member another role.
 
     Raises:
@@ -82,7 +94,27 @@ def change_role(caller: Caller, *, member: int, role: str) -> Member:
         found.save(update_fields=["role"])
         _check_owner_left(caller)
         audit.record(caller, "member.role_changed", found, before=before, after=role)
-    return found
+    return RoleChange(found, before)
+
+
+def undo_role(caller: Caller, *, member: int, before: str, after: str, at: str) -> Member | None:
+    """Give a member back the role from before a change that let nobody in, within UNDO_SECONDS.
+
+    Returns None if it is too late, or the role was changed since.
+
+    Raises:
+        MemberNotFound, OwnerNeeded: see change_role.
+    """
+    caller.require(Scope.ADMIN)
+    late = timezone.now() > datetime.fromisoformat(at) + timedelta(seconds=UNDO_SECONDS)
+    if late or lets_in(before, after) or _member(caller, member).role != after:
+        return None
+    return change_role(caller, member=member, role=before).member
+
+
+def lets_in(before: str, after: str) -> bool:
+    """Return whether a role may do something that another may not: see or change more, or appoint owners."""
+    return after == Member.Role.OWNER or not access.ROLE_SCOPES[after] <= access.ROLE_SCOPES[before]
 
 
 def remove_member(caller: Caller, *, member: int) -> None:

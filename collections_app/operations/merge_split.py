@@ -3,12 +3,15 @@
 A move changes only the face's row: templates stay in the index, and searches read the person from the database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import combinations
+from typing import Any, TypeAlias
 
 import numpy as np
 from django.db import transaction
+from django.utils import timezone
 
 from collections_app import scoring
 from collections_app.errors import FaceNotFound, PersonNotFound
@@ -23,6 +26,7 @@ from recognition.index import store
 from tenants import audit
 from tenants.access import Caller, Scope
 
+UNDO_SECONDS = 30
 MOST_SHOWN = 60
 MOST_COMPARED = 12
 
@@ -68,6 +72,19 @@ class Portrait:
     total: int
     mutual: tuple[tuple[Resemblance, ...], ...]
     below: bool
+
+
+# What it takes to undo a move, as JSON: when it was, the collection, the target, and by id the faces' former people
+# and the people that were deleted.
+Undo: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The person to whom faces were moved, and what `undo_move` needs."""
+
+    person: Person
+    undo: Undo
 
 
 def portrait(caller: Caller, *, collection: str, person: int, below: bool = False) -> Portrait:
@@ -174,7 +191,7 @@ def move_faces(
     person: int | str | None = None,
     name: str = "",
     reason: str = "",
-) -> Person:
+) -> Move:
     """Move faces to a person, or with None to a new one called `name`; a person without faces left is deleted.
 
     Raises:
@@ -193,11 +210,11 @@ def move_faces(
         target = (
             save_person(collection, PersonDetails(name=name)) if person is None else find_person(collection, person)
         )
-        _move(caller, collection, moved, target, reason)
-    return target
+        undo = _move(caller, collection, moved, target, reason)
+    return Move(target, undo)
 
 
-def merge_people(caller: Caller, *, collection: str, person: int | str, other: int | str, reason: str = "") -> Person:
+def merge_people(caller: Caller, *, collection: str, person: int | str, other: int | str, reason: str = "") -> Move:
     """Move the faces of `other` to `person`, and delete `other`.
 
     Raises:
@@ -210,20 +227,67 @@ def merge_people(caller: Caller, *, collection: str, person: int | str, other: i
         kept, gone = find_person(collection, person), find_person(collection, other)
         if kept == gone:
             raise PersonNotFound(str(other))
-        move_all(caller, collection, gone, kept, reason)
-    return kept
+        undo = move_all(caller, collection, gone, kept, reason)
+    return Move(kept, undo)
 
 
-def move_all(caller: Caller, collection: Collection, gone: Person, kept: Person, reason: str = "") -> None:
+def move_all(caller: Caller, collection: Collection, gone: Person, kept: Person, reason: str = "") -> Undo:
     """Move all faces of a person to another, and delete the former, who may have none. Not an operation."""
-    _move(caller, collection, list(gone.faces.select_related("person")), kept, reason)
+    undo = _move(caller, collection, list(gone.faces.select_related("person")), kept, reason)
     Person.objects.of(collection.tenant).filter(pk=gone.pk).delete()
+    return {**undo, "people": {str(gone.pk): _values(gone), **undo["people"]}}
 
 
-def _move(caller: Caller, collection: Collection, faces: list[Face], target: Person, reason: str) -> None:
+def undo_move(caller: Caller, *, undo: Undo) -> Person | None:
+    """Take a move or a merge back within UNDO_SECONDS: the faces return to their people, the deleted ones too.
+
+    Returns one of these people; None: it is too late, or the faces were moved or erased since.
+    """
+    caller.require(Scope.ENROL)
+    collection = find(caller, undo["collection"])
+    if timezone.now() > datetime.fromisoformat(undo["at"]) + timedelta(seconds=UNDO_SECONDS):
+        return None
+    with transaction.atomic():
+        lock(collection)
+        faces = Face.objects.of(collection.tenant).filter(pk__in=undo["faces"], person=undo["target"])
+        found = {face.pk: face for face in faces.select_related("person")}
+        people = Person.objects.of(collection.tenant).filter(collection=collection)
+        taken = people.filter(reference__in=[values["reference"] for values in undo["people"].values()])
+        if len(found) < len(undo["faces"]) or taken.exclude(pk__in=undo["people"]).exists():
+            return None
+        for pk, values in undo["people"].items():
+            if not people.filter(pk=pk).exists():
+                Person.unscoped.create(pk=int(pk), tenant=collection.tenant, collection=collection, **values)
+                people.filter(pk=pk).update(created_at=values["created_at"])
+        back_with: Person | None = None
+        for before in sorted({*undo["faces"].values(), *map(int, undo["people"])}):
+            back = [found[int(face)] for face, person in undo["faces"].items() if person == before]
+            back_with = people.get(pk=before)
+            _move(caller, collection, back, back_with, "undone")
+    return back_with
+
+
+def _values(person: Person) -> dict[str, Any]:
+    """Return what a person's row holds, as JSON."""
+    fields = ("reference", "external_id", "name", "age", "gender", "listing", "note")
+    return {name: getattr(person, name) for name in fields} | {"created_at": person.created_at.isoformat()}
+
+
+def _move(caller: Caller, collection: Collection, faces: list[Face], target: Person, reason: str) -> Undo:
+    """Move the faces, delete people who lose their last one, and return what it takes to undo that."""
     losing = {face.person_id for face in faces} - {target.pk}
     Face.objects.of(collection.tenant).filter(pk__in=[face.pk for face in faces]).update(person=target)
     for face in faces:
         before = str(face.person_id)
         audit.record(caller, "face.moved", face, face=face.uuid, before=before, after=str(target.pk), reason=reason)
-    Person.objects.of(collection.tenant).filter(pk__in=losing, faces__isnull=True).delete()
+    gone = Person.objects.of(collection.tenant).filter(pk__in=losing, faces__isnull=True)
+    deleted = {str(person.pk): _values(person) for person in gone}
+    if deleted:
+        gone.delete()
+    return {
+        "at": timezone.now().isoformat(),
+        "collection": str(collection.pk),
+        "target": target.pk,
+        "faces": {str(face.pk): face.person_id for face in faces if face.person_id != target.pk},
+        "people": deleted,
+    }

@@ -18,12 +18,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from collections_app.console.urls import TENANT
 from collections_app.models import Person
 from collections_app.operations.members import invite
-from tenants.models import Invitation, Member
+from tenants.models import Invitation, LoggedRequest, Member
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 from tests.console.test_roles import ROLES
@@ -77,6 +78,7 @@ class Places:
     webhook: str
     receipt: str
     delivery: int
+    logged: int
 
 
 def _large() -> int:
@@ -88,7 +90,9 @@ def _nowhere() -> Places:
     """Return ids of the right form that do not exist."""
     none = missing()
     inner = (none.face, _large(), _large(), none.search, _large(), _large())
-    return Places(none.alias, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery))
+    return Places(
+        none.alias, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery), _large()
+    )
 
 
 def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
@@ -102,7 +106,9 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     invite(customer.caller, email=email, role="operator")
     Invitation.objects.of(customer.tenant).filter(email=email).update(id=invited)
     inner = (ids.face, person, other, ids.search, joined, invited)
-    return Places(ids.alias, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, int(ids.delivery))
+    facts = {"request_id": marker, "status": 200, "milliseconds": 1.0, "at": timezone.now(), "key": ids.key}
+    logged = LoggedRequest.unscoped.create(tenant=customer.tenant, **facts).pk
+    return Places(ids.alias, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, int(ids.delivery), logged)
 
 
 @dataclass(frozen=True)

@@ -44,12 +44,16 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "person_merge": (None, Scope.ENROL),
     "person_erase": (Scope.DELETE, Scope.DELETE),
     "person_export": (Scope.ADMIN, None),
+    "timeline": (Scope.AUDIT, None),
+    "timeline_export": (Scope.AUDIT, None),
     "playground": (Scope.SEARCH, None),
     "playground_picture": (None, Scope.SEARCH),
     "verdict": (Scope.SEARCH, None),
     "playground_try": (None, Scope.SEARCH),
     "searches": (Scope.AUDIT, None),
     "search": (Scope.AUDIT, None),
+    "requests": (Scope.AUDIT, None),
+    "request": (Scope.AUDIT, None),
     "audit": (Scope.AUDIT, None),
     "audit_verify": (Scope.AUDIT, None),
     "audit_export": (Scope.AUDIT, None),
@@ -64,6 +68,7 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "receipts": (Scope.READ, None),
     "receipt": (Scope.READ, None),
     "receipt_document": (Scope.READ, None),
+    "undo": (None, Scope.READ),
     "webhooks": (Scope.ADMIN, Scope.ADMIN),
     "webhook": (Scope.ADMIN, None),
     "webhook_switch": (None, Scope.ADMIN),
@@ -115,7 +120,8 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     return {
         **_each((*of_node, "faces", "faces_delete", "faces_move"), alias),
         **_each(("face", "face_image", "face_thumbnail"), one),
-        **_each(("person_export", "person", "person_merge", "person_erase"), person),
+        **_each(("person_export", "person", "person_merge", "person_erase", "timeline"), person),
+        "timeline_export": {**person, "form": "json"},
         **_each(("receipt", "receipt_document"), {"receipt": receipt.uuid}),
         **_each(("webhook", "webhook_switch", "webhook_delete"), {"webhook": hook.pk}),
         "redeliver": {"webhook": hook.pk, "delivery": 0},
@@ -125,6 +131,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
         "search": {"search": record.uuid},
         "audit_export": {"form": "json"},
         "withdraw": {"invitation": 0},
+        "request": {"logged": 0},
     }
 
 

@@ -59,12 +59,16 @@ class ExportView(ConsoleView):
         kind: Any = form
         chosen = AuditForm(request.GET)
         self.values(chosen)  # refuses filters that the page would ignore: the file would hold more than was asked for
-        exported = audit.export(self.caller, form=kind, filters=_filters(chosen))
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
-            files.writestr(exported.name, exported.content)
-            files.writestr("statement.json", json.dumps(exported.statement, ensure_ascii=False, indent=2))
-        return download(archive.getvalue(), f"{exported.name}.zip", "application/zip")
+        return archived(audit.export(self.caller, form=kind, filters=_filters(chosen)))
+
+
+def archived(exported: audit.Export) -> HttpResponse:
+    """Send a file and its signed statement as one archive."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr(exported.name, exported.content)
+        files.writestr("statement.json", json.dumps(exported.statement, ensure_ascii=False, indent=2))
+    return download(archive.getvalue(), f"{exported.name}.zip", "application/zip")
 
 
 def _filters(form: AuditForm) -> audit.Filters:

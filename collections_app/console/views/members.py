@@ -5,6 +5,7 @@ from typing import Any
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView, FormView
@@ -42,7 +43,11 @@ class MemberView(ConsoleView):
 
     def post(self, request: HttpRequest, member: int) -> HttpResponse:
         """Change it."""
-        members.change_role(self.caller, member=member, **self.values(RoleForm(request.POST)))
+        changed = members.change_role(self.caller, member=member, **self.values(RoleForm(request.POST)))
+        before, after = changed.before, changed.member.role
+        if not members.lets_in(before, after) and before != after:
+            values = {"member": member, "before": before, "after": after, "at": timezone.now().isoformat()}
+            self.offer_undo("role", values)
         return self.done(_("The role is changed."), "members")
 
 

@@ -134,7 +134,9 @@ class MergeView(ConsoleView):
         values = self.values(MergeForm(request.POST))
         typed, other = values.pop("typed"), values.pop("other")
         values["other"] = other if other is not None else _meant(self, collection.name, typed)
-        kept = merge_split.merge_people(self.caller, collection=collection.name, person=person, **values)
+        merged = merge_split.merge_people(self.caller, collection=collection.name, person=person, **values)
+        kept = merged.person
+        self.offer_undo("move", merged.undo)
         return self.done(_("The two people are merged."), "person", alias=collection.alias, person=kept.pk)
 
 
@@ -149,7 +151,9 @@ class MoveFacesView(ConsoleView):
         values = self.values(MoveFacesForm(request.POST))
         if typed := values.pop("typed"):
             values["person"] = _meant(self, collection.name, typed)
-        target = merge_split.move_faces(self.caller, collection=collection.name, **values)
+        moved = merge_split.move_faces(self.caller, collection=collection.name, **values)
+        target = moved.person
+        self.offer_undo("move", moved.undo)
         return self.done(_("The faces are moved."), "person", alias=collection.alias, person=target.pk)
 
 

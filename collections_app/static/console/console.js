@@ -19,6 +19,11 @@ document.addEventListener("input", ({ target }) => {
   if (other) other.value = target.value;
 });
 
+// What can be undone for some seconds is offered for as long.
+for (const offer of document.querySelectorAll("[data-gone-after]")) {
+  setTimeout(() => offer.remove(), offer.dataset.goneAfter * 1000);
+}
+
 // A button with data-confirm asks with that sentence before its form is sent.
 let confirmed;
 document.addEventListener("submit", (event) => {

@@ -29,7 +29,7 @@ class PeopleView(NativeView):
         """Create a person from faces of others; people without a remaining face are deleted."""
         body = self.parse(wire.Split)
         return Response(
-            wire.Person(merge_split.move_faces(self.caller, collection=collection, **body)).data, status=201
+            wire.Person(merge_split.move_faces(self.caller, collection=collection, **body).person).data, status=201
         )
 
 
@@ -51,7 +51,7 @@ class PersonFacesView(NativeView):
         """Move faces to a person; people without a remaining face are deleted."""
         body = self.parse(wire.MovedFaces)
         target = merge_split.move_faces(self.caller, collection=collection, person=person, **body)
-        return Response(wire.Person(target).data)
+        return Response(wire.Person(target.person).data)
 
 
 class PersonView(NativeView):
@@ -83,4 +83,4 @@ class PersonMergeView(NativeView):
     def post(self, request: Request, collection: str, person: str) -> Response:
         """Move all faces of another person to this one; the other is deleted."""
         merged = merge_split.merge_people(self.caller, collection=collection, person=person, **self.parse(wire.Merge))
-        return Response(wire.Person(merged).data)
+        return Response(wire.Person(merged.person).data)
