@@ -1,6 +1,6 @@
 """pgvector's table: how it is set up, written and searched. It holds the vectors of the galleries that were moved.
 
-Row-level security is the second wall between tenants, after the WHERE clause. The vectors are not encrypted inside the
+Row-level security is the second barrier between tenants, after the WHERE clause. The vectors are not encrypted in the
 database, and everyone who may read its tables can read them: encrypt the database's volumes.
 """
 

@@ -168,7 +168,7 @@ class MatchedFace(Seen):
 class Answer(serializers.Serializer[Any]):
     """An answer about an image; `context` has plugins, milliseconds (None: not asked for) and the pack's name."""
 
-    def told(self, faces: Sequence[Json]) -> Any:
+    def answered(self, faces: Sequence[Json]) -> Any:
         """Return the values of an answer with these faces."""
         return super().to_representation({"result": faces, **versions(self.context)})
 
@@ -182,7 +182,7 @@ class Recognised(Answer):
 
     def to_representation(self, found: "Found") -> Any:
         """Render each face with its matches."""
-        return self.told(
+        return self.answered(
             [
                 seen(face, found.width, found.height, self.context)
                 | {"subjects": [_prediction(match) for match in matches]}
@@ -201,7 +201,7 @@ class Verified(Answer):
     def to_representation(self, done: Likenesses) -> Any:
         """Render each face with its similarity."""
         subject = done.face.person.reference if done.face else ""
-        return self.told(
+        return self.answered(
             [
                 _seen_in(done.seen, face, self.context) | {"subject": subject, "similarity": similarity(score)}
                 for face, score in zip(done.seen.faces, done.scores, strict=True)
@@ -218,7 +218,7 @@ class Detected(Answer):
 
     def to_representation(self, found: Analysis) -> Any:
         """Render each face."""
-        return self.told([_seen_in(found, face, self.context) for face in found.faces])
+        return self.answered([_seen_in(found, face, self.context) for face in found.faces])
 
 
 class ComparedPair(serializers.Serializer[Any]):
@@ -243,8 +243,8 @@ class Compared(serializers.Serializer[Any]):
             for face in done.target.faces
         ]
         source = _seen_in(done.source, done.source.faces[0], self.context)
-        told = {"source_image_face": source, "face_matches": matches, **versions(self.context)}
-        return super().to_representation({"result": [told]})
+        pair = {"source_image_face": source, "face_matches": matches, **versions(self.context)}
+        return super().to_representation({"result": [pair]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,17 +264,17 @@ class Found:
 def seen(face: DetectedFace, width: int, height: int, context: Mapping[str, Any]) -> Json:
     """Return the values for Seen: the box, and what `context` asks for."""
     plugins, milliseconds = context.get("plugins", ()), context.get("milliseconds")
-    told: Json = {"box": _box(face.box, width, height) | {"probability": probability(face.confidence)}}
+    values: Json = {"box": _box(face.box, width, height) | {"probability": probability(face.confidence)}}
     if "landmarks" in plugins:
-        told["landmarks"] = [[round(float(x)), round(float(y))] for x, y in face.landmarks]
+        values["landmarks"] = [[round(float(x)), round(float(y))] for x, y in face.landmarks]
     if "pose" in plugins:
         pose = {"pitch": face.pose.pitch, "roll": -face.pose.roll, "yaw": -face.pose.yaw}
-        told["pose"] = {name: round(angle, _DIGITS) for name, angle in pose.items()}
+        values["pose"] = {name: round(angle, _DIGITS) for name, angle in pose.items()}
     if "calculator" in plugins:
-        told["embedding"] = face.template.tolist()
+        values["embedding"] = face.template.tolist()
     if milliseconds is not None:
-        told["execution_time"] = {"detector": milliseconds}
-    return told
+        values["execution_time"] = {"detector": milliseconds}
+    return values
 
 
 def versions(context: Mapping[str, Any]) -> Json:

@@ -38,8 +38,8 @@ class ListView(FacedbView):
         """List a node's people with their images."""
         body = self.parse(v3.ListFeatures)
         people = data_subject.list_people(self.caller, collection=Alias(body["node_id"]))
-        told = base.listed(people, "feature_list", partial(v3.Feature, context=body))
-        return StreamingHttpResponse(told, content_type="application/json")
+        page = base.listed(people, "feature_list", partial(v3.Feature, context=body))
+        return StreamingHttpResponse(page, content_type="application/json")
 
 
 class RemoveView(FacedbView):
