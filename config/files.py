@@ -4,9 +4,6 @@ import os
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-from botocore.session import Session  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
 _EXAMPLE = "s3://bucket/prefix?endpoint=https://…&region=… (in quotes where a shell reads it)"
@@ -44,6 +41,8 @@ def _files(parts: SplitResult) -> dict[str, Any]:
 
 
 def _s3(parts: SplitResult) -> dict[str, Any]:
+    from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415 -- .2 s that only S3 needs
+
     options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     if unknown := sorted(options.keys() - OPTIONS):
         message = f"STORAGE_URL has the unknown option {', '.join(unknown)}; it must be {_EXAMPLE}."
@@ -80,6 +79,9 @@ def _s3(parts: SplitResult) -> dict[str, Any]:
 
 def _region() -> str | None:
     """Return the region that boto3 finds in its variables and files, without using the network."""
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # noqa: PLC0415 -- as above
+    from botocore.session import Session  # type: ignore[import-untyped]  # noqa: PLC0415
+
     try:
         return str(Session().get_config_variable("region") or "") or None
     except BotoCoreError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.test import Client
@@ -20,6 +21,7 @@ from tenants import keys
 from tenants.access import ALL_SCOPES, Caller, Scope, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Tenant
+from tests import processes
 from tests.services import LEFT_OUT
 
 collect_ignore = list(LEFT_OUT) if os.environ.get("TEST_SERVICES") else []
@@ -98,6 +100,15 @@ def make_customer(slug: str) -> Customer:
     caller = system(tenant, "tests")
     issued = keys.issue(tenant, name="tests", scopes=ALL_SCOPES - {Scope.SCORES})
     return Customer(tenant, caller, issued, create_collection(caller, name="people"))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Keep the migrated database for the processes that tests start."""
+    with django_db_blocker.unblock():
+        if connection.vendor == "sqlite":
+            connection.ensure_connection()
+            processes.migrated.append(connection.connection.serialize())
 
 
 @pytest.fixture

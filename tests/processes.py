@@ -125,7 +125,13 @@ def prepare(env: dict[str, str], **collections: str) -> dict[str, str]:
 def _prepared(engine: str, tenants: str) -> tuple[dict[str, str], dict[str, str]]:
     folder = Path(_ORIGINALS.name, f"{engine}-{_prepared.cache_info().misses}")
     env = environment(folder, **({"DATABASE_URL": sqlite(folder)} if engine == "sqlite" else {}))
+    if engine == "sqlite" and migrated:
+        (folder / "data").mkdir(mode=0o700, parents=True)
+        (folder / "data" / "faceplane.sqlite3").write_bytes(migrated[0])
     return env, _prepare(env, tenants)
+
+
+migrated: list[bytes] = []  # the tests' own SQLite database after its migrations, which take seconds; tests/conftest.py
 
 
 _ORIGINALS = tempfile.TemporaryDirectory()

@@ -30,6 +30,27 @@ INVITED = "/account/invitation/an-invitation-that-is-still-open/"
 PASSWORD = "correct horse battery"  # noqa: S105 -- of a person who exists for a minute
 WINDOW = 24  # bytes of a vector or an image: too many to repeat by chance
 
+# Several commands in one process: a start takes seconds.
+_BEGIN = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("create_tenant", "acme")
+call_command("create_collection", "acme", "people", images="original")
+call_command("collectstatic", interactive=False, verbosity=0)
+call_command("issue_key", "acme")
+"""
+_INVITE = """
+from django.core.management import call_command
+call_command("create_tenant", "globex", owner="owner@example.com")
+call_command("create_tenant", "initech", owner="other@example.com")
+"""
+_END = """
+from django.core.management import call_command
+from collections_app.tasks import purge_due
+purge_due.delay()
+call_command("sendtestemail", "somebody@example.com")
+"""
+
 
 def _environment(folder: Path, **changed: str) -> dict[str, str]:
     """An environment with everything in files, for the scan: SQLite, and the embedded queue."""
@@ -56,12 +77,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _used(folder: Path) -> Path:
     env = _environment(folder, LOG_LEVEL="DEBUG")
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    manage(env, "create_collection", "acme", "people", "--images", "original")
-    manage(env, "collectstatic", "--noinput", "--verbosity", "0")
-    shown = manage(env, "issue_key", "acme")
-    key = {"x-api-key": shown_key(shown)}
+    key = {"x-api-key": shown_key(manage(env, "shell", "--verbosity", "0", "-c", _BEGIN))}
     (folder / "key").write_text(key["x-api-key"])
     with (folder / "web.log").open("wb") as log, contextlib.ExitStack() as server:
         stderr = os.dup(2)
@@ -83,8 +99,7 @@ def _used(folder: Path) -> Path:
             with refused.value:
                 assert refused.value.code == status
         (folder / "handed").write_text(json.dumps(_handed(env, url)))
-        manage(env, "shell", "-c", "from collections_app.tasks import purge_due; purge_due.delay()")
-        manage(env, "sendtestemail", "somebody@example.com")
+        manage(env, "shell", "--verbosity", "0", "-c", _END)
     shutil.rmtree(folder / "data" / "static", ignore_errors=True)  # the code's files, for everybody
     live, copy = sqlite3.connect(folder / "data" / "faceplane.sqlite3"), sqlite3.connect(folder / "backup.db")
     with contextlib.closing(live), contextlib.closing(copy):
@@ -95,8 +110,7 @@ def _used(folder: Path) -> Path:
 def _handed(env: dict[str, str], url: str) -> dict[str, str]:
     """Accept an invitation, add an authenticator, follow a password link; return each secret that was issued."""
     host = "http://localhost:8000"
-    offered = manage(env, "create_tenant", "globex", "--owner", "owner@example.com").split()[-1]
-    waiting = manage(env, "create_tenant", "initech", "--owner", "other@example.com").split()[-1]
+    offered, waiting = re.findall(r"http://\S+", manage(env, "shell", "--verbosity", "0", "-c", _INVITE))
     person, forgetful = Browser(url), Browser(url)
     person.get(offered.removeprefix(host))
     person.post("/account/invitation/", username="owner", password1=PASSWORD, password2=PASSWORD)

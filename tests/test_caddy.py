@@ -21,7 +21,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     """Yield the proxy's URL and a key."""
     env = environment(tmp_path_factory.mktemp("behind"), TRUSTED_PROXIES="1")
     key = prepare(env, acme="people")["acme"]
-    with web_server(env) as (behind, _), caddy(tmp_path_factory.mktemp("caddy"), behind) as url:
+    with web_server(env, workers=1) as (behind, _), caddy(tmp_path_factory.mktemp("caddy"), behind) as url:
         yield url, key
 
 

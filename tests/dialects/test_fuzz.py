@@ -141,9 +141,8 @@ def test_an_operation_keeps_to_its_document(dialect: str, operation: Any, acme: 
         case.body = _fill(case.body, known, images, data.draw)
         answer = case.call_and_validate(headers=key, checks=CHECKS)
         assert _word(dialect, answer) != EXAMPLES[dialect].failed
-        for headers in (wrong, dict.fromkeys(key, "")):
-            refused = case.call(headers=headers)
-            case.validate_response(refused, checks=CHECKS)
-            assert _word(dialect, refused) in EXAMPLES[dialect].refused
+        refused = case.call(headers=data.draw(st.sampled_from([wrong, dict.fromkeys(key, "")])))
+        case.validate_response(refused, checks=CHECKS)
+        assert _word(dialect, refused) in EXAMPLES[dialect].refused
 
     run()

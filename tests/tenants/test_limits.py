@@ -18,7 +18,7 @@ from tenants.access import Caller, Limit, caller_for_key
 from tenants.errors import QuotaExceeded, TooManyRequests
 from tenants.models import Tenant
 from tests.conftest import ArgosClient, Customer
-from tests.processes import environment, manage, shown_key
+from tests.processes import environment, manage, prepare, shown_key
 from tests.services import REDIS_PORT, redis_database, wanted
 
 
@@ -157,10 +157,8 @@ print(passed)
 def test_processes_share_a_limit(tmp_path: Path) -> None:
     """Check 21: four processes that call as fast as they can pass at most the limit, and nearly all of it."""
     env = environment(tmp_path)
-    manage(env, "migrate", "--verbosity", "0")
-    manage(env, "create_tenant", "acme")
-    shown = manage(env, "issue_key", "acme", "--requests-per-minute", "500")
-    token = shown_key(shown)
+    prepare(env, acme="people")
+    token = shown_key(manage(env, "issue_key", "acme", "--requests-per-minute", "500"))
     command = [sys.executable, "-c", PROCESS, token]
     running = [
         subprocess.Popen(command, cwd=settings.BASE_DIR, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)
