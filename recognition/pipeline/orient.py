@@ -63,8 +63,8 @@ class View:
 
 
 @stage("detect")
-def view(pixels: Pixels, model: Model, limit: int) -> View:
-    """Detect up to `limit` faces, in the image turned upright if it shows no sure face as it is.
+def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True) -> View:
+    """Detect up to `limit` faces, in the image turned upright if it shows no sure face as it is and `turn` is on.
 
     `pixels` is (height, width, 3), blue-green-red.
 
@@ -72,7 +72,7 @@ def view(pixels: Pixels, model: Model, limit: int) -> View:
         ModelUnavailable: the detector is not installed.
     """
     upright = View(pixels, detect(pixels, model, limit))
-    if upright.best >= SURE:
+    if upright.best >= SURE or not turn:
         return upright
     degrees = _best_turn(pixels, model, limit, max(_LEAST, upright.best))
     if not degrees:
