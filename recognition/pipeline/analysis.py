@@ -57,14 +57,14 @@ def analyse(
     models = packs.get(pack)
     image = decode(data, limits)
     seen = view(image, models.detector, max_faces, turn=turn)
-    pixels = seen.pixels
+    pixels = seen.clear
     boxes = [box for box, _ in seen.found]
     located = locate(pixels, boxes, models.landmarks)
     points = [five(face) for face in located]
     aligned = [align(pixels, face) for face in points]
     to_embed = {side: [align(pixels, face, side) for face in points[:embed]] for side in sides(models) - {SIDE}}
     poses = [estimate(face) for face in located]
-    lives = assess(pixels, boxes[:liveness], models) if liveness else []
+    lives = assess(seen.pixels, boxes[:liveness], models) if liveness else []
     vectors, lengths = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
     opinions = [
