@@ -103,6 +103,15 @@ _USABLE: Mapping[str, _Spoil] = MappingProxyType(
         "JPEG at 8": _compressed,
     }
 )
+# Hard to find, and no part of the curve.
+_HARD: Mapping[str, _Spoil] = MappingProxyType(
+    {
+        "face of 16 px": _small(16),
+        "a sixteenth of the light": lambda pixels, _: pixels // 16,
+        "three times the light": lambda pixels, _: np.clip(pixels * 3.0, 0, 255).astype(np.uint8),
+    }
+)
+_WAYS: Mapping[str, _Spoil] = MappingProxyType({**_USELESS, **_USABLE, **_HARD})
 
 
 def spoil_all(folder: Path, pack: str, most: int) -> Report:
@@ -115,7 +124,7 @@ def spoil_all(folder: Path, pack: str, most: int) -> Report:
         people.setdefault(file.parent if file.parent != folder else file, []).append(file)
     rows = [row for row in each(sample(list(people.values()), most), lambda files: _spoil(files, pack)) if row]
     threshold = DEFAULT.on(packs.get(pack).similarity)
-    ways = {name: _measure([(mate, seen[name]) for mate, seen in rows], threshold) for name in (*_USELESS, *_USABLE)}
+    ways = {name: _measure([(mate, seen[name]) for mate, seen in rows], threshold) for name in _WAYS}
     probes = [(mate, face) for mate, seen in rows for name in _USABLE if (face := seen[name])]
     missed = np.array([float(face.template @ mate.template) < threshold for mate, face in probes])
     measures = {
@@ -137,7 +146,7 @@ def _spoil(files: Sequence[Path], pack: str) -> tuple[DetectedFace, dict[str, De
         return None
     own, mate = portraits[0], portraits[-1].faces[0]
     box = own.faces[0].box
-    return mate, {name: _largest(spoil(own.pixels, box), pack) for name, spoil in {**_USELESS, **_USABLE}.items()}
+    return mate, {name: _largest(spoil(own.pixels, box), pack) for name, spoil in _WAYS.items()}
 
 
 def _portrait(file: Path, pack: str) -> Analysis | None:

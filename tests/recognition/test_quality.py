@@ -4,6 +4,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from django.core.management import call_command
@@ -13,10 +14,11 @@ from recognition import packs
 from recognition.pipeline import analyse
 from recognition.pipeline.align import align
 from recognition.pipeline.decode import decode
+from recognition.pipeline.detect import _suffices
 from recognition.pipeline.quality import judge
 from recognition.pipeline.second_opinion import Opinion, ask
 from recognition.results import Box, DetectedFace, Quality, QualityReason
-from tests.make import portrait
+from tests.make import encoded, portrait
 
 LIGHT = packs.get("light")
 
@@ -93,6 +95,41 @@ def test_a_pack_s_weights_are_learnt_into_the_manifest(tmp_path: Path, monkeypat
     assert (learnt.floor, learnt.standard) == (LIGHT.quality.floor, LIGHT.quality.standard)
     assert learnt.length != LIGHT.quality.length
     assert len(learnt.embedded) == len(LIGHT.quality.embedded) == len(learnt.seen)
+
+
+def test_a_dark_portrait_is_seen_with_its_levels_spread(face: DetectedFace) -> None:
+    dark = (decode(portrait("sunak")) * 0.03).astype(np.uint8)
+    (found,) = analyse(encoded(dark[..., ::-1], "PNG")).faces
+    assert found.confidence > 0.9
+    assert float(found.template @ face.template) > 0.7
+
+
+@pytest.mark.parametrize("side", [16, 24])
+def test_a_small_face_is_found(face: DetectedFace, side: int) -> None:
+    scale = side / face.box.side
+    small = cv2.resize(decode(portrait("sunak")), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    (found,) = analyse(encoded(small[..., ::-1], "PNG")).faces
+    assert float(found.template @ face.template) > 0.427
+
+
+def test_a_look_suffices_only_without_doubt_about_a_face_as_large() -> None:
+    def look(*boxes: tuple[float, float]) -> bool:
+        """Return whether it suffices to see faces, apart from each other, with these sides and confidences."""
+        places = [(500.0 * at, 0.0, side, side, sure) for at, (side, sure) in enumerate(boxes)]
+        return _suffices(np.array(places, np.float32))
+
+    assert look((100, 0.92))
+    assert not look((100, 0.6))
+    assert not look((100, 0.92), (100, 0.2))
+    assert look((100, 0.92), (50, 0.2))
+    assert not look((100, 0.92), (20, 0.4))
+    assert not look((100, 0.92), (300, 0.2))
+
+
+def test_a_face_at_the_edge_that_is_the_largest_is_found(data: Path) -> None:
+    faces = analyse((data / "cases" / "selfie_edge.jpg").read_bytes(), embed=0).faces
+    assert len(faces) >= 6
+    assert faces[0].box.height > 300
 
 
 def test_dogs_are_not_enrolled(data: Path) -> None:
