@@ -69,11 +69,18 @@ def test_the_second_model_knows_a_portrait_and_where_its_landmarks_are(face: Det
     assert LIGHT.second_opinion is not None
     pixels, box = decode(portrait("sunak"))[::scale, ::scale], face.box
     smaller = Box(box.x / scale, box.y / scale, box.width / scale, box.height / scale)
-    asked = ask(np.ascontiguousarray(pixels), smaller, face.landmarks / scale, LIGHT.second_opinion)
+    asked = ask(
+        np.ascontiguousarray(pixels), smaller, (face.landmarks / scale).astype(np.float32), LIGHT.second_opinion
+    )
     assert asked.confidence > 0.7
     assert asked.disagreement < 0.2
     elsewhere = replace(smaller, x=0, y=0, width=box.width / scale / 3, height=box.height / scale / 3)
-    assert ask(np.ascontiguousarray(pixels), elsewhere, face.landmarks / scale, LIGHT.second_opinion).confidence < 0.3
+    assert (
+        ask(
+            np.ascontiguousarray(pixels), elsewhere, (face.landmarks / scale).astype(np.float32), LIGHT.second_opinion
+        ).confidence
+        < 0.3
+    )
 
 
 def test_a_pack_s_weights_are_learnt_into_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collections_app', '0005_answers_name_their_faces'),
+        ('collections_app', '0006_barred_references_in_any_case'),
     ]
 
     operations = [
