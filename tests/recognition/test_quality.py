@@ -51,9 +51,9 @@ def test_the_shorter_the_vector_the_more_misses_are_expected(face: DetectedFace)
 
 def test_without_a_vector_and_without_a_model_nothing_is_said_of_it(face: DetectedFace) -> None:
     assert 0 < (judged(face).expected_miss or 0) < 0.1
-    pixels = np.zeros((112, 112, 3), np.uint8)
-    unknown = judge(pixels, face.box, 0.5, face.pose, (112, 112), model=None, length=0.1)
-    assert (unknown.expected_miss, unknown.reasons) == (None, unknown.floor_reasons)
+    aligned = align(decode(portrait("sunak")), face.landmarks)
+    unknown = judge(aligned, face.box, 0.5, face.pose, (9999, 9999), model=None, length=0.1)
+    assert (unknown.expected_miss, unknown.strict_reasons, unknown.floor_reasons) == (None, (), ())
 
 
 def test_what_the_second_model_does_not_take_for_a_human_is_below_the_floor(face: DetectedFace) -> None:
