@@ -119,6 +119,16 @@ def test_a_small_face_is_found(face: DetectedFace, side: int) -> None:
     assert float(found.template @ face.template) > 0.427
 
 
+def test_a_small_face_in_a_large_image_is_found(face: DetectedFace) -> None:
+    scale = 20 / face.box.side
+    small = cv2.resize(decode(portrait("sunak")), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    scene = np.full((900, 1280, 3), 100, np.uint8)
+    scene[600 : 600 + len(small), 900 : 900 + small.shape[1]] = small
+    (found,) = analyse(encoded(scene[..., ::-1], "PNG")).faces
+    assert abs(found.box.x - 900 - face.box.x * scale) < 5
+    assert float(found.template @ face.template) > 0.427
+
+
 def test_a_look_suffices_only_without_doubt_about_a_face_as_large() -> None:
     def look(*boxes: tuple[float, float]) -> bool:
         """Return whether it suffices to see faces, apart from each other, with these sides and confidences."""
