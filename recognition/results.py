@@ -32,6 +32,7 @@ class QualityReason(StrEnum):
     CUT_BY_EDGE = "cut_by_edge"
     LOW_CONFIDENCE = "low_confidence"
     UNRECOGNISABLE = "unrecognisable"
+    NOT_HUMAN = "not_human"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Quality:
 
     Sharpness and brightness are measured on the aligned face, in the units of recognition.pipeline.quality; `face_size`
     is the shorter side of the box in pixels. `length` is that of the embedder's raw vector, None if the face was not
-    embedded; `floor_reasons` say why the face cannot be told from others, whatever the gate.
+    embedded. `expected_miss`: how likely a good photograph of the same person fails to match (None: the pack does not
+    say). `floor_reasons` say why the face cannot be told from others, whatever the gate.
     """
 
     sharpness: float
@@ -77,6 +79,7 @@ class Quality:
     strict_reasons: tuple[QualityReason, ...] = ()
     floor_reasons: tuple[QualityReason, ...] = ()
     length: float | None = None
+    expected_miss: float | None = None
 
     def failed(self, gate: str) -> tuple[QualityReason, ...]:
         """Return why the gate "none", "standard" or "strict" refuses the face; empty if it accepts the face.

@@ -52,6 +52,7 @@ REASONS = {
     "cut_by_edge": _("cut off at the edge of the image"),
     "low_confidence": _("hardly recognisable as a face"),
     "unrecognisable": _("not to be told from other faces"),
+    "not_human": _("not the face of a human"),
 }
 ERASURES = {
     "face": _("face"),

@@ -79,7 +79,7 @@ class Collection(TenantOwned):
     liveness_on_search = models.BooleanField(default=False)
     liveness_threshold = models.FloatField(default=0.5, validators=[MinValueValidator(0.0), MaxValueValidator(1.0)])
     duplicates = models.CharField(max_length=8, choices=Duplicates, default=Duplicates.ALLOW)
-    quality_gate = models.CharField(max_length=8, choices=QualityGate, default=QualityGate.NONE)
+    quality_gate = models.CharField(max_length=8, choices=QualityGate, default=QualityGate.STANDARD)
     images = models.CharField(max_length=8, choices=Images, default=Images.NONE)
     retention_days = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MOST_DAYS)]

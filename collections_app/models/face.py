@@ -42,6 +42,8 @@ class Face(TenantOwned):
     roll = models.FloatField()
     sharpness = models.FloatField()
     brightness = models.FloatField()
+    vector_length = models.FloatField(null=True, help_text="Of the embedder's raw vector; null: not kept.")
+    expected_miss = models.FloatField(null=True, help_text="How likely a good photograph fails to match.")
     quality_reasons = models.JSONField(default=list)
     liveness = models.FloatField(null=True)
 
@@ -94,7 +96,14 @@ class Face(TenantOwned):
     @property
     def quality(self) -> Quality:
         """The face's quality, and why the standard gate refuses it, if it does."""
-        return Quality(self.sharpness, self.brightness, self.box.side, tuple(self.quality_reasons))
+        return Quality(
+            self.sharpness,
+            self.brightness,
+            self.box.side,
+            tuple(self.quality_reasons),
+            length=self.vector_length,
+            expected_miss=self.expected_miss,
+        )
 
 
 class NearMatch(TenantOwned):

@@ -319,6 +319,8 @@ def _face(
         roll=detected.pose.roll,
         sharpness=detected.quality.sharpness,
         brightness=detected.quality.brightness,
+        vector_length=detected.quality.length,
+        expected_miss=detected.quality.expected_miss,
         quality_reasons=list(detected.quality.reasons),
         liveness=detected.liveness.score if detected.liveness else None,
         actor_kind=caller.kind,

@@ -35,3 +35,11 @@ def equal_error_rate(positive: Scores, negative: Scores) -> float:
     passed = 1 - np.searchsorted(low, candidates) / len(low)
     nearest = np.abs(refused - passed).argmin()
     return float((refused[nearest] + passed[nearest]) / 2)
+
+
+def interval(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, 1927)."""
+    z, n = 1.96, max(1, of)
+    share = count / n
+    middle, half = share + z**2 / (2 * n), z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))

@@ -9,11 +9,12 @@ from typing import TypeVar
 from tqdm import tqdm
 
 Made = TypeVar("Made")
+Item = TypeVar("Item")
 _ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
-def each(files: Sequence[Path], make: Callable[[Path], Made]) -> list[Made]:
-    """Apply a function to every file, on all cores, with a progress bar."""
+def each(files: Sequence[Item], make: Callable[[Item], Made]) -> list[Made]:
+    """Apply a function to every file or group of files, on all cores, with a progress bar."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(tqdm(pool.map(make, files), total=len(files), unit="img"))
 
@@ -23,6 +24,6 @@ def pictures(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)
 
 
-def sample(files: Sequence[Path], most: int) -> Sequence[Path]:
-    """Return up to `most` of the files, evenly chosen."""
+def sample(files: Sequence[Item], most: int) -> Sequence[Item]:
+    """Return up to `most` of the items, evenly chosen."""
     return files[:: max(1, len(files) // most)][:most]

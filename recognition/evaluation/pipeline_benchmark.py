@@ -24,7 +24,12 @@ from recognition.pipeline.detect import detect
 from recognition.results import Floats
 
 _PLAIN_SIDE = 640
-_NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps that a model needs in order to run at all
+_NEEDED = {
+    "dequantise",
+    "dynamic_batch",
+    "dynamic_image",
+    "dynamic_maps",
+}  # the steps that a model needs in order to run at all
 
 _MOST_FACES = 100
 _Run = tuple[Model, Floats]
@@ -53,7 +58,7 @@ def _stages_of(data: bytes, pack: Pack, took: dict[str, list[float]]) -> None:
     poses = timed("pose", lambda: [pose.estimate(face) for face in points])
     height, width = pixels.shape[:2]
     faces = [(crop, box, sure, pose) for crop, (box, sure), pose in zip(crops, found, poses, strict=True)]
-    timed("quality", lambda: [quality.judge(*face, (width, height), lengths=pack.lengths) for face in faces])
+    timed("quality", lambda: [quality.judge(*face, (width, height), model=pack.quality) for face in faces])
     timed("liveness", lambda: liveness.assess(pixels, boxes, pack))
     timed("embed", lambda: embedding.embed({align.SIDE: crops}, pack))
 

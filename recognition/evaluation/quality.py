@@ -13,10 +13,11 @@ import numpy.typing as npt
 from recognition import packs, pipeline
 from recognition.errors import RecognitionError
 from recognition.evaluation.pictures import each, pictures, sample
-from recognition.results import Box, DetectedFace, Pixels
+from recognition.evaluation.quality_learning import motion
+from recognition.results import Analysis, Box, DetectedFace, Pixels
 from recognition.similarity import DEFAULT
 
-DISCARDED = (0.0, 0.1, 0.3, 0.5)
+DISCARDED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 _Spoil: TypeAlias = Callable[[Pixels, Box], Pixels]
 
 
@@ -25,7 +26,9 @@ class Spoiled:
     """Pictures that were spoiled in one way. All values are shares.
 
     `found`: of the pictures, show a face. `floor`, `standard`, `strict`: of these faces, refused. `matched`: of the
-    pictures, reach the default threshold against the original. `strangers`: of the pairs of faces above the floor,
+    pictures, reach the default threshold against another photograph of the person, or the original if there is none.
+    `missed`: of the faces that the standard gate accepts, do not. `expected`: the mean of what was expected of those.
+    `strangers`: of the pairs of faces above the floor,
     which are all of different people, reach that threshold.
     """
 
@@ -34,6 +37,8 @@ class Spoiled:
     standard: float
     strict: float
     matched: float
+    missed: float
+    expected: float
     strangers: float
 
 
@@ -46,12 +51,8 @@ class Report:
     discard: Mapping[str, tuple[float, ...]]
 
 
-def _motion(length: int, degrees: float) -> _Spoil:
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1
-    middle = (length // 2, length // 2)
-    kernel = cv2.warpAffine(kernel, cv2.getRotationMatrix2D(middle, degrees, 1.0), (length, length))
-    return lambda pixels, _: np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
+def _motion(degrees: float, length: float) -> _Spoil:
+    return lambda pixels, _: motion(pixels, length, degrees)
 
 
 def _blur(sigma: float) -> _Spoil:
@@ -82,9 +83,10 @@ def _half(*, lower: bool) -> _Spoil:
 # Nobody can tell apart what the first leave; the second are usable, and make up the curve.
 _USELESS: Mapping[str, _Spoil] = MappingProxyType(
     {
-        "motion 25 px, level": _motion(25, 0),
-        "motion 25 px, slanting": _motion(25, 45),
-        "motion 25 px, upright": _motion(25, 90),
+        "motion 25 px, level": _motion(0, 25),
+        "motion 25 px, slanting": _motion(45, 25),
+        "motion 25 px, upright": _motion(90, 25),
+        "upside down, not turned": lambda pixels, _: np.ascontiguousarray(pixels[::-1, ::-1]),
         "left half": lambda pixels, box: pixels[:, : max(1, int(box.x + box.width / 2))],
         "upper half": _half(lower=False),
         "lower half": _half(lower=True),
@@ -95,27 +97,38 @@ _USABLE: Mapping[str, _Spoil] = MappingProxyType(
         "as it is": lambda pixels, _: pixels,
         "blur 2 px": _blur(2),
         "blur 4 px": _blur(4),
-        "motion 15 px": _motion(15, 0),
+        "motion 15 px": _motion(0, 15),
         "face of 24 px": _small(24),
         "a seventh of the light": lambda pixels, _: pixels // 7,
         "JPEG at 8": _compressed,
     }
 )
+# Hard to find, and no part of the curve.
+_HARD: Mapping[str, _Spoil] = MappingProxyType(
+    {
+        "face of 16 px": _small(16),
+        "a sixteenth of the light": lambda pixels, _: pixels // 16,
+        "three times the light": lambda pixels, _: np.clip(pixels * 3.0, 0, 255).astype(np.uint8),
+    }
+)
+_WAYS: Mapping[str, _Spoil] = MappingProxyType({**_USELESS, **_USABLE, **_HARD})
 
 
 def spoil_all(folder: Path, pack: str, most: int) -> Report:
     """Spoil up to `most` portraits, evenly chosen and one of each folder, and measure the results.
 
-    Pictures that show no face, or several, are left out.
+    The results are not turned upright. Pictures that show no face, or several, are left out.
     """
-    first = {file.parent if file.parent != folder else file: file for file in reversed(pictures(folder))}
-    chosen = sample(sorted(first.values()), most)
-    rows = [row for row in each(chosen, lambda file: _spoil(file, pack)) if row]
+    people: dict[Path, list[Path]] = {}
+    for file in pictures(folder):
+        people.setdefault(file.parent if file.parent != folder else file, []).append(file)
+    rows = [row for row in each(sample(list(people.values()), most), lambda files: _spoil(files, pack)) if row]
     threshold = DEFAULT.on(packs.get(pack).similarity)
-    ways = {name: _measure([(own, seen[name]) for own, seen in rows], threshold) for name in (*_USELESS, *_USABLE)}
-    probes = [(own, face) for own, seen in rows for name in _USABLE if (face := seen[name])]
-    missed = np.array([float(face.template @ own.template) < threshold for own, face in probes])
+    ways = {name: _measure([(mate, seen[name]) for mate, seen in rows], threshold) for name in _WAYS}
+    probes = [(mate, face) for mate, seen in rows for name in _USABLE if (face := seen[name])]
+    missed = np.array([float(face.template @ mate.template) < threshold for mate, face in probes])
     measures = {
+        "expected": [-(face.quality.expected_miss or 0) for _, face in probes],
         "length": [face.quality.length for _, face in probes],
         "sharpness": [face.quality.sharpness for _, face in probes],
         "confidence": [face.confidence for _, face in probes],
@@ -123,20 +136,29 @@ def spoil_all(folder: Path, pack: str, most: int) -> Report:
     return Report(len(rows), ways, {name: _curve(missed, np.array(values)) for name, values in measures.items()})
 
 
-def _spoil(file: Path, pack: str) -> tuple[DetectedFace, dict[str, DetectedFace | None]] | None:
-    """Return the face of a portrait, and its face after each way of spoiling; None if it is no portrait."""
+def _spoil(files: Sequence[Path], pack: str) -> tuple[DetectedFace, dict[str, DetectedFace | None]] | None:
+    """Return the face to compare with, and the face of the first portrait after each way of spoiling; None without one.
+
+    The face to compare with is that of the second portrait, or the first one's own.
+    """
+    portraits = [portrait for file in files[:2] if (portrait := _portrait(file, pack))]
+    if not portraits:
+        return None
+    own, mate = portraits[0], portraits[-1].faces[0]
+    box = own.faces[0].box
+    return mate, {name: _largest(spoil(own.pixels, box), pack) for name, spoil in _WAYS.items()}
+
+
+def _portrait(file: Path, pack: str) -> Analysis | None:
     try:
-        plain = pipeline.analyse(file.read_bytes(), pack=pack)
+        seen = pipeline.analyse(file.read_bytes(), pack=pack)
     except RecognitionError:
         return None
-    if len(plain.faces) != 1:
-        return None
-    (own,) = plain.faces
-    return own, {name: _largest(spoil(plain.pixels, own.box), pack) for name, spoil in {**_USELESS, **_USABLE}.items()}
+    return seen if len(seen.faces) == 1 else None
 
 
 def _largest(pixels: Pixels, pack: str) -> DetectedFace | None:
-    faces = pipeline.analyse(cv2.imencode(".png", pixels)[1].tobytes(), pack=pack, embed=1).faces
+    faces = pipeline.analyse(cv2.imencode(".png", pixels)[1].tobytes(), pack=pack, embed=1, turn=False).faces
     return faces[0] if faces else None
 
 
@@ -144,6 +166,9 @@ def _measure(pairs: Sequence[tuple[DetectedFace, DetectedFace | None]], threshol
     found = [(own, face) for own, face in pairs if face]
     above = [face.template for _, face in found if not face.quality.floor_reasons]
     cosines = np.stack(above) @ np.stack(above).T if above else np.zeros((0, 0))
+    passed = [
+        (float(face.template @ own.template) < threshold, face) for own, face in found if not face.quality.reasons
+    ]
     strangers = cosines[np.triu_indices(len(above), 1)] >= threshold
     return Spoiled(
         found=len(found) / len(pairs),
@@ -151,6 +176,8 @@ def _measure(pairs: Sequence[tuple[DetectedFace, DetectedFace | None]], threshol
         standard=_share(bool(face.quality.reasons) for _, face in found),
         strict=_share(bool(face.quality.strict_reasons) for _, face in found),
         matched=_share(face is not None and float(face.template @ own.template) >= threshold for own, face in pairs),
+        missed=_share(missed for missed, _ in passed),
+        expected=float(np.mean([face.quality.expected_miss or 0 for _, face in passed])) if passed else 0.0,
         strangers=_share(strangers.tolist()),
     )
 

@@ -46,10 +46,18 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
-    """The least length of the raw vector: below the floor a face cannot be told from others; the rest are gates."""
+class ExpectedMiss:
+    """How likely a good photograph of the same person fails to match a face: a logistic regression on its measures.
+
+    `embedded` and `seen` are intercepts and weights, in the order of recognition.pipeline.quality.Measures: for a face
+    whose vector is known, of `length` typically, and for one that was only looked at. The gates `standard` and
+    `strict` refuse a face whose expected miss is higher. A vector shorter than `floor` cannot be told from others.
+    """
 
     floor: float
+    length: float
+    embedded: tuple[float, ...]
+    seen: tuple[float, ...]
     standard: float
     strict: float
 
@@ -60,6 +68,7 @@ class Pack:
 
     `cohorts` are the populations whose false match rates were measured; the scale is anchored on the first of them, and
     `normal` is measured on it too: what a collection's normalised scores need of the pack (None: they are never made).
+    Without `quality` no face is refused for its expected miss or its vector's length.
     """
 
     name: str
@@ -71,9 +80,10 @@ class Pack:
     liveness_threshold: float
     embedders: tuple[tuple[Model, float], ...]
     similarity: SimilarityScale
-    lengths: Lengths
+    quality: ExpectedMiss | None
     cohorts: tuple[PublishedCohort, ...]
     normal: PackNormal | None
+    second_opinion: Model | None = None
 
     def worst_cohort(self, threshold: Threshold) -> PublishedCohort:
         """Return the cohort whose strangers reach a threshold most often."""
@@ -84,6 +94,7 @@ class Pack:
         """The models by role."""
         return {
             "detector": (self.detector,),
+            "second opinion": (self.second_opinion,) if self.second_opinion else (),
             "landmarks": (self.landmarks,),
             "embedder": tuple(model for model, _ in self.embedders),
             "liveness": tuple(chain.from_iterable(self.liveness)),
@@ -144,27 +155,24 @@ def _frozen(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _pack(
     name: str,
     *,
-    detector: str,
-    landmarks: str,
     liveness: list[list[str]],
     embedders: dict[str, float],
     cosines: list[float],
-    lengths: dict[str, float],
     cohorts: list[dict[str, Any]],
+    quality: dict[str, Any] | None = None,
     normalised: list[float] | None = None,
     mean: str = "",
     **rest: Any,  # noqa: ANN401
 ) -> Pack:
     known = models()
+    rest |= {role: known[rest[role]] for role in ("detector", "landmarks", "second_opinion") if role in rest}
     vector = np.frombuffer(base64.b64decode(mean), dtype="<f2").astype(np.float32)
     return Pack(
         name=name,
-        detector=known[detector],
-        landmarks=known[landmarks],
         liveness=tuple(tuple(known[model] for model in expert) for expert in liveness),
         embedders=tuple((known[model], weight) for model, weight in embedders.items()),
         similarity=SimilarityScale(tuple(cosines)),
-        lengths=Lengths(**lengths),
+        quality=ExpectedMiss(**_frozen(quality)) if quality else None,
         cohorts=tuple(PublishedCohort.of(**entry) for entry in cohorts),
         normal=PackNormal(vector, tuple(cosines), tuple(normalised)) if normalised else None,
         **rest,

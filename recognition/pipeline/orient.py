@@ -21,6 +21,7 @@ _LEAST = 0.85  # confidence that a turned face needs: seven more looks must not 
 _QUARTERS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 _TURNS = (*_QUARTERS, 45, 135, 225, 315)  # degrees clockwise; the detector finds faces within 22.5 degrees of upright
 _LOOK = 640  # pixels along the longer side of the image for the turned looks
+_FEW_LEVELS = 128  # of green; of 38 portraits at .06 of their light 18 % match as they are, and all with levels spread
 _DIAGONAL = 1280  # the same for an image that is turned by less than a quarter, which takes up to twice its memory
 
 _Doubles: TypeAlias = npt.NDArray[np.float64]
@@ -30,10 +31,12 @@ _Doubles: TypeAlias = npt.NDArray[np.float64]
 class View:
     """An image as it is analysed: turned clockwise by `degrees`, with its faces, largest first, and confidences.
 
-    `back` is the (2, 3) matrix from places in it to places in the image before.
+    `clear` is what is looked at: the same image, with its levels spread if it is dark or pale. `back` is the (2, 3)
+    matrix from places in it to places in the image before.
     """
 
     pixels: Pixels
+    clear: Pixels
     found: list[tuple[Box, float]]
     degrees: int = 0
     back: Floats | None = None
@@ -63,22 +66,39 @@ class View:
 
 
 @stage("detect")
-def view(pixels: Pixels, model: Model, limit: int) -> View:
-    """Detect up to `limit` faces, in the image turned upright if it shows no sure face as it is.
+def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True) -> View:
+    """Detect up to `limit` faces, in the image turned upright if it shows no sure face as it is and `turn` is on.
 
     `pixels` is (height, width, 3), blue-green-red.
 
     Raises:
         ModelUnavailable: the detector is not installed.
     """
-    upright = View(pixels, detect(pixels, model, limit))
+    upright = View(pixels, pixels, detect(pixels, model, limit))
     if upright.best >= SURE:
         return upright
-    degrees = _best_turn(pixels, model, limit, max(_LEAST, upright.best))
+    clear = _spread(pixels)
+    if clear is not pixels:
+        spread = View(pixels, clear, detect(clear, model, limit))
+        upright = spread if spread.best > upright.best else upright
+    if upright.best >= SURE or not turn:
+        return upright
+    degrees = _best_turn(clear, model, limit, max(_LEAST, upright.best))
     if not degrees:
         return upright
-    turned, back = _turned(pixels, degrees)
-    return View(turned, detect(turned, model, limit), degrees, back)
+    turned, back = _turned(clear, degrees)
+    plain = turned if clear is pixels else _turned(pixels, degrees)[0]
+    return View(plain, turned, detect(turned, model, limit), degrees, back)
+
+
+def _spread(pixels: Pixels) -> Pixels:
+    """Return an image that uses less than half of the levels with all but its outermost hundredths spread over all."""
+    levels = np.cumsum(cv2.calcHist([pixels], [1], None, [256], [0, 256]))
+    least, most = np.searchsorted(levels, (0.01 * levels[-1], 0.99 * levels[-1]))
+    if most - least >= _FEW_LEVELS or most == least:
+        return pixels
+    table = np.clip((np.arange(256) - least) * (255 / (most - least)), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(pixels, table), np.uint8)
 
 
 def _best_turn(pixels: Pixels, model: Model, limit: int, least: float) -> int:
@@ -86,7 +106,8 @@ def _best_turn(pixels: Pixels, model: Model, limit: int, least: float) -> int:
     small = shrunk(pixels, min(1.0, _LOOK / max(pixels.shape)))
     best = 0
     for degrees in _TURNS:
-        confidence = View(small, detect(_turned(small, degrees)[0], model, limit)).best
+        turned = _turned(small, degrees)[0]
+        confidence = View(turned, turned, detect(turned, model, limit, enlarge=False)).best
         if confidence > least:
             best, least = degrees, confidence
         if least >= SURE:

@@ -1,52 +1,56 @@
-"""Quality of a face: the measures, and the gates that decide whether it can be recognised."""
+"""Quality of a face: its measures, what they lead to expect, and the gates that decide by it.
 
-from dataclasses import dataclass
+One number decides: how likely a good photograph of the same person fails to match this face (`ExpectedMiss`, learnt by
+`manage.py evaluate learn-quality`). The named limits only say why it is high.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 
 import cv2
 import numpy as np
 
-from recognition.packs import Lengths
+from recognition.packs import ExpectedMiss
+from recognition.pipeline.second_opinion import Opinion
 from recognition.results import Box, Pixels, Pose, Quality, QualityReason
 
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The requirements on a face. Sizes are in pixels, angles in degrees either way, brightness is 0 to 1.
-
-    What is left out is not required. Little detail counts only if it is as uneven as `evenness`, or more.
-    """
-
-    detail: float
-    evenness: float = 1
-    face_size: float = 0
-    yaw: float = 180
-    pitch: float = 180
-    sharpness: float = 0
-    darkest: float = 0
-    brightest: float = 1
-    shown: float = 0
-    confidence: float = 0
-
-
-# Size, sharpness and brightness were measured: the faces of 101 photographs were degraded step by step and compared
-# with the originals. The median cosine is about .9 at the standard gate, and .95 or more at the strict gate.
+# What is worth naming as a reason. Sizes are in pixels, angles in degrees either way, brightness is 0 to 1.
+_SMALL, _YAW, _PITCH, _DARK, _BRIGHT, _SHOWN, _CONFIDENCE = 28, 35, 25, 0.12, 0.75, 0.85, 0.75
 # Detail separates blur, even along one direction, from darkness and noise: of 100 portraits, 99 % are above .020; with
 # 25 of 250 pixels of blur in any direction, 95 % are below .008.
-STANDARD = Gate(
-    detail=0.008, face_size=28, yaw=45, pitch=35, sharpness=15, darkest=0.08, brightest=0.84, shown=0.8, confidence=0.75
+_DETAIL = 0.015
+_MOTION_DETAIL, _MOTION_EVENNESS = 0.008, 0.25  # both below: strangers match; even blur lets them differ
+_NOT_HUMAN = (
+    0.25  # the second opinion's confidence below which nobody is enrolled: none of 1,633 portraits is below .43
 )
-STRICT = Gate(
-    detail=0.015, face_size=48, yaw=25, pitch=20, sharpness=30, darkest=0.12, brightest=0.75, shown=0.9, confidence=0.85
-)
-FLOOR = Gate(detail=0.008, evenness=0.25)  # motion blur: strangers match; even blur lets them differ
 
 # Width divided by height of the box of a whole face: the median of 3,811 photographs; 98 % are within .68 to .86.
 _PROPORTION = 0.76
 _AT_EDGE = 0.05  # a box reaches the image's edge if it is this near, as a share of its shorter side
 
-
 _ANGLES = np.radians(np.arange(0, 180, 22.5))
 _ALONG = np.stack((np.cos(_ANGLES) ** 2, np.sin(2 * _ANGLES), np.sin(_ANGLES) ** 2), axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """How far each measure is from that of a good portrait: 0 for one, and more the worse it is.
+
+    `doubt` and `disagreement` are of the second opinion; `short` of the raw vector, and 0 if there is none.
+    """
+
+    small: float
+    yaw: float
+    pitch: float
+    blur: float
+    dark: float
+    bright: float
+    cut: float
+    unsure: float
+    doubt: float
+    disagreement: float
+    short: float
 
 
 def judge(
@@ -56,67 +60,104 @@ def judge(
     pose: Pose,
     size: tuple[int, int],
     *,
-    lengths: Lengths,
+    model: ExpectedMiss | None,
     length: float | None = None,
+    opinion: Opinion | None = None,
 ) -> Quality:
     """Measure an aligned face (112, 112, 3), blue-green-red, and compare it with the gates and the floor.
 
-    `box` and `size`, (width, height), refer to the original image; `length` is that of the raw vector and `lengths` are
-    the least that the pack requires. Sharpness is the variance of the Laplacian of
-    the aligned face in gray, 0 to 255; brightness is the mean of that gray, as a share of white.
+    `box` and `size`, (width, height), refer to the original image; `length` is that of the raw vector. Sharpness is the
+    variance of the Laplacian of the aligned face in gray, 0 to 255; brightness is the mean of that gray, as a share of
+    white.
     """
-    gray = cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY)
-    detail, evenness = _detail(np.asarray(gray, np.uint8))
-    face = _Face(
-        box=box,
-        pose=pose,
-        confidence=confidence,
-        sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).var()),
-        brightness=float(gray.mean() / 255),
-        shown=_share_shown(box, *size),
-        detail=detail,
-        evenness=evenness,
-        length=length,
-    )
+    gray = np.asarray(cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY), np.uint8)
+    face = see(gray, box, confidence, pose, size, opinion)
+    short = 0.0 if length is None or model is None else 1 - length / model.length
+    miss = expected(model, face.measures(short), embedded=length is not None) if model else None
+    floor = tuple(face.below_floor(short_vector=length is not None and model is not None and length < model.floor))
+    named = tuple(dict.fromkeys((*face.named(), *floor))) or (QualityReason.UNRECOGNISABLE,)
+    standard, strict = (model.standard, model.strict) if model else (1.0, 1.0)
     return Quality(
-        face.sharpness,
+        float(cv2.Laplacian(gray, cv2.CV_32F).var()),
         face.brightness,
         box.side,
-        reasons=face.reasons(STANDARD, lengths.standard),
-        strict_reasons=face.reasons(STRICT, lengths.strict),
-        floor_reasons=face.reasons(FLOOR, lengths.floor),
+        reasons=named if floor or (miss or 0) > standard else (),
+        strict_reasons=named if floor or (miss or 0) > strict else (),
+        floor_reasons=floor,
         length=length,
+        expected_miss=miss,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Face:
-    """The measures of a face."""
+class Seen:
+    """What was measured of a face."""
 
     box: Box
     pose: Pose
     confidence: float
-    sharpness: float
     brightness: float
     shown: float
     detail: float
     evenness: float
-    length: float | None
+    opinion: Opinion | None
 
-    def reasons(self, gate: Gate, length: float) -> tuple[QualityReason, ...]:
-        """Return every reason why the gate, with this least length, refuses the face."""
+    def measures(self, short: float) -> Measures:
+        """Return how far the face is from a good portrait; `short` is the share that its raw vector lacks."""
+        opinion = self.opinion or Opinion(1.0, 0.0)
+        return Measures(
+            small=_beyond(60, self.box.side),
+            yaw=max(0.0, abs(self.pose.yaw) - 15) / 20,
+            pitch=max(0.0, abs(self.pose.pitch) - 15) / 20,
+            blur=_beyond(0.03, self.detail),
+            dark=_beyond(0.3, self.brightness),
+            bright=max(0.0, self.brightness - 0.6) / 0.2,
+            cut=1 - min(1.0, self.shown),
+            unsure=max(0.0, 0.9 - self.confidence) / 0.1,
+            doubt=max(0.0, 0.8 - opinion.confidence) / 0.2,
+            disagreement=_beyond(opinion.disagreement, 0.12),
+            short=5 * short,
+        )
+
+    def named(self) -> Iterator[QualityReason]:
+        """Yield what is worth naming if the face is refused."""
         verdicts = {
-            QualityReason.SMALL_FACE: self.box.side < gate.face_size,
-            QualityReason.EXTREME_POSE: abs(self.pose.yaw) > gate.yaw or abs(self.pose.pitch) > gate.pitch,
-            QualityReason.LOW_SHARPNESS: self.sharpness < gate.sharpness
-            or (self.detail < gate.detail and self.evenness <= gate.evenness),
-            QualityReason.TOO_DARK: self.brightness < gate.darkest,
-            QualityReason.TOO_BRIGHT: self.brightness > gate.brightest,
-            QualityReason.CUT_BY_EDGE: self.shown < gate.shown,
-            QualityReason.LOW_CONFIDENCE: self.confidence < gate.confidence,
-            QualityReason.UNRECOGNISABLE: self.length is not None and self.length < length,
+            QualityReason.SMALL_FACE: self.box.side < _SMALL,
+            QualityReason.EXTREME_POSE: abs(self.pose.yaw) > _YAW or abs(self.pose.pitch) > _PITCH,
+            QualityReason.LOW_SHARPNESS: self.detail < _DETAIL,
+            QualityReason.TOO_DARK: self.brightness < _DARK,
+            QualityReason.TOO_BRIGHT: self.brightness > _BRIGHT,
+            QualityReason.CUT_BY_EDGE: self.shown < _SHOWN,
+            QualityReason.LOW_CONFIDENCE: self.confidence < _CONFIDENCE,
+            QualityReason.NOT_HUMAN: self.opinion is not None and self.opinion.confidence < 2 * _NOT_HUMAN,
         }
-        return tuple(reason for reason, refused in verdicts.items() if refused)
+        return (reason for reason, worth in verdicts.items() if worth)
+
+    def below_floor(self, *, short_vector: bool) -> Iterator[QualityReason]:
+        """Yield why nobody can be told by the face."""
+        if self.detail < _MOTION_DETAIL and self.evenness <= _MOTION_EVENNESS:
+            yield QualityReason.LOW_SHARPNESS
+        if short_vector:
+            yield QualityReason.UNRECOGNISABLE
+        if self.opinion is not None and self.opinion.confidence < _NOT_HUMAN:
+            yield QualityReason.NOT_HUMAN
+
+
+def see(gray: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[int, int], opinion: Opinion | None) -> Seen:  # noqa: PLR0917 -- what is known of a face, in the order of `judge`
+    """Measure an aligned face in gray, (112, 112); the rest is as in `judge`."""
+    return Seen(box, pose, confidence, float(gray.mean() / 255), _share_shown(box, *size), *_detail(gray), opinion)
+
+
+def expected(model: ExpectedMiss, measures: Measures, *, embedded: bool) -> float:
+    """Return the expected miss, 0 to 1, of a face whose vector is known (`embedded`) or not."""
+    intercept, *weights = model.embedded if embedded else model.seen
+    odds = intercept + sum(weight * value for weight, value in zip(weights, astuple(measures), strict=True))
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def _beyond(limit: float, value: float) -> float:
+    """Return by how much a value falls short of the limit, on a logarithmic scale; 0 if it does not."""
+    return max(0.0, math.log(max(limit, 1e-3) / max(value, 1e-3)))
 
 
 def _detail(gray: Pixels) -> tuple[float, float]:

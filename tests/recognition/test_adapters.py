@@ -35,7 +35,6 @@ liveness = [["fr_liveness"]]
 liveness_threshold = 0.5
 embedders = { small = 1.0 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-lengths = { floor = 0.0, standard = 0.0, strict = 0.0 }
 cohorts = [{ name = "none", people = 2, pairs = 1, rates = {rates} }]
 
 [packs.mixed]
@@ -47,7 +46,6 @@ liveness = [["fr_liveness"]]
 liveness_threshold = 0.5
 embedders = { sface = 0.5, small = 0.5 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-lengths = { floor = 0.0, standard = 0.0, strict = 0.0 }
 cohorts = [{ name = "none", people = 2, pairs = 1, rates = {rates} }]
 """
 
@@ -108,6 +106,7 @@ def test_embedders_of_different_input_sizes_are_joined() -> None:
 def test_every_model_names_an_adapter_of_its_role() -> None:
     made = {
         "detector": adapters.detector,
+        "second opinion": adapters.second_opinion,
         "landmarks": adapters.landmark_model,
         "embedder": adapters.embedder,
         "liveness": adapters.liveness_model,

@@ -72,7 +72,11 @@ class CreateView(AccuAuthView):
         """Create a face set."""
         body = self.parse(wire.Create)
         made = collections.create_collection(
-            self.caller, name=body["name"], description=body["desc"], similarity_threshold=DIALECT.threshold
+            self.caller,
+            name=body["name"],
+            description=body["desc"],
+            similarity_threshold=DIALECT.threshold,
+            quality_gate="none",
         )
         return self.reply(wire.Created, made)
 

@@ -1,4 +1,4 @@
-"""manage.py evaluate verification|liveness|detection|orientation|quality|calibrate|cohorts DIR: accuracy."""
+"""manage.py evaluate verification|liveness|detection|orientation|quality|rejection|cohorts|… DIR: accuracy."""
 
 import re
 from base64 import b64encode
@@ -11,10 +11,30 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
 from recognition.calibration.normalisation import FORMS
-from recognition.evaluation import cohorts, cohorts_report, detection, liveness, orientation, quality, verification
-from recognition.evaluation.metrics import area_under_curve, equal_error_rate, true_accept_rates
+from recognition.evaluation import (
+    cohorts,
+    cohorts_report,
+    detection,
+    liveness,
+    orientation,
+    quality,
+    quality_learning,
+    rejection,
+    verification,
+)
+from recognition.evaluation.metrics import area_under_curve, equal_error_rate, interval, true_accept_rates
 
-_MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate", "cohorts")
+_MEASURES = (
+    "verification",
+    "liveness",
+    "detection",
+    "orientation",
+    "quality",
+    "rejection",
+    "calibrate",
+    "learn-quality",
+    "cohorts",
+)
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
@@ -29,7 +49,8 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=_MEASURES)
         parser.add_argument("folder", type=Path, help="of pictures; cohorts also takes a file of templates")
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
-        parser.add_argument("--most", type=int, default=150, help="pictures for orientation and quality, evenly chosen")
+        parser.add_argument("--most", type=int, default=150, help="pictures or people, evenly chosen")
+        parser.add_argument("--others", type=Path, help="learn-quality: a folder of pictures of what is not human")
         parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
         cohorts_report.add_arguments(parser)
 
@@ -41,14 +62,15 @@ class Command(BaseCommand):
             case "liveness":
                 self._liveness(folder, pack, packs.get(pack).liveness_threshold if threshold is None else threshold)
             case "detection":
-                hits, noses, faces = detection.find_all(folder)
-                self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
+                self._detection(folder)
             case "orientation":
                 self._orientation(folder, pack, most)
             case "quality":
                 self._quality(folder, pack, most)
-            case "calibrate":
-                self._calibrate(folder, pack)
+            case "rejection":
+                self._rejection(folder, pack)
+            case "calibrate" | "learn-quality":
+                self._learn(what, folder, rest["others"], pack, most)
             case "cohorts":
                 options = (rest["names"], rest["reference"], rest["collection"])
                 for line in cohorts_report.lines(folder, pack, *options, forms=rest["forms"]):
@@ -90,16 +112,52 @@ class Command(BaseCommand):
     def _quality(self, folder: Path, pack: str, most: int) -> None:
         report = quality.spoil_all(folder, pack, most)
         self.stdout.write(f"pack {pack}: {report.pictures} portraits of different people")
-        self.stdout.write(f"{'':24}  found  floor  standard  strict  matched  strangers at the default threshold")
+        self.stdout.write(
+            f"{'':24}  found  floor  standard  strict  matched  "
+            "missed of accepted, expected  strangers at the default threshold"
+        )
         for name, way in report.ways.items():
             self.stdout.write(
                 f"{name:24}  {way.found:5.3f}  {way.floor:5.3f}  {way.standard:8.3f}  {way.strict:6.3f}  "
-                f"{way.matched:7.3f}  {way.strangers:.4f}"
+                f"{way.matched:7.3f}  {way.missed:6.3f}, {way.expected:.3f}  {way.strangers:.4f}"
             )
         shares = ", ".join(f"{share:.0%}" for share in quality.DISCARDED)
         self.stdout.write(f"missed among the usable after discarding {shares}:")
         for name, curve in report.discard.items():
             self.stdout.write(f"by {name:10}  " + "  ".join(f"{missed:.4f}" for missed in curve))
+
+    def _detection(self, folder: Path) -> None:
+        hits, noses, faces = detection.find_all(folder)
+        self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
+
+    def _learn(self, what: str, folder: Path, others: Path | None, pack: str, most: int) -> None:
+        if what == "calibrate":
+            self._calibrate(folder, pack)
+        else:
+            self._learn_quality(folder, others, pack, most)
+
+    def _rejection(self, folder: Path, pack: str) -> None:
+        found = rejection.enrol_all(folder, pack)
+        self.stdout.write(f"pack {pack}: {found.pictures} pictures, {found.found} with a face")
+        for gate, count in found.enrolled.items():
+            low, high = interval(count, found.pictures)
+            share = count / max(1, found.pictures)
+            self.stdout.write(f"enrolled, gate {gate:8}  {count:5}  {share:.4f} ({low:.4f} to {high:.4f})")
+        for reason, count in found.reasons.items():
+            self.stdout.write(f"refused by standard for {reason:15}  {count:5}")
+
+    def _learn_quality(self, folder: Path, others: Path | None, pack: str, most: int) -> None:
+        """Learn the expected miss and write it into the manifest; its levels and the floor stay."""
+        learnt = quality_learning.learn(folder, others, pack, most)
+        self.stdout.write(f"{learnt.faces} faces of {learnt.people} people, {learnt.others} of what is not human")
+        manifest = packs.MANIFEST.read_text(encoding="utf-8")
+        for name in ("length", "embedded", "seen"):
+            value = getattr(learnt, name)
+            shown = f"{value:.2f}" if isinstance(value, float) else str(list(value))
+            line = re.compile(rf"(\[packs\.{pack}\.quality\]\n(?:.+\n)*?{name} = ).*")
+            manifest = line.sub(rf"\g<1>{shown}", manifest)
+            self.stdout.write(f"{name} = {shown}")
+        packs.MANIFEST.write_text(manifest, encoding="utf-8")
 
     def _calibrate(self, folder: Path, pack: str) -> None:
         """Measure the anchors of the pack's scale, plain and normalised, and write them into the manifest."""

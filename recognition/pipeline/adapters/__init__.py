@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from recognition.packs import Model
 from recognition.pipeline.adapters.arcface import ArcFace
+from recognition.pipeline.adapters.centerface import CenterFace
 from recognition.pipeline.adapters.fr68 import Fr68
 from recognition.pipeline.adapters.minifasnet import MiniFASNet
 from recognition.pipeline.adapters.yunet import YuNet
-from recognition.results import Box, Floats, Pixels
+from recognition.results import Box, Floats, Landmarks, Pixels
 
 
 class Detector(Protocol):
@@ -21,6 +22,17 @@ class Detector(Protocol):
 
     def detect(self, pixels: Pixels, least: float) -> Floats:
         """Return (faces, 5): left, top, width, height in pixels, and confidence of 0 to 1, at least `least`."""
+
+
+class SecondOpinion(Protocol):
+    """Says whether the square around a face shows a human one."""
+
+    @property
+    def side(self) -> int:
+        """The side, in pixels, of the square that the model takes; the face has the middle of it."""
+
+    def look(self, square: Pixels) -> tuple[float, Landmarks]:
+        """Return the confidence, 0 to 1, and the five landmarks, in pixels of the square."""
 
 
 class LandmarkModel(Protocol):
@@ -49,6 +61,7 @@ class LivenessModel(Protocol):
 
 
 _DETECTORS: Mapping[str, Any] = {"yunet": YuNet}
+_OPINIONS: Mapping[str, Any] = {"centerface": CenterFace}
 _LANDMARKS: Mapping[str, Any] = {"fr68": Fr68}
 _EMBEDDERS: Mapping[str, Any] = {"arcface": ArcFace}
 _LIVENESS: Mapping[str, Any] = {"minifasnet": MiniFASNet}
@@ -58,6 +71,13 @@ _LIVENESS: Mapping[str, Any] = {"minifasnet": MiniFASNet}
 def detector(model: Model) -> Detector:
     """Return the adapter of a detector."""
     made: Detector = _DETECTORS[model.adapter](model, **model.input)
+    return made
+
+
+@cache
+def second_opinion(model: Model) -> SecondOpinion:
+    """Return the adapter of a model for second opinions."""
+    made: SecondOpinion = _OPINIONS[model.adapter](model, **model.input)
     return made
 
 

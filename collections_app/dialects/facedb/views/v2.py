@@ -98,7 +98,8 @@ class CreateNodeView(FacedbView):
     def post(self, request: Request) -> Response:
         """Create a node, which keeps its images (decision N8); another may have its name (decision R6)."""
         body = self.parse(wire.CreateNode)
-        made = collections.create_collection(self.caller, name=body["nodeName"], distinct=True, images="original")
+        policy = {"images": "original", "quality_gate": "none"}
+        made = collections.create_collection(self.caller, name=body["nodeName"], distinct=True, **policy)
         return Response(wire.CreatedNode(made).data)
 
 

@@ -84,6 +84,10 @@ class Quality(serializers.Serializer[Any]):
 
     sharpness = serializers.FloatField()
     brightness = serializers.FloatField()
+    expected_miss = serializers.FloatField(
+        allow_null=True,
+        help_text="How likely a good photograph of the same person fails to match, 0 to 1; null for a face of before.",
+    )
     reasons = serializers.ListField(child=serializers.ChoiceField([str(reason) for reason in QualityReason]))
 
 

@@ -32,7 +32,7 @@ class GroupId(Text):
 
 def policy(generation: Generation) -> Json:
     """Return the policy of a new group, which keeps no images; production has a limit of faces (contract 3.3)."""
-    return {"images": "none"} | ({} if generation == "prerelease" else {"face_limit": _FACES})
+    return {"images": "none", "quality_gate": "none"} | ({} if generation == "prerelease" else {"face_limit": _FACES})
 
 
 @example({"groupId": "my-group"})

@@ -16,8 +16,14 @@ class CreateCollectionView(RekognitionView):
     def post(self, request: Request) -> Response:
         """Create a collection, whose threshold is the contract's default (decision R10). No image is kept."""
         body = self.parse(wire.collections.Create)
-        policy = {"images": "none", "similarity_threshold": DIALECT.threshold, "tags": body["Tags"]}
-        made = collections.create_collection(self.caller, name=body["CollectionId"], **policy)
+        made = collections.create_collection(
+            self.caller,
+            name=body["CollectionId"],
+            tags=body["Tags"],
+            images="none",
+            quality_gate="none",
+            similarity_threshold=DIALECT.threshold,
+        )
         return self.reply(wire.collections.Created, made, region=self.region)
 
 

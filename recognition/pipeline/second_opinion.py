@@ -1,0 +1,50 @@
+"""A second model's opinion about a face of which the detector is not sure: whether it is a human one.
+
+The detector is less than SURE of nearly every animal, drawing or doll, and of one portrait in ten.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from recognition.metrics import stage
+from recognition.packs import Model
+from recognition.pipeline import adapters
+from recognition.pipeline.detect import shrunk
+from recognition.results import Box, Landmarks, Pixels
+
+SURE = 0.9
+_CONTEXT = 2.5  # the side of the square that is looked at, in sides of the box
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Confidence, 0 to 1, and disagreement: the mean distance to our landmarks, over that between the eyes."""
+
+    confidence: float
+    disagreement: float
+
+
+@stage("detect")
+def ask(pixels: Pixels, box: Box, landmarks: Landmarks, model: Model) -> Opinion:
+    """Return the opinion about a face. `pixels` is (height, width, 3), blue-green-red.
+
+    Raises:
+        ModelUnavailable: the model is not installed.
+    """
+    looking = adapters.second_opinion(model)
+    half = _CONTEXT * max(box.width, box.height) / 2
+    centre = np.array((box.x + box.width / 2, box.y + box.height / 2))
+    left, top = np.maximum(centre - half, 0).astype(int)
+    right, bottom = np.ceil(centre + half).astype(int)
+    part = pixels[top:bottom, left:right]
+    scale = looking.side / (2 * half)
+    small = shrunk(part, min(1.0, 2 * scale))  # the warp would skip pixels
+    to_small = np.array(small.shape[1::-1]) / part.shape[1::-1]
+    corner = (np.array((left, top)) - centre + half) * scale
+    matrix = np.column_stack((np.diag(scale / to_small), corner))
+    confidence, places = looking.look(np.asarray(cv2.warpAffine(small, matrix, (looking.side, looking.side)), np.uint8))
+    there = places / scale + centre - half
+    eyes = max(float(np.linalg.norm(landmarks[0] - landmarks[1])), 1.0)
+    return Opinion(confidence, float(np.linalg.norm(there - landmarks, axis=1).mean() / eyes))
