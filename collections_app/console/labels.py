@@ -81,6 +81,7 @@ FAMILIES = {
     "member": _("members"),
     "webhook": _("webhooks"),
     "index": _("indexes"),
+    "job": _("jobs"),
     "image": _("stored images"),
     "data_key": _("data keys"),
     "do_not_enrol": _("do-not-enrol lists"),
@@ -115,6 +116,11 @@ ACTIONS = {
     "image.listed": _("images listed"),
     "image.viewed": _("image viewed"),
     "index.rebuild_asked": _("index rebuild requested"),
+    "job.asked": _("job requested"),
+    "job.cancelled": _("job cancelled"),
+    "job.ended": _("job ended"),
+    "job.report_read": _("job report read"),
+    "job.resumed": _("job resumed"),
     "key.issued": _("key created"),
     "key.revoked": _("key revoked"),
     "key.rotated": _("key rotated"),
@@ -136,6 +142,7 @@ ACTIONS = {
 }
 TARGETS = {
     "apikey": _("key"),
+    "bulkjob": _("job"),
     "collection": _("collection"),
     "face": _("face"),
     "invitation": _("invitation"),

@@ -58,18 +58,20 @@ class Enrolment:
 def enrol_face(
     caller: Caller,
     *,
-    collection: str,
+    collection: str | Alias,
     image: bytes | ImageUrl,
     person: PersonDetails,
     largest: bool = False,
     consent: str = "",
     settle: Callable[[Enrolment], None] | None = None,
     confidence: float = 0.0,
+    replace: bool = False,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the one face of the image, or with `largest` the largest of several, as a face of the person.
 
-    Faces below the detector's `confidence`, 0 to 1, do not count.
+    Faces below the detector's `confidence`, 0 to 1, do not count. `replace`: the faces that the person had are erased,
+    each with a receipt.
     `consent` is the caller's reference to the person's consent. `settle` is called with the result, in the transaction.
 
     Raises:
@@ -85,7 +87,33 @@ def enrol_face(
     examined = examine(
         caller, collection, image, purpose=Purpose.ENROL, largest=largest, confidence=confidence, limits=limits
     )
-    return _store(caller, collection, [examined], person=person, consent=consent, settle=settle)[0]
+    return _store(caller, collection, [examined], person=person, replace=replace, consent=consent, settle=settle)[0]
+
+
+def would_enrol(
+    caller: Caller,
+    *,
+    collection: str | Alias,
+    image: bytes | ImageUrl,
+    person: PersonDetails,
+    largest: bool = False,
+    consent: str = "",
+) -> Examined:
+    """Check what `enrol_face` checks, and store nothing. The refusal of a duplicate is charged all the same.
+
+    Raises:
+        The errors of `enrol_face`.
+    """
+    caller.require(Scope.ENROL)
+    collection = find(caller, collection)
+    _check_request(caller, collection, consent, person)
+    known = known_person(collection, person.reference)
+    refuse_barred(collection, known.reference if known else person.reference)
+    examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest)
+    with _charging_duplicates(caller, collection), transaction.atomic():
+        _check_room(collection, lock(collection), 1, fill=False)
+        _check_duplicates(caller, collection, examined.faces, known)
+    return examined
 
 
 def enrol_person(
