@@ -243,7 +243,9 @@ def end(job: BulkJob, token: str) -> None:
 
 def add_file(job: BulkJob, name: str, *, given: bool = False) -> JobFile:
     """Return the job's file of that name; an empty one if there is none yet."""
-    file, _ = JobFile.unscoped.get_or_create(job=job, name=name, tenant=job.tenant, defaults={"given": given})
+    fresh = JobFile(tenant=job.tenant, job=job, name=name, given=given)
+    JobFile.unscoped.bulk_create([fresh], ignore_conflicts=True)
+    file: JobFile = JobFile.objects.of(job.tenant).select_related("job", "tenant").get(job=job, name=name)
     return file
 
 

@@ -10,11 +10,12 @@ from django.db import transaction
 
 from collections_app import bulk
 from collections_app.errors import JobNotFound, JobOver
-from collections_app.models import BulkJob
+from collections_app.models import BulkJob, JobUnit
 from collections_app.operations.jobs import Job, JobPage, Place, bulk_job, bulk_jobs, newest
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.scope import as_id
+from tenants.vault import Vault
 
 NEEDED = {BulkJob.Kind.IMPORT: Scope.ENROL}  # to ask for a job, and to change its course
 COLUMNS = ("number", "outcome", "file", "reference", "name", "face", "error", "reason", "duplicate_of", "boxes")
@@ -27,6 +28,33 @@ def list_bulk_jobs(caller: Caller, *, limit: int, before: Place | None = None) -
     caller.require(Scope.READ)
     found = [bulk_job(job) for job in newest(bulk_jobs(caller), "created_at", before, limit + 1)]
     return JobPage(tuple(found[:limit]), more=len(found) > limit)
+
+
+def get_bulk_job(caller: Caller, *, job: str) -> Job:
+    """Return a bulk job by its id.
+
+    Raises:
+        JobNotFound: no bulk job within reach has it.
+    """
+    caller.require(Scope.READ)
+    return bulk_job(find_bulk_job(caller, job))
+
+
+def may_change(caller: Caller, job: Job) -> bool:
+    """Return whether the caller may cancel a bulk job and go on with it. Not an operation."""
+    return NEEDED[BulkJob.Kind(job.kind)] in caller.scopes
+
+
+def refused_items(caller: Caller, *, job: str, limit: int) -> list[dict[str, Any]]:
+    """Return the first refused items of a bulk job, with the reasons.
+
+    Raises:
+        JobNotFound: no bulk job within reach has this id.
+    """
+    caller.require(Scope.READ)
+    row = find_bulk_job(caller, job)
+    opened = bulk.vault_of(row)
+    return [_item(row, opened, unit) for unit in bulk.units(row).filter(outcome="refused").order_by("number")[:limit]]
 
 
 def cancel_job(caller: Caller, *, job: str) -> Job:
@@ -119,11 +147,14 @@ def find_bulk_job(caller: Caller, job: str) -> BulkJob:
 def _items(job: BulkJob) -> Iterator[dict[str, Any]]:
     opened, last = bulk.vault_of(job), -1
     while batch := list(bulk.units(job).filter(number__gt=last).order_by("number")[:_BATCH]):
-        for unit in batch:
-            told = bulk.unseal(opened, job, unit.number, unit.payload).get("told", {})
-            result = bulk.unseal(opened, job, unit.number, unit.result)
-            yield {"number": unit.number + 1, "outcome": unit.outcome or "open"} | told | result
+        yield from (_item(job, opened, unit) for unit in batch)
         last = batch[-1].number
+
+
+def _item(job: BulkJob, opened: Vault, unit: JobUnit) -> dict[str, Any]:
+    told: dict[str, Any] = bulk.unseal(opened, job, unit.number, unit.payload).get("told", {})
+    result = bulk.unseal(opened, job, unit.number, unit.result)
+    return {"number": unit.number + 1, "outcome": unit.outcome or "open"} | told | result
 
 
 def _cell(value: object) -> str:

@@ -25,7 +25,7 @@ from tenants.errors import MissingKey
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNAUTHORIZED, _ACCEPTED = 401, 202
-_RAW = "application/octet-stream"
+RAW = "application/octet-stream"
 _NO_BODY = frozenset({b"", b"{}", b"null"})  # HTTP libraries send one of these where there is no body
 _PLACES = {
     "collection": "A collection's id, or its name.",
@@ -171,7 +171,7 @@ def described(
         path={name: _PLACES[name] for name in named},
         parameters=[*own, _RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])],
         status=status,
-        body={_RAW: OpenApiRequest(OpenApiTypes.BINARY)} if raw else body,
+        body={RAW: OpenApiRequest(OpenApiTypes.BINARY)} if raw else body,
         **shapes,
     )
 

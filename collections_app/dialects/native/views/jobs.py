@@ -9,7 +9,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collections_app.dialects.native.views.base import NativeView, accepted, described
+from collections_app.dialects.native.views.base import RAW, NativeView, accepted, described
 from collections_app.dialects.native.wire import jobs as wire
 from collections_app.dialects.parsers import Form, Json, Raw
 from collections_app.errors import FileChanged, JobOver
@@ -105,7 +105,7 @@ class ArchiveView(NativeView):
 
     def get_parsers(self) -> list[BaseParser]:
         """Take the body as it is, whatever its type."""
-        return [Raw(self.request.content_type)]
+        return [Raw(self.request.content_type if self.request else RAW)]  # no request: a document is made
 
     def values(self) -> object:
         """Read the query: the body is the part."""
