@@ -7,7 +7,7 @@ doubles nothing. Units and files are sealed with a key of the job's own.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -40,7 +40,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit that this worker holds: its number, what is to be done, and the token of the lease."""
+    """A unit that this worker holds, and what is to be done."""
 
     row: JobUnit
     payload: dict[str, Any]
@@ -115,7 +115,7 @@ def start(job: BulkJob) -> bool:
     values = {"state": BulkJob.State.RUNNING, "stage": stage, "fault": "", "finished_at": None}
     began = rows.update(**values, began_at=now, done_before=done, leased_until=None)
     job.refresh_from_db()
-    for _ in range(settings.COMPUTE_SLOTS):
+    for _ in range(settings.COMPUTE_SLOTS + 1):
         transaction.on_commit(lambda: enqueue(Task.WORK_ON_JOB, job.pk))
     return bool(began)
 
@@ -159,39 +159,56 @@ def unseal(opened: Vault, job: BulkJob, number: int, sealed: bytes | memoryview 
     return values
 
 
-def claim(job: BulkJob, opened: Vault, token: str) -> Unit | None:
-    """Take the first unit that is open and that no worker holds; None: there is none."""
+def claim(job: BulkJob, opened: Vault, token: str, most: int) -> list[Unit]:
+    """Take the first units that are open and that no worker holds, up to `most`."""
     now = timezone.now()
     with transaction.atomic():
         free = units(job).filter(Q(leased_until=None) | Q(leased_until__lt=now), outcome=OPEN).order_by("number")
         if connection.features.has_select_for_update_skip_locked:
             free = free.select_for_update(skip_locked=True, no_key=True)
-        row = free.first()
-        if row is None:
-            return None
-        row.claim, row.leased_until, row.attempts = token, now + LEASE, row.attempts + 1
-        row.save(update_fields=["claim", "leased_until", "attempts"])
-    return Unit(row, unseal(opened, job, row.number, row.payload))
+        rows = list(free[:most])
+        taken = JobUnit.objects.of(job.tenant).filter(pk__in=[row.pk for row in rows])
+        if rows:
+            taken.update(claim=token, leased_until=now + LEASE, attempts=F("attempts") + 1)
+    for row in rows:
+        row.job, row.claim, row.attempts = job, token, row.attempts + 1
+    return [Unit(row, unseal(opened, job, row.number, row.payload)) for row in rows]
 
 
-def settle(
-    opened: Vault, unit: Unit, outcome: str, result: Mapping[str, Any] | None = None, face_id: int | None = None
-) -> None:
-    """Write what came of a unit, in the transaction of what was done for it.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a unit: its outcome, facts for the report, and the face that was enrolled."""
+
+    unit: Unit
+    outcome: str
+    result: Mapping[str, Any] | None = None
+    face_id: int | None = None
+
+
+def settle(opened: Vault, job: BulkJob, *settled: Settled) -> None:
+    """Write what came of units, in the transaction of what was done for them.
 
     Raises:
-        LeaseLost: the unit is no longer ours.
+        LeaseLost: one of them is no longer ours.
     """
-    row = unit.row
-    sealed = seal(opened, row.job, row.number, result) if result else None
-    values = {"outcome": outcome, "result": sealed, "face_id": face_id, "claim": "", "leased_until": None}
-    if not _mine(row).update(**values):
+    rows = []
+    for one in settled:
+        row = one.unit.row
+        row.outcome, row.face_id = one.outcome, one.face_id
+        row.result = seal(opened, job, row.number, one.result) if one.result else None
+        rows.append(row)
+    tokens = {row.claim for row in rows}
+    mine = JobUnit.objects.of(job.tenant).filter(pk__in=[row.pk for row in rows], claim__in=tokens, outcome=OPEN)
+    if mine.update(claim="", leased_until=None) != len(rows):
         raise LeaseLost
+    JobUnit.objects.of(job.tenant).bulk_update(rows, ["outcome", "result", "face_id"])
 
 
-def release(unit: Unit, *, failed: bool = False) -> None:
-    """Give a unit back undone; unless it `failed`, as if it had not been taken."""
-    _mine(unit.row).update(claim="", leased_until=None, attempts=F("attempts") - (not failed))
+def release(job: BulkJob, taken: Sequence[Unit], *, failed: bool = False) -> None:
+    """Give back those of the units that are still ours and open; unless they `failed`, as if they were never taken."""
+    tokens = {unit.row.claim for unit in taken}
+    rows = JobUnit.objects.of(job.tenant).filter(pk__in=[unit.row.pk for unit in taken], outcome=OPEN)
+    rows.filter(claim__in=tokens).update(claim="", leased_until=None, attempts=F("attempts") - (not failed))
 
 
 def all_settled(job: BulkJob) -> bool:
@@ -265,9 +282,4 @@ def forget(job: BulkJob) -> None:
 
 def _row(job: BulkJob) -> QuerySet[BulkJob]:
     rows: QuerySet[BulkJob] = BulkJob.objects.of(job.tenant).filter(pk=job.pk)
-    return rows
-
-
-def _mine(row: JobUnit) -> QuerySet[JobUnit]:
-    rows: QuerySet[JobUnit] = JobUnit.objects.of(row.tenant).filter(pk=row.pk, claim=row.claim, outcome=OPEN)
     return rows

@@ -307,9 +307,12 @@ def work_due() -> None:
 
 
 def _runs() -> int:
-    """Return how many runs may work on a job at once: the computing slots of all hosts, taken to be like this one."""
+    """Return how many runs may work on a job at once: on each host, taken to be like this one, its slots and one more.
+
+    While that one waits for the database, the others keep the slots busy.
+    """
     alive = sum(seconds < _WORKER_SILENT_SECONDS for seconds in heartbeat.workers().values())
-    return settings.COMPUTE_SLOTS * max(1, alive)
+    return (settings.COMPUTE_SLOTS + 1) * max(1, alive)
 
 
 @shared_task

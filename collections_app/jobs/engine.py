@@ -13,7 +13,7 @@ from itertools import islice
 from django.db import transaction
 
 from collections_app import bulk
-from collections_app.bulk import LeaseLost
+from collections_app.bulk import LeaseLost, Settled
 from collections_app.errors import CollectionDeleted, CollectionNotFound, Unavailable
 from collections_app.job_files import FileLost
 from collections_app.jobs import imports
@@ -87,25 +87,31 @@ def _plan(run: Run) -> bool:
 
 
 def _do(run: Run) -> bool:
-    """Do the next unit; whatever goes wrong unforeseen is tried again, a few times."""
-    unit = bulk.claim(run.job, run.vault, run.token)
-    if unit is None:
-        return bulk.all_settled(run.job)
-    if unit.row.attempts > bulk.MOST_ATTEMPTS:
-        bulk.settle(run.vault, unit, "refused", {"error": "not_finished"})
-        return True
+    """Do the next units; whatever goes wrong unforeseen is tried again, a few times."""
+    kind, job = KINDS[run.job.kind], run.job
+    units = bulk.claim(job, run.vault, run.token, kind.AT_ONCE)
+    if not units:
+        return bulk.all_settled(job)
+    if spent := [unit for unit in units if unit.row.attempts > bulk.MOST_ATTEMPTS]:
+        bulk.settle(run.vault, job, *(Settled(unit, "refused", {"error": "not_finished"}) for unit in spent))
+        units = [unit for unit in units if unit not in spent]
+    if any(unit.row.attempts > 1 for unit in units):  # each alone, so that one does not take the others down
+        bulk.release(job, units[1:])
+        units = units[:1]
+    failed = False
     try:
-        KINDS[run.job.kind].do(run, unit)
-    except (Busy, Unavailable, *_STOPPING):
-        bulk.release(unit)
-        raise
+        kind.do(run, units)
     except LeaseLost:
-        logger.warning("A unit went to another worker.", extra={"job": run.job.pk, "unit": unit.row.number})
+        logger.warning("Units went to another worker.", extra={"job": job.pk})
+    except (Busy, Unavailable, *_STOPPING):
+        raise
     except Exception as error:
         if at_fault(error):
             raise
-        logger.exception("A unit of a job failed.", extra={"job": run.job.pk, "unit": unit.row.number})
-        bulk.release(unit, failed=True)
+        logger.exception("Units of a job failed.", extra={"job": job.pk})
+        failed = True
+    finally:
+        bulk.release(job, units, failed=failed)
     return True
 
 

@@ -6,32 +6,34 @@ the same and stores nothing; it compares with who is enrolled, not with the othe
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.db import transaction
 
 from collections_app import bulk
-from collections_app.bulk import Unit
+from collections_app.bulk import Settled, Unit
 from collections_app.errors import (
     CollectionDeleted,
     CollectionFull,
     CollectionNotFound,
     CollectionsError,
     DuplicateFace,
+    EnrolmentBarred,
     Unavailable,
 )
+from collections_app.identifiers import comparison_key
 from collections_app.image_url import ImageUrl
 from collections_app.jobs import archives, manifest
 from collections_app.jobs.archives import At
 from collections_app.jobs.kind import JobFailed, Run
-from collections_app.models import BulkJob
-from collections_app.operations.collections import Alias
+from collections_app.models import BulkJob, Collection, Face
+from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonDetails
-from collections_app.operations.enrol import Enrolment, enrol_face, would_enrol
+from collections_app.operations.enrol import Enrolment, Entry, accept, enrol_entries, enrol_face, would_enrol
 from collections_app.operations.imports import MOST_MANIFEST
-from collections_app.operations.references import known_person
 from collections_app.reasons import reason
 from collections_app.safe_http import PORTS
 from recognition.errors import Busy, ModelUnavailable, RecognitionError, SeveralFaces
@@ -39,6 +41,7 @@ from recognition.images import DEFAULT_LIMITS
 from recognition.results import Box
 from tenants.errors import QuotaExceeded
 
+AT_ONCE = 16
 _MANIFESTS = ("manifest.csv", "manifest.jsonl")  # that an archive may have at its top
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _NO_ROOM = (CollectionFull, QuotaExceeded)
@@ -68,22 +71,33 @@ def plan(run: Run) -> Iterator[Mapping[str, Any]]:
     yield from ({"told": {"file": name[:255]}, "refuse": "not_in_the_manifest"} for name in spare)
 
 
-def do(run: Run, unit: Unit) -> None:
-    """Enrol a picture, or check whether it would be enrolled."""
-    if refuse := unit.payload.get("refuse"):
-        _refuse(run, unit, {"error": refuse})
-        return
-    try:
-        _enrol(run, unit)
-    except _OF_THE_JOB:
-        raise
-    except ModelUnavailable as error:
-        raise JobFailed(reason(error).capitalize()) from error
-    except _NO_ROOM as error:
-        message = f"There is no room for more: {reason(error)}."
-        raise JobFailed(message) from error
-    except (CollectionsError, RecognitionError) as error:
-        _refuse(run, unit, described(error))
+def do(run: Run, units: Sequence[Unit]) -> None:
+    """Enrol pictures, or check whether they would be enrolled.
+
+    Where nobody is refused or replaced for a face that is there already, all of them in one transaction.
+    """
+    job = run.job
+    assert job.collection is not None  # noqa: S101 -- an import has one
+    collection = find(run.caller, Alias(job.collection.alias))
+    known = _known_before(job, collection, units)
+    single = job.options["dry_run"] or job.options["stop"] or job.options["existing"] == "replace"
+    entries: list[tuple[Unit, Entry]] = []
+    for unit in units:
+        with _refusing(run, unit):
+            if refuse := unit.payload.get("refuse"):
+                _settle(run, Settled(unit, "refused", {"error": refuse}))
+            elif unit.row.number in known and job.options["existing"] == "skip":
+                _settle(run, Settled(unit, "known"))
+            elif single or collection.duplicates == Collection.Duplicates.REFUSE:
+                _one(run, unit, replace=unit.row.number in known and job.options["existing"] == "replace")
+            else:
+                try:
+                    entry = accept(run.caller, collection=collection, **_picture(run, unit))
+                except Busy:
+                    _store(run, collection, entries)  # what was analysed is not analysed again
+                    raise
+                entries.append((unit, entry))
+    _store(run, collection, entries)
 
 
 def finish(run: Run) -> None:
@@ -104,40 +118,95 @@ def described(error: Exception) -> dict[str, Any]:
     return told
 
 
-def _enrol(run: Run, unit: Unit) -> None:
-    job, item, options = run.job, unit.payload, run.job.options
-    assert job.collection is not None  # noqa: S101 -- an import has one
-    person = PersonDetails(**item["person"])
-    known = known_person(job.collection, person.reference)
-    before = known is not None and known.created_at < job.created_at
-    if before and options["existing"] == "skip":
-        with transaction.atomic():
-            bulk.settle(run.vault, unit, "known")
+def _store(run: Run, collection: Collection, entries: Sequence[tuple[Unit, Entry]]) -> None:
+    """Store what was accepted: all at once, or if one of them cannot be stored, each by itself."""
+
+    def settle(faces: Sequence[Face]) -> None:
+        settled = [
+            Settled(unit, "enrolled", {"face": face.uuid}, face.pk)
+            for (unit, _), face in zip(entries, faces, strict=True)
+        ]
+        bulk.settle(run.vault, run.job, *settled)
+
+    if not entries:
         return
-    if "url" in item:
-        image: bytes | ImageUrl = ImageUrl(item["url"], PORTS)
-    else:
-        image = archives.read(run, At(*item["at"]), DEFAULT_LIMITS.max_bytes)
-    where = {"collection": Alias(job.collection.alias), "person": person, "largest": options["largest"]}
-    where |= {"image": image, "consent": item["consent"] or options["consent"]}
-    if options["dry_run"]:
+    try:
+        chosen = [entry for _, entry in entries]
+        enrol_entries(run.caller, collection=collection, entries=chosen, settle=settle)
+    except (EnrolmentBarred, *_NO_ROOM):
+        for unit, _ in entries:
+            with _refusing(run, unit):
+                _one(run, unit, replace=False)
+
+
+def _one(run: Run, unit: Unit, *, replace: bool) -> None:
+    """Enrol one picture, or check it in a dry run."""
+    assert run.job.collection is not None  # noqa: S101 -- an import has one
+    where = {"collection": Alias(run.job.collection.alias), **_picture(run, unit)}
+    if run.job.options["dry_run"]:
         found = would_enrol(run.caller, **where)
-        with transaction.atomic():
-            bulk.settle(run.vault, unit, "possible", {"boxes": [_box(face.box) for face in found.faces]})
+        _settle(run, Settled(unit, "possible", {"boxes": [_box(face.box) for face in found.faces]}))
         return
 
     def settle(enrolment: Enrolment) -> None:
         face = enrolment.faces[0]
-        bulk.settle(run.vault, unit, "enrolled", {"face": face.uuid}, face_id=face.pk)
+        bulk.settle(run.vault, run.job, Settled(unit, "enrolled", {"face": face.uuid}, face.pk))
 
-    enrol_face(run.caller, settle=settle, replace=before and options["existing"] == "replace", **where)
+    enrol_face(run.caller, settle=settle, replace=replace, **where)
 
 
-def _refuse(run: Run, unit: Unit, told: Mapping[str, Any]) -> None:
+def _picture(run: Run, unit: Unit) -> dict[str, Any]:
+    """Return the picture of an item, and how it is to be enrolled."""
+    item, options = unit.payload, run.job.options
+    if "url" in item:
+        image: bytes | ImageUrl = ImageUrl(item["url"], PORTS)
+    else:
+        image = archives.read(run, At(*item["at"]), DEFAULT_LIMITS.max_bytes)
+    consent = item["consent"] or options["consent"]
+    return {
+        "image": image,
+        "person": PersonDetails(**item["person"]),
+        "largest": options["largest"],
+        "consent": consent,
+    }
+
+
+def _known_before(job: BulkJob, collection: Collection, units: Sequence[Unit]) -> set[int]:
+    """Return the numbers of the units whose person was there before the import began."""
+    if job.options["existing"] == "add":
+        return set()
+    keys = {
+        unit.row.number: comparison_key(unit.payload["person"]["reference"])
+        for unit in units
+        if unit.payload.get("person", {}).get("reference")
+    }
+    there = collection.people.filter(reference_key__in=keys.values(), created_at__lt=job.created_at)
+    known = set(there.values_list("reference_key", flat=True))
+    return {number for number, key in keys.items() if key in known}
+
+
+@contextmanager
+def _refusing(run: Run, unit: Unit) -> Iterator[None]:
+    """Settle a unit as refused if its picture, person or place is."""
+    try:
+        yield
+    except _OF_THE_JOB:
+        raise
+    except ModelUnavailable as error:
+        raise JobFailed(reason(error).capitalize()) from error
+    except _NO_ROOM as error:
+        message = f"There is no room for more: {reason(error)}."
+        raise JobFailed(message) from error
+    except (CollectionsError, RecognitionError) as error:
+        _settle(run, Settled(unit, "refused", described(error)))
+
+
+def _settle(run: Run, settled: Settled) -> None:
     with transaction.atomic():
-        bulk.settle(run.vault, unit, "refused", told)
-        if run.job.options["stop"]:
-            bulk.stop(run.job, BulkJob.State.FAILED, f"Stopped at item {unit.row.number + 1}, which was refused.")
+        bulk.settle(run.vault, run.job, settled)
+        if settled.outcome == "refused" and run.job.options["stop"]:
+            number = settled.unit.row.number + 1
+            bulk.stop(run.job, BulkJob.State.FAILED, f"Stopped at item {number}, which was refused.")
 
 
 def _manifest(run: Run, places: dict[str, At]) -> io.BufferedReader | None:

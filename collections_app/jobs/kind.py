@@ -1,7 +1,7 @@
 """What a kind of bulk job has to offer, and what it works with."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -56,7 +56,9 @@ class Run:
 
 
 class Kind(Protocol):
-    """A kind of bulk job; a module can be one."""
+    """A kind of bulk job; a module can be one. `AT_ONCE`: how many units a worker takes at once."""
+
+    AT_ONCE: int
 
     def plan(self, run: Run) -> Iterator[Mapping[str, Any]]:
         """Yield what each unit is to do, in an order that does not depend on when it is called.
@@ -65,13 +67,15 @@ class Kind(Protocol):
             JobFailed: nothing can be made of what the job received.
         """
 
-    def do(self, run: Run, unit: Unit) -> None:
-        """Do a unit and settle it (bulk.settle), in the transaction of what it changes.
+    def do(self, run: Run, units: Sequence[Unit]) -> None:
+        """Do units and settle each (bulk.settle), in the transaction of what it changes.
+
+        Units that are not settled when it returns or raises are open again.
 
         Raises:
-            JobFailed: the job cannot go on; the unit stays open.
-            LeaseLost: the unit went to another worker; nothing was changed.
-            Busy: no computing slot was free in time; the unit stays open.
+            JobFailed: the job cannot go on.
+            LeaseLost: a unit went to another worker; nothing was changed.
+            Busy: no computing slot was free in time.
         """
 
     def finish(self, run: Run) -> None:

@@ -111,12 +111,11 @@ def test_a_unit_whose_lease_ended_is_done_by_another_worker_and_once(acme: Custo
     vault = bulk.vault_of(job)
     run, other = Run(acme.caller, job, vault), Run(acme.caller, job, vault)
     assert _step("plan", run)
-    first = bulk.claim(job, vault, run.token)
+    first = bulk.claim(job, vault, run.token, 1)
     assert first
-    assert bulk.claim(job, vault, other.token) is None
+    assert bulk.claim(job, vault, other.token, 1) == []
     JobUnit.objects.of(acme.tenant).update(leased_until=timezone.now() - timedelta(seconds=1))
-    second = bulk.claim(job, vault, other.token)
-    assert second
+    second = bulk.claim(job, vault, other.token, 1)
     engine.KINDS[job.kind].do(other, second)
     with pytest.raises(bulk.LeaseLost):
         engine.KINDS[job.kind].do(run, first)
@@ -138,7 +137,8 @@ def test_a_unit_that_kills_its_workers_is_given_up(acme: Customer) -> None:
     assert told(acme, job)[0]["error"] == "not_finished"
 
 
-def test_a_cancelled_job_goes_on_where_it_was(acme: Customer) -> None:
+def test_a_cancelled_job_goes_on_where_it_was(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.KINDS["import"], "AT_ONCE", 1)
     job = begun(acme)
     run = Run(acme.caller, job, bulk.vault_of(job))
     assert _step("plan", run)
@@ -194,8 +194,9 @@ def test_a_tenant_has_few_jobs_at_once(acme: Customer, monkeypatch: pytest.Monke
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_erased_face_leaves_nothing_in_its_job(acme: Customer, stored: Any) -> None:
+def test_an_erased_face_leaves_nothing_in_its_job(acme: Customer, stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the job is under way the receipt waits, since the received archive shows the face."""
+    monkeypatch.setattr(engine.KINDS["import"], "AT_ONCE", 1)
     job = begun(acme)
     run = Run(acme.caller, job, bulk.vault_of(job))
     assert _step("plan", run)
@@ -239,10 +240,10 @@ def test_what_is_past_its_time_is_removed(acme: Customer, stored: Any) -> None:
 
 
 def test_a_run_too_many_ends_at_once(acme: Customer, settings: Any) -> None:
-    settings.COMPUTE_SLOTS = 1
+    settings.COMPUTE_SLOTS = 0  # and one more
     job = begun(acme)
     assert _step("plan", Run(acme.caller, job, bulk.vault_of(job)))
-    assert bulk.claim(job, bulk.vault_of(job), "another")
+    assert bulk.claim(job, bulk.vault_of(job), "another", 1)
     work_on_job.run(job.pk)
     assert names(acme) == []
 
