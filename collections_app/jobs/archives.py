@@ -64,18 +64,19 @@ class At(NamedTuple):
 
 
 def files(run: Run) -> Iterator[tuple[str, At]]:
-    """Yield name and place of each file in the job's archive.
+    """Yield name and place of each file in the job's archives.
 
     Raises:
-        JobFailed: it is no archive, or is damaged, or has too many files.
+        JobFailed: one is no archive, or is damaged, or has too many files.
     """
-    reader = run.reader("archive")
-    head = reader.read(512)
-    reader.seek(0)
-    try:
-        yield from _files(run, reader, head)
-    except _DAMAGED as error:
-        raise JobFailed(_BROKEN) from error
+    for archive in run.names("archive"):
+        reader = run.reader(archive)
+        head = reader.read(512)
+        reader.seek(0)
+        try:
+            yield from _files(run, archive, reader, head)
+        except _DAMAGED as error:
+            raise JobFailed(_BROKEN) from error
 
 
 def read(run: Run, at: At, most: int) -> bytes:
@@ -123,19 +124,20 @@ def hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in parts) or parts[-1:] in {("Thumbs.db",), ("desktop.ini",)}
 
 
-def _files(run: Run, reader: BufferedReader, head: bytes) -> Iterator[tuple[str, At]]:
+def _files(run: Run, archive: str, reader: BufferedReader, head: bytes) -> Iterator[tuple[str, At]]:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield from _in_zip(reader)
+        yield from _in_zip(reader, archive)
     elif unpack := next((unpack for magic, unpack in _UNPACK.items() if head.startswith(magic)), None):
-        _unpack(run, unpack(reader))
-        yield from _in_tar(run.reader("unpacked"), "unpacked")
+        plain = f"unpacked {archive}"
+        _unpack(run, unpack(reader), plain)
+        yield from _in_tar(run.reader(plain), plain)
     elif head[257:262] == b"ustar" or (head and not head.strip(b"\0")):
-        yield from _in_tar(reader, "archive")
+        yield from _in_tar(reader, archive)
     else:
         raise JobFailed("The file is neither a ZIP nor a tar archive.")
 
 
-def _in_zip(file: BufferedReader) -> Iterator[tuple[str, At]]:
+def _in_zip(file: BufferedReader, name: str) -> Iterator[tuple[str, At]]:
     ends = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 -- bounds what the next line reads
     if ends is None or ends[5] > _MOST_LISTED:
         raise JobFailed(_BROKEN)
@@ -145,7 +147,7 @@ def _in_zip(file: BufferedReader) -> Iterator[tuple[str, At]]:
     for info in infos:
         if not info.is_dir():
             method = zipfile.ZIP_LZMA if info.flag_bits & 1 else info.compress_type  # encrypted: not supported either
-            yield info.filename, At("archive", info.header_offset, info.compress_size, method, info.CRC)
+            yield info.filename, At(name, info.header_offset, info.compress_size, method, info.CRC)
 
 
 class _Headers:
@@ -175,14 +177,14 @@ def _in_tar(file: BufferedReader, name: str) -> Iterator[tuple[str, At]]:
     raise _too_many()
 
 
-def _unpack(run: Run, content: IO[bytes]) -> None:
+def _unpack(run: Run, content: IO[bytes], name: str) -> None:
     """Unpack a compressed tar into a file of the job, unless that was done before."""
-    file = bulk.add_file(run.job, "unpacked", given=True)
+    file = bulk.add_file(run.job, name, given=True)
     if file.complete:
         return
     if file.size:  # a worker was killed over it
         job_files.remove(file)
-        file = bulk.add_file(run.job, "unpacked", given=True)
+        file = bulk.add_file(run.job, name, given=True)
     writer = job_files.Writer(run.vault, file, most=settings.JOB_FILES_BYTES)
     try:
         while block := content.read(_BLOCK):

@@ -52,12 +52,12 @@ def plan(run: Run) -> Iterator[Mapping[str, Any]]:
     """Yield an item for each row of the manifest, or for each file of the archive."""
     places: dict[str, At] = {}
     leading_out: list[str] = []
-    for name, at in archives.files(run) if run.file("archive") else ():
+    for name, at in archives.files(run):
         inner = archives.inner(name)
         if inner is None:
             leading_out.append(name[:255])
         elif not archives.hidden(inner):
-            places[inner] = at
+            places[_free(places, inner)] = at
     content = _manifest(run, places)
     yield from ({"told": {"file": name}, "refuse": "leads_out_of_the_archive"} for name in leading_out)
     if content is None:
@@ -222,6 +222,15 @@ def _manifest(run: Run, places: dict[str, At]) -> io.BufferedReader | None:
         message = f"The archive's manifest cannot be read: {reason(error)}."
         raise JobFailed(message) from error
     return io.BufferedReader(io.BytesIO(content))
+
+
+def _free(places: Mapping[str, At], name: str) -> str:
+    """Return the name, with a number behind it if another file has it: several archives may have the same names."""
+    path, number, free = PurePosixPath(name), 1, name
+    while free in places:
+        number += 1
+        free = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
+    return free
 
 
 def _by_place(name: str, at: At) -> dict[str, Any]:

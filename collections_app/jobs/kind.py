@@ -41,6 +41,11 @@ class Run:
         found: JobFile | None = files.select_related("job", "tenant").first()
         return found
 
+    def names(self, prefix: str) -> list[str]:
+        """Return the names of the job's files that begin so, in their order."""
+        files = JobFile.objects.of(self.job.tenant).filter(job=self.job, name__startswith=prefix)
+        return list(files.order_by("name").values_list("name", flat=True))
+
     def reader(self, name: str) -> io.BufferedReader:
         """Return a file of the job, opened once a run.
 

@@ -1,6 +1,8 @@
 """Bulk import: ask for one, hand over its files part by part, and start it."""
 
 import io
+import tarfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Literal
 
@@ -20,6 +22,8 @@ Part = Literal["archive", "manifest"]
 PART_PIECE = job_files.PIECE
 """Every part of a file but its last is a multiple of this many bytes long."""
 MOST_MANIFEST = 100_000_000
+_MANIFESTS = (".csv", ".jsonl")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,52 @@ def add_part(caller: Caller, *, job: str, file: Part, offset: int, content: Bina
         QuotaExceeded: the file would become too long.
     """
     caller.require(Scope.ENROL)
+    return _append(_receiving(caller, job), file, offset, content)
+
+
+def add_files(caller: Caller, *, job: str, files: Sequence[tuple[str, bytes]]) -> None:
+    """Add files by their names to an import that has not started: pictures, archives, or a manifest.
+
+    Raises:
+        JobNotFound: no bulk job within reach has this id.
+        JobOver: the import was started.
+        QuotaExceeded: it would become too large.
+    """
+    caller.require(Scope.ENROL)
+    row = _receiving(caller, job)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files:
+            if name.lower().endswith(_MANIFESTS):
+                _append(row, "manifest", 0, io.BytesIO(content))
+            elif name.lower().endswith(_ARCHIVES):
+                _append(row, _free_name(row), 0, io.BytesIO(content))
+            else:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        pictures = bool(tar.getmembers())
+    packed.seek(0)
+    if pictures:
+        _append(row, _free_name(row), 0, packed)
+
+
+def _receiving(caller: Caller, job: str) -> BulkJob:
     row = find_bulk_job(caller, job)
     if row.kind != BulkJob.Kind.IMPORT or row.stage != BulkJob.Stage.RECEIVE or row.state != BulkJob.State.WAITING:
         raise JobOver(row.state)
-    most = settings.JOB_FILES_BYTES if file == "archive" else MOST_MANIFEST
+    return row
+
+
+def _free_name(row: BulkJob) -> str:
+    """Return a name for one more archive, which sorts behind those that are there."""
+    return f"archive {JobFile.objects.of(row.tenant).filter(job=row, name__startswith='archive').count():06}"
+
+
+def _append(row: BulkJob, file: str, offset: int, content: BinaryIO) -> int:
     there = bulk.add_file(row, file, given=True)
+    room = settings.JOB_FILES_BYTES - job_files.received(row) + there.size
+    most = min(MOST_MANIFEST, room) if file == "manifest" else room
     job_files.append(bulk.vault_of(row), there, offset, content, most=most)
     return there.size
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 
 from collections_app import bulk, storage
@@ -28,6 +29,7 @@ from collections_app.samples import SAMPLES
 from tests.collections_app.erasures import stored
 from tests.collections_app.test_jobs import archive, begun, done, names, told
 from tests.conftest import Customer
+from tests.console.conftest import member
 from tests.make import blank, portrait, side_by_side
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("stored")]
@@ -441,3 +443,43 @@ def test_an_import_goes_over_the_native_api(acme: Customer, client: Any) -> None
     assert b"1,enrolled,a/1.jpg,a,a," in report.getvalue()
     wrong = client.post("/api/v1/collections/people/imports", {"existing": "both"}, headers=key)
     assert wrong.status_code == 422
+
+
+def test_twenty_dropped_files_are_twenty_people(acme: Customer, client: Any) -> None:
+    """As the console's script sends them: some at a time, the last with the word to start; a refusal is shown."""
+    client.force_login(member(acme, "operator"), backend="django.contrib.auth.backends.ModelBackend")
+    page = f"/console/acme/collections/{acme.people.alias}/import/"
+    assert client.get(page).status_code == 200
+    picture = portrait("obama")
+    parts = [
+        [upload(picture, f"{number}.jpg") for number in range(10)],
+        [*(upload(picture, "same.jpg") for _ in range(10)), upload(blank(), "nobody.jpg")],
+    ]
+    first = client.post(page, {"files": parts[0], "existing": "add"})
+    job = first["Location"].partition("job=")[2]
+    last = client.post(page, {"files": parts[1], "existing": "add", "job": job, "start": "on"})
+    assert last["Location"].endswith(f"/jobs/{job}/")
+    done(bulk_jobs.find_bulk_job(acme.caller, job))
+    assert Person.objects.of(acme.tenant).count() == 20
+    shown = client.get(last["Location"]).content.decode()
+    assert "nobody.jpg" in shown
+    assert "no face" in shown
+    assert "Try the refused again" in shown
+    assert client.post(f"{last['Location']}resume/", {"refused": "1"}).status_code == 303
+    assert bulk.counts(bulk_jobs.find_bulk_job(acme.caller, job)) == {"enrolled": 20, bulk.OPEN: 1}
+
+
+def test_a_dropped_list_names_the_dropped_pictures(acme: Customer, client: Any) -> None:
+    client.force_login(member(acme, "operator"), backend="django.contrib.auth.backends.ModelBackend")
+    page = f"/console/acme/collections/{acme.people.alias}/import/"
+    listed = SimpleUploadedFile("list.csv", b"file,reference,name\na.jpg,44,Barack\n")
+    answer = client.post(
+        page, {"files": [upload(portrait("obama"), "a.jpg"), listed], "existing": "add", "start": "on"}
+    )
+    done(bulk_jobs.find_bulk_job(acme.caller, answer["Location"].rstrip("/").rpartition("/")[2]))
+    assert Person.objects.of(acme.tenant).get().name == "Barack"
+    assert client.post(page, {"existing": "add"}).status_code == 400
+
+
+def upload(content: bytes, name: str) -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content, "image/jpeg")
