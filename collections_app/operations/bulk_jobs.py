@@ -18,7 +18,19 @@ from tenants.scope import as_id
 from tenants.vault import Vault
 
 NEEDED = {BulkJob.Kind.IMPORT: Scope.ENROL}  # to ask for a job, and to change its course
-COLUMNS = ("number", "outcome", "file", "reference", "name", "face", "error", "reason", "duplicate_of", "boxes")
+COLUMNS = (
+    "number",
+    "outcome",
+    "file",
+    "reference",
+    "name",
+    "face",
+    "error",
+    "reason",
+    "reasons",
+    "duplicate_of",
+    "boxes",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BATCH = 500
 
