@@ -190,10 +190,10 @@ def _unpack(run: Run, content: IO[bytes], name: str) -> None:
         while block := content.read(_BLOCK):
             writer.write(block)
             run.keep()
+        writer.complete()
     except QuotaExceeded as error:
         message = f"Unpacked, the archive has more than {settings.JOB_FILES_BYTES} bytes."
         raise JobFailed(message) from error
-    writer.complete()
 
 
 def _too_many() -> JobFailed:

@@ -64,6 +64,7 @@ def row(customer: Customer, job: Job) -> BulkJob:
 
 def done(job: BulkJob) -> BulkJob:
     """Do all of the job."""
+    job.refresh_from_db()
     while engine.work(job, 30):
         pass
     job.refresh_from_db()
