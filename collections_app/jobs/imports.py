@@ -4,7 +4,9 @@ A unit is one picture. It is enrolled as a request would enrol it, and settled i
 the same and stores nothing; it compares with who is enrolled, not with the other pictures of the import.
 """
 
+import hashlib
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from collections_app import bulk
 from collections_app.bulk import Settled, Unit
@@ -49,7 +53,19 @@ _OF_THE_JOB = (Busy, Unavailable, CollectionDeleted, CollectionNotFound)  # thes
 
 
 def plan(run: Run) -> Iterator[Mapping[str, Any]]:
-    """Yield an item for each row of the manifest, or for each file of the archive."""
+    """Yield an item for each row of the manifest, or for each file of the archive.
+
+    Raises:
+        JobFailed: an archive or the manifest cannot be read, or another job is importing the same into the collection.
+    """
+    seen = hashlib.sha256()
+    for item in _items(run):
+        seen.update(json.dumps(item).encode())
+        yield item
+    _refuse_twin(run, salted_hmac(__name__, seen.hexdigest()).hexdigest())
+
+
+def _items(run: Run) -> Iterator[Mapping[str, Any]]:
     places: dict[str, At] = {}
     leading_out: list[str] = []
     for name, at in archives.files(run):
@@ -69,6 +85,18 @@ def plan(run: Run) -> Iterator[Mapping[str, Any]]:
         named.add(row["file"])
     spare = (name for name in places if name not in named)
     yield from ({"told": {"file": name[:255]}, "refuse": "not_in_the_manifest"} for name in spare)
+
+
+def _refuse_twin(run: Run, digest: str) -> None:
+    """Refuse to import what an older job is importing: each picture would be enrolled twice."""
+    job = run.job
+    job.options["digest"] = digest
+    job.save(update_fields=["options"])
+    active = BulkJob.objects.of(job.tenant).filter(state__in=bulk.ACTIVE, kind=job.kind, collection=job.collection)
+    older = active.filter(Q(created_at__lt=job.created_at) | Q(created_at=job.created_at, pk__lt=job.pk))
+    if twin := older.filter(options__digest=digest).first():
+        message = f"The job {twin} is importing the same pictures into this collection."
+        raise JobFailed(message)
 
 
 def do(run: Run, units: Sequence[Unit]) -> None:

@@ -204,8 +204,12 @@ def bulk_job(row: BulkJob) -> Job:
         progress=done / row.total if row.total else None,
         seconds_left=left / rate if rate and state == State.RUNNING else None,
         fault=row.fault,
-        bulk=Bulk(f"{row.actor_kind}:{row.actor_id}", row.created_at, row.options, counts, rate),
+        bulk=Bulk(f"{row.actor_kind}:{row.actor_id}", row.created_at, _shown(row), counts, rate),
     )
+
+
+def _shown(row: BulkJob) -> dict[str, Any]:
+    return {name: value for name, value in row.options.items() if name != "digest"}
 
 
 def bulk_jobs(caller: Caller) -> QuerySet[BulkJob]:

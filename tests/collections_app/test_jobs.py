@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from collections_app import bulk, stores
+from collections_app.erasure import erase_tenant
 from collections_app.errors import JobNotFound, JobOver
 from collections_app.jobs import engine
 from collections_app.jobs.kind import Run
@@ -261,3 +262,25 @@ def test_jobs_compute_only_where_no_request_has_to_wait(tmp_path: Any) -> None:
             pass  # a request came just now: one slot stays for the next
         with queue.admit(7):
             pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tenant_that_is_erased_during_its_job_leaves_nothing(acme: Customer, stored: Any) -> None:
+    job = begun(acme)
+    run = Run(acme.caller, job, bulk.vault_of(job))
+    assert _step("plan", run)
+    erase_tenant(acme.caller)
+    assert not engine.work(job, 30)
+    with pytest.raises(bulk.LeaseLost):
+        bulk.keep(job, run.token)
+    assert not JobUnit.objects.of(acme.tenant).exists()
+    assert [file for file in (stored / "jobs").rglob("*") if file.is_file()] == []
+
+
+def test_the_same_import_twice_at_once_is_done_once(acme: Customer) -> None:
+    first, second = begun(acme), begun(acme)
+    assert _step("plan", Run(acme.caller, first, bulk.vault_of(first)))
+    assert done(second).state == "failed"
+    assert f"The job {first} is importing the same pictures" in second.fault
+    assert done(first).state == "done"
+    assert names(acme) == ["obama", "sunak"]
