@@ -139,14 +139,15 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     finish_erasure.run(receipt.pk)
     face, record = crowd.faces.order_by("number").first(), SearchRecord.objects.of(acme.tenant).get()
     assert face
-    alias = {"alias": crowd.alias}
+    alias, job = {"alias": crowd.alias}, done(begun(acme))
     places: list[tuple[str, dict[str, Any]]] = [
         *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
-        *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks")),
-        *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health")),
+        *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks", "jobs")),
+        *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health", "import")),
         ("face", {**alias, "face": face.uuid}),
         ("person", {**alias, "person": face.person_id}),
         ("person_erase", {**alias, "person": face.person_id}),
+        ("job", {"job": str(job)}),
         ("receipt", {"receipt": receipt.uuid}),
         ("webhook", {"webhook": hook.pk}),
         ("search", {"search": record.uuid}),
