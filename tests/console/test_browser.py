@@ -19,6 +19,7 @@ from collections_app.operations.webhooks import create_webhook
 from collections_app.samples import SAMPLES
 from collections_app.tasks import examine_collection, finish_erasure
 from tenants import signing
+from tests.collections_app.test_jobs import begun, done
 from tests.collections_app.web_server import content, served
 from tests.conftest import ArgosClient, Customer
 from tests.console.conftest import PASSWORD, member, violations
