@@ -292,7 +292,7 @@ def test_a_folder_is_imported_by_the_command(acme: Customer, folder: Path, tmp_p
     assert "2 possible" in run("people", folder, "--dry-run", "--report", report)
     assert report.read_text().count("possible") == 2
     job = BulkJob.objects.of(acme.tenant).get()
-    assert "2 enrolled" in run("people", "--resume", job, "--enrol")
+    assert "2 enrolled" in run("people", job, "--resume", "--enrol")
     assert names(acme) == ["obama", "sunak"]
     with pytest.raises(CommandError, match="not a folder"):
         run("people", folder / "nowhere")

@@ -1,7 +1,7 @@
 """manage.py import_faces: bring pictures into a collection, from a folder, a bucket, an archive or another product.
 
 The pictures are staged, sealed, as the files of a bulk job, which this command and the workers then do together. It may
-be stopped at any point: `--resume JOB` goes on.
+be stopped at any point: with the job for a source, `--resume` goes on.
 """
 
 import io
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         """Take the collection, the source and the options."""
         parser.add_argument("tenant", help="the tenant's slug")
         parser.add_argument("collection")
-        parser.add_argument("source", nargs="?", help="a folder, s3://bucket/prefix, an archive, or a server's address")
+        parser.add_argument("source", help="a folder, s3://bucket/prefix, an archive, a server's address, or a job")
         parser.add_argument("--from", dest="kind", choices=sorted(IMPORTERS), default="folder", help="default: folder")
         parser.add_argument("--manifest", default="", help="CSV or JSON lines: whose pictures they are")
         parser.add_argument("--key", default="", help="the other product's key")
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--existing", choices=("add", "replace", "skip"), default="add", help="people known before")
         parser.add_argument("--consent", default="", help="the reference to consent of all")
         parser.add_argument("--report", type=Path, help="write the report to this file, as CSV")
-        parser.add_argument("--resume", metavar="JOB", default="", help="go on with a job that was stopped")
+        parser.add_argument("--resume", action="store_true", help="go on with a job that was stopped")
         parser.add_argument("--refused", action="store_true", help="with --resume: try the refused items again")
         parser.add_argument("--enrol", action="store_true", help="with --resume: after a dry run, enrol")
         parser.add_argument("--threads", type=int, default=settings.COMPUTE_SLOTS, help="here; 0: only the workers")
@@ -72,11 +72,9 @@ class Command(BaseCommand):
         self._do(caller, job, options)
 
     def _resumed(self, caller: Caller, options: dict[str, Any]) -> Job:
-        return bulk_jobs.resume_job(caller, job=options["resume"], refused=options["refused"], enrol=options["enrol"])
+        return bulk_jobs.resume_job(caller, job=options["source"], refused=options["refused"], enrol=options["enrol"])
 
     def _begun(self, caller: Caller, options: dict[str, Any]) -> Job:
-        if not options["source"]:
-            raise CommandError("Name a source, or --resume a job.")
         named = {name: options[name] for name in ("dry_run", "largest", "stop", "existing", "consent")}
         job = imports.begin_import(caller, collection=options["collection"], options=imports.ImportOptions(**named))
         try:
@@ -96,7 +94,7 @@ class Command(BaseCommand):
             follow(caller, job.id, threads=options["threads"])
         except KeyboardInterrupt:
             bulk_jobs.cancel_job(caller, job=job.id)
-            again = f"manage.py import_faces {options['tenant']} {options['collection']} --resume {job.id}"
+            again = f"manage.py import_faces {options['tenant']} {options['collection']} {job.id} --resume"
             message = f"Stopped. What was enrolled stays; go on with: {again}"
             raise CommandError(message) from None
         row.refresh_from_db()
