@@ -24,7 +24,7 @@ run: setup
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) demo prepare
 	@trap 'kill $$(jobs -p) 2>/dev/null; wait' EXIT; \
-	LOG_LEVEL=$${LOG_LEVEL:-WARNING} $(BIN)/celery --app config --quiet worker --beat --pool threads --concurrency 2 & \
+	LOG_LEVEL=$${LOG_LEVEL:-WARNING} $(BIN)/celery --app config --quiet worker --beat --pool threads & \
 	$(BIN)/python -m config.server
 
 demo:

@@ -19,8 +19,11 @@ from collections_app import storage, stores
 from collections_app.models import (
     AnsweredFace,
     BarredReference,
+    BulkJob,
     Collection,
     Face,
+    JobFile,
+    JobUnit,
     KeyedRequest,
     NearMatch,
     Person,
@@ -39,7 +42,20 @@ logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # faces of one erasure that are searched for afterwards
 _NEAREST = 10
 _OWNS_TABLES = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
-_TABLES = (Embedding, Tombstone, Gallery, Face, Person, BarredReference, KeyedRequest, AnsweredFace, NearMatch)
+_TABLES = (
+    Embedding,
+    Tombstone,
+    Gallery,
+    Face,
+    Person,
+    BarredReference,
+    KeyedRequest,
+    AnsweredFace,
+    NearMatch,
+    BulkJob,
+    JobUnit,
+    JobFile,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,7 @@ def erase_faces(
     receipt.save(update_fields=["faces", "files", "segments"])
     stores.KEPT_ANSWERS.purge(receipt)
     transaction.on_commit(lambda: stores.KEPT_IMAGES.purge(receipt), robust=True)
+    transaction.on_commit(lambda: stores.JOBS.purge(receipt), robust=True)
     return Erased(receipt, probes)
 
 
@@ -131,6 +148,7 @@ def finish(receipt: Receipt) -> bool:
     stores.KEPT_ANSWERS.purge(receipt)
     stores.KEPT_IMAGES.purge(receipt)
     stores.REQUEST_LOG.purge(receipt)  # rows of the last requests arrive some seconds late
+    stores.JOBS.purge(receipt)
     building = _being_indexed(receipt)
     _follow_segments(receipt)
     left = stores.left(receipt)

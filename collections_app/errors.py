@@ -146,6 +146,24 @@ class JobNotFound(CollectionsError):
     """The caller has no such job within reach."""
 
 
+class JobOver(CollectionsError):
+    """The job's state does not allow this."""
+
+    def __init__(self, state: str) -> None:
+        """Keep the state."""
+        super().__init__(state)
+        self.state = state
+
+
+class FileChanged(CollectionsError):
+    """A part of a job's file does not continue what is there."""
+
+    def __init__(self, size: int) -> None:
+        """Keep how many bytes are there."""
+        super().__init__(size)
+        self.size = size
+
+
 class SearchNotFound(CollectionsError):
     """The caller has no such search within reach."""
 

@@ -101,7 +101,7 @@ def examine(
         if not found.faces:
             raise NoFace
         if len(found.faces) > 1 and not largest:
-            raise SeveralFaces(len(found.faces))
+            raise SeveralFaces(len(found.faces), [face.box for face in found.faces])
         refuse_unrecognisable(found.faces[0], gate or "none")
     gates = (gate, collection.quality_gate) if gate and at_most is not None else ()
     faces = tuple(
@@ -131,7 +131,7 @@ def analyse(
         The errors of recognition.pipeline.analyse.
     """
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(caller.tenant.pk):
+    with admit(caller.tenant.pk, job=caller.job):
         return pipeline.analyse(content, pack=pack, limits=limits, embed=embed, liveness=liveness)
 
 
@@ -142,7 +142,7 @@ def analyse_crop(caller: Caller, image: bytes | ImageUrl, *, limits: ImageLimits
         The errors of `analyse`.
     """
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
-    with admit(caller.tenant.pk):
+    with admit(caller.tenant.pk, job=caller.job):
         return pipeline.assess_crop(content, limits=limits)
 
 

@@ -20,6 +20,7 @@ PATH_WORDS = frozenset(
         "faces",
         "health",
         "image",
+        "imports",
         "index",
         "merge",
         "people",

@@ -51,6 +51,8 @@ REASONS: Mapping[type[Exception], str] = {
     collections.EnrolmentBarred: "the person's reference is on the collection's do-not-enrol list",
     collections.ProbingRefused: "the key was told too much of one enrolled face",
     collections.JobNotFound: "there is no such job",
+    collections.JobOver: "the job is {state}, which does not allow this",
+    collections.FileChanged: "the file has {size} bytes so far: continue there",
     collections.ReceiptNotFound: "there is no such receipt",
     collections.SearchNotFound: "there is no such search",
     collections.WebhookNotFound: "there is no such webhook",

@@ -1,7 +1,8 @@
 """Kept images: encrypted by the tenant's vault, in the storage of the settings (disk or S3).
 
 Each collection has a folder inside its tenant's folder, so that an erasure can list all files of either, including
-files that no row refers to. Beside them are the receipts of completed erasures, for a restore.
+files that no row refers to. Beside them are the files of jobs, in the same order, and the receipts of completed
+erasures, for a restore.
 """
 
 import json
@@ -23,7 +24,7 @@ from tenants.models import Tenant
 from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.storage")
-_IMAGES, _RECEIPTS = "images", "erasures"
+_IMAGES, _JOBS, _RECEIPTS = "images", "jobs", "erasures"
 
 
 def keep(collection: Collection, image: str, content: bytes) -> str:
@@ -164,6 +165,17 @@ def _names(folder: str) -> Iterator[str]:
     yield from (f"{folder}/{file}" for file in files)
     for inner in folders:
         yield from _names(f"{folder}/{inner}")
+
+
+def job_folder(tenant_id: int, collection_id: int | None = None, job_id: int | None = None, file: str = "") -> str:
+    """Return the folder of the files of a tenant's jobs, of a collection's (0: of none), of one job, or of one file."""
+    parts = (_JOBS, tenant_id, collection_id, job_id, file or None)
+    return "/".join(str(part) for part in parts if part is not None)
+
+
+def job_names(folder: str) -> Iterator[str]:
+    """Iterate over the names of all files in a folder of jobs."""
+    return _names(folder)
 
 
 def _folder(tenant_id: int, collection_id: int | None = None) -> str:

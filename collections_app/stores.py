@@ -11,8 +11,19 @@ from django.apps import apps
 from django.db import transaction
 from django.db.models import QuerySet
 
-from collections_app import storage
-from collections_app.models import AnsweredFace, BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
+from collections_app import job_files, storage
+from collections_app.models import (
+    AnsweredFace,
+    BarredReference,
+    BulkJob,
+    Face,
+    JobFile,
+    JobUnit,
+    KeyedRequest,
+    NearMatch,
+    Person,
+    Receipt,
+)
 from recognition.index import files, pgvector_graph
 from recognition.models import Calibration, Embedding, Gallery, IndexSegment
 from tenants.models import AuditEntry, AuditHead, DataKey, LoggedRequest
@@ -189,7 +200,58 @@ class IndexFiles:
         return files.count_existing(receipt.tenant_id, names)
 
 
-KEPT_ANSWERS, KEPT_IMAGES = KeptAnswers(), KeptImages()
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """Jobs with their units and files. Of an erased face, what its unit holds, and the received files it came in.
+
+    A job that is under way still needs these files: the receipt waits for its end.
+    """
+
+    name: str = "jobs"
+    in_receipt: bool = False
+
+    def purge(self, receipt: Receipt) -> None:
+        """Remove the jobs of a tenant or collection; empty the units of erased faces."""
+        if self._whole(receipt):
+            for file in storage.job_names(self._folder(receipt)):
+                storage.erase(file)
+            jobs = self._jobs(receipt)
+            remove_rows(JobUnit.objects.of(receipt.tenant).filter(job__in=jobs))
+            remove_rows(jobs)
+            return
+        units = self._units(receipt)
+        units.update(payload=b"", result=None)
+        over = BulkJob.objects.of(receipt.tenant).exclude(state__in=["waiting", "running"])
+        for file in self._given(receipt).filter(job__in=over):
+            job_files.remove(file)
+
+    def left(self, receipt: Receipt) -> int | None:
+        """Count what is left of them."""
+        if self._whole(receipt):
+            return sum(1 for _ in storage.job_names(self._folder(receipt))) + self._jobs(receipt).count()
+        return self._units(receipt).exclude(payload=b"").count() + self._given(receipt).count()
+
+    def _whole(self, receipt: Receipt) -> bool:
+        return receipt.kind in {Receipt.Kind.TENANT, Receipt.Kind.COLLECTION}
+
+    def _folder(self, receipt: Receipt) -> str:
+        of = None if receipt.kind == Receipt.Kind.TENANT else int(receipt.subject)
+        return storage.job_folder(receipt.tenant_id, of)
+
+    def _jobs(self, receipt: Receipt) -> QuerySet[BulkJob]:
+        jobs: QuerySet[BulkJob] = BulkJob.objects.of(receipt.tenant)
+        return jobs if receipt.kind == Receipt.Kind.TENANT else jobs.filter(collection_id=receipt.subject)
+
+    def _units(self, receipt: Receipt) -> QuerySet[JobUnit]:
+        units: QuerySet[JobUnit] = JobUnit.objects.of(receipt.tenant).filter(face_id__in=receipt.faces)
+        return units
+
+    def _given(self, receipt: Receipt) -> QuerySet[JobFile]:
+        files: QuerySet[JobFile] = JobFile.objects.of(receipt.tenant).select_related("job", "tenant")
+        return files.filter(given=True, job__in=self._units(receipt).values("job"))
+
+
+KEPT_ANSWERS, KEPT_IMAGES, JOBS = KeptAnswers(), KeptImages(), Jobs()
 REQUEST_LOG = Rows("request log", LoggedRequest, collection="collection_id", in_receipt=False)
 STORES: tuple[Store, ...] = (
     Rows("face records", Face, collection="collection_id", faces="pk__in"),
@@ -204,6 +266,7 @@ STORES: tuple[Store, ...] = (
     Graphs(),
     Rows("galleries", Gallery, collection="pk", in_receipt=False),
     Rows("data keys", DataKey),
+    JOBS,
     OtherRows(),
     KEPT_IMAGES,
     IndexFiles(),

@@ -1,4 +1,7 @@
-"""Work behind the requests. A task receives ids only."""
+"""Work behind the requests. A task receives ids only.
+
+One file although it is longer than 300 lines: Celery finds the tasks of an app in this module.
+"""
 
 import logging
 import time
@@ -13,8 +16,10 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from collections_app import calibration, erasure, health_report, safe_http, storage, stores
+from collections_app import bulk, calibration, erasure, health_report, safe_http, storage, stores
+from collections_app.jobs import engine
 from collections_app.models import (
+    BulkJob,
     Collection,
     Face,
     HealthReport,
@@ -26,7 +31,7 @@ from collections_app.models import (
 from recognition.index import store
 from recognition.index.lease import Lease
 from recognition.models import Gallery
-from tenants import access, audit, events
+from tenants import access, audit, events, heartbeat
 from tenants.models import Delivery, Event, LoggedRequest, Tenant, Webhook
 from tenants.queue import enqueue, exclusive, isolate_failure
 from tenants.task_names import Task
@@ -42,6 +47,8 @@ _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
 _CALIBRATED_FOR = timedelta(hours=20)  # the schedule looks every hour, and a day is promised
+_DUE_SECONDS = 10.0  # the schedule of work_due
+_WORKER_SILENT_SECONDS = 60.0
 _EXAMINED_FOR = timedelta(minutes=30)  # longer than any comparison takes
 
 
@@ -265,6 +272,47 @@ def calibrate_due() -> None:
     for collection_id in galleries.filter(due).order_by("calibration__made_at").values_list("pk", flat=True):
         with isolate_failure("calibrate_collection", collection_id):
             calibrate_collection.run(collection_id)
+
+
+@shared_task
+def work_on_job(job_id: int) -> None:
+    """Work on a bulk job for some seconds, then queue the rest, so that other tasks get their turn.
+
+    Several runs work on one job, as many as the workers' hosts have computing slots; a run too many ends at once.
+    """
+    job = BulkJob.unscoped.select_related("tenant", "collection__gallery__tenant").filter(pk=job_id).first()
+    if job is None or job.state != BulkJob.State.RUNNING or bulk.live(job) >= _runs():
+        return
+    if engine.work(job, _RUN_SECONDS):
+        enqueue(Task.WORK_ON_JOB, job_id)
+
+
+@shared_task
+def work_due() -> None:
+    """Queue runs for jobs that have fewer than they may, also after messages were lost; close what is past its time."""
+    for job in BulkJob.unscoped.filter(state=BulkJob.State.RUNNING):
+        for _ in range(_runs() - bulk.live(job)):
+            enqueue(Task.WORK_ON_JOB, job.pk, expires=_DUE_SECONDS)
+    now = timezone.now()
+    late = now - timedelta(hours=settings.JOB_FILES_HOURS)
+    for job in BulkJob.unscoped.filter(state=BulkJob.State.WAITING, created_at__lt=late):
+        bulk.stop(job, BulkJob.State.CANCELLED, "It was never started.")
+    over = BulkJob.unscoped.exclude(state__in=bulk.ACTIVE).select_related("tenant")
+    for job in over.filter(finished_at__lt=late, files__given=True).distinct():
+        with isolate_failure("drop_given", job.pk):
+            bulk.drop_given(job)
+    for job in over.filter(finished_at__lt=now - timedelta(days=settings.JOB_DAYS)):
+        with isolate_failure("forget_job", job.pk):
+            bulk.forget(job)
+
+
+def _runs() -> int:
+    """Return how many runs may work on a job at once: on each host, taken to be like this one, its slots and one more.
+
+    While that one waits for the database, the others keep the slots busy.
+    """
+    alive = sum(seconds < _WORKER_SILENT_SECONDS for seconds in heartbeat.workers().values())
+    return (settings.COMPUTE_SLOTS + 1) * max(1, alive)
 
 
 @shared_task

@@ -177,6 +177,7 @@ CELERY_TASK_IGNORE_RESULT = True  # results are in the database, where their ten
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = env.cores() + 1  # while one waits for the database, the others compute
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
@@ -196,6 +197,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "purge-searches": {"task": Task.PURGE_SEARCHES, "schedule": crontab(hour=4, minute=10)},
     "sweep-images": {"task": Task.SWEEP_IMAGES, "schedule": crontab(hour=2, minute=20)},
     "expire": {"task": Task.EXPIRE_FACES, "schedule": timedelta(hours=1)},
+    "work": {"task": Task.WORK_DUE, "schedule": timedelta(seconds=10)},
     "deliver": {"task": Task.DELIVER_DUE, "schedule": timedelta(seconds=10)},
 }
 for _entry in CELERY_BEAT_SCHEDULE.values():  # a message expires when its successor is due
@@ -228,6 +230,9 @@ ALLOWED_NETWORKS = env.networks("ALLOWED_NETWORKS")
 BACKUP_DAYS = env.integer("BACKUP_DAYS", 30)
 SEARCH_LOG_DAYS = env.integer("SEARCH_LOG_DAYS", 730)  # 0: never deleted
 REQUEST_LOG_DAYS = env.integer("REQUEST_LOG_DAYS", 30)  # 0: never deleted
+JOB_DAYS = env.integer("JOB_DAYS", 30, least=1)  # how long a finished bulk job and its report are kept
+JOB_FILES_HOURS = env.integer("JOB_FILES_HOURS", 24, least=1)  # and what it received, to try refused items again
+JOB_FILES_BYTES = env.integer("JOB_FILES_BYTES", 20_000_000_000, least=1_000_000)  # that a job may receive
 IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 # Where all processes of this host, and no others, share the admission queue (recognition.admission).
 _host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:12]}"

@@ -8,6 +8,9 @@ waiting caller sleeps on a named pipe until it is woken.
 The queue has lanes, in practice one per tenant. A caller joins the round after the last round of its lane, and rounds
 are served in order: a tenant that sends a hundred images at once waits for its own images, and each waiting tenant gets
 a slot before another gets its second. A free entry still records when its lane was last served.
+
+Jobs (bulk imports and the like) take what requests leave: a job is admitted only while no request waits, and while
+requests have come within the last seconds it leaves one slot free for the next one.
 """
 
 import fcntl
@@ -36,6 +39,8 @@ _LOOK_SECONDS = 0.2  # how often a waiting caller looks for processes that died 
 _ALL = 0  # the byte that locks the whole file; the byte of an entry is its number plus one
 _FREE, _WAITING, _HELD = range(3)
 _FORM = struct.Struct("=QQQQ")
+_JOB = 1  # the lowest bit of a lane: set in those of jobs
+_QUIET_SECONDS = 3.0  # without a request, after which jobs may take every slot
 
 
 class _Entry(NamedTuple):
@@ -45,6 +50,11 @@ class _Entry(NamedTuple):
     lane: int
     round: int
     arrival: int
+
+    @property
+    def job(self) -> bool:
+        """Whether it is a job's, which waits for all requests."""
+        return bool(self.lane & _JOB)
 
     def moved(self, state: int) -> "_Entry":
         """Return the entry in another state; a caller that was never served does not count in the rounds."""
@@ -70,6 +80,11 @@ class AdmissionQueue:
         self._lane_queue = max(1, int(queue * _LANE_SHARE))
         self._seconds = seconds
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        asked = path.with_name(f"{path.name}-asked")  # its time of change is when the last request came
+        new = not asked.exists()
+        self._asked = os.open(asked, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if new:
+            os.utime(self._asked, (0, 0))
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # locks and threads stay with the parent
 
@@ -78,13 +93,16 @@ class AdmissionQueue:
         self._ours: set[int] = set()
 
     @contextmanager
-    def admit(self, lane: object) -> Iterator[None]:
-        """Wait for a slot and hold it.
+    def admit(self, lane: object, *, job: bool = False) -> Iterator[None]:
+        """Wait for a slot and hold it; a job waits for all requests.
 
         Raises:
             Busy: the queue is full, or the wait was too long.
         """
-        number, admitted = self._enter(int.from_bytes(blake2b(str(lane).encode(), digest_size=8).digest()))
+        hashed = int.from_bytes(blake2b(str(lane).encode(), digest_size=8).digest())
+        if not job:
+            os.utime(self._asked)
+        number, admitted = self._enter(hashed | _JOB if job else hashed & ~_JOB)
         try:
             if not admitted and not self._wait(number):
                 raise Busy(retry_after=self._seconds)
@@ -97,7 +115,8 @@ class AdmissionQueue:
         with self._exclusive() as entries:
             if sum(entry.state == _HELD for entry in entries) >= self._slots:
                 self._free_dead(entries)
-            waiting = [entry.lane for entry in entries if entry.state == _WAITING]
+            job = bool(lane & _JOB)
+            waiting = [entry.lane for entry in entries if entry.state == _WAITING and entry.job == job]
             number = self._place(entries, lane)
             self._serve(entries)
             admitted = entries[number].state == _HELD
@@ -147,7 +166,8 @@ class AdmissionQueue:
 
     def _place(self, entries: list[_Entry], lane: int) -> int:
         """Put a caller into a free entry: one that its lane used before, else the one that was freed longest ago."""
-        served = max((entry.round for entry in entries if entry.state != _WAITING), default=0)
+        alike = [entry for entry in entries if entry.job == bool(lane & _JOB)]
+        served = max((entry.round for entry in alike if entry.state != _WAITING), default=0)
         last = max((entry.round for entry in entries if entry.lane == lane), default=0)
         arrival = 1 + max((entry.arrival for entry in entries), default=0)
         free = [number for number, entry in enumerate(entries) if entry.state == _FREE]
@@ -160,12 +180,13 @@ class AdmissionQueue:
         return number
 
     def _serve(self, entries: list[_Entry]) -> None:
-        """Give the free slots to the next callers, by round, then by arrival."""
+        """Give the free slots to the next callers: requests, then jobs; of these by round, then by arrival."""
         held = Counter(entry.lane for entry in entries if entry.state == _HELD)
         waiting = [number for number, entry in enumerate(entries) if entry.state == _WAITING]
-        for number in sorted(waiting, key=lambda number: entries[number][2:]):
-            lane = entries[number].lane
-            if held.total() < self._slots and held[lane] < self._own:
+        for_jobs = self._slots - (time.time() - os.fstat(self._asked).st_mtime < _QUIET_SECONDS)
+        for number in sorted(waiting, key=lambda number: (entries[number].job, *entries[number][2:])):
+            lane, slots = entries[number].lane, for_jobs if entries[number].job else self._slots
+            if held.total() < slots and held[lane] < self._own:
                 held[lane] += 1
                 entries[number] = entries[number].moved(_HELD)
 
@@ -222,7 +243,7 @@ def _computing() -> AdmissionQueue:
 
 
 @contextmanager
-def admit(tenant_id: int) -> Iterator[None]:
+def admit(tenant_id: int, *, job: bool = False) -> Iterator[None]:
     """Hold one of the host's computing slots; see AdmissionQueue.admit.
 
     Raises:
@@ -230,7 +251,7 @@ def admit(tenant_id: int) -> Iterator[None]:
     """
     with ExitStack() as held:
         with stage("queue"):
-            held.enter_context(_computing().admit(tenant_id))
+            held.enter_context(_computing().admit(tenant_id, job=job))
         yield
 
 

@@ -62,10 +62,11 @@ class NoFace(RecognitionError):
 class SeveralFaces(RecognitionError):
     """The image shows several faces where one was expected."""
 
-    def __init__(self, count: int) -> None:
-        """Keep the number of faces."""
+    def __init__(self, count: int, boxes: Sequence[object] = ()) -> None:
+        """Keep the number of faces, and their places if they are known: recognition.results.Box, largest first."""
         super().__init__(count)
         self.count = count
+        self.boxes = tuple(boxes)
 
 
 class LowQuality(RecognitionError):

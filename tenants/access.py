@@ -82,7 +82,8 @@ class Limit:
 class Caller:
     """Who is calling, for which tenant, and what they may do.
 
-    `collections` are the ids of the collections within reach; None: all of the tenant's.
+    `collections` are the ids of the collections within reach; None: all of the tenant's. `job`: the call is work of a
+    job, which computes only while no request has to wait for it.
     """
 
     tenant: Tenant
@@ -95,6 +96,7 @@ class Caller:
     via: str = ""
     request_id: str = ""
     limits: tuple[Limit, ...] = ()
+    job: bool = False
 
     def require(self, scope: Scope) -> None:
         """Require a scope.

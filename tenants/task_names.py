@@ -29,3 +29,5 @@ class Task(StrEnum):
     CALIBRATE_COLLECTION = "collections_app.tasks.calibrate_collection"
     CALIBRATE_DUE = "collections_app.tasks.calibrate_due"
     PURGE_SEARCHES = "collections_app.tasks.purge_searches"
+    WORK_ON_JOB = "collections_app.tasks.work_on_job"
+    WORK_DUE = "collections_app.tasks.work_due"

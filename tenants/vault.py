@@ -119,6 +119,11 @@ class Vault:
         keys = DataKey.objects.of(tenant).values_list("version", "wrapped")
         return cls(tenant.pk, {v: _cipher(bytes(wrapped), _key_context(tenant.pk, v)) for v, wrapped in keys})
 
+    @classmethod
+    def with_key(cls, tenant: Tenant, key: bytes) -> Self:
+        """Return a vault whose only data key is this one, which is itself kept sealed by the tenant's vault."""
+        return cls(tenant.pk, {1: AESGCM(key)})
+
     def seal(self, plain: bytes, context: str) -> bytes:
         """Encrypt for this context.
 

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import zipfile
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -37,6 +38,7 @@ SMALL = {
     "benchmark index": "benchmark index --sizes 1k --faces 2",
     "benchmark console": "benchmark console --faces 200 --rounds 1",
     "benchmark http": "benchmark http --connections 2 --seconds .5 --rounds 1",
+    "benchmark import": "benchmark import --seconds .5 --rounds 1",
     "benchmark pipeline": "benchmark pipeline --rounds 1 --images FEW",
     "benchmark pipeline --pack accurate": "benchmark pipeline --rounds 1 --images FEW --pack accurate",
     "evaluate verification DIR": "evaluate verification LABELLED",
@@ -46,6 +48,14 @@ SMALL = {
     "evaluate cohorts FILE": "evaluate cohorts LABELLED",
     "evaluate cohorts FILE --collection 1+0 8+0 30+0 300+0": "evaluate cohorts LABELLED --collection 1+0 8+0",
     "evaluate cohorts FILE --reference DIR --forms": "evaluate cohorts LABELLED --reference LABELLED --forms",
+    "import_faces acme people DIR --dry-run --report REPORT": "import_faces acme people PEOPLE --dry-run "
+    "--report REPORT --threads 1",
+    "import_faces acme people DIR": "import_faces acme people PEOPLE --threads 1",
+    "import_faces acme people ARCHIVE --manifest LIST": "import_faces acme people ARCHIVE --manifest LIST --threads 1",
+    "import_faces acme people DUMP --from compreface-dump": "import_faces acme people DUMP --from compreface-dump "
+    "--threads 1",
+    "import_faces acme people DIR --from rekognition --manifest FACES": "import_faces acme people PEOPLE "
+    "--from rekognition --manifest FACES --threads 1",
     "install_models --from DIR": "install_models --from LABELLED",
     "rotate_keys data [--tenant SLUG]": "rotate_keys data --tenant acme --grace 0",
     "axes_reset_logs --age DAYS": "axes_reset_logs --age 30",
@@ -62,6 +72,10 @@ ONLY_READ = {
     "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
     "conformance nhn --base-url https://HOST --credentials id=APPKEY secret=SECRET": "tests/dialects run every case",
     "conformance native --base-url https://HOST --credentials key=ID.SECRET": "tests/dialects run every case",
+    "import_faces acme people https://HOST --from compreface --key KEY": "a server of recorded answers: "
+    "tests/collections_app/test_imports.py",
+    'import_faces acme people "s3://bucket/badges?region=eu-central-1"': "an S3 server: "
+    "tests/collections_app/test_s3.py",
     "doctor --url https://HOST": "tests/config/test_doctor.py runs it on an installation",
     "doctor": "the same",
     "backup DIR": "tests/config/test_backup.py makes and restores backups",
@@ -92,7 +106,32 @@ def stand_ins(tmp_path: Path) -> dict[str, Path]:
         shutil.copy(SAMPLES / "sunak.jpg", labelled / kind)
     shutil.copy(SAMPLES / "two_people.jpg", labelled)
     (labelled / "annotations.json").write_text(json.dumps({"noses_xy": {"two_people.jpg": [[200, 200]]}}))
+<<<<<<< HEAD
     return {"FEW": few, "LABELLED": labelled}
+=======
+    made = {"FEW": few, "LABELLED": labelled, "RECEIPT": _receipt(acme, tmp_path / "receipt.json")}
+    return made | _importable(tmp_path)
+
+
+def _importable(folder: Path) -> dict[str, Path]:
+    """Return what `import_faces` reads: a folder of a person, an archive with its list, a dump, a list of faces."""
+    people, archive, listed = folder / "people", folder / "archive.zip", folder / "list.csv"
+    (people / "4711").mkdir(parents=True)
+    picture = (SAMPLES / "ardern_2018.jpg").read_bytes()
+    (people / "4711" / "front.jpg").write_bytes(picture)
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("a.jpg", picture)
+    listed.write_text("file,reference,name\na.jpg,4712,Jacinda\n")
+    dump, faces = folder / "dump.sql", folder / "faces.json"
+    dump.write_text(
+        "COPY public.embedding (id, subject_id, embedding, calculator, img_id) FROM stdin;\ne\ts\t{0}\tc\ti\n\\.\n"
+        f"COPY public.img (id, content) FROM stdin;\ni\t\\\\x{picture.hex()}\n\\.\n"
+        "COPY public.subject (id, api_key, subject_name) FROM stdin;\ns\tk\tJacinda\n\\.\n"
+    )
+    faces.write_text(json.dumps({"Faces": [{"FaceId": "f", "ExternalImageId": "front.jpg"}]}))
+    report = folder / "report.csv"
+    return {"PEOPLE": people, "ARCHIVE": archive, "LIST": listed, "DUMP": dump, "FACES": faces, "REPORT": report}
+>>>>>>> h/jobs
 
 
 def _receipt(customer: Customer, file: Path) -> Path:

@@ -1,5 +1,6 @@
 """One id of each kind that a tenant has, as clients write them, for the isolation tests."""
 
+import io
 import secrets
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.do_not_enrol import bar
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
+from collections_app.operations.imports import ImportOptions, add_part, begin_import
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys
@@ -76,7 +78,9 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     delivery = hook.deliveries.get()
     search = search_by_face(caller, collection=name, face=face.uuid, limit=1).record
     bar(caller, collection=name, reference=f"r-{name}")
-    erased = (receipt.uuid, f"erasure-{receipt.uuid}")
+    job = begin_import(caller, collection=name, options=ImportOptions(consent=marker)).id
+    add_part(caller, job=job, file="archive", offset=0, content=io.BytesIO(b"no archive"))
+    erased = (receipt.uuid, job)
     numbers = (str(hook.pk), str(delivery.pk), search.uuid)
     people = (f"p-{name}", f"q-{name}")
     arn = f"arn:aws:rekognition:us-east-1:{collection.tenant_id % 10**12:012}:collection/{name}"
@@ -87,7 +91,7 @@ def missing() -> Ids:
     """Return well-formed ids that do not exist."""
     word = f"none{secrets.token_hex(3)}"
     face, receipt, key = str(uuid.uuid4()), str(uuid.uuid4()), f"fp_{secrets.token_hex(8)}"
-    erased = (receipt, f"erasure-{receipt}")
+    erased = (receipt, f"import-{secrets.randbits(62)}")
     numbers = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
     people, account = (f"p-{word}", f"q-{word}"), f"{secrets.randbelow(10**12):012}"
     arn = f"arn:aws:rekognition:us-east-1:{account}:collection/{word}"

@@ -50,7 +50,7 @@ def measure(
             folder, __name__, dialect, *images, HOST_DIR=env["HOST_DIR"], DATABASE_URL=env["DATABASE_URL"]
         )
         url, process = stack.enter_context(_server(env))
-        beside = stack.enter_context(_Pipelines.started(env, prepared["pack"], prepared["images"]))
+        beside = stack.enter_context(Pipelines.started(env, prepared["pack"], prepared["images"]))
         turns: dict[str, list[dict[str, float]]] = {}
         for _ in range(rounds):
             for way in ("analyse", "bare"):
@@ -127,7 +127,7 @@ def _load(server: int, load: Mapping[str, Any]) -> dict[str, Any]:
     return ran | {"rate": answered / ran["wall"], "cpu_ms": cpu, "load_cpu_ms": ran["cpu"] * 1000 / answered}
 
 
-class _Pipelines:
+class Pipelines:
     """As many processes as there are cores, each with the pipeline alone."""
 
     def __init__(self, processes: "Sequence[subprocess.Popen[str]]") -> None:
@@ -136,7 +136,7 @@ class _Pipelines:
 
     @classmethod
     @contextmanager
-    def started(cls, env: Mapping[str, str], pack: str, images: Sequence[str]) -> "Iterator[_Pipelines]":
+    def started(cls, env: Mapping[str, str], pack: str, images: Sequence[str]) -> "Iterator[Pipelines]":
         """Start the processes, and end them after the block."""
         command = [sys.executable, "-m", "recognition.evaluation.pipeline_turns", pack, *images]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -146,23 +146,24 @@ class _Pipelines:
                 for _ in os.sched_getaffinity(0)
             ]
             for each in processes:
-                _pipe(each.stdout).readline()
+                pipe(each.stdout).readline()
             yield cls(processes)
 
     def run(self, way: str, seconds: float) -> dict[str, float]:
         """Run one way in all processes at once; return the turn."""
         before = sum(_cpu_seconds(each.pid) for each in self._processes)
         for each in self._processes:
-            print(way, seconds, file=_pipe(each.stdin), flush=True)
-        ran = [tuple(map(float, _pipe(each.stdout).readline().split())) for each in self._processes]
+            print(way, seconds, file=pipe(each.stdin), flush=True)
+        ran = [tuple(map(float, pipe(each.stdout).readline().split())) for each in self._processes]
         images = sum(done for done, _ in ran)
         cpu = sum(_cpu_seconds(each.pid) for each in self._processes) - before
         return {"rate": sum(done / took for done, took in ran), "cpu_ms": cpu * 1000 / images}
 
 
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None  # noqa: S101 -- for mypy
-    return pipe
+def pipe(end: IO[str] | None) -> IO[str]:
+    """Return a pipe of a process that was started with one."""
+    assert end is not None  # noqa: S101 -- for mypy
+    return end
 
 
 @contextmanager

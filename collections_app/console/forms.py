@@ -276,3 +276,21 @@ class WebhookForm(ConsoleForm):
     kinds = forms.MultipleChoiceField(
         label=_("Notify when"), choices=tuple(EVENTS.items()), widget=forms.CheckboxSelectMultiple
     )
+
+
+class ImportForm(ConsoleForm):
+    """How an import treats its pictures; the files are read from the request."""
+
+    dry_run = forms.BooleanField(label=_("Only check; store nothing"), required=False)
+    largest = forms.BooleanField(label=_("Of several faces take the largest"), required=False)
+    existing = forms.ChoiceField(
+        label=_("People who are there already"),
+        choices=[
+            ("add", _("get another face")),
+            ("replace", _("get their faces replaced")),
+            ("skip", _("are skipped")),
+        ],
+    )
+    consent = forms.CharField(label=_("Reference to consent"), max_length=_LONGEST, required=False)
+    job = forms.CharField(widget=forms.HiddenInput, required=False)
+    start = forms.BooleanField(widget=forms.HiddenInput, required=False, initial=True)

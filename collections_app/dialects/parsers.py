@@ -50,6 +50,20 @@ class Json(JSONParser):
         return read_json(stream.read())
 
 
+class Raw(BaseParser):
+    """A parser that returns the body as it is."""
+
+    def __init__(self, media_type: str) -> None:
+        """Take bodies of this type."""
+        self.media_type = media_type.split(";", maxsplit=1)[0].strip().lower()
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the body's bytes."""
+        return stream.read()
+
+
 class Form(MultiPartParser):
     """A parser of multipart forms that accepts file names in any encoding; the names are not used.
 

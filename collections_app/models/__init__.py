@@ -3,6 +3,7 @@
 from collections_app.models.collection import MOST_DAYS, MOST_FACES, Collection
 from collections_app.models.face import Face, NearMatch
 from collections_app.models.fields import new_alias, new_uuid
+from collections_app.models.jobs import BulkJob, JobFile, JobUnit
 from collections_app.models.person import BarredReference, Person
 from collections_app.models.records import AnsweredFace, HealthReport, KeyedRequest, Receipt, SearchRecord
 
@@ -11,9 +12,12 @@ __all__ = [
     "MOST_FACES",
     "AnsweredFace",
     "BarredReference",
+    "BulkJob",
     "Collection",
     "Face",
     "HealthReport",
+    "JobFile",
+    "JobUnit",
     "KeyedRequest",
     "NearMatch",
     "Person",

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
@@ -13,10 +13,10 @@ from collections_app.operations.budget import Match, disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import FacePage
-from collections_app.operations.references import find_person
+from collections_app.operations.references import find_person, known_person
 from tenants import audit
 from tenants.access import Caller, Scope
-from tenants.scope import random_id
+from tenants.scope import as_id, random_id
 
 logger = logging.getLogger("faceplane.people")
 _BATCH = 200  # people read from the database at a time; the images of one person at a time are in memory
@@ -207,20 +207,51 @@ def save_person(collection: Collection, details: PersonDetails, known: Person | 
         InvalidRequest: a field cannot have its value.
     """
     values = details.values
-    for field in ("external_id", "name"):
-        identifiers.check_text(field, str(values.get(field, "")))
     if known is None:
-        pk = random_id()
-        if details.reference:
-            identifiers.check("reference", details.reference)
-        reference = details.reference or str(pk)
-        return Person.unscoped.create(
-            id=pk, tenant=collection.tenant, collection=collection, reference=reference, **values
-        )
+        check_details(details)
+        made = _new_person(collection, details)
+        made.save(force_insert=True)
+        return made
+    check_details(replace(details, reference=""))
     for name, value in values.items():
         setattr(known, name, value)
     known.save(update_fields=list(values))
     return known
+
+
+def check_details(details: PersonDetails) -> None:
+    """Refuse a person's fields that cannot have their values; without a reference that is not checked.
+
+    Raises:
+        InvalidRequest: one cannot.
+    """
+    for field in ("external_id", "name"):
+        identifiers.check_text(field, str(details.values.get(field, "")))
+    if details.reference:
+        identifiers.check("reference", details.reference)
+
+
+def people_of(collection: Collection, wanted: Mapping[object, PersonDetails]) -> dict[object, Person]:
+    """Return a person for each of these details, by the same keys: the known one, changed and saved, or a new one.
+
+    New ones are not saved. One query for all that are known by their references.
+    """
+    keys = [identifiers.comparison_key(details.reference) for details in wanted.values() if details.reference]
+    known = {person.reference_key: person for person in collection.people.filter(reference_key__in=keys)}
+    people: dict[object, Person] = {}
+    for key, details in wanted.items():
+        named = identifiers.comparison_key(details.reference)
+        found = known.get(named) or (known_person(collection, details.reference) if as_id(named) else None)
+        if found and details.values.items() - {name: getattr(found, name) for name in details.values}.items():
+            save_person(collection, details, found)
+        people[key] = found or _new_person(collection, details)
+    return people
+
+
+def _new_person(collection: Collection, details: PersonDetails) -> Person:
+    pk = random_id()
+    reference = details.reference or str(pk)
+    return Person(id=pk, tenant=collection.tenant, collection=collection, reference=reference, **details.values)
 
 
 def with_images(collection: Collection, people: QuerySet[Person]) -> Iterator[PersonRecord]:

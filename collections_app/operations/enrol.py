@@ -15,14 +15,14 @@ from functools import partial
 from django.db import transaction
 from django.db.models import Sum
 
-from collections_app import erasure, scoring
-from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace
+from collections_app import erasure, identifiers, scoring
+from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace, EnrolmentBarred
 from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.budget import disclose, refuse_probing
 from collections_app.operations.collections import Alias, find, lock
-from collections_app.operations.data_subject import PersonDetails, save_person
+from collections_app.operations.data_subject import PersonDetails, check_details, people_of, save_person
 from collections_app.operations.disclosure import disclosure
 from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
@@ -58,18 +58,20 @@ class Enrolment:
 def enrol_face(
     caller: Caller,
     *,
-    collection: str,
+    collection: str | Alias,
     image: bytes | ImageUrl,
     person: PersonDetails,
     largest: bool = False,
     consent: str = "",
     settle: Callable[[Enrolment], None] | None = None,
     confidence: float = 0.0,
+    replace: bool = False,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the one face of the image, or with `largest` the largest of several, as a face of the person.
 
-    Faces below the detector's `confidence`, 0 to 1, do not count.
+    Faces below the detector's `confidence`, 0 to 1, do not count. `replace`: the faces that the person had are erased,
+    each with a receipt.
     `consent` is the caller's reference to the person's consent. `settle` is called with the result, in the transaction.
 
     Raises:
@@ -85,7 +87,33 @@ def enrol_face(
     examined = examine(
         caller, collection, image, purpose=Purpose.ENROL, largest=largest, confidence=confidence, limits=limits
     )
-    return _store(caller, collection, [examined], person=person, consent=consent, settle=settle)[0]
+    return _store(caller, collection, [examined], person=person, replace=replace, consent=consent, settle=settle)[0]
+
+
+def would_enrol(
+    caller: Caller,
+    *,
+    collection: str | Alias,
+    image: bytes | ImageUrl,
+    person: PersonDetails,
+    largest: bool = False,
+    consent: str = "",
+) -> Examined:
+    """Check what `enrol_face` checks, and store nothing. The refusal of a duplicate is charged all the same.
+
+    Raises:
+        The errors of `enrol_face`.
+    """
+    caller.require(Scope.ENROL)
+    collection = find(caller, collection)
+    _check_request(caller, collection, consent, person)
+    known = known_person(collection, person.reference)
+    refuse_barred(collection, known.reference if known else person.reference)
+    examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest)
+    with _charging_duplicates(caller, collection), transaction.atomic():
+        _check_room(collection, lock(collection), 1, fill=False)
+        _check_duplicates(caller, collection, examined.faces, known)
+    return examined
 
 
 def enrol_person(
@@ -145,6 +173,74 @@ def enrol_faces(
         caller, collection, image, purpose=Purpose.ENROL, at_most=limit, gate=gate, liveness=liveness, limits=limits
     )
     return _store(caller, collection, [examined], label=label, fill=fill)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A picture whose one face the policy accepts, and whose face it is: one of many that are stored at once."""
+
+    image: Examined
+    person: PersonDetails
+    consent: str
+
+    @property
+    def key(self) -> object:
+        """What entries of one person share; without a reference each is of another person."""
+        return identifiers.comparison_key(self.person.reference) or id(self)
+
+
+def accept(
+    caller: Caller,
+    *,
+    collection: Collection,
+    image: bytes | ImageUrl,
+    person: PersonDetails,
+    largest: bool,
+    consent: str,
+) -> Entry:
+    """Check what `enrol_face` checks before its transaction, but for the do-not-enrol list.
+
+    Raises:
+        The errors of `enrol_face`.
+    """
+    caller.require(Scope.ENROL)
+    if collection.consent_required and not consent:
+        raise ConsentRequired
+    check_details(person)
+    examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest)
+    return Entry(examined, person, consent)
+
+
+def enrol_entries(
+    caller: Caller, *, collection: Collection, entries: Sequence[Entry], settle: Callable[[Sequence[Face]], None]
+) -> None:
+    """Store the face of each entry in one transaction, all or none, so that each costs little beside its analysis.
+
+    For collections that allow duplicates. `settle` is called with the faces, in the transaction.
+
+    Raises:
+        EnrolmentBarred: one of the people is on the do-not-enrol list.
+        CollectionFull, QuotaExceeded: the collection or the tenant has no room for all.
+    """
+    caller.require(Scope.ENROL)
+    images = [entry.image for entry in entries]
+    with kept(collection, images) as stored, transaction.atomic():
+        gallery = lock(collection)
+        people = people_of(collection, {entry.key: entry.person for entry in entries})
+        barred = {person.reference_key or identifiers.comparison_key(person.reference) for person in people.values()}
+        if collection.do_not_enrol.filter(reference_key__in=barred).exists():
+            raise EnrolmentBarred
+        _check_room(collection, gallery, len(entries), fill=False)
+        Person.unscoped.bulk_create(person for person in people.values() if not person.created_at)
+        numbered = _index(collection, [image.face for image in images])
+        enrolment = partial(_enrolment, caller, collection, numbered=numbered, label="", lacking=0)
+        faces = [face for each in map(enrolment, images, stored) for face in each.faces]
+        for face, entry in zip(faces, entries, strict=True):
+            face.person, face.consent = people[entry.key], entry.consent
+        Face.unscoped.bulk_create(faces)
+        _emit(collection, faces)
+        settle(faces)
+        _log(caller, collection, images, faces, ())
 
 
 def _check_request(caller: Caller, collection: Collection, consent: str, person: PersonDetails | None = None) -> None:

@@ -1,21 +1,23 @@
 """Jobs: the work behind the requests, all kinds in one form.
 
 A job is computed from the row of its subject: an index job from the index's Compaction, a health job from its report,
-an erasure from its receipt, an audit job from the log's head. There is no table of jobs that could contradict these. A
-collection has one index, so the work on it is always the same job, which is done, waits, and runs again.
+an erasure from its receipt, an audit job from the log's head, a bulk job from its own. A collection has one index, so
+the work on it is always the same job, which is done, waits, and runs again. One file although it is longer than 300
+lines: one form of all kinds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from collections_app import bulk
 from collections_app.errors import JobNotFound
-from collections_app.models import Collection, HealthReport, Receipt
+from collections_app.models import BulkJob, Collection, HealthReport, Receipt
 from collections_app.operations.collections import list_collections
 from collections_app.operations.erase import reachable_receipts
 from recognition.models import Compaction, IndexSegment
@@ -35,6 +37,7 @@ class Kind(StrEnum):
     HEALTH = "health"
     ERASURE = "erasure"
     AUDIT = "audit"
+    IMPORT = "import"
 
 
 class State(StrEnum):
@@ -44,6 +47,18 @@ class State(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What only a bulk job has: who asked, its options, how many items have each outcome, and items a second."""
+
+    requested_by: str
+    requested_at: datetime
+    options: Mapping[str, Any]
+    counts: Mapping[str, int]
+    rate: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class Job:
     progress: float | None = None
     seconds_left: float | None = None
     fault: str = ""
+    bulk: Bulk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +115,8 @@ def get_job(caller: Caller, *, job: str) -> Job:
         return health_job(report)
     if kind == Kind.AUDIT and (head := _checks(caller).filter(pk=number).first()):
         return audit_job(head)
+    if kind in BulkJob.Kind.values and (row := bulk_jobs(caller).filter(kind=kind, pk=number).first()):
+        return bulk_job(row)
     living = list_collections(caller).select_related("tenant")
     if kind == Kind.INDEX and (collection := living.filter(pk=number).first()):
         return index_job(collection)
@@ -163,6 +181,43 @@ def audit_job(head: AuditHead) -> Job:
     )
 
 
+def bulk_job(row: BulkJob) -> Job:
+    """Return a bulk job as a job."""
+    counts = bulk.counts(row)
+    done = sum(counts.values()) - counts.pop(bulk.OPEN, 0)
+    state, working = State(row.state), row.total is not None
+    ended = row.finished_at or timezone.now()
+    seconds = (ended - row.began_at).total_seconds() if row.began_at else 0.0
+    rate = (done - row.done_before) / seconds if working and seconds > 0 else None
+    left = (row.total or 0) - done
+    return Job(
+        id=str(row),
+        kind=Kind(row.kind),
+        collection=row.collection,
+        state=state,
+        place=(row.created_at, row.pk),
+        started_at=row.began_at,
+        finished_at=row.finished_at,
+        stage=row.stage if state in {State.WAITING, State.RUNNING} else "",
+        rows_done=done if working else None,
+        rows_total=row.total,
+        progress=done / row.total if row.total else None,
+        seconds_left=left / rate if rate and state == State.RUNNING else None,
+        fault=row.fault,
+        bulk=Bulk(f"{row.actor_kind}:{row.actor_id}", row.created_at, _shown(row), counts, rate),
+    )
+
+
+def _shown(row: BulkJob) -> dict[str, Any]:
+    return {name: value for name, value in row.options.items() if name != "digest"}
+
+
+def bulk_jobs(caller: Caller) -> QuerySet[BulkJob]:
+    """Return the bulk jobs within reach; those of the whole tenant only for who reaches all of it."""
+    jobs = BulkJob.objects.of(caller.tenant).select_related("collection", "tenant")
+    return caller.within(jobs.exclude(collection__state=Collection.State.DELETED))
+
+
 def seconds_left(began_at: datetime | None, done: int, total: int) -> float | None:
     """Return how long the rest takes at the speed so far; None: unknown yet."""
     if began_at is None or not done:
@@ -201,13 +256,16 @@ def _unfinished(caller: Caller, before: Place | None, most: int) -> Iterator[Job
     works = caller.within(works, "gallery")
     open_reports = _reports(caller).filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
     pending = reachable_receipts(caller).filter(completed_at=None).select_related("collection")
-    yield from map(_index_job, _newest(works, "began_at", before, most))
-    yield from map(health_job, _newest(open_reports, "created_at", before, most))
-    yield from map(erasure_job, _newest(pending, "requested_at", before, most))
-    yield from map(audit_job, _newest(_checks(caller).filter(check_ended_at=None), "check_asked_at", before, most))
+    active_bulk = bulk_jobs(caller).filter(state__in=bulk.ACTIVE)
+    yield from map(_index_job, newest(works, "began_at", before, most))
+    yield from map(health_job, newest(open_reports, "created_at", before, most))
+    yield from map(erasure_job, newest(pending, "requested_at", before, most))
+    yield from map(audit_job, newest(_checks(caller).filter(check_ended_at=None), "check_asked_at", before, most))
+    yield from map(bulk_job, newest(active_bulk, "created_at", before, most))
 
 
-def _newest(rows: QuerySet[R], time: str, before: Place | None, most: int) -> QuerySet[R]:
+def newest(rows: QuerySet[R], time: str, before: Place | None, most: int) -> QuerySet[R]:
+    """Return the newest rows by a field of time, up to `most`, of those before a place."""
     rows = rows.filter(**{f"{time}__isnull": False})
     if before:
         at, key = before

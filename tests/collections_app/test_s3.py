@@ -1,5 +1,6 @@
 """Kept images on S3, over a real connection: sealed there, read back, erased; and a clear word when S3 is away."""
 
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from datetime import timedelta
 import boto3  # type: ignore[import-untyped]
 import pytest
 from botocore.config import Config  # type: ignore[import-untyped]
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from collections_app import storage, tasks
@@ -111,3 +113,18 @@ def test_an_s3_that_is_away_is_told_soon_and_nothing_is_half_stored(acme: Custom
     assert refused.value.part == "file storage"
     assert time.monotonic() - began < 10
     assert not Face.objects.of(acme.tenant).exists()
+
+
+def test_a_bucket_is_imported_and_what_is_staged_goes_from_s3(acme: Customer, s3: S3) -> None:
+    client = boto3.client("s3", endpoint_url=s3.endpoint, region_name="eu-west-1")
+    client.put_object(Bucket="faces", Key="badges/obama/1.jpg", Body=portrait("obama"))
+    client.put_object(Bucket="faces", Key="other/sunak/1.jpg", Body=portrait("sunak"))
+    where = f"?endpoint={s3.endpoint}&region=eu-west-1"
+    words = ("import_faces", "acme", "people", "--threads", "1")
+    out = io.StringIO()
+    call_command(*words, f"s3://faces/badges{where}", stdout=out)
+    assert "1 enrolled" in out.getvalue()
+    assert Face.objects.of(acme.tenant).get().person.reference == "obama"
+    assert [name for name in s3.objects() if name.startswith("kept/")] == []
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command(*words, f"s3://nowhere/badges{where}", stdout=out)

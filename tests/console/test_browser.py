@@ -19,6 +19,7 @@ from collections_app.operations.webhooks import create_webhook
 from collections_app.samples import SAMPLES
 from collections_app.tasks import examine_collection, finish_erasure
 from tenants import signing
+from tests.collections_app.test_jobs import begun, done
 from tests.collections_app.web_server import content, served
 from tests.conftest import ArgosClient, Customer
 from tests.console.conftest import PASSWORD, member, violations
@@ -139,14 +140,15 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     finish_erasure.run(receipt.pk)
     face, record = crowd.faces.order_by("number").first(), SearchRecord.objects.of(acme.tenant).get()
     assert face
-    alias = {"alias": crowd.alias}
+    alias, job = {"alias": crowd.alias}, done(begun(acme))
     places: list[tuple[str, dict[str, Any]]] = [
         *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
-        *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks")),
-        *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health")),
+        *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks", "jobs")),
+        *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health", "import")),
         ("face", {**alias, "face": face.uuid}),
         ("person", {**alias, "person": face.person_id}),
         ("person_erase", {**alias, "person": face.person_id}),
+        ("job", {"job": str(job)}),
         ("receipt", {"receipt": receipt.uuid}),
         ("webhook", {"webhook": hook.pk}),
         ("search", {"search": record.uuid}),

@@ -79,6 +79,7 @@ class Places:
     receipt: str
     delivery: int
     logged: int
+    job: str
 
 
 def _large() -> int:
@@ -90,9 +91,8 @@ def _nowhere() -> Places:
     """Return ids of the right form that do not exist."""
     none = missing()
     inner = (none.face, _large(), _large(), none.search, _large(), _large())
-    return Places(
-        none.alias, none.collection, *inner, none.key, none.webhook, none.receipt, int(none.delivery), _large()
-    )
+    last = (none.receipt, int(none.delivery), _large(), none.job)
+    return Places(none.alias, none.collection, *inner, none.key, none.webhook, *last)
 
 
 def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
@@ -108,7 +108,8 @@ def _places(customer: Customer, name: str, marker: str = "ours") -> Places:
     inner = (ids.face, person, other, ids.search, joined, invited)
     facts = {"request_id": marker, "status": 200, "milliseconds": 1.0, "at": timezone.now(), "key": ids.key}
     logged = LoggedRequest.unscoped.create(tenant=customer.tenant, **facts).pk
-    return Places(ids.alias, ids.collection, *inner, ids.key, ids.webhook, ids.receipt, int(ids.delivery), logged)
+    last = (ids.receipt, int(ids.delivery), logged, ids.job)
+    return Places(ids.alias, ids.collection, *inner, ids.key, ids.webhook, *last)
 
 
 @dataclass(frozen=True)

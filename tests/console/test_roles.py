@@ -10,6 +10,7 @@ from collections_app.console.urls import TENANT
 from collections_app.models import Collection, SearchRecord
 from collections_app.operations.collections import delete_collection
 from collections_app.operations.erase import delete_face
+from collections_app.operations.imports import ImportOptions, begin_import
 from collections_app.operations.search import search_by_image
 from collections_app.operations.webhooks import create_webhook
 from tenants.access import ROLE_SCOPES, Scope, system
@@ -30,6 +31,7 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "index": (Scope.READ, Scope.ADMIN),
     "collection_delete": (Scope.ADMIN, Scope.ADMIN),
     "do_not_enrol": (Scope.READ, Scope.ADMIN),
+    "import": (Scope.ENROL, Scope.ENROL),
     "health": (Scope.READ, Scope.SEARCH),
     "health_progress": (Scope.READ, None),
     "faces": (Scope.READ, None),
@@ -69,6 +71,11 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "receipt": (Scope.READ, None),
     "receipt_document": (Scope.READ, None),
     "undo": (None, Scope.READ),
+    "jobs": (Scope.READ, None),
+    "job": (Scope.READ, None),
+    "job_report": (Scope.READ, None),
+    "job_cancel": (None, Scope.ENROL),
+    "job_resume": (None, Scope.ENROL),
     "webhooks": (Scope.ADMIN, Scope.ADMIN),
     "webhook": (Scope.ADMIN, None),
     "webhook_switch": (None, Scope.ADMIN),
@@ -102,6 +109,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     record = SearchRecord.objects.of(acme.tenant).get()
     receipt = delete_face(acme.caller, collection="people", face=crowd.faces.order_by("-number")[0].uuid)
     hook = create_webhook(acme.caller, url="https://example.com/", kinds=["audit.alert"]).webhook
+    job = begin_import(acme.caller, collection="people", options=ImportOptions())
     alias = {"alias": crowd.alias}
     one = {**alias, "face": face.uuid}
     person = {**alias, "person": face.person_id}
@@ -112,6 +120,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
         "threshold",
         "collection_delete",
         "do_not_enrol",
+        "import",
         "health",
         "health_progress",
         "people",
@@ -123,6 +132,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
         **_each(("person_export", "person", "person_merge", "person_erase", "timeline"), person),
         "timeline_export": {**person, "form": "json"},
         **_each(("receipt", "receipt_document"), {"receipt": receipt.uuid}),
+        **_each(("job", "job_report", "job_cancel", "job_resume"), {"job": job.id}),
         **_each(("webhook", "webhook_switch", "webhook_delete"), {"webhook": hook.pk}),
         "redeliver": {"webhook": hook.pk, "delivery": 0},
         **_each(("key_rotate", "key_revoke"), key),

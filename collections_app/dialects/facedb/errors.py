@@ -64,6 +64,8 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.EnrolmentBarred: _BAD_REQUEST,
     # Raised by operations of the native API only.
     collections.JobNotFound: _BAD_REQUEST,
+    collections.JobOver: _BAD_REQUEST,
+    collections.FileChanged: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
     collections.SearchNotFound: _BAD_REQUEST,
     collections.WebhookNotFound: _BAD_REQUEST,

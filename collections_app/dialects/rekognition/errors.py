@@ -84,6 +84,8 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _S3,
     # Raised by operations of the native API only.
     collections.JobNotFound: _REFUSED,
+    collections.JobOver: _REFUSED,
+    collections.FileChanged: _REFUSED,
     collections.ReceiptNotFound: _REFUSED,
     collections.SearchNotFound: _REFUSED,
     collections.WebhookNotFound: _REFUSED,

@@ -1,4 +1,4 @@
-"""manage.py benchmark pipeline | index | console | http: measure speed, and the index's recall, against baselines."""
+"""manage.py benchmark pipeline | index | console | http | import: measure speed and recall, against baselines."""
 
 import json
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from collections_app.benchmarks import console as console_benchmark
 from collections_app.benchmarks import http as http_benchmark
+from collections_app.benchmarks import imports as import_benchmark
 from collections_app.dialects import DIALECTS
 from collections_app.samples import SAMPLES
 from recognition import packs
@@ -48,7 +49,12 @@ class Command(BaseCommand):
         http.add_argument("--connections", default="1,4,16,64", help="as in 1,4,16,64")
         http.add_argument("--seconds", type=float, default=5, help="of each turn")
         http.add_argument("--rounds", type=int, default=3)
-        for way in (pipeline, index, console, http):
+        imported = what.add_parser("import", help="a bulk import, beside the pipeline alone")
+        imported.add_argument("--images", type=Path, default=SAMPLES, help="a folder of portraits")
+        imported.add_argument("--database", default="", help="postgresql://USER@HOST:PORT; default: SQLite")
+        imported.add_argument("--seconds", type=float, default=10, help="of each turn")
+        imported.add_argument("--rounds", type=int, default=5)
+        for way in (pipeline, index, console, http, imported):
             way.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, what: str, **options: Any) -> None:
@@ -58,6 +64,7 @@ class Command(BaseCommand):
             "index": self._index,
             "console": self._console,
             "http": self._http,
+            "import": self._import,
         }
         figures = ways[what](**options)
         if options["json"]:
@@ -156,4 +163,15 @@ class Command(BaseCommand):
         for row in figures["http"]:
             cells = (row["action"], row["connections"], *(row[column] for column in columns.values()))
             self.stdout.write("".join(f"{cell!s:>12}" for cell in cells))
+        return figures
+
+    def _import(self, *, images: Path, database: str, seconds: float, rounds: int, **_: Any) -> dict[str, Any]:
+        files = [file.resolve() for file in sorted(images.rglob("*.jpg"))]
+        figures = import_benchmark.measure(files, seconds=seconds, rounds=rounds, server=database)
+        self.stdout.write(
+            f"{figures['images']} images, {'PostgreSQL' if database else 'SQLite'}, one process a core\n"
+            f"analyse alone {figures['analyse_a_second']} images/s, import {figures['import_a_second']}\n"
+            f"import / analyse: {figures['import_over_analyse']} (median of the turns)\n"
+            f"MB of the largest worker, turn by turn: {figures['memory_mb']}"
+        )
         return figures

@@ -40,7 +40,9 @@ SEALED = {
     "recognition.Calibration.sealed": "calibration:{0.pk}",
     "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
     "collections_app.KeyedRequest.answer": "answer:{0.pk}",
+    "collections_app.BulkJob.sealed_key": "job-key:{0.pk}",
 }
+BY_JOB_KEY = {"collections_app.JobUnit.payload", "collections_app.JobUnit.result"}  # opened by their job's key
 BATCH = 500
 GRACE_SECONDS = 120  # longer than any request or task holds a tenant's vault open
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from django.http import QueryDict
 from django.urls import get_script_prefix
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiRequest, extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -24,6 +25,7 @@ from tenants.errors import MissingKey
 F = TypeVar("F", bound=Callable[..., Any])
 
 _UNAUTHORIZED, _ACCEPTED = 401, 202
+RAW = "application/octet-stream"
 _NO_BODY = frozenset({b"", b"{}", b"null"})  # HTTP libraries send one of these where there is no body
 _PLACES = {
     "collection": "A collection's id, or its name.",
@@ -148,10 +150,12 @@ def described(
     body: Body | Mapping[str, Body] | None = None,
     headers: Iterable[OpenApiParameter] = (),
     status: int = 200,
+    raw: bool = False,
     **shapes: Any,
 ) -> Callable[[F], F]:
     """Describe a method; `at` lists its path parameters, `refused` the errors it may raise besides the usual ones.
 
+    `raw`: the body is taken as it is.
     Its tag is the name of its module, its summary its docstring.
     """
     named = at.split()
@@ -167,12 +171,12 @@ def described(
         path={name: _PLACES[name] for name in named},
         parameters=[*own, _RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])],
         status=status,
-        body=body,
+        body={RAW: OpenApiRequest(OpenApiTypes.BINARY)} if raw else body,
         **shapes,
     )
 
     bodies = body.values() if isinstance(body, Mapping) else [body] if body else []
-    takes = _Takes(_names(own), _names(bodies) if bodies else None)
+    takes = _Takes(_names(own), _names(bodies) if bodies or raw else None)
 
     def describe(method: F) -> F:
         method.takes = takes  # type: ignore[attr-defined]
