@@ -68,6 +68,7 @@ REASONS: Mapping[type[Exception], str] = {
     recognition.LowQuality: "the face does not show well enough: {reasons}",
     recognition.Unrecognisable: "the face cannot be told from others: {reasons}",
     recognition.SpoofSuspected: "the face does not look live",
+    recognition.LivenessUnsure: "it cannot be told whether the face is live: {advice}",
     recognition.Busy: "too many images at once: try again in {retry_after} s",
     recognition.ModelUnavailable: "the model {model} is not ready",
     recognition.UnknownPack: "there is no such model pack",

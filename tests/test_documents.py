@@ -42,6 +42,7 @@ SMALL = {
     "evaluate verification DIR": "evaluate verification LABELLED",
     "evaluate verification DIR --pack accurate": "evaluate verification LABELLED --pack accurate",
     "evaluate liveness DIR": "evaluate liveness LABELLED",
+    "evaluate fusion DIR": "evaluate fusion LABELLED",
     "evaluate detection DIR": "evaluate detection LABELLED",
     "evaluate cohorts FILE": "evaluate cohorts LABELLED",
     "evaluate cohorts FILE --collection 1+0 8+0 30+0 300+0": "evaluate cohorts LABELLED --collection 1+0 8+0",

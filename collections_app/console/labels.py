@@ -53,6 +53,10 @@ REASONS = {
     "low_confidence": _("hardly recognisable as a face"),
     "unrecognisable": _("not to be told from other faces"),
 }
+ADVICE = {
+    "come closer to the middle": _("move the face to the middle of the picture"),
+    "move further away": _("move further away from the camera"),
+}
 ERASURES = {
     "face": _("face"),
     "person": _("person"),

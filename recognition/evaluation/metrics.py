@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Scores = npt.NDArray[np.float32]
+_NORMAL = 1.96  # standard deviations of a normal distribution that hold 95 %
 
 
 def thresholds(impostor: Scores, rates: Sequence[float]) -> list[float]:
@@ -35,3 +36,13 @@ def equal_error_rate(positive: Scores, negative: Scores) -> float:
     passed = 1 - np.searchsorted(low, candidates) / len(low)
     nearest = np.abs(refused - passed).argmin()
     return float((refused[nearest] + passed[nearest]) / 2)
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, "Probable inference", 1927); of nothing: 0 to 1."""
+    if not of:
+        return 0.0, 1.0
+    share, spread = count / of, _NORMAL**2 / of
+    centre = (share + spread / 2) / (1 + spread)
+    half = _NORMAL * np.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

@@ -18,6 +18,7 @@ import numpy as np
 
 from recognition.calibration.calibrated import PackNormal
 from recognition.calibration.cohorts import PublishedCohort
+from recognition.calibration.fusion import Fusion
 from recognition.errors import UnknownPack
 from recognition.similarity import SimilarityScale, Threshold
 
@@ -69,6 +70,7 @@ class Pack:
     landmarks: Model
     liveness: tuple[tuple[Model, ...], ...]
     liveness_threshold: float
+    fusion: Fusion
     embedders: tuple[tuple[Model, float], ...]
     similarity: SimilarityScale
     lengths: Lengths
@@ -141,12 +143,13 @@ def _frozen(entry: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pack(
+def _pack(  # noqa: PLR0913 -- what an entry holds
     name: str,
     *,
     detector: str,
     landmarks: str,
     liveness: list[list[str]],
+    fusion: dict[str, float],
     embedders: dict[str, float],
     cosines: list[float],
     lengths: dict[str, float],
@@ -162,6 +165,7 @@ def _pack(
         detector=known[detector],
         landmarks=known[landmarks],
         liveness=tuple(tuple(known[model] for model in expert) for expert in liveness),
+        fusion=Fusion(**fusion),
         embedders=tuple((known[model], weight) for model, weight in embedders.items()),
         similarity=SimilarityScale(tuple(cosines)),
         lengths=Lengths(**lengths),

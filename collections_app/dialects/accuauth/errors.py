@@ -79,6 +79,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SeveralFaces: _invalid("{count} faces detected"),
     recognition.LowQuality: _invalid("{why}"),
     recognition.SpoofSuspected: _invalid("liveness check failed"),
+    recognition.LivenessUnsure: _invalid("liveness check is unsure: {advice}"),
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,

@@ -111,6 +111,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.SeveralFaces: _UNSPECIFIED,
     recognition.LowQuality: _UNSPECIFIED,
     recognition.SpoofSuspected: _UNSPECIFIED | _SPOOF,
+    recognition.LivenessUnsure: _UNSPECIFIED | _SPOOF,  # it was not validated; X-Reason says what to do
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _BROKEN,
     recognition.UnknownPack: _BROKEN,

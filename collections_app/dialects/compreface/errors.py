@@ -85,6 +85,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SeveralFaces: Answer(400, 31, "More than one face in the source image"),
     recognition.LowQuality: _NO_FACE,
     recognition.SpoofSuspected: _NO_FACE,
+    recognition.LivenessUnsure: _NO_FACE,
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _FAILED,
     recognition.UnknownPack: _FAILED,

@@ -81,6 +81,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SeveralFaces: _BAD_REQUEST,
     recognition.LowQuality: _BAD_REQUEST,
     recognition.SpoofSuspected: _BAD_REQUEST,
+    recognition.LivenessUnsure: _BAD_REQUEST,
     recognition.Busy: _TIMEOUT,
     recognition.ModelUnavailable: _NO_DETECTOR,
     recognition.UnknownPack: _NO_DETECTOR,

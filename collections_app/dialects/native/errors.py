@@ -81,6 +81,9 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SpoofSuspected: Answer(
         422, "spoof_suspected", "The face looks like a picture of a face, not a live person."
     ),
+    recognition.LivenessUnsure: Answer(
+        422, "liveness_unsure", "The image shows too little around the face to tell whether it is live."
+    ),
     recognition.Busy: Answer(503, "busy", "Too many images at once. Try again."),
     recognition.ModelUnavailable: Answer(503, "model_unavailable", "The models are not ready."),
     recognition.UnknownPack: Answer(422, "unknown_pack", "There is no such model pack."),
@@ -112,6 +115,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
     recognition.Unrecognisable: ("reasons",),
+    recognition.LivenessUnsure: ("advice",),
 }
 
 Group: TypeAlias = tuple[type[Exception], ...]
@@ -145,7 +149,7 @@ IMAGE: Group = (
     recognition.Busy,
     recognition.ModelUnavailable,
 )
-ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected)
+ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected, recognition.LivenessUnsure)
 ENROLMENT: Group = (
     *ONE_FACE,
     recognition.LowQuality,

@@ -100,6 +100,7 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     recognition.SeveralFaces: _INVALID,
     recognition.LowQuality: _INVALID,  # our policy, as is the next
     recognition.SpoofSuspected: _INVALID,
+    recognition.LivenessUnsure: _INVALID,
     recognition.Busy: _INTERNAL,  # as TooManyRequests
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,

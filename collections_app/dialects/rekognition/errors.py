@@ -102,6 +102,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SeveralFaces: _REFUSED,
     recognition.LowQuality: _NO_FACE,  # the QualityFilter leaves no face
     recognition.SpoofSuspected: _REFUSED,
+    recognition.LivenessUnsure: _REFUSED,
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,

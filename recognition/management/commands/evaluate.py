@@ -1,20 +1,28 @@
-"""manage.py evaluate verification|liveness|detection|orientation|quality|calibrate|cohorts DIR: accuracy."""
+"""manage.py evaluate verification|liveness|detection|orientation|quality|calibrate|cohorts|fusion DIR: accuracy."""
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
 from recognition.calibration.normalisation import FORMS
-from recognition.evaluation import cohorts, cohorts_report, detection, liveness, orientation, quality, verification
+from recognition.evaluation import (
+    cohorts,
+    cohorts_report,
+    detection,
+    fusion,
+    liveness,
+    orientation,
+    quality,
+    verification,
+)
 from recognition.evaluation.metrics import area_under_curve, equal_error_rate, true_accept_rates
 
-_MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate", "cohorts")
+_MEASURES = ("verification", "liveness", "detection", "orientation", "quality", "calibrate", "cohorts", "fusion")
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
@@ -31,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         parser.add_argument("--most", type=int, default=150, help="pictures for orientation and quality, evenly chosen")
         parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
+        parser.add_argument("--margin", type=float, help="cut the pictures of liveness down to this share of the face")
         cohorts_report.add_arguments(parser)
 
     def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **rest: Any) -> None:
@@ -39,7 +48,10 @@ class Command(BaseCommand):
             case "verification":
                 self._verification(folder, pack)
             case "liveness":
-                self._liveness(folder, pack, packs.get(pack).liveness_threshold if threshold is None else threshold)
+                least = packs.get(pack).liveness_threshold if threshold is None else threshold
+                self._write(liveness.lines(liveness.present_all(folder, pack, rest["margin"]), least))
+            case "fusion":
+                self._write(fusion.lines(fusion.look(folder, pack)))
             case "detection":
                 hits, noses, faces = detection.find_all(folder)
                 self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
@@ -51,8 +63,11 @@ class Command(BaseCommand):
                 self._calibrate(folder, pack)
             case "cohorts":
                 options = (rest["names"], rest["reference"], rest["collection"])
-                for line in cohorts_report.lines(folder, pack, *options, forms=rest["forms"]):
-                    self.stdout.write(line)
+                self._write(cohorts_report.lines(folder, pack, *options, forms=rest["forms"]))
+
+    def _write(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
 
     def _verification(self, folder: Path, pack: str) -> None:
         found = verification.compare_all(folder, pack)
@@ -67,19 +82,6 @@ class Command(BaseCommand):
         )
         for rate, accepted in zip(_RATES, true_accept_rates(genuine, impostor, _RATES), strict=True):
             self.stdout.write(f"TAR at FMR {rate:.0e}: {accepted:.4f}")
-
-    def _liveness(self, folder: Path, pack: str, threshold: float) -> None:
-        found = liveness.present_all(folder, pack)
-        attacks = np.concatenate(list(found.attacks.values()))
-        self.stdout.write(
-            f"{len(found.live)} bona fide, {len(attacks)} attacks, {found.missed} pictures without a face\n"
-            f"AUC {area_under_curve(found.live, attacks):.4f}   "
-            f"EER {equal_error_rate(found.live, attacks):.4f}\n"
-            f"at threshold {threshold}:\n"
-            f"BPCER {(found.live < threshold).mean():.4f}"
-        )
-        for species, scores in found.attacks.items():
-            self.stdout.write(f"APCER {(scores >= threshold).mean():.4f}  {species} ({len(scores)})")
 
     def _orientation(self, folder: Path, pack: str, most: int) -> None:
         rows, portraits = orientation.turn_all(folder, pack, most)

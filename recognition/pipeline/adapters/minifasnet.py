@@ -12,6 +12,8 @@ import numpy as np
 from recognition.packs import Model, sessions
 from recognition.results import Box, Floats, Pixels
 
+_EVEN_FROM, _EVEN_TO = 0.4, 0.7  # padded shares between which black edges come to count as much as repeated ones
+
 
 @dataclass(frozen=True, slots=True)
 class MiniFASNet:
@@ -22,20 +24,36 @@ class MiniFASNet:
     crops: tuple[float, ...]
     live: int
 
-    def score(self, pixels: Pixels, box: Box) -> float:
-        """Return the lowest probability of "live" among the crops.
+    def log_odds(self, pixels: Pixels, box: Box, close: float) -> Floats:
+        """Return (crops,): the logarithm of the odds that each crop shows a live face.
 
-        A picture of a face fails at one of the scales; a live face passes at all of them.
+        `close` is 0 for crops that are shifted into the image, 1 for crops that are padded outside of it, and weighs
+        both between. Padded by black, faces look like pictures of faces, and padded by repeated pixels, pictures look
+        live: a crop of which most is padded is judged both ways, and the mean counts.
 
         Raises:
             ModelUnavailable: the model is not installed.
         """
-        squares = np.stack([crop(pixels, box, scale, self.side) for scale in self.crops])
-        logits = sessions.run(self.model, squares.transpose(0, 3, 1, 2).astype(np.float32))[0]
-        return float(_softmax(logits)[:, self.live].min())
+        squares = []
+        if close < 1:
+            squares += [fitted(pixels, box, scale, self.side) for scale in self.crops]
+        if close > 0:
+            squares += [
+                padded(pixels, box, scale, self.side, border)
+                for border in (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
+                for scale in self.crops
+            ]
+        logits = sessions.run(self.model, np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32))[0]
+        odds = _log_odds(logits, self.live).reshape(-1, len(self.crops))
+        if not close:
+            return np.asarray(odds[0], np.float32)
+        shares = np.array([outside(pixels, box, scale) for scale in self.crops])
+        even = 0.5 * np.clip((shares - _EVEN_FROM) / (_EVEN_TO - _EVEN_FROM), 0, 1)
+        repeated, black = odds[-2:]
+        return np.asarray((1 - close) * odds[0] + close * (repeated + even * (black - repeated)), np.float32)
 
 
-def crop(pixels: Pixels, box: Box, scale: float, side: int) -> Pixels:
+def fitted(pixels: Pixels, box: Box, scale: float, side: int) -> Pixels:
     """Return (side, side, 3): the box scaled about its centre, then shrunk and shifted to fit into the image."""
     height, width = pixels.shape[:2]
     scale = min((height - 1) / box.height, (width - 1) / box.width, scale)
@@ -46,11 +64,30 @@ def crop(pixels: Pixels, box: Box, scale: float, side: int) -> Pixels:
     return np.asarray(cv2.resize(cut, (side, side)), np.uint8)
 
 
+def padded(pixels: Pixels, box: Box, scale: float, side: int, border: int) -> Pixels:
+    """Return (side, side, 3): the box scaled about its centre; `border` is OpenCV's way to pad outside of the image."""
+    left, top = box.x + box.width * (1 - scale) / 2, box.y + box.height * (1 - scale) / 2
+    across, down = box.width * scale / side, box.height * scale / side  # pixels of the image in a pixel of the crop
+    matrix = np.array([[across, 0, left + across / 2 - 0.5], [0, down, top + down / 2 - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(pixels, matrix, (side, side), flags=flags, borderMode=border), np.uint8)
+
+
+def outside(pixels: Pixels, box: Box, scale: float) -> float:
+    """Return which share of the scaled box lies outside of the image."""
+    inside = 1.0
+    for start, extent, length in ((box.x, box.width, pixels.shape[1]), (box.y, box.height, pixels.shape[0])):
+        low, high = start + extent * (1 - scale) / 2, start + extent * (1 + scale) / 2
+        inside *= max(0.0, min(high, length) - max(low, 0.0)) / (high - low)
+    return 1 - inside
+
+
 def _shifted(centre: float, extent: float, side: int) -> float:
     """Return the start of an interval of this extent, as near to its centre as the image allows."""
     return min(max(centre - extent / 2, 0.0), max(side - 1 - extent, 0.0))
 
 
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+def _log_odds(logits: Floats, live: int) -> Floats:
+    others = np.delete(logits, live, axis=1)
+    most = others.max(axis=1, keepdims=True)
+    return np.asarray(logits[:, live] - most[:, 0] - np.log(np.exp(others - most).sum(axis=1)), np.float32)
