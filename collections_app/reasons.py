@@ -50,6 +50,7 @@ REASONS: Mapping[type[Exception], str] = {
     collections.ConsentRequired: "the collection asks for a reference to the person's consent",
     collections.EnrolmentBarred: "the person's reference is on the collection's do-not-enrol list",
     collections.ProbingRefused: "the key was told too much of one enrolled face",
+    collections.ChallengeUnusable: "the challenge cannot be answered: {reason}",
     collections.JobNotFound: "there is no such job",
     collections.ReceiptNotFound: "there is no such receipt",
     collections.SearchNotFound: "there is no such search",

@@ -97,6 +97,25 @@ class Advice(StrEnum):
     FURTHER_AWAY = "move further away"
 
 
+class Move(StrEnum):
+    """What a liveness challenge asks a person to do: left and right are the person's own."""
+
+    LEFT = "turn_left"
+    RIGHT = "turn_right"
+    CLOSER = "come_closer"
+
+
+class Doubt(StrEnum):
+    """Why the pictures of a liveness challenge do not show a live person who moved as asked."""
+
+    PICTURE = "looks_like_a_picture"
+    OTHER_PERSON = "not_the_same_person"
+    NOT_TURNED = "did_not_turn_as_asked"
+    NOT_CLOSER = "did_not_come_closer"
+    FLAT = "moves_like_a_flat_picture"
+    REPLAYED = "was_sent_before"
+
+
 class Verdict(StrEnum):
     """What a liveness score means at a threshold."""
 

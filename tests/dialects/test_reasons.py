@@ -35,6 +35,7 @@ FACTS: dict[type[Exception], tuple[Any, ...]] = {
     recognition.ModelUnavailable: ("yunet", "make models"),
     collections.DuplicateFace: ("a-face", 0.8),
     collections.InvalidRequest: ("name", "must not be blank"),
+    collections.ChallengeUnusable: ("it has expired",),
     collections.ImageRefused: ("1", recognition.NoFace()),
 }
 

@@ -77,7 +77,8 @@ def test_crops_are_padded_where_they_leave_the_image() -> None:
 
 
 def test_a_padded_crop_inside_the_image_shows_what_a_fitted_one_shows() -> None:
-    pixels = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8), (0, 0), 5)
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    pixels = np.asarray(cv2.GaussianBlur(noise, (0, 0), 5), np.uint8)
     box = Box(70, 60, 50, 70)
     either = (padded(pixels, box, 2.0, 100, cv2.BORDER_CONSTANT), fitted(pixels, box, 2.0, 100))
     assert np.abs(np.subtract(*either, dtype=int)).max() <= 8

@@ -62,6 +62,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.EnrolmentBarred: _invalid("person must not be added to face db"),
     # Raised by operations of the native API only.
     collections.JobNotFound: _invalid("unsupported operation"),
+    collections.ChallengeUnusable: _invalid("unsupported operation"),
     collections.ReceiptNotFound: _invalid("unsupported operation"),
     collections.SearchNotFound: _invalid("unsupported operation"),
     collections.WebhookNotFound: _invalid("unsupported operation"),

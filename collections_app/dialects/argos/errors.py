@@ -94,6 +94,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.EnrolmentBarred: _UNSPECIFIED,
     # Raised by operations of the native API only.
     collections.JobNotFound: _UNSPECIFIED,
+    collections.ChallengeUnusable: _UNSPECIFIED,
     collections.ReceiptNotFound: _UNSPECIFIED,
     collections.SearchNotFound: _UNSPECIFIED,
     collections.WebhookNotFound: _UNSPECIFIED,

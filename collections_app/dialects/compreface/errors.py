@@ -69,6 +69,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.EnrolmentBarred: _INVALID,
     # Raised by operations of the native API only.
     collections.JobNotFound: _NOT_OFFERED,
+    collections.ChallengeUnusable: _NOT_OFFERED,
     collections.ReceiptNotFound: _NOT_OFFERED,
     collections.SearchNotFound: _NOT_OFFERED,
     collections.WebhookNotFound: _NOT_OFFERED,

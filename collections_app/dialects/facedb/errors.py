@@ -64,6 +64,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.EnrolmentBarred: _BAD_REQUEST,
     # Raised by operations of the native API only.
     collections.JobNotFound: _BAD_REQUEST,
+    collections.ChallengeUnusable: _BAD_REQUEST,
     collections.ReceiptNotFound: _BAD_REQUEST,
     collections.SearchNotFound: _BAD_REQUEST,
     collections.WebhookNotFound: _BAD_REQUEST,

@@ -49,6 +49,9 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.FaceNotFound: Answer(404, "face_not_found", "There is no such face."),
     collections.PersonNotFound: Answer(404, "person_not_found", "There is no such person."),
     collections.JobNotFound: Answer(404, "job_not_found", "There is no such job."),
+    collections.ChallengeUnusable: Answer(
+        409, "challenge_unusable", "The challenge is unknown, was answered before, or has expired."
+    ),
     collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
     collections.SearchNotFound: Answer(404, "search_not_found", "There is no such search."),
     collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
@@ -108,6 +111,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     collections.CollectionFull: ("limit",),
     collections.DuplicateFace: ("face",),
     collections.ImageUrlRefused: ("reason",),
+    collections.ChallengeUnusable: ("reason",),
     recognition.ImageTooLarge: ("limit", "actual", "unit"),
     recognition.ImageTooSmall: ("minimum", "actual"),
     recognition.UndecodableImage: ("reason",),

@@ -83,6 +83,7 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     collections.EnrolmentBarred: _INVALID,
     # Raised by operations of the native API only.
     collections.JobNotFound: _INVALID,
+    collections.ChallengeUnusable: _INVALID,
     collections.ReceiptNotFound: _INVALID,
     collections.SearchNotFound: _INVALID,
     collections.WebhookNotFound: _INVALID,

@@ -84,6 +84,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _S3,
     # Raised by operations of the native API only.
     collections.JobNotFound: _REFUSED,
+    collections.ChallengeUnusable: _REFUSED,
     collections.ReceiptNotFound: _REFUSED,
     collections.SearchNotFound: _REFUSED,
     collections.WebhookNotFound: _REFUSED,

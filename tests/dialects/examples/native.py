@@ -92,6 +92,7 @@ EXAMPLES = Examples(
         f"POST {COLLECTION}/do-not-enrol": lambda _: {"reference": "x"},
         "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
+        "POST api/v1/liveness-challenges/answer": lambda ids: {"id": ids.face, "frames": [IMAGE] * 3},
         "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
     },
     strict=True,
@@ -99,6 +100,7 @@ EXAMPLES = Examples(
         {
             *(f"GET api/v1/{name}" for name in (*LISTS, *TELLS)),
             *(f"POST api/v1/{name}" for name in ("collections", "keys", "webhooks", "detect", "compare")),
+            "POST api/v1/liveness-challenges",
         }
     ),
     makes_a_collection={"POST api/v1/collections": (403, "reach_too_narrow")},
