@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     """Make both tables, each behind row-level security."""
 
     dependencies = [
-        ('collections_app', '0005_answers_name_their_faces'),
+        ('collections_app', '0006_barred_references_in_any_case'),
         ('tenants', '0003_plain_help_texts'),
     ]
 
