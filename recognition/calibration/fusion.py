@@ -19,10 +19,12 @@ by the attack, and the attacks on which to learn it were printed photographs onl
 class Fusion:
     """Turns log odds into a score from 0 to 1.
 
-    The log odds of a close-up are lowered by `drop` for each share of its crop that is padded beyond `from_share`, then
+    `offsets` are added to the log odds of each expert, so that its zero is where it refuses 1 % of the living. The log
+    odds of a close-up are lowered by `drop` for each share of its crop that is padded beyond `from_share`, then
     multiplied by `slope`. Up to `to_share` a close-up can be judged.
     """
 
+    offsets: tuple[float, ...]
     slope: float
     drop: float
     from_share: float
@@ -30,8 +32,14 @@ class Fusion:
 
     def score(self, experts: Sequence[Sequence[Floats]], padded: float) -> float:
         """Return the score from the log odds by expert, model and look."""
-        odds = weakest_and_mean([float(np.mean([weakest_and_mean(looks) for looks in expert])) for expert in experts])
+        each = zip(experts, self.offsets, strict=False)  # not every expert is installed, or judges close-ups
+        odds = weakest_and_mean([of_expert(expert) + offset for expert, offset in each])
         return float(1 / (1 + np.exp(-self.slope * (odds - self.drop * max(0.0, padded - self.from_share)))))
+
+
+def of_expert(models: Sequence[Floats]) -> float:
+    """Return an expert's log odds from those of its models' looks."""
+    return float(np.mean([weakest_and_mean(looks) for looks in models]))
 
 
 def weakest_and_mean(odds: Sequence[float] | Floats) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition import packs
-from recognition.calibration.fusion import Fusion, weakest_and_mean
+from recognition.calibration.fusion import Fusion, of_expert, weakest_and_mean
 from recognition.evaluation.liveness import cut, species_of
 from recognition.evaluation.metrics import share_interval
 from recognition.evaluation.pictures import each
@@ -25,6 +25,7 @@ MARGINS = (None, 0.5, 0.25, 0.17, 0.1, 0.05)  # of the face's box, on each side;
 _FROM_SHARE = 0.6
 _RIDGE = 0.02
 _STEPS = 100
+_BPCER = 0.01  # of each expert, which names its zero
 _MOST_BPCER, _MOST_APCER = 0.02, 0.05  # up to the padded share where these hold, close-ups can be judged
 
 _Doubles = npt.NDArray[np.float64]
@@ -32,9 +33,12 @@ _Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
-    """Presentations: combined log odds, padded share, margin (NaN: whole), person and species ("" for bona fide)."""
+    """Presentations: log odds by expert (n, experts), padded share, margin, person and species.
 
-    odds: _Doubles
+    An expert that was not asked has NaN; a whole picture has the margin NaN, and a bona fide one the species "".
+    """
+
+    experts: _Doubles
     shares: _Doubles
     margins: _Doubles
     people: npt.NDArray[np.str_]
@@ -47,18 +51,17 @@ def look(folder: Path, pack: str) -> Looks:
     labelled = [(file, name) for name, group in files.items() for file in group]
     names = dict(labelled)
 
-    def of(file: Path) -> list[tuple[float, float, float, str, str]]:
+    def of(file: Path) -> list[tuple[list[float], float, float, str, str]]:
         return [(*found, file.name.split("_")[0], names[file]) for found in _each_margin(file, packs.get(pack))]
 
     rows = [row for found in each([file for file, _ in labelled], of) for row in found]
-    odds, shares, margins, people, species = zip(*rows, strict=True)
-    return Looks(np.array(odds), np.array(shares), np.array(margins), np.array(people), np.array(species))
+    experts, shares, margins, people, species = zip(*rows, strict=True)
+    return Looks(np.array(experts), np.array(shares), np.array(margins), np.array(people), np.array(species))
 
 
 def learn(looks: Looks) -> Fusion:
     """Return the fusion that tells bona fide presentations from attacks."""
     slope, lowering = _fit(_features(looks), looks.species == "")
-    close = Fusion(slope, lowering / slope, _FROM_SHARE, 1.0)
     logit = _features(looks) @ (slope, lowering)
     able = [0.0]
     for margin in np.unique(looks.margins[~np.isnan(looks.margins)]):
@@ -66,12 +69,12 @@ def learn(looks: Looks) -> Fusion:
         refused, passed = _rates(logit[here], looks.species[here])
         if refused <= _MOST_BPCER and max(passed.values(), default=0.0) <= _MOST_APCER:
             able.append(float(looks.shares[here].max()))
-    return Fusion(close.slope, close.drop, _FROM_SHARE, max(able))
+    return Fusion(_offsets(looks), slope, lowering / slope, _FROM_SHARE, max(able))
 
 
 def left_out(looks: Looks) -> _Doubles:
     """Return the logit of each presentation by a fusion that was learnt without its person."""
-    features, logit = _features(looks), np.zeros(len(looks.odds))
+    features, logit = _features(looks), np.zeros(len(looks.shares))
     for person in np.unique(looks.people):
         own = looks.people == person
         logit[own] = features[own] @ _fit(features[~own], looks.species[~own] == "")
@@ -81,9 +84,10 @@ def left_out(looks: Looks) -> _Doubles:
 def lines(looks: Looks) -> Iterator[str]:
     """Yield the learnt numbers, and BPCER and APCER at score .5, each person judged without themselves."""
     found = learn(looks)
+    offsets = ", ".join(f"{offset:.1f}" for offset in found.offsets)
     yield (
-        f"fusion = {{ slope = {found.slope:.2f}, drop = {found.drop:.1f}, from_share = {found.from_share}, "
-        f"to_share = {found.to_share:.2f} }}"
+        f"fusion = {{ offsets = [{offsets}], slope = {found.slope:.2f}, drop = {found.drop:.1f}, "
+        f"from_share = {found.from_share}, to_share = {found.to_share:.2f} }}"
     )
     logit = left_out(looks)
     for margin in MARGINS:
@@ -97,7 +101,7 @@ def lines(looks: Looks) -> Iterator[str]:
             yield f"{name:15}  {rate} {wrong / len(chosen):.4f} [{low:.4f}, {high:.4f}] ({len(chosen)})"
 
 
-def _each_margin(file: Path, pack: packs.Pack) -> Iterator[tuple[float, float, float]]:
+def _each_margin(file: Path, pack: packs.Pack) -> Iterator[tuple[list[float], float, float]]:
     pixels = decode.decode(file.read_bytes())
     found = view(pixels, pack.detector, 1).found
     for margin in MARGINS if found else ():
@@ -105,12 +109,21 @@ def _each_margin(file: Path, pack: packs.Pack) -> Iterator[tuple[float, float, f
         seen = view(part, pack.detector, 1)
         if seen.found:
             odds, share = liveness.odds_of(seen.pixels, seen.found[0][0], pack)
-            combined = weakest_and_mean([float(np.mean([weakest_and_mean(one) for one in expert])) for expert in odds])
-            yield combined, share, np.nan if margin is None else margin
+            absent = [np.nan] * (len(pack.liveness) - len(odds))
+            yield [*map(of_expert, odds), *absent], share, np.nan if margin is None else margin
+
+
+def _offsets(looks: Looks) -> tuple[float, ...]:
+    """Return what each expert lacks to refuse no more than 1 % of the living in whole pictures."""
+    live = looks.experts[np.isnan(looks.margins) & (looks.species == "")]
+    judged = [column[~np.isnan(column)] for column in live.T]
+    return tuple(max(0.0, -float(np.quantile(column, _BPCER))) if len(column) else 0.0 for column in judged)
 
 
 def _features(looks: Looks) -> _Doubles:
-    return np.stack((looks.odds, -np.maximum(0, looks.shares - _FROM_SHARE)), axis=1)
+    offset = looks.experts + _offsets(looks)
+    odds = [weakest_and_mean(row[~np.isnan(row)]) for row in offset]
+    return np.stack((odds, -np.maximum(0, looks.shares - _FROM_SHARE)), axis=1)
 
 
 def _fit(features: _Doubles, live: npt.NDArray[np.bool_]) -> _Doubles:

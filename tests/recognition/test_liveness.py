@@ -85,7 +85,7 @@ def test_a_padded_crop_inside_the_image_shows_what_a_fitted_one_shows() -> None:
 
 
 def test_the_weakest_look_counts_most_and_padding_takes_off() -> None:
-    plain = Fusion(slope=1.0, drop=10.0, from_share=0.6, to_share=0.7)
+    plain = Fusion(offsets=(0.0, 3.0), slope=1.0, drop=10.0, from_share=0.6, to_share=0.7)
     looks = np.array([4.0, 4.0, -8.0], np.float32)
     assert plain.score([[looks]], 0) < 0.5 < plain.score([[np.full(3, 1.0, np.float32)]], 0)
     assert plain.score([[looks + 9]], 0.8) < plain.score([[looks + 9]], 0.6) == plain.score([[looks + 9]], 0)
@@ -95,12 +95,19 @@ def test_a_fusion_is_learnt_from_looks() -> None:
     """Prints look live where most is padded, by two in log odds: so much is taken off there."""
     people, shares = [f"{number:04}" for number in range(8)], (0.0, 0.5, 0.68)
     rows = [
-        (3.0 * live + (2.5 if share > 0.6 else 0), share, 0.1 if share > 0.6 else np.nan, person, kind)
+        (
+            [3.0 * live + (2.5 if share > 0.6 else 0), 3.0 * live - 4],
+            share,
+            0.1 if share > 0.6 else np.nan,
+            person,
+            kind,
+        )
         for person, share, (live, kind) in product(people, shares, ((1, ""), (-1, "print")))
     ]
-    odds, padding, margins, names, species = map(np.array, zip(*rows, strict=True))
-    looks = fusion.Looks(odds, padding, margins, names, species)
+    experts, padding, margins, names, species = map(np.array, zip(*rows, strict=True))
+    looks = fusion.Looks(experts, padding, margins, names, species)
     learnt = fusion.learn(looks)
+    assert learnt.offsets == pytest.approx((0, 1))
     assert learnt.slope > 0
     assert 5 < learnt.drop < 60
     assert learnt.to_share == pytest.approx(0.68)
