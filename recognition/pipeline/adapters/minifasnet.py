@@ -5,6 +5,7 @@ The edge of a sheet or screen reveals a picture of a face. Source of the crop: M
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from recognition.packs import Model, sessions
 from recognition.results import Box, Floats, Pixels
 
+_Look: TypeAlias = tuple[float, int | None]  # a scale, and OpenCV's way to pad; None: shifted into the image
 _EVEN_FROM, _EVEN_TO = 0.4, 0.7  # padded shares between which black edges come to count as much as repeated ones
 
 
@@ -34,29 +36,40 @@ class MiniFASNet:
         Raises:
             ModelUnavailable: the model is not installed.
         """
-        squares = []
-        if close < 1:
-            squares += [fitted(pixels, box, scale, self.side) for scale in self.crops]
-        if close > 0:
-            squares += [
-                padded(pixels, box, scale, self.side, border)
-                for border in (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
-                for scale in self.crops
-            ]
-        logits = sessions.run(self.model, np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32))[0]
-        odds = _log_odds(logits, self.live).reshape(-1, len(self.crops))
-        if not close:
-            return np.asarray(odds[0], np.float32)
-        shares = np.array([outside(pixels, box, scale) for scale in self.crops])
-        even = 0.5 * np.clip((shares - _EVEN_FROM) / (_EVEN_TO - _EVEN_FROM), 0, 1)
-        repeated, black = odds[-2:]
-        return np.asarray((1 - close) * odds[0] + close * (repeated + even * (black - repeated)), np.float32)
+        looks = [self._weighed(pixels, box, scale, close) for scale in self.crops]
+        wanted = list(dict.fromkeys(look for weights in looks for look in weights))  # several scales may fit as one
+        squares = np.stack([_crop(pixels, box, look, self.side) for look in wanted])
+        logits = sessions.run(self.model, squares.transpose(0, 3, 1, 2).astype(np.float32))[0]
+        odds = dict(zip(wanted, _log_odds(logits, self.live), strict=True))
+        return np.array([sum(weight * odds[look] for look, weight in weights.items()) for weights in looks], np.float32)
+
+    def _weighed(self, pixels: Pixels, box: Box, scale: float, close: float) -> dict[_Look, float]:
+        """Return the crops that judge the face at this scale, with their weights in the log odds."""
+        share = outside(pixels, box, scale)
+        black = close * 0.5 * float(np.clip((share - _EVEN_FROM) / (_EVEN_TO - _EVEN_FROM), 0, 1))
+        looks = {
+            (_largest(pixels, box, scale), None): 1 - close,
+            (scale, cv2.BORDER_REPLICATE): close - black,
+            (scale, cv2.BORDER_CONSTANT): black,
+        }
+        return {look: weight for look, weight in looks.items() if weight}
+
+
+def _crop(pixels: Pixels, box: Box, look: _Look, side: int) -> Pixels:
+    scale, border = look
+    return fitted(pixels, box, scale, side) if border is None else padded(pixels, box, scale, side, border)
+
+
+def _largest(pixels: Pixels, box: Box, scale: float) -> float:
+    """Return the scale, or the largest one with which the scaled box fits into the image."""
+    height, width = pixels.shape[:2]
+    return float(min((height - 1) / box.height, (width - 1) / box.width, scale))
 
 
 def fitted(pixels: Pixels, box: Box, scale: float, side: int) -> Pixels:
     """Return (side, side, 3): the box scaled about its centre, then shrunk and shifted to fit into the image."""
     height, width = pixels.shape[:2]
-    scale = min((height - 1) / box.height, (width - 1) / box.width, scale)
+    scale = _largest(pixels, box, scale)
     left = _shifted(box.x + box.width / 2, box.width * scale, width)
     top = _shifted(box.y + box.height / 2, box.height * scale, height)
     right, bottom = left + box.width * scale, top + box.height * scale
