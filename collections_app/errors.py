@@ -41,6 +41,15 @@ class CollectionFull(CollectionsError):
         self.limit = limit
 
 
+class ChallengeUnusable(CollectionsError):
+    """The liveness challenge cannot be answered."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason as an English clause, such as "it has expired"."""
+        super().__init__(reason)
+        self.reason = reason
+
+
 class FaceNotFound(CollectionsError):
     """The collection holds no such face."""
 

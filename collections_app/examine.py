@@ -15,6 +15,7 @@ from recognition import packs, pipeline
 from recognition.admission import admit
 from recognition.errors import (
     Busy,
+    LivenessUnsure,
     LowQuality,
     ModelUnavailable,
     NoFace,
@@ -25,7 +26,7 @@ from recognition.errors import (
     Unrecognisable,
 )
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.results import Analysis, DetectedFace, Liveness, Selection
+from recognition.results import Advice, Analysis, DetectedFace, Liveness, Selection, Verdict
 from tenants.access import Caller
 
 MOST_FACES = 100  # that the pipeline finds in an image
@@ -85,7 +86,7 @@ def examine(
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         Unrecognisable: the one face cannot be told from others, whatever the policy.
-        SpoofSuspected, LowQuality: the policy refused a face.
+        SpoofSuspected, LivenessUnsure, LowQuality: the policy refused a face.
         The errors of `analyse`.
     """
     checked = {Purpose.ENROL: collection.liveness_on_enrol, Purpose.SEARCH: collection.liveness_on_search}
@@ -165,8 +166,17 @@ def refuse_unrecognisable(face: DetectedFace, gate: str = "none") -> None:
         raise LowQuality(reasons)
 
 
+def refuse_lifeless(liveness: Liveness, threshold: float) -> None:
+    """Refuse a face that is not live, or of which that cannot be told."""
+    verdict = liveness.verdict(threshold)
+    if verdict is Verdict.UNSURE:
+        raise LivenessUnsure(liveness.advice or Advice.FURTHER_AWAY)
+    if verdict is Verdict.SPOOF:
+        raise SpoofSuspected(liveness.score, threshold)
+
+
 def _check(collection: Collection, face: DetectedFace, purpose: Purpose, *, must_live: bool) -> None:
-    if must_live and face.liveness and face.liveness.score < collection.liveness_threshold:
-        raise SpoofSuspected(score=face.liveness.score, threshold=collection.liveness_threshold)
+    if must_live and face.liveness:
+        refuse_lifeless(face.liveness, collection.liveness_threshold)
     if purpose is Purpose.ENROL and (reasons := face.quality.failed(collection.quality_gate)):
         raise LowQuality(reasons)

@@ -24,10 +24,13 @@ from collections_app.models import (
     Face,
     HealthReport,
     KeyedRequest,
+    LivenessChallenge,
     NearMatch,
     Receipt,
     SearchRecord,
+    SeenFrame,
 )
+from collections_app.operations import challenges
 from recognition.index import store
 from recognition.index.lease import Lease
 from recognition.models import Gallery
@@ -93,6 +96,8 @@ def purge_due() -> None:
             finish_erasure.run(receipt_id)
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.unscoped.filter(claimed_at__lt=old).delete()
+    LivenessChallenge.unscoped.filter(expires_at__lt=old).delete()
+    SeenFrame.unscoped.filter(at__lt=timezone.now() - challenges.KEPT).delete()
     Event.unscoped.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
     NearMatch.unscoped.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()
 

@@ -97,6 +97,15 @@ class SpoofSuspected(RecognitionError):
         self.threshold = threshold
 
 
+class LivenessUnsure(RecognitionError):
+    """The image shows too little around the face to tell whether it is live."""
+
+    def __init__(self, advice: str) -> None:
+        """Keep what the person can do; a recognition.results.Advice."""
+        super().__init__(advice)
+        self.advice = advice
+
+
 class Busy(RecognitionError):
     """Too many images are waiting to be processed."""
 

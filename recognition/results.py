@@ -21,6 +21,9 @@ Landmarks: TypeAlias = npt.NDArray[np.float32]
 """(5, 2): left eye, right eye, nose tip, left and right mouth corner, as seen in the image when the face is upright."""
 
 
+_NO_DOUBT = 0.05  # liveness that no live close-up of the development data fell below (docs/accuracy.md)
+
+
 class QualityReason(StrEnum):
     """Why a face is not good enough."""
 
@@ -90,11 +93,59 @@ class Quality:
         return {"none": (), "standard": self.reasons, "strict": self.strict_reasons}[gate]
 
 
+class Advice(StrEnum):
+    """How a person can show more of what surrounds their face."""
+
+    TO_THE_MIDDLE = "come closer to the middle"
+    FURTHER_AWAY = "move further away"
+
+
+class Move(StrEnum):
+    """What a liveness challenge asks a person to do: left and right are the person's own."""
+
+    LEFT = "turn_left"
+    RIGHT = "turn_right"
+    CLOSER = "come_closer"
+
+
+class Doubt(StrEnum):
+    """Why the pictures of a liveness challenge do not show a live person who moved as asked."""
+
+    PICTURE = "looks_like_a_picture"
+    OTHER_PERSON = "not_the_same_person"
+    NOT_TURNED = "did_not_turn_as_asked"
+    NOT_CLOSER = "did_not_come_closer"
+    FLAT = "moves_like_a_flat_picture"
+    REPLAYED = "was_sent_before"
+
+
+class Verdict(StrEnum):
+    """What a liveness score means at a threshold."""
+
+    LIVE = "live"
+    SPOOF = "spoof"
+    UNSURE = "unsure"
+
+
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """A liveness score: 0 for a picture of a face, 1 for a live face in front of the camera."""
+    """A liveness score: 0 for a picture of a face, 1 for a live face in front of the camera.
+
+    `advice` is there if the image shows so little around the face that a low score may be wrong; `blind`: so little
+    that no score says anything.
+    """
 
     score: float
+    advice: Advice | None = None
+    blind: bool = False
+
+    def verdict(self, threshold: float) -> Verdict:
+        """Return what the score means: a close-up is a spoof only if its score leaves no doubt."""
+        if self.blind:
+            return Verdict.UNSURE
+        if self.score >= threshold:
+            return Verdict.LIVE
+        return Verdict.UNSURE if self.advice and self.score >= _NO_DOUBT else Verdict.SPOOF
 
 
 @dataclass(frozen=True, slots=True, eq=False)

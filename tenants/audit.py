@@ -62,6 +62,7 @@ Action: TypeAlias = Literal[
     "key.issued",
     "key.revoked",
     "key.rotated",
+    "liveness.challenged",
     "member.invitation_withdrawn",
     "member.invited",
     "member.joined",

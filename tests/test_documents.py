@@ -44,6 +44,7 @@ SMALL = {
     "evaluate verification DIR": "evaluate verification LABELLED",
     "evaluate verification DIR --pack accurate": "evaluate verification LABELLED --pack accurate",
     "evaluate liveness DIR": "evaluate liveness LABELLED",
+    "evaluate fusion DIR": "evaluate fusion LABELLED",
     "evaluate detection DIR": "evaluate detection LABELLED",
     "evaluate cohorts FILE": "evaluate cohorts LABELLED",
     "evaluate cohorts FILE --collection 1+0 8+0 30+0 300+0": "evaluate cohorts LABELLED --collection 1+0 8+0",
@@ -106,11 +107,7 @@ def stand_ins(tmp_path: Path) -> dict[str, Path]:
         shutil.copy(SAMPLES / "sunak.jpg", labelled / kind)
     shutil.copy(SAMPLES / "two_people.jpg", labelled)
     (labelled / "annotations.json").write_text(json.dumps({"noses_xy": {"two_people.jpg": [[200, 200]]}}))
-<<<<<<< HEAD
-    return {"FEW": few, "LABELLED": labelled}
-=======
-    made = {"FEW": few, "LABELLED": labelled, "RECEIPT": _receipt(acme, tmp_path / "receipt.json")}
-    return made | _importable(tmp_path)
+    return {"FEW": few, "LABELLED": labelled} | _importable(tmp_path)
 
 
 def _importable(folder: Path) -> dict[str, Path]:
@@ -131,7 +128,6 @@ def _importable(folder: Path) -> dict[str, Path]:
     faces.write_text(json.dumps({"Faces": [{"FaceId": "f", "ExternalImageId": "front.jpg"}]}))
     report = folder / "report.csv"
     return {"PEOPLE": people, "ARCHIVE": archive, "LIST": listed, "DUMP": dump, "FACES": faces, "REPORT": report}
->>>>>>> h/jobs
 
 
 def _receipt(customer: Customer, file: Path) -> Path:

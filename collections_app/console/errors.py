@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from collections_app import errors as collections
-from collections_app.console.labels import REASONS
+from collections_app.console.labels import ADVICE, REASONS
 from recognition import errors as recognition
 from tenants import errors as tenants
 
@@ -110,6 +110,13 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
         lambda e: (
             _("This looks like a picture of a face: liveness %(score).2f, at least %(threshold).2f is required.")
             % {"score": e.score, "threshold": e.threshold}
+        ),
+    ),
+    recognition.LivenessUnsure: (
+        422,
+        lambda e: (
+            _("Too little around the face is shown to tell whether it is live: %(advice)s.")
+            % {"advice": ADVICE[e.advice]}
         ),
     ),
     recognition.ImageTooLarge: (

@@ -93,7 +93,10 @@ class PolicyForm(ConsoleForm):
         label=_("Liveness threshold"),
         min_value=0.0,
         max_value=1.0,
-        help_text=_("0 means a picture of a face, 1 a live person. Checking a single image stops only simple tricks."),
+        help_text=_(
+            "0 means a picture of a face, 1 a live person. One image stops prints and simple replays only: deepfakes, "
+            "images injected in place of a camera's, and masks are out of its reach."
+        ),
     )
     duplicates = forms.ChoiceField(
         label=_("If the face is already enrolled under another person"),

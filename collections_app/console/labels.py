@@ -54,6 +54,10 @@ REASONS = {
     "unrecognisable": _("not to be told from other faces"),
     "not_human": _("not the face of a human"),
 }
+ADVICE = {
+    "come closer to the middle": _("move the face to the middle of the picture"),
+    "move further away": _("move further away from the camera"),
+}
 ERASURES = {
     "face": _("face"),
     "person": _("person"),
@@ -125,6 +129,7 @@ ACTIONS = {
     "key.issued": _("key created"),
     "key.revoked": _("key revoked"),
     "key.rotated": _("key rotated"),
+    "liveness.challenged": _("liveness challenge answered"),
     "member.invitation_withdrawn": _("invitation withdrawn"),
     "member.invited": _("member invited"),
     "member.joined": _("member joined"),
@@ -147,6 +152,7 @@ TARGETS = {
     "collection": _("collection"),
     "face": _("face"),
     "invitation": _("invitation"),
+    "livenesschallenge": _("liveness challenge"),
     "member": _("member"),
     "person": _("person"),
     "searchrecord": _("search"),

@@ -5,7 +5,15 @@ from collections_app.models.face import Face, NearMatch
 from collections_app.models.fields import new_alias, new_uuid
 from collections_app.models.jobs import BulkJob, JobFile, JobUnit
 from collections_app.models.person import BarredReference, Person
-from collections_app.models.records import AnsweredFace, HealthReport, KeyedRequest, Receipt, SearchRecord
+from collections_app.models.records import (
+    AnsweredFace,
+    HealthReport,
+    KeyedRequest,
+    LivenessChallenge,
+    Receipt,
+    SearchRecord,
+    SeenFrame,
+)
 
 __all__ = [
     "MOST_DAYS",
@@ -19,10 +27,12 @@ __all__ = [
     "JobFile",
     "JobUnit",
     "KeyedRequest",
+    "LivenessChallenge",
     "NearMatch",
     "Person",
     "Receipt",
     "SearchRecord",
+    "SeenFrame",
     "new_alias",
     "new_uuid",
 ]

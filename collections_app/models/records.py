@@ -135,6 +135,41 @@ class KeyedRequest(TenantOwned):
         return str(self.pk)
 
 
+class LivenessChallenge(TenantOwned):
+    """Moves that a caller (`asked_by`) had a person asked for; answered once, before it expires."""
+
+    uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
+    moves = models.JSONField()
+    asked_by = models.CharField(max_length=80)
+    expires_at = models.DateTimeField(db_index=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """A caller's open challenges are counted."""
+
+        indexes: ClassVar = [models.Index(fields=["asked_by", "expires_at"], name="challenge_by_caller")]
+
+    def __str__(self) -> str:
+        """Return its UUID."""
+        return self.uuid
+
+
+class SeenFrame(TenantOwned):
+    """The digest of a picture that answered a challenge: it answers no other. Nothing else of the picture is kept."""
+
+    digest = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        """A tenant's digests are unique."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "digest"], name="seen_frame")]
+
+    def __str__(self) -> str:
+        """Return the digest."""
+        return self.digest
+
+
 class AnsweredFace(TenantOwned):
     """A face that a kept answer describes. Its id is no foreign key, so that an erasure can count what is left."""
 

@@ -14,7 +14,7 @@ from collections_app.operations.disclosure import disclosure
 from collections_app.operations.faces import find_face
 from collections_app.operations.search import Query, record_spoof, search_by_template
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.results import EVERY_FACE, Analysis, DetectedFace, Selection
+from recognition.results import EVERY_FACE, Analysis, DetectedFace, Selection, Verdict
 from tenants.access import Caller, Scope
 
 
@@ -51,7 +51,7 @@ def search_each_face(
 ) -> Recognition:
     """Find up to `limit` enrolled faces for each selected face of the image; each is a search with its own record.
 
-    A face that cannot be told from others, or that the policy takes for a picture of a face, matches nobody.
+    A face that cannot be told from others, or that the policy does not take for live, matches nobody.
 
     Raises:
         NoFace: the selection requires a face, and there is none.
@@ -112,8 +112,10 @@ def known_face(collection: Collection, face: str) -> Face | None:
 def _matches(caller: Caller, query: Query, face: DetectedFace) -> tuple[Match, ...]:
     if face.quality.floor_reasons:  # decision R20
         return ()
-    if face.liveness and face.liveness.score < query.collection.liveness_threshold:
+    verdict = face.liveness.verdict(query.collection.liveness_threshold) if face.liveness else Verdict.LIVE
+    if verdict is Verdict.SPOOF and face.liveness:
         record_spoof(caller, query, face.liveness.score)
+    if verdict is not Verdict.LIVE:
         return ()
     alive = face.liveness.score if face.liveness else None
     return search_by_template(caller, replace(query, liveness=alive), face.template)[1]

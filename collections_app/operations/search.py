@@ -131,6 +131,7 @@ def search_by_image(  # noqa: PLR0913 -- what a request may say
     Raises:
         NoFace, SeveralFaces, LowQuality: the image does not show one face, or not well enough.
         SpoofSuspected: the policy asks for liveness and the face did not pass; the refusal is recorded.
+        LivenessUnsure: the policy asks for liveness, and the image shows too little around the face to tell.
         ProbingRefused: the caller has reached the limit of a face (operations.budget).
     """
     caller.require(Scope.SEARCH)

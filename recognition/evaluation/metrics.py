@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Scores = npt.NDArray[np.float32]
+_NORMAL = 1.96  # standard deviations of a normal distribution that hold 95 %
 
 
 def thresholds(impostor: Scores, rates: Sequence[float]) -> list[float]:
@@ -37,9 +38,11 @@ def equal_error_rate(positive: Scores, negative: Scores) -> float:
     return float((refused[nearest] + passed[nearest]) / 2)
 
 
-def interval(count: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, 1927)."""
-    z, n = 1.96, max(1, of)
-    share = count / n
-    middle, half = share + z**2 / (2 * n), z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
-    return max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, "Probable inference", 1927); of nothing: 0 to 1."""
+    if not of:
+        return 0.0, 1.0
+    share, spread = count / of, _NORMAL**2 / of
+    centre = (share + spread / 2) / (1 + spread)
+    half = _NORMAL * np.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

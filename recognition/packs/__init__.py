@@ -18,6 +18,7 @@ import numpy as np
 
 from recognition.calibration.calibrated import PackNormal
 from recognition.calibration.cohorts import PublishedCohort
+from recognition.calibration.fusion import Fusion
 from recognition.errors import UnknownPack
 from recognition.similarity import SimilarityScale, Threshold
 
@@ -78,6 +79,7 @@ class Pack:
     landmarks: Model
     liveness: tuple[tuple[Model, ...], ...]
     liveness_threshold: float
+    fusion: Fusion
     embedders: tuple[tuple[Model, float], ...]
     similarity: SimilarityScale
     quality: ExpectedMiss | None
@@ -156,6 +158,7 @@ def _pack(
     name: str,
     *,
     liveness: list[list[str]],
+    fusion: dict[str, Any],
     embedders: dict[str, float],
     cosines: list[float],
     cohorts: list[dict[str, Any]],
@@ -170,6 +173,7 @@ def _pack(
     return Pack(
         name=name,
         liveness=tuple(tuple(known[model] for model in expert) for expert in liveness),
+        fusion=Fusion(**_frozen(fusion)),
         embedders=tuple((known[model], weight) for model, weight in embedders.items()),
         similarity=SimilarityScale(tuple(cosines)),
         quality=ExpectedMiss(**_frozen(quality)) if quality else None,

@@ -28,7 +28,7 @@ def assess_crop(data: bytes, *, pack: str = packs.DEFAULT, limits: ImageLimits =
     models = packs.get(pack)
     image = decode(data, limits)
     height, width = image.shape[:2]
-    [found] = assess(image, [Box(0, 0, width, height)], models)
+    [found] = assess(image, [Box(0, 0, width, height)], models, whole=True)
     return found
 
 

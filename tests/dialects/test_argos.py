@@ -12,7 +12,7 @@ from collections_app.operations.collections import create_collection, delete_col
 from recognition import packs
 from tenants import keys
 from tests.conftest import ArgosClient, Customer
-from tests.make import base64_of, blank, portrait, side_by_side
+from tests.make import base64_of, blank, filling, portrait, side_by_side
 
 
 def _add(argos: ArgosClient, image: str | bytes = "macron_2025", **changed: object) -> Any:
@@ -269,6 +269,15 @@ def test_a_face_that_does_not_pass_liveness(argos: ArgosClient, acme: Customer) 
     _refused(_search(argos), 400, 6035)
     assert not Face.objects.of(acme.tenant).exists()
     assert SearchRecord.objects.of(acme.tenant).get().outcome == SearchRecord.Outcome.SPOOF
+
+
+@pytest.mark.usefixtures("liveness")
+def test_a_face_that_fills_the_image_is_refused_with_advice(argos: ArgosClient, acme: Customer) -> None:
+    close = base64_of(filling())
+    for answer, code in ((_add(argos, faceImage=close), 6015), (_search(argos, faceImage=close), 6035)):
+        _refused(answer, 400, code)
+        assert answer["X-Reason"] == "it cannot be told whether the face is live: move further away"
+    assert not SearchRecord.objects.of(acme.tenant).exists()
 
 
 def test_the_policy_is_echoed(argos: ArgosClient, acme: Customer) -> None:

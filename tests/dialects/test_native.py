@@ -17,7 +17,7 @@ from collections_app.operations.collections import create_collection, update_col
 from tenants import keys, signing
 from tests.conftest import Customer, make_customer
 from tests.dialects.clients import NativeClient, upload
-from tests.make import base64_of, blank, portrait, side_by_side
+from tests.make import base64_of, blank, filling, portrait, side_by_side
 
 FACES = ("obama", "sunak", "macron_2014")
 
@@ -351,3 +351,11 @@ def test_a_key_for_some_collections_cannot_read_the_audit_log_or_webhooks(
     for path in ("/audit", "/audit/verification", "/audit/export", "/webhooks", "/webhooks/1"):
         problem(narrow("GET", path), 403, "reach_too_narrow")
     assert narrow("GET", "/receipts").status_code == 200
+
+
+def test_a_face_that_fills_the_image_is_unsure_and_says_what_to_do(native: NativeClient) -> None:
+    native("PATCH", "/collections/people", {"liveness_on_search": True, "liveness_on_enrol": True})
+    for path in ("search", "faces"):
+        answer = native("POST", f"/collections/people/{path}", {"image": base64_of(filling())})
+        assert (answer.status_code, answer.json()["code"]) == (422, "liveness_unsure")
+        assert answer.json()["advice"] == "move further away"

@@ -19,7 +19,7 @@ from tenants.access import Scope
 from tenants.models import Tenant
 from tests.conftest import Customer
 from tests.dialects.test_nhn import NhnClient, current, image, register  # noqa: F401 -- `current` is a fixture
-from tests.make import blank, portrait, side_by_side
+from tests.make import blank, filling, portrait, side_by_side
 
 OK = {"resultCode": 0, "resultMessage": "Success", "isSuccessful": True}
 ROOTS = ("/v2.0", "/nhn-face-reco/v2.0")
@@ -254,6 +254,12 @@ def test_spoofing_of_every_face(current: NhnClient, condition: dict[str, Any]) -
     [face] = own["faceDetails"]
     assert list(face) == ["bbox", "landmarks", "spoofing", "confidence"]
     assert face["spoofing"] == added["addedFaceDetails"][0]["spoofing"]
+
+
+def test_a_face_that_fills_the_image_is_no_spoof(current: NhnClient) -> None:  # noqa: F811
+    close = {"image": image(filling())}
+    assert "spoofing" not in current("POST", "detect", {**close, "spoofing": True})["data"]["faceDetails"][0]
+    assert current.refused("POST", "spoofing", close) == (-40000, "InvalidParam")
 
 
 def test_a_stricter_condition_finds_no_fewer_spoofs(current: NhnClient, acme: Customer) -> None:  # noqa: F811

@@ -31,9 +31,11 @@ FACTS: dict[type[Exception], tuple[Any, ...]] = {
     recognition.LowQuality: (["too_dark", "small_face"],),
     recognition.Unrecognisable: (["unrecognisable"],),
     recognition.SpoofSuspected: (0.1, 0.5),
+    recognition.LivenessUnsure: ("move further away",),
     recognition.ModelUnavailable: ("yunet", "make models"),
     collections.DuplicateFace: ("a-face", 0.8),
     collections.InvalidRequest: ("name", "must not be blank"),
+    collections.ChallengeUnusable: ("it has expired",),
     collections.ImageRefused: ("1", recognition.NoFace()),
 }
 

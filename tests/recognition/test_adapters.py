@@ -33,6 +33,7 @@ detector = "yunet"
 landmarks = "fr_landmark"
 liveness = [["fr_liveness"]]
 liveness_threshold = 0.5
+fusion = { offsets = [0.0], slope = 1.0, drop = 0.0, from_share = 0.6, to_share = 0.72 }
 embedders = { small = 1.0 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 cohorts = [{ name = "none", people = 2, pairs = 1, rates = {rates} }]
@@ -44,6 +45,7 @@ detector = "yunet"
 landmarks = "fr_landmark"
 liveness = [["fr_liveness"]]
 liveness_threshold = 0.5
+fusion = { offsets = [0.0], slope = 1.0, drop = 0.0, from_share = 0.6, to_share = 0.72 }
 embedders = { sface = 0.5, small = 0.5 }
 cosines = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 cohorts = [{ name = "none", people = 2, pairs = 1, rates = {rates} }]

@@ -96,6 +96,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.JobNotFound: _UNSPECIFIED,
     collections.JobOver: _UNSPECIFIED,
     collections.FileChanged: _UNSPECIFIED,
+    collections.ChallengeUnusable: _UNSPECIFIED,
     collections.ReceiptNotFound: _UNSPECIFIED,
     collections.SearchNotFound: _UNSPECIFIED,
     collections.WebhookNotFound: _UNSPECIFIED,
@@ -113,6 +114,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     recognition.SeveralFaces: _UNSPECIFIED,
     recognition.LowQuality: _UNSPECIFIED,
     recognition.SpoofSuspected: _UNSPECIFIED | _SPOOF,
+    recognition.LivenessUnsure: _UNSPECIFIED | _SPOOF,  # it was not validated; X-Reason says what to do
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _BROKEN,
     recognition.UnknownPack: _BROKEN,

@@ -51,6 +51,9 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.JobNotFound: Answer(404, "job_not_found", "There is no such job."),
     collections.JobOver: Answer(409, "job_over", "The job's state does not allow this."),
     collections.FileChanged: Answer(409, "file_changed", "The part does not continue what the job has received."),
+    collections.ChallengeUnusable: Answer(
+        409, "challenge_unusable", "The challenge is unknown, was answered before, or has expired."
+    ),
     collections.ReceiptNotFound: Answer(404, "receipt_not_found", "There is no such receipt."),
     collections.SearchNotFound: Answer(404, "search_not_found", "There is no such search."),
     collections.WebhookNotFound: Answer(404, "webhook_not_found", "There is no such webhook."),
@@ -83,6 +86,9 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SpoofSuspected: Answer(
         422, "spoof_suspected", "The face looks like a picture of a face, not a live person."
     ),
+    recognition.LivenessUnsure: Answer(
+        422, "liveness_unsure", "The image shows too little around the face to tell whether it is live."
+    ),
     recognition.Busy: Answer(503, "busy", "Too many images at once. Try again."),
     recognition.ModelUnavailable: Answer(503, "model_unavailable", "The models are not ready."),
     recognition.UnknownPack: Answer(422, "unknown_pack", "There is no such model pack."),
@@ -109,6 +115,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     collections.JobOver: ("state",),
     collections.FileChanged: ("size",),
     collections.ImageUrlRefused: ("reason",),
+    collections.ChallengeUnusable: ("reason",),
     recognition.ImageTooLarge: ("limit", "actual", "unit"),
     recognition.ImageTooSmall: ("minimum", "actual"),
     recognition.UndecodableImage: ("reason",),
@@ -116,6 +123,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     recognition.SeveralFaces: ("count",),
     recognition.LowQuality: ("reasons",),
     recognition.Unrecognisable: ("reasons",),
+    recognition.LivenessUnsure: ("advice",),
 }
 
 Group: TypeAlias = tuple[type[Exception], ...]
@@ -149,7 +157,7 @@ IMAGE: Group = (
     recognition.Busy,
     recognition.ModelUnavailable,
 )
-ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected)
+ONE_FACE: Group = (*IMAGE, recognition.SeveralFaces, recognition.SpoofSuspected, recognition.LivenessUnsure)
 ENROLMENT: Group = (
     *ONE_FACE,
     recognition.LowQuality,

@@ -6,6 +6,7 @@ from collections_app import identifiers
 from collections_app.dialects.native.views import (
     about,
     audit,
+    challenges,
     collections,
     data_subjects,
     do_not_enrol,
@@ -76,6 +77,8 @@ urlpatterns = [
     path("jobs/<str:job>/cancel", jobs.CancelView.as_view()),
     path("jobs/<str:job>/resume", jobs.ResumeView.as_view()),
     path("jobs/<str:job>/report", jobs.ReportView.as_view()),
+    path("liveness-challenges", challenges.ChallengesView.as_view()),
+    path("liveness-challenges/answer", challenges.ChallengeAnswerView.as_view()),
     path("detect", search.DetectView.as_view()),
     path("compare", search.CompareView.as_view()),
     path("searches", searches.SearchesView.as_view()),

@@ -85,6 +85,7 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     collections.JobNotFound: _INVALID,
     collections.JobOver: _INVALID,
     collections.FileChanged: _INVALID,
+    collections.ChallengeUnusable: _INVALID,
     collections.ReceiptNotFound: _INVALID,
     collections.SearchNotFound: _INVALID,
     collections.WebhookNotFound: _INVALID,
@@ -102,6 +103,7 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     recognition.SeveralFaces: _INVALID,
     recognition.LowQuality: _INVALID,  # our policy, as is the next
     recognition.SpoofSuspected: _INVALID,
+    recognition.LivenessUnsure: _INVALID,
     recognition.Busy: _INTERNAL,  # as TooManyRequests
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,

@@ -86,6 +86,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.JobNotFound: _REFUSED,
     collections.JobOver: _REFUSED,
     collections.FileChanged: _REFUSED,
+    collections.ChallengeUnusable: _REFUSED,
     collections.ReceiptNotFound: _REFUSED,
     collections.SearchNotFound: _REFUSED,
     collections.WebhookNotFound: _REFUSED,
@@ -104,6 +105,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     recognition.SeveralFaces: _REFUSED,
     recognition.LowQuality: _NO_FACE,  # the QualityFilter leaves no face
     recognition.SpoofSuspected: _REFUSED,
+    recognition.LivenessUnsure: _REFUSED,
     recognition.Busy: _LATER,
     recognition.ModelUnavailable: _INTERNAL,
     recognition.UnknownPack: _INTERNAL,

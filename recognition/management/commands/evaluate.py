@@ -2,11 +2,10 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from django.core.management.base import BaseCommand, CommandParser
 
 from recognition import packs
@@ -15,6 +14,7 @@ from recognition.evaluation import (
     cohorts,
     cohorts_report,
     detection,
+    fusion,
     liveness,
     orientation,
     quality,
@@ -22,7 +22,7 @@ from recognition.evaluation import (
     rejection,
     verification,
 )
-from recognition.evaluation.metrics import area_under_curve, equal_error_rate, interval, true_accept_rates
+from recognition.evaluation.metrics import area_under_curve, equal_error_rate, share_interval, true_accept_rates
 
 _MEASURES = (
     "verification",
@@ -34,6 +34,7 @@ _MEASURES = (
     "calibrate",
     "learn-quality",
     "cohorts",
+    "fusion",
 )
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--most", type=int, default=150, help="pictures or people, evenly chosen")
         parser.add_argument("--others", type=Path, help="learn-quality: a folder of pictures of what is not human")
         parser.add_argument("--threshold", type=float, help="of liveness, 0 to 1; the threshold of the pack by default")
+        parser.add_argument("--margin", type=float, help="cut the pictures of liveness down to this share of the face")
         cohorts_report.add_arguments(parser)
 
     def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **rest: Any) -> None:
@@ -60,7 +62,10 @@ class Command(BaseCommand):
             case "verification":
                 self._verification(folder, pack)
             case "liveness":
-                self._liveness(folder, pack, packs.get(pack).liveness_threshold if threshold is None else threshold)
+                least = packs.get(pack).liveness_threshold if threshold is None else threshold
+                self._write(liveness.lines(liveness.present_all(folder, pack, rest["margin"]), least))
+            case "fusion":
+                self._write(fusion.lines(fusion.look(folder, pack)))
             case "detection":
                 self._detection(folder)
             case "orientation":
@@ -73,8 +78,11 @@ class Command(BaseCommand):
                 self._learn(what, folder, rest["others"], pack, most)
             case "cohorts":
                 options = (rest["names"], rest["reference"], rest["collection"])
-                for line in cohorts_report.lines(folder, pack, *options, forms=rest["forms"]):
-                    self.stdout.write(line)
+                self._write(cohorts_report.lines(folder, pack, *options, forms=rest["forms"]))
+
+    def _write(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
 
     def _verification(self, folder: Path, pack: str) -> None:
         found = verification.compare_all(folder, pack)
@@ -89,19 +97,6 @@ class Command(BaseCommand):
         )
         for rate, accepted in zip(_RATES, true_accept_rates(genuine, impostor, _RATES), strict=True):
             self.stdout.write(f"TAR at FMR {rate:.0e}: {accepted:.4f}")
-
-    def _liveness(self, folder: Path, pack: str, threshold: float) -> None:
-        found = liveness.present_all(folder, pack)
-        attacks = np.concatenate(list(found.attacks.values()))
-        self.stdout.write(
-            f"{len(found.live)} bona fide, {len(attacks)} attacks, {found.missed} pictures without a face\n"
-            f"AUC {area_under_curve(found.live, attacks):.4f}   "
-            f"EER {equal_error_rate(found.live, attacks):.4f}\n"
-            f"at threshold {threshold}:\n"
-            f"BPCER {(found.live < threshold).mean():.4f}"
-        )
-        for species, scores in found.attacks.items():
-            self.stdout.write(f"APCER {(scores >= threshold).mean():.4f}  {species} ({len(scores)})")
 
     def _orientation(self, folder: Path, pack: str, most: int) -> None:
         rows, portraits = orientation.turn_all(folder, pack, most)
@@ -140,7 +135,7 @@ class Command(BaseCommand):
         found = rejection.enrol_all(folder, pack)
         self.stdout.write(f"pack {pack}: {found.pictures} pictures, {found.found} with a face")
         for gate, count in found.enrolled.items():
-            low, high = interval(count, found.pictures)
+            low, high = share_interval(count, found.pictures)
             share = count / max(1, found.pictures)
             self.stdout.write(f"enrolled, gate {gate:8}  {count:5}  {share:.4f} ({low:.4f} to {high:.4f})")
         for reason, count in found.reasons.items():

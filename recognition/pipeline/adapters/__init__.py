@@ -56,8 +56,11 @@ class Embedder(Protocol):
 class LivenessModel(Protocol):
     """Tells a live face from a picture of one."""
 
-    def score(self, pixels: Pixels, box: Box) -> float:
-        """Return 0 (a picture of a face) to 1 (a live face)."""
+    def log_odds(self, pixels: Pixels, box: Box, close: float) -> Floats:
+        """Return (looks,): the logarithms of the odds that the face is live, each by another look at it.
+
+        `close`, 0 to 1: how far the face is judged as a close-up, whose looks are padded outside of the image.
+        """
 
 
 _DETECTORS: Mapping[str, Any] = {"yunet": YuNet}

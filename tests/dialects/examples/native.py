@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from collections_app.models import Person
+from collections_app.models import Collection, Person, new_uuid
+from collections_app.operations.challenges import start_challenge
 from collections_app.operations.collections import update_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
@@ -16,6 +17,7 @@ from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from recognition.similarity import Threshold
 from tenants import keys
+from tenants.access import system
 from tenants.keys import IssuedKey
 from tests.conftest import Customer
 from tests.dialects.clients import NativeClient
@@ -31,6 +33,12 @@ TELLS = ("me", "version", "usage", "problems", "audit/verification", "audit/expo
 
 def _body(ids: Ids) -> Json:
     return {"image": IMAGE, "source": IMAGE, "target": IMAGE, "person": ids.person, "name": f"n{secrets.token_hex(4)}"}
+
+
+def _challenge(ids: Ids) -> str:
+    """Return a new challenge of the tenant that has these ids, or an id of none: a challenge lasts half a minute."""
+    known = Collection.unscoped.select_related("tenant").filter(alias=ids.alias).first()
+    return start_challenge(system(known.tenant, "tests")).uuid if known else new_uuid()
 
 
 def _search(_: Customer, key: IssuedKey, probe: str) -> Any:
@@ -92,6 +100,7 @@ EXAMPLES = Examples(
         f"POST {COLLECTION}/do-not-enrol": lambda _: {"reference": "x"},
         "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
+        "POST api/v1/liveness-challenges/answer": lambda ids: {"id": _challenge(ids), "frames": [IMAGE] * 3},
         "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
     },
     strict=True,
@@ -99,6 +108,7 @@ EXAMPLES = Examples(
         {
             *(f"GET api/v1/{name}" for name in (*LISTS, *TELLS)),
             *(f"POST api/v1/{name}" for name in ("collections", "keys", "webhooks", "detect", "compare")),
+            "POST api/v1/liveness-challenges",
         }
     ),
     makes_a_collection={"POST api/v1/collections": (403, "reach_too_narrow")},

@@ -138,6 +138,7 @@ class Problem(serializers.Serializer[Any]):
     image = serializers.CharField(required=False, help_text="Which of several images.")
     reason = serializers.CharField(required=False)
     reasons = serializers.ListField(child=serializers.CharField(), required=False)
+    advice = serializers.CharField(required=False, help_text="What the person in front of the camera can do.")
 
 
 def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:

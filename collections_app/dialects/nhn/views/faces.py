@@ -79,4 +79,5 @@ class SpoofingView(V1View):
             one = compare.assess_crop(self.caller, image=body["image"], limits=limits)
             return self.reply(wire.faces.JudgedCrop, one, **body)
         seen = compare.detect(self.caller, image=body["image"], liveness=self.judged(body), limits=self.limits)
+        wire.faces.refuse_unsure(seen, body["spoof_below"])
         return self.reply(wire.faces.Judged, seen, **body, orientation=False)

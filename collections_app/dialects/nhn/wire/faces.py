@@ -25,7 +25,8 @@ from collections_app.dialects.openapi import example
 from collections_app.models import Face
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.faces import FacePage
-from recognition.results import Analysis, Box, DetectedFace, Liveness
+from recognition.errors import LivenessUnsure
+from recognition.results import Analysis, Box, DetectedFace, Liveness, Verdict
 
 _LABEL = r"\A[A-Za-z0-9_.:-]{1,255}\Z"  # decision H9
 _LANDMARKS = ("leftEye", "rightEye", "nose", "leftLip", "rightLip")  # decisions H4 and H27; results.Landmarks' order
@@ -207,6 +208,13 @@ class JudgedCrop(serializers.Serializer[Any]):
         return super().to_representation({"faceDetailCount": 1, "faceDetails": [judged]})
 
 
+def refuse_unsure(seen: Analysis, spoof_below: float) -> None:
+    """Refuse an image with a face of which it cannot be told whether it is live (decision H32)."""
+    for face in seen.faces:
+        if face.liveness and face.liveness.verdict(spoof_below) is Verdict.UNSURE:
+            raise LivenessUnsure(face.liveness.advice or "")
+
+
 def _percent(share: float) -> float:
     return round(100 * share, SCORE_DIGITS)
 
@@ -221,11 +229,16 @@ def _bbox(box: Box, width: int, height: int) -> Json:
     return {name: min(1.0, max(0.0, _share(pixels, side))) for name, (pixels, side) in edges.items()}
 
 
+def _spoofing(liveness: Liveness | None, spoof_below: float | None) -> Json:
+    verdict = liveness.verdict(spoof_below) if liveness and spoof_below is not None else Verdict.UNSURE
+    return {} if verdict is Verdict.UNSURE else {"spoofing": verdict is Verdict.SPOOF}
+
+
 def face_details(faces: Sequence[DetectedFace], width: int, height: int, context: Mapping[str, Any]) -> list[Json]:
     """Return the values for FaceDetail.
 
     `context["orientation"]` tells whether to include the orientation, `context["spoof_below"]` below which liveness a
-    face is a spoof; None or absent: that is not told.
+    face is a spoof; None or absent: that is not told, and neither is it of a face of which it cannot be (decision H32).
     """
     spoof_below = context.get("spoof_below")
     return [
@@ -236,7 +249,7 @@ def face_details(faces: Sequence[DetectedFace], width: int, height: int, context
                 for name, (x, y) in zip(_LANDMARKS, face.landmarks, strict=True)
             ],
             **({"orientation": face.pose} if context["orientation"] else {}),
-            **({"spoofing": face.liveness.score < spoof_below} if spoof_below is not None and face.liveness else {}),
+            **_spoofing(face.liveness, spoof_below),
             "confidence": _percent(face.confidence),
         }
         for face in faces
