@@ -12,7 +12,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from collections_app import storage
-from collections_app.models import AnsweredFace, BarredReference, Face, KeyedRequest, NearMatch, Person, Receipt
+from collections_app.models import (
+    AnsweredFace,
+    BarredReference,
+    Face,
+    JudgedMatch,
+    KeyedRequest,
+    NearMatch,
+    Person,
+    Receipt,
+)
 from recognition.index import files, pgvector_graph
 from recognition.models import Calibration, Embedding, Gallery, IndexSegment
 from tenants.models import AuditEntry, AuditHead, DataKey, LoggedRequest
@@ -198,6 +207,7 @@ STORES: tuple[Store, ...] = (
     KEPT_ANSWERS,
     Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
+    Rows("judged matches", JudgedMatch, collection="collection_id", faces="face_id__in", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
     Rows("calibrations", Calibration, collection="gallery_id", in_receipt=False),
     REQUEST_LOG,

@@ -95,6 +95,7 @@ class Caller:
     via: str = ""
     request_id: str = ""
     limits: tuple[Limit, ...] = ()
+    time_zone: str = "UTC"  # in which a member reads times
 
     def require(self, scope: Scope) -> None:
         """Require a scope.
@@ -242,6 +243,7 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
         address=address,
         via="console",
         request_id=request_id,
+        time_zone=member.time_zone,
     )
 
 

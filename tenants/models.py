@@ -69,6 +69,7 @@ class Member(TenantOwned):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role)
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="In which the console shows times.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -10,7 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from collections_app.console.labels import EVENTS, ROLES
 from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
+from collections_app.operations.members import TIME_ZONES
 from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
+from tenants.scope import as_id
 
 IMAGES = [("none", _("Nothing")), ("crop", _("Only the face")), ("original", _("The whole image"))]
 _LONGEST = 255
@@ -84,7 +86,10 @@ class PolicyForm(ConsoleForm):
     )
     scale = forms.ChoiceField(
         label=_("What scores are measured against"),
-        choices=[("normalised", _("The strangers of this collection, once there are 30")), ("plain", _("Nothing"))],
+        choices=[
+            ("normalised", _("The strangers of this collection, once there are 30")),
+            ("plain", _("Nothing: the model pack's own scale")),
+        ],
         help_text=_("Among people whom the models saw rarely, strangers look more alike. Measuring corrects for that."),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
@@ -118,6 +123,13 @@ class PolicyForm(ConsoleForm):
         help_text=_("Leave empty to keep them."),
     )
     face_limit = forms.IntegerField(label=_("Maximum number of faces"), min_value=1)
+
+
+class AimForm(forms.Form):
+    """One false match in so many searches among so many faces."""
+
+    searches = forms.IntegerField(min_value=1, max_value=1_000_000_000)
+    faces = forms.IntegerField(min_value=1, max_value=1_000_000_000)
 
 
 class NewCollectionForm(ConsoleForm):
@@ -206,6 +218,25 @@ class MergeForm(ConsoleForm):
         if values.get("other") is None and not values.get("typed"):
             self.add_error("typed", self.fields["typed"].error_messages["required"])
         return values
+
+
+class TimeZoneForm(ConsoleForm):
+    """The time zone of a member."""
+
+    name = forms.ChoiceField(label=_("Time zone"), choices=[(zone, zone) for zone in TIME_ZONES])
+
+
+class SubjectForm(ConsoleForm):
+    """The people of a data subject's request, and the reason for their erasure."""
+
+    people = forms.TypedMultipleChoiceField(label=_("People"), coerce=int)
+    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Accept any ids: the operation refuses unknown ones."""
+        super().__init__(*args, **kwargs)
+        sent = self.data.getlist("people") if isinstance(self.data, MultiValueDict) else []
+        offer(self, "people", ((person, person) for person in sent if as_id(person) is not None))
 
 
 class DoNotEnrolForm(ConsoleForm):

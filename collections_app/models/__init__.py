@@ -4,7 +4,7 @@ from collections_app.models.collection import MOST_DAYS, MOST_FACES, Collection
 from collections_app.models.face import Face, NearMatch
 from collections_app.models.fields import new_alias, new_uuid
 from collections_app.models.person import BarredReference, Person
-from collections_app.models.records import AnsweredFace, HealthReport, KeyedRequest, Receipt, SearchRecord
+from collections_app.models.records import AnsweredFace, HealthReport, JudgedMatch, KeyedRequest, Receipt, SearchRecord
 
 __all__ = [
     "MOST_DAYS",
@@ -14,6 +14,7 @@ __all__ = [
     "Collection",
     "Face",
     "HealthReport",
+    "JudgedMatch",
     "KeyedRequest",
     "NearMatch",
     "Person",
