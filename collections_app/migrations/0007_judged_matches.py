@@ -9,7 +9,7 @@ from tenants import rls
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collections_app', '0005_answers_name_their_faces'),
+        ('collections_app', '0006_barred_references_in_any_case'),
         ('tenants', '0004_request_log'),
     ]
 
