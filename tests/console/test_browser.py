@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from collections_app.models import Collection, Receipt, SearchRecord
@@ -19,6 +20,7 @@ from collections_app.operations.webhooks import create_webhook
 from collections_app.samples import SAMPLES
 from collections_app.tasks import examine_collection, finish_erasure
 from tenants import signing
+from tenants.models import LoggedRequest
 from tests.collections_app.web_server import content, served
 from tests.conftest import ArgosClient, Customer
 from tests.console.conftest import PASSWORD, member, violations
@@ -129,6 +131,19 @@ def _read_the_audit_log(page: Page) -> None:
         signing.check(json.loads(archive.read(statement)))
 
 
+def _logged(acme: Customer) -> int:
+    """Log a refused request."""
+    facts: dict[str, Any] = {
+        "request_id": "0f" * 16,
+        "via": "argos",
+        "operation": "POST search",
+        "key": acme.issued.key.pk,
+    }
+    refusal: dict[str, Any] = {"status": 400, "code": "6033", "reason": "there is no such collection"}
+    row = LoggedRequest.unscoped.create(tenant=acme.tenant, at=timezone.now(), milliseconds=3.2, **facts, **refusal)
+    return row.pk
+
+
 @pytest.fixture
 def pages(acme: Customer, crowd: Collection) -> list[str]:
     """Return the address of every page, each with content."""
@@ -141,19 +156,29 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     assert face
     alias = {"alias": crowd.alias}
     places: list[tuple[str, dict[str, Any]]] = [
-        *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
-        *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks")),
+        *(
+            (name, {})
+            for name in ("overview", "collections", "collection_new", "playground", "searches", "audit", "requests")
+        ),
+        *(
+            (name, {})
+            for name in ("keys", "members", "settings", "receipts", "webhooks", "subject", "usage", "time_zone")
+        ),
         *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health")),
         ("face", {**alias, "face": face.uuid}),
         ("person", {**alias, "person": face.person_id}),
         ("person_erase", {**alias, "person": face.person_id}),
+        ("timeline", {**alias, "person": face.person_id}),
+        ("request", {"logged": _logged(acme)}),
         ("receipt", {"receipt": receipt.uuid}),
         ("webhook", {"webhook": hook.pk}),
         ("search", {"search": record.uuid}),
     ]
     tenant = [reverse(f"console:{name}", kwargs={"tenant": "acme", **place}) for name, place in places]
     trials = [f"/console/acme/playground/?action={action}" for action in ("detect", "compare", "enrol")]
-    own = [reverse(f"console:{name}") for name in ("account", "authenticator", "password", "home")]
+    own = [
+        reverse(f"console:{name}") for name in ("account", "authenticator", "password", "address", "recovery", "home")
+    ]
     return [*tenant, *trials, *own, "/console/acme/nowhere/"]
 
 
