@@ -119,6 +119,7 @@ class SearchFilter(ConsoleFilter):
     via = filters.ChoiceFilter(label=_("Through"), choices=tuple(VIAS.items()), empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     request = filters.CharFilter(label=_("Request name"), field_name="request_name", lookup_expr="icontains")
+    order = _order()
 
     def of_collection(self, searches: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match the searches in collections of this name, deleted ones too."""
@@ -148,6 +149,7 @@ class RequestFilter(ConsoleFilter):
     code = filters.CharFilter(label=_("Code"))
     collection = filters.CharFilter(label=_("Collection"), method="of_collection")
     request_id = filters.CharFilter(label=_("Request id"))
+    order = _order()
 
     def of_answer(self, requests: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match the requests that were answered, refused, or failed in the server.

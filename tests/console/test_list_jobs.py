@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from collections_app.benchmarks.console import fill
@@ -12,7 +13,7 @@ from collections_app.models import Collection, SearchRecord
 from collections_app.operations.members import set_time_zone
 from collections_app.operations.search import search_by_image
 from tenants.access import caller_for_member
-from tenants.models import Member
+from tenants.models import Member, UsageDay
 from tests.conftest import Customer
 from tests.console.conftest import member, page_url, signed_in, violations
 from tests.make import portrait
@@ -96,3 +97,31 @@ def test_what_is_to_be_done_with_ticked_faces_stays_in_sight(
     expect(page.locator("[data-ticked-count]")).to_have_text(str(crowd.faces.count()))
     page.get_by_role("checkbox").first.uncheck()
     assert not page.locator("[name=all]").is_checked()
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_columns_are_sorted_by_their_heads(acme: Customer, visit: Visit) -> None:
+    """A whole table in the page; a list that goes on by its time, in the address."""
+    for count, operation in ((2, "b"), (10, "a"), (1, "c")):
+        UsageDay.unscoped.create(tenant=acme.tenant, day=timezone.now().date(), operation=operation, calls=count)
+    page = visit(member(acme, "owner"), page_url("usage"))
+    assert violations(page) == []
+    table = page.get_by_role("table").first
+
+    def column(place: int) -> list[str]:
+        return [row.get_by_role("cell").nth(place).inner_text().strip() for row in table.get_by_role("row").all()[1:]]
+
+    table.get_by_role("button", name="Endpoint").click()
+    assert column(0) == ["a", "b", "c"]
+    table.get_by_role("button", name="Calls").click()
+    assert column(1) == ["1", "2", "10"]
+    table.get_by_role("button", name="Calls").click()
+    assert column(1) == ["10", "2", "1"]
+    for image in ("obama", "sunak"):
+        search_by_image(acme.caller, collection="people", image=portrait(image))
+    first = SearchRecord.objects.of(acme.tenant).earliest("at")
+    page.goto(page_url("searches"))
+    page.get_by_role("link", name="When").click()
+    assert page.url.endswith("?order=oldest")
+    assert first.uuid in (page.get_by_role("row").nth(1).get_by_role("link").get_attribute("href") or "")

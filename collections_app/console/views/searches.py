@@ -24,7 +24,8 @@ class SearchesView(ConsoleView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Filter and show."""
         chosen = SearchFilter(request.GET, browse.browse_searches(self.caller))
-        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE)
+        oldest = request.GET.get("order") == "oldest"
+        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE, oldest=oldest)
         template = "console/_searches.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(template=template, filter=chosen, found=found)
 

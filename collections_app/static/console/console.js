@@ -49,6 +49,28 @@ const filtered = document.getElementById(sessionStorage.getItem(FOCUS) ?? "");
 sessionStorage.removeItem(FOCUS);
 filtered?.focus({ preventScroll: true });
 
+// A table that is on the page as a whole is sorted by a click on a column's head, and by another click in reverse.
+for (const table of document.querySelectorAll("[data-sortable]")) {
+  for (const [place, head] of table.querySelectorAll("thead th").entries()) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "fp-sort";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const reversed = head.getAttribute("aria-sort") === "ascending";
+      for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", reversed ? "descending" : "ascending");
+      const body = table.tBodies[0];
+      const text = (row) => row.cells[place]?.textContent.trim() ?? "";
+      const number = (row) => Number(text(row).replaceAll(/[\s,]/gu, ""));
+      const compare = (one, other) => number(one) - number(other) || text(one).localeCompare(text(other));
+      const rows = [...body.rows].sort(compare);
+      body.append(...(reversed ? rows.reverse() : rows));
+    });
+  }
+}
+
 // The browser's own time zone is offered.
 const zone = document.querySelector("[data-browser-zone]");
 if (zone) {
