@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.labels import EVENTS, ROLES
@@ -12,10 +11,9 @@ from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
 from collections_app.operations.members import TIME_ZONES
 from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
-from tenants.scope import as_id
 
 IMAGES = [("none", _("Nothing")), ("crop", _("Only the face")), ("original", _("The whole image"))]
-_LONGEST = 255
+LONGEST = 255
 
 
 class ConsoleForm(forms.Form):
@@ -60,7 +58,7 @@ class PolicyForm(ConsoleForm):
     """A collection's name and policy, in the operations' own names."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
+        label=_("Name"), max_length=LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     similarity_threshold = ScoreField(
@@ -136,7 +134,7 @@ class NewCollectionForm(ConsoleForm):
     """A new collection."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
+        label=_("Name"), max_length=LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     pack = forms.ChoiceField(
@@ -169,74 +167,10 @@ class TypedNameForm(ConsoleForm):
         return typed
 
 
-class EraseForm(TypedNameForm):
-    """The confirmation of an erasure, and its reason."""
-
-    reason = forms.CharField(
-        label=_("Reason"), max_length=_LONGEST, required=False, help_text=_("Recorded in the audit log.")
-    )
-
-
-class PersonForm(ConsoleForm):
-    """A person's name and note."""
-
-    name = forms.CharField(label=_("Name"), max_length=_LONGEST, required=False)
-    note = forms.CharField(label=_("Note"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
-
-
-class ChosenFacesForm(ConsoleForm):
-    """Selected faces, and the reason for the change."""
-
-    faces = forms.MultipleChoiceField(label=_("Faces"))
-    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Accept any ids: the operation refuses unknown ones."""
-        super().__init__(*args, **kwargs)
-        sent = self.data.getlist("faces") if isinstance(self.data, MultiValueDict) else []
-        offer(self, "faces", ((face, face) for face in sent))
-
-
-class MoveFacesForm(ChosenFacesForm):
-    """Where selected faces go: to a person by id or as typed, or to a new person."""
-
-    person = forms.IntegerField(label=_("Person"), required=False)
-    typed = forms.CharField(label=_("Person"), max_length=2 * _LONGEST + 3, required=False)
-    name = forms.CharField(label=_("Name of the new person"), max_length=_LONGEST, required=False)
-
-
-class MergeForm(ConsoleForm):
-    """The person to merge into another one: by id or as typed."""
-
-    other = forms.IntegerField(label=_("The other person"), required=False)
-    typed = forms.CharField(label=_("The other person"), max_length=2 * _LONGEST + 3, required=False)
-    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
-
-    def clean(self) -> dict[str, Any]:
-        """Require an id or a typed name."""
-        values = super().clean() or {}
-        if values.get("other") is None and not values.get("typed"):
-            self.add_error("typed", self.fields["typed"].error_messages["required"])
-        return values
-
-
 class TimeZoneForm(ConsoleForm):
     """The time zone of a member."""
 
     name = forms.ChoiceField(label=_("Time zone"), choices=[(zone, zone) for zone in TIME_ZONES])
-
-
-class SubjectForm(ConsoleForm):
-    """The people of a data subject's request, and the reason for their erasure."""
-
-    people = forms.TypedMultipleChoiceField(label=_("People"), coerce=int)
-    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Accept any ids: the operation refuses unknown ones."""
-        super().__init__(*args, **kwargs)
-        sent = self.data.getlist("people") if isinstance(self.data, MultiValueDict) else []
-        offer(self, "people", ((person, person) for person in sent if as_id(person) is not None))
 
 
 class DoNotEnrolForm(ConsoleForm):
@@ -244,7 +178,7 @@ class DoNotEnrolForm(ConsoleForm):
 
     reference = forms.CharField(
         label=_("Reference"),
-        max_length=_LONGEST,
+        max_length=LONGEST,
         strip=False,
         help_text=_("The id that your own system uses for the person."),
     )

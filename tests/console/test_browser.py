@@ -12,7 +12,6 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from collections_app.models import Collection, Receipt, SearchRecord
-from collections_app.operations.collections import update_collection
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.search import search_by_image
@@ -286,28 +285,3 @@ def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collec
     page.get_by_role("dialog").get_by_role("button", name="Merge into this person").click()
     expect(page.get_by_text("The two people are merged.")).to_be_visible()
     assert not crowd.people.filter(reference="twin").exists()
-
-
-def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
-    """The API may store more digits than the page shows."""
-    page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.alias}/")
-    number = page.get_by_label("Similarity threshold")
-    slider = page.get_by_label("Slide the threshold")
-    policies: list[dict[str, Any]] = [
-        {"similarity_threshold": 1 / 3},
-        {"similarity_threshold": 0.45678, "similarity_floor": 0.312345, "liveness_threshold": 0.12345},
-    ]
-    for stored in policies:
-        update_collection(acme.caller, collection="people", **stored)
-        page.reload()
-        page.get_by_role("button", name="Save the policy").click()
-        expect(page.get_by_role("status")).to_contain_text("The policy is saved")
-        acme.people.refresh_from_db()
-        assert {name: getattr(acme.people, name) for name in stored} == stored
-        assert float(slider.input_value()) == pytest.approx(acme.people.threshold.score, abs=0.5)
-        here = 1000 * (acme.people.threshold.score - 70) / 30
-        assert float(page.locator("#meaning .fp-here").get_attribute("x1") or 0) == pytest.approx(here, abs=0.1)
-    slider.fill("88")
-    assert number.input_value() == "88"
-    number.fill("77")
-    assert slider.input_value() == "77"

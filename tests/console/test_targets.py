@@ -169,3 +169,30 @@ def test_a_wrong_match_is_marked_and_its_face_moved_in_five_clicks(
     assert not crowd.people.filter(reference="Sunak").exists()
     page.goto(page_url("health", alias=crowd.alias))
     expect(page.get_by_role("main")).to_contain_text("Marked wrong")
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
+    """The API may store more digits than the page shows."""
+    page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.alias}/")
+    number = page.get_by_label("Similarity threshold")
+    slider = page.get_by_label("Slide the threshold")
+    policies: list[dict[str, Any]] = [
+        {"similarity_threshold": 1 / 3},
+        {"similarity_threshold": 0.45678, "similarity_floor": 0.312345, "liveness_threshold": 0.12345},
+    ]
+    for stored in policies:
+        update_collection(acme.caller, collection="people", **stored)
+        page.reload()
+        page.get_by_role("button", name="Save the policy").click()
+        expect(page.get_by_role("status")).to_contain_text("The policy is saved")
+        acme.people.refresh_from_db()
+        assert {name: getattr(acme.people, name) for name in stored} == stored
+        assert float(slider.input_value()) == pytest.approx(acme.people.threshold.score, abs=0.5)
+        here = 1000 * (acme.people.threshold.score - 70) / 30
+        assert float(page.locator("#meaning .fp-here").get_attribute("x1") or 0) == pytest.approx(here, abs=0.1)
+    slider.fill("88")
+    assert number.input_value() == "88"
+    number.fill("77")
+    assert slider.input_value() == "77"

@@ -7,7 +7,7 @@ from django.utils.translation import ngettext
 
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import FaceFilter
-from collections_app.console.forms import ChosenFacesForm
+from collections_app.console.people_forms import ChosenFacesForm
 from collections_app.operations import browse, data_subject, erase, merge_split, pictures
 from collections_app.operations.collections import Alias, get_collection
 from collections_app.operations.faces import get_face

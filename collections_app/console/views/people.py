@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter, named
-from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
+from collections_app.console.people_forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
 from collections_app.console.views.faces import all_that_match
 from collections_app.operations import browse, data_subject, merge_split
 from collections_app.operations.collections import Alias, get_collection

@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 from django.utils.translation import ngettext
 
 from collections_app.console.base import ConsoleView, download
-from collections_app.console.forms import SubjectForm
+from collections_app.console.people_forms import SubjectForm
 from collections_app.console.previews import pictures_of
 from collections_app.operations import subject
 from tenants.access import Scope
