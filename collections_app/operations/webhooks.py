@@ -104,7 +104,7 @@ def update_webhook(caller: Caller, *, webhook: str, url: str, kinds: Sequence[st
     return hook
 
 
-def test_webhook(caller: Caller, *, webhook: str) -> Delivery:
+def try_webhook(caller: Caller, *, webhook: str) -> Delivery:
     """Send a test event to a webhook; its delivery is listed like any other.
 
     Raises:

@@ -68,7 +68,7 @@ class TestView(ConsoleView):
 
     def post(self, request: HttpRequest, webhook: str) -> HttpResponse:
         """Send it."""
-        webhooks.test_webhook(self.caller, webhook=webhook)
+        webhooks.try_webhook(self.caller, webhook=webhook)
         return self.done(_("A test is being sent."), "webhook", webhook=webhook)
 
 
