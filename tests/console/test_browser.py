@@ -151,10 +151,8 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     assert face
     alias = {"alias": crowd.alias}
     places: list[tuple[str, dict[str, Any]]] = [
-        *(
-            (name, {})
-            for name in ("overview", "collections", "collection_new", "playground", "searches", "audit", "requests")
-        ),
+        *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
+        *((name, {}) for name in ("requests", "subject", "usage", "time_zone")),
         *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks")),
         *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health")),
         ("face", {**alias, "face": face.uuid}),
@@ -171,7 +169,7 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     own = [
         reverse(f"console:{name}") for name in ("account", "authenticator", "password", "address", "recovery", "home")
     ]
-    return [*tenant, *trials, *own, "/console/acme/nowhere/"]
+    return [*tenant, *trials, *own, "/console/acme/subject/?person=Macron", "/console/acme/nowhere/"]
 
 
 @pytest.mark.parametrize(
