@@ -1,17 +1,22 @@
 """The work behind a collection's calibration: from a sample of its faces to what its scores are measured against."""
 
+import math
+
 import numpy as np
 from django.db import transaction
+from django.db.models import Min, Sum
 
 from collections_app import scoring
-from collections_app.models import Collection
+from collections_app.models import Collection, JudgedMatch, SearchRecord
 from recognition import packs
 from recognition.calibration.calibrated import FEWEST
 from recognition.index import calibrations, store
 from recognition.models import Calibration
+from recognition.similarity import Threshold
 from tenants import access, audit, events
 
 __all__ = ["FEWEST", "renew"]
+FEWEST_WRONG = 3
 _BATCH = 500
 _SAMPLED = 2_000  # faces; their ids are random, so those of the lowest ids are a sample that hardly changes
 
@@ -34,13 +39,35 @@ def renew(collection: Collection) -> None:
         _apply(collection, kept)
 
 
+def _beyond_wrong(collection: Collection, threshold: Threshold) -> Threshold:
+    """Return the threshold, raised if members marked more matches as wrong than the policy's rate allows.
+
+    So many wrong ones are allowed among the comparisons of all searches since the first that was judged. Fewer than
+    FEWEST_WRONG may be chance and raise nothing.
+    """
+    judged = JudgedMatch.objects.of(collection.tenant).filter(collection=collection)
+    searches = SearchRecord.objects.of(collection.tenant).filter(collection=collection)
+    first = searches.filter(uuid__in=judged.values("search_uuid")).aggregate(at=Min("at"))["at"]
+    scale = packs.get(collection.pack).similarity
+    wrong = sorted(judged.filter(right=False, cosine__gte=threshold.on(scale)).values_list("cosine", flat=True))
+    if len(wrong) < FEWEST_WRONG or first is None:
+        return threshold
+    compared = searches.filter(at__gte=first).aggregate(sum=Sum("gallery_size"))["sum"] or 0
+    allowed = int(compared * (collection.false_match_rate or 0))
+    if len(wrong) <= allowed:
+        return threshold
+    last = wrong[len(wrong) - 1 - allowed]  # the best of those that are too many
+    points = (Threshold(float(score)) for score in range(math.ceil(threshold.score), 101))
+    return next((each for each in points if each.on(scale) > last), Threshold(100.0))
+
+
 def _apply(collection: Collection, kept: Calibration) -> None:
     """Set a threshold that stands for a rate anew; log a new version and what it did to the threshold."""
     gallery = collection.gallery
     version, before = kept.version if kept.sealed else 0, collection.threshold
     changed, gallery.calibrated, gallery.calibration = version != gallery.calibrated, version, kept
     if collection.false_match_rate is not None:
-        after = scoring.threshold_at(collection, collection.false_match_rate)
+        after = _beyond_wrong(collection, scoring.threshold_at(collection, collection.false_match_rate))
         collection.similarity_threshold = after.on(packs.get(collection.pack).similarity)
         collection.save(update_fields=["similarity_threshold"])
     if not changed and collection.threshold == before:

@@ -19,6 +19,7 @@ from collections_app.models import (
     Face,
     JobFile,
     JobUnit,
+    JudgedMatch,
     KeyedRequest,
     NearMatch,
     Person,
@@ -260,6 +261,7 @@ STORES: tuple[Store, ...] = (
     KEPT_ANSWERS,
     Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
+    Rows("judged matches", JudgedMatch, collection="collection_id", faces="face_id__in", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
     Rows("calibrations", Calibration, collection="gallery_id", in_receipt=False),
     REQUEST_LOG,

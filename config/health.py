@@ -17,6 +17,7 @@ from config import metrics
 from config.checks import Check, Severity
 from config.checks.outside import seen
 from config.checks.table import CHECKS, FUNCTIONS
+from config.checks.tables import tables
 from tenants import heartbeat
 
 logger = logging.getLogger("faceplane.health")
@@ -57,10 +58,11 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the findings of all checks to the operator's first page, the worst first (UNFOLD's DASHBOARD_CALLBACK)."""
+    """Add the findings of all checks, the worst first, and tables to the operator's first page (DASHBOARD_CALLBACK)."""
     if request.user.is_superuser:
         rows = [(check.name, finding) for check in CHECKS for finding in check.findings()]
         context["findings"] = sorted(rows, key=lambda row: -row[1].severity)
+        context["tables"] = tables()
     return context
 
 

@@ -97,6 +97,7 @@ class Caller:
     request_id: str = ""
     limits: tuple[Limit, ...] = ()
     job: bool = False
+    time_zone: str = "UTC"  # in which a member reads times
 
     def require(self, scope: Scope) -> None:
         """Require a scope.
@@ -244,6 +245,7 @@ def caller_for_member(user: "User", slug: str, *, address: str = "", request_id:
         address=address,
         via="console",
         request_id=request_id,
+        time_zone=member.time_zone,
     )
 
 

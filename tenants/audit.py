@@ -38,6 +38,7 @@ Action: TypeAlias = Literal[
     "collection.deleted",
     "collection.examined",
     "collection.looked_below_floor",
+    "collection.match_judged",
     "collection.policy_changed",
     "collection.renamed",
     "collection.searched",
@@ -74,10 +75,12 @@ Action: TypeAlias = Literal[
     "tenant.changed",
     "tenant.created",
     "tenant.erased",
+    "webhook.changed",
     "webhook.created",
     "webhook.deleted",
     "webhook.redelivered",
     "webhook.switched",
+    "webhook.tested",
     Alert,
 ]
 

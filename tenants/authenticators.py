@@ -1,5 +1,6 @@
 """Authenticator apps: the only code that sees a seed in plain text. django-otp computes codes and throttling."""
 
+import hashlib
 import os
 import time
 from base64 import b32encode
@@ -11,8 +12,10 @@ from django.db import transaction
 from django_otp.oath import TOTP
 
 from tenants import vault
-from tenants.models import Authenticator
+from tenants.models import Authenticator, RecoveryCode
 
+RECOVERY_CODES = 10
+_RECOVERY_BYTES = 10
 _SEED_BYTES = 20
 _TOLERANCE = 1  # steps of 30 seconds, before and after
 
@@ -85,8 +88,42 @@ def confirm(user: User, code: str) -> Authenticator | None:
 
 
 def remove(user: User) -> None:
-    """Delete a person's authenticators, unconfirmed ones too."""
+    """Delete a person's authenticators, unconfirmed ones too, and the recovery codes."""
     Authenticator.objects.filter(user=user).delete()
+    RecoveryCode.objects.filter(user=user).delete()
+
+
+def issue_recovery_codes(user: User) -> list[str]:
+    """Return new recovery codes; the former ones are no longer accepted. Only their SHA-256 is stored."""
+    codes = [b32encode(os.urandom(_RECOVERY_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
+    with transaction.atomic():
+        RecoveryCode.objects.filter(user=user).delete()
+        RecoveryCode.objects.bulk_create(RecoveryCode(user=user, secret_hash=_digest(code)) for code in codes)
+    return ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in codes]
+
+
+def recovery_codes_left(user: User) -> int:
+    """Return how many recovery codes a person has."""
+    return RecoveryCode.objects.filter(user=user).count()
+
+
+def recover(user: User, code: str) -> Authenticator | None:
+    """Use a recovery code instead of the authenticator's; it works once.
+
+    Returns the authenticator; None: the code is wrong or was used, or there is no authenticator. A code has 80 random
+    bits, so guessing needs no further delay than that of the page.
+    """
+    plain = "".join(code.lower().replace("-", "").split())
+    with transaction.atomic():
+        device: Authenticator | None = Authenticator.objects.filter(user=user, confirmed=True).first()
+        if device is None or not RecoveryCode.objects.filter(user=user, secret_hash=_digest(plain)).delete()[0]:
+            return None
+        device.throttle_reset()
+    return device
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()
 
 
 def _seed(device: Authenticator) -> bytes:

@@ -9,6 +9,7 @@ that only that piece fails. Elsewhere, in workers, commands and tests, each piec
 Rows for which no request waits (`defer`) are inserted along with the next work, or alone after DEFER_SECONDS.
 """
 
+import atexit
 import logging
 import queue
 import threading
@@ -159,10 +160,11 @@ def _gathered() -> Iterator[_Group]:
 
 
 def keep_committing() -> None:
-    """Start the committer of this process."""
+    """Start the committer of this process; what is deferred when it ends is inserted then."""
     global _committer  # noqa: PLW0603 -- one a process
     _committer = queue.SimpleQueue()
     threading.Thread(target=_run, args=(_committer,), name="committer", daemon=True).start()
+    atexit.register(write_deferred)
 
 
 _committer: "queue.SimpleQueue[Work] | None" = None

@@ -43,6 +43,18 @@ class Kind(StrEnum):
     AUDIT_ALERT = "audit.alert"
 
 
+TEST = "webhook.test"  # sent to one webhook, on request; nothing else emits it
+
+
+def send_test(hook: Webhook) -> Delivery:
+    """Write a test event for one webhook, whatever it subscribes to, in the caller's transaction."""
+    now = timezone.now()
+    event = Event.unscoped.create(tenant=hook.tenant, kind=TEST, at=now, data={"webhook": str(hook.pk)})
+    delivery = Delivery.unscoped.create(tenant=hook.tenant, webhook=hook, event=event, next_at=now)
+    commits.after_commit(lambda: enqueue(Task.DELIVER_DUE, expires=SCHEDULED_SECONDS))
+    return delivery
+
+
 def emit(tenant: Tenant, kind: Kind, **data: object) -> None:
     """Write an event for the subscribed webhooks, in the caller's transaction; `data` is ids and plain JSON."""
     hooks = [hook for hook in _ACTIVE(tenant.pk) if kind in hook.kinds]

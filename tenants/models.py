@@ -69,6 +69,7 @@ class Member(TenantOwned):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role)
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="In which the console shows times.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -95,6 +96,31 @@ class Authenticator(TimestampMixin, ThrottlingMixin, Device):  # type: ignore[mi
     def get_throttle_factor(self) -> int:
         """Make the wait after each wrong code 1, 2, 4, 8, ... seconds."""
         return 1
+
+
+class RecoveryCode(models.Model):
+    """A code that replaces an authenticator's once, by its SHA-256 (tenants.authenticators); it is of no tenant."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="recovery_codes")
+    secret_hash = models.BinaryField(max_length=32, unique=True)
+
+    def __str__(self) -> str:
+        """Return the row's id."""
+        return str(self.pk)
+
+
+class SignIn(models.Model):
+    """A session of a person, for their list of sessions: its row's key (tenants.sessions), and where it began."""
+
+    session = models.CharField(primary_key=True, max_length=40)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    at = models.DateTimeField(auto_now_add=True)
+    address = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        """Return the person and the time."""
+        return f"{self.user_id} {self.at}"
 
 
 class Invitation(TenantOwned):

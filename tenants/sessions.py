@@ -39,7 +39,7 @@ class SessionStore(db.SessionStore):
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
         """Return the row to write."""
         row = super().create_model_instance(data)
-        row.session_key = _hashed(row.session_key)
+        row.session_key = row_key(row.session_key)
         return row
 
     def delete(self, session_key: str | None = None) -> None:
@@ -63,11 +63,12 @@ class SessionStore(db.SessionStore):
         return held
 
     def _rows(self, session_key: str | None) -> Any:  # noqa: ANN401 -- a query set of Session
-        return self.model.objects.filter(pk=_hashed(session_key or ""))
+        return self.model.objects.filter(pk=row_key(session_key or ""))
 
     def _cipher(self) -> AESGCM:
         return AESGCM(salted_hmac("faceplane.sessions", self.session_key or "", algorithm="sha256").digest())
 
 
-def _hashed(session_key: str) -> str:
+def row_key(session_key: str) -> str:
+    """Return the key of a session's row: the SHA-256 of the cookie's key, cut."""
     return hashlib.sha256(session_key.encode()).hexdigest()[:_KEY_LENGTH]

@@ -11,6 +11,7 @@ from tenants.access import system
 from tenants.models import Invitation, Tenant
 from tenants.queue import isolate_failure
 from tenants.sessions import SessionStore
+from tenants.sign_ins import forget_sign_ins
 
 logger = logging.getLogger("faceplane.tasks")
 
@@ -47,6 +48,7 @@ def forget() -> None:
     """Delete expired invitations, sessions, counts of limits and signs of life."""
     Invitation.unscoped.filter(expires_at__lte=timezone.now()).delete()
     SessionStore.clear_expired()
+    forget_sign_ins()
     limits.forget()
     heartbeat.forget()
 

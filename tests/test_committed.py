@@ -14,12 +14,13 @@ _LOGGED = """
 import json, sys
 from collections_app.models import SearchRecord
 from tenants import audit
-from tenants.models import AuditEntry, Tenant
+from tenants.models import AuditEntry, LoggedRequest, Tenant
 tenant = Tenant.objects.get(slug="acme")
 records = dict(SearchRecord.objects.of(tenant).values_list("uuid", "pk"))
 targets = set(AuditEntry.objects.of(tenant).filter(action="collection.searched").values_list("target_id", flat=True))
 missing = [one for one in json.loads(sys.stdin.read()) if one not in records or str(records[one]) not in targets]
-print(json.dumps([missing, len(records) - len(targets), audit.verify(tenant).sound]))
+requests = LoggedRequest.objects.of(tenant).filter(operation__contains="search", status=200).exists()
+print(json.dumps([missing, len(records) - len(targets), audit.verify(tenant).sound, requests]))
 """
 
 
@@ -56,5 +57,5 @@ def test_a_killed_process_takes_nothing_that_was_answered_with_it(tmp_path: Path
         for client in clients:
             client.join()
     script = ("shell", "--verbosity", "0", "-c", _LOGGED)
-    assert manage(env, *script, stdin=str(answered).replace("'", '"')).strip() == "[[], 0, true]"
+    assert manage(env, *script, stdin=str(answered).replace("'", '"')).strip() == "[[], 0, true, true]"
     assert len(answered) >= 2 * KILLS * CLIENTS

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth import authenticate
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.models import User
+from django.core.mail import send_mail
 from django.http import HttpRequest
 from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,7 @@ from tenants.access import Limit
 
 F = TypeVar("F", bound=forms.BaseForm)
 _DIGITS = 6
+_LONGEST_CODE = 40  # a recovery code with what people type between its parts
 _MAILS = 5  # per account and hour
 MAILER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
 
@@ -30,13 +32,13 @@ def styled(form: F) -> F:
 
 
 class CodeForm(forms.Form):
-    """The six digits of an authenticator app."""
+    """The six digits of an authenticator app, or where that is accepted a recovery code."""
 
     code = forms.CharField(
         label=_("Code"),
         min_length=_DIGITS,
-        max_length=_DIGITS,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "one-time-code", "autofocus": True}),
+        max_length=_LONGEST_CODE,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,6 +69,21 @@ class PasswordForm(forms.Form):
         if authenticate(self._request, username=name, password=password) is None:
             raise forms.ValidationError(_("This is not your password."))
         return password
+
+
+class AddressForm(PasswordForm):
+    """The account's new mail address, and its password."""
+
+    field_order = ("email", "password")
+    email = forms.EmailField(label=_("New email"), max_length=254)
+
+    def tell(self) -> None:
+        """Tell the old address, in the page's language."""
+        user = self._request.user
+        text = _("The address of your account %(name)s was changed. If it was not you, ask your administrator at once.")
+        sentence = str(text) % {"name": user.get_username()}
+        if old := getattr(user, "email", ""):
+            MAILER.submit(send_mail, "Faceplane", sentence, None, [old])
 
 
 class ForgottenForm(PasswordResetForm):

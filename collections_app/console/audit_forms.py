@@ -33,8 +33,8 @@ class TimelineForm(FilterForm):
     """Filter a person's timeline by what was done, and by day."""
 
     deed = forms.ChoiceField(label=_("What"), choices=[("", _("all")), *DEEDS.items()], required=False)
-    since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("Until (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
 
 
 class AuditForm(FilterForm):
@@ -42,6 +42,6 @@ class AuditForm(FilterForm):
 
     action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
     actor = forms.CharField(label=_("Key or user id"), required=False)
-    since = forms.DateField(label=_("From (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("Until (UTC)"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     request_id = forms.CharField(label=_("Request id"), required=False)

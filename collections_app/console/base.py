@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
@@ -19,6 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
@@ -61,7 +63,7 @@ class ConsoleView(View):
         try:
             safe = request.method in SAFE
             caller.require(self.needs if safe else self.needs_to_change or self.needs)
-            with rls.one_tenant(caller.tenant):
+            with rls.one_tenant(caller.tenant), timezone.override(ZoneInfo(caller.time_zone)):
                 return super().dispatch(request, *args, **kwargs)
         except FAMILIES as error:
             return self.refused(error)

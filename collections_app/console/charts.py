@@ -14,6 +14,7 @@ from recognition import packs
 
 WIDTH, HEIGHT = 1000.0, 300.0
 _GAP = 0.24
+_PEAK = 4  # a day with so many times the calls of the nine quieter ones in ten is cut
 _ORDER = ("match", "review", "no_match", "spoof")
 
 
@@ -91,6 +92,33 @@ def activity(found: Overview) -> Activity:
             Column(round(place * step, 1), round(step, 1), day.day, day.searches, day.enrolments, tuple(bars))
         )
     return Activity(tuple(columns), top)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls a day as bars; one that is taller than `top` is cut there, so that one peak does not flatten the others."""
+
+    columns: tuple[tuple[date, int, Bar], ...]
+    top: int
+    peak: int
+
+
+def calls(days: Sequence[tuple[date, int]]) -> Calls:
+    """Draw the calls of each day."""
+    counts = sorted(count for _, count in days)
+    peak = max(1, counts[-1])
+    usual = max(1, counts[(len(counts) * 9) // 10 - 1])
+    top = usual if peak > _PEAK * usual else peak
+    step = WIDTH / len(days)
+    columns = []
+    for place, (day, count) in enumerate(days):
+        tall = HEIGHT * min(count, top) / top
+        kind = "peak" if count > top else "match"
+        size = (round(step * (1 - _GAP), 1), round(tall, 1))
+        columns.append(
+            (day, count, Bar(round(place * step + step * _GAP / 2, 1), round(HEIGHT - tall, 1), *size, kind))
+        )
+    return Calls(tuple(columns), top, peak)
 
 
 def histogram(

@@ -9,6 +9,7 @@ from typing import Any
 import django_filters as filters
 from django import forms
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from collections_app import identifiers
@@ -20,12 +21,13 @@ QUALITIES = [("none", _("no problems")), *REASONS.items()]
 
 
 def midnight(day: date) -> datetime:
-    """Return the moment at which a day begins, in UTC."""
-    return datetime.combine(day, time.min, UTC)
+    """Return the moment at which a day begins, in the member's time zone; the first and the last days are UTC's."""
+    zone = timezone.get_current_timezone() if date.min.year < day.year < date.max.year else UTC
+    return datetime.combine(day, time.min, zone)
 
 
 def end_of_day(day: date) -> datetime:
-    """Return the end of a day in UTC, or the largest datetime for the last representable day."""
+    """Return the end of a day, or the largest datetime for the last representable day."""
     return midnight(day + timedelta(days=1)) if day < date.max else datetime.max.replace(tzinfo=UTC)
 
 
@@ -74,8 +76,8 @@ class FaceFilter(ConsoleFilter):
     """Faces by person, time, quality, liveness and who enrolled them."""
 
     person = filters.CharFilter(label=_("Person"), method="of_person")
-    since = DayFilter(label=_("Enrolled since (UTC)"), field_name="created_at")
-    until = DayFilter(label=_("Enrolled until (UTC)"), field_name="created_at", until=True)
+    since = DayFilter(label=_("Enrolled from"), field_name="created_at")
+    until = DayFilter(label=_("Enrolled until"), field_name="created_at", until=True)
     quality = filters.ChoiceFilter(label=_("Quality"), choices=QUALITIES, method="of_quality", empty_label=_("any"))
     liveness = filters.NumberFilter(
         label=_("Liveness below"),
@@ -111,12 +113,13 @@ class SearchFilter(ConsoleFilter):
     """Searches by outcome, time, collection and who asked."""
 
     outcome = filters.ChoiceFilter(label=_("Decision"), choices=tuple(OUTCOMES.items()), empty_label=_("any"))
-    since = DayFilter(label=_("From (UTC)"), field_name="at")
-    until = DayFilter(label=_("Until (UTC)"), field_name="at", until=True)
+    since = DayFilter(label=_("From"), field_name="at")
+    until = DayFilter(label=_("Until"), field_name="at", until=True)
     collection = filters.CharFilter(label=_("Collection"), method="of_collection")
     via = filters.ChoiceFilter(label=_("Through"), choices=tuple(VIAS.items()), empty_label=_("any"))
     key = filters.CharFilter(label=_("Key or user id"), field_name="actor_id")
     request = filters.CharFilter(label=_("Request name"), field_name="request_name", lookup_expr="icontains")
+    order = _order()
 
     def of_collection(self, searches: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match the searches in collections of this name, deleted ones too."""
@@ -138,14 +141,15 @@ class RequestFilter(ConsoleFilter):
     answer = filters.ChoiceFilter(
         label=_("Answer"), choices=tuple(ANSWERS.items()), method="of_answer", empty_label=_("any")
     )
-    since = DayFilter(label=_("From (UTC)"), field_name="at")
-    until = DayFilter(label=_("Until (UTC)"), field_name="at", until=True)
+    since = DayFilter(label=_("From"), field_name="at")
+    until = DayFilter(label=_("Until"), field_name="at", until=True)
     key = filters.CharFilter(label=_("Key id"), field_name="key")
     via = filters.ChoiceFilter(label=_("Through"), choices=tuple(VIAS.items()), empty_label=_("any"))
     operation = filters.CharFilter(label=_("Endpoint"), lookup_expr="icontains")
     code = filters.CharFilter(label=_("Code"))
     collection = filters.CharFilter(label=_("Collection"), method="of_collection")
     request_id = filters.CharFilter(label=_("Request id"))
+    order = _order()
 
     def of_answer(self, requests: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Match the requests that were answered, refused, or failed in the server.

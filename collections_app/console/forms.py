@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from collections_app.console.labels import EVENTS, ROLES
 from collections_app.dialects import DIALECTS
 from collections_app.identifiers import comparison_key
+from collections_app.operations.members import TIME_ZONES
 from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 
 IMAGES = [("none", _("Nothing")), ("crop", _("Only the face")), ("original", _("The whole image"))]
-_LONGEST = 255
+LONGEST = 255
 
 
 class ConsoleForm(forms.Form):
@@ -58,7 +58,7 @@ class PolicyForm(ConsoleForm):
     """A collection's name and policy, in the operations' own names."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
+        label=_("Name"), max_length=LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     similarity_threshold = ScoreField(
@@ -84,7 +84,10 @@ class PolicyForm(ConsoleForm):
     )
     scale = forms.ChoiceField(
         label=_("What scores are measured against"),
-        choices=[("normalised", _("The strangers of this collection, once there are 30")), ("plain", _("Nothing"))],
+        choices=[
+            ("normalised", _("The strangers of this collection, once there are 30")),
+            ("plain", _("Nothing: the model pack's own scale")),
+        ],
         help_text=_("Among people whom the models saw rarely, strangers look more alike. Measuring corrects for that."),
     )
     liveness_on_enrol = forms.BooleanField(label=_("Check liveness on enrolment"), required=False)
@@ -123,11 +126,18 @@ class PolicyForm(ConsoleForm):
     face_limit = forms.IntegerField(label=_("Maximum number of faces"), min_value=1)
 
 
+class AimForm(forms.Form):
+    """One false match in so many searches among so many faces."""
+
+    searches = forms.IntegerField(min_value=1, max_value=1_000_000_000)
+    faces = forms.IntegerField(min_value=1, max_value=1_000_000_000)
+
+
 class NewCollectionForm(ConsoleForm):
     """A new collection."""
 
     name = forms.CharField(
-        label=_("Name"), max_length=_LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
+        label=_("Name"), max_length=LONGEST, strip=False, help_text=_("Programs refer to the collection by this name.")
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     pack = forms.ChoiceField(
@@ -160,55 +170,10 @@ class TypedNameForm(ConsoleForm):
         return typed
 
 
-class EraseForm(TypedNameForm):
-    """The confirmation of an erasure, and its reason."""
+class TimeZoneForm(ConsoleForm):
+    """The time zone of a member."""
 
-    reason = forms.CharField(
-        label=_("Reason"), max_length=_LONGEST, required=False, help_text=_("Recorded in the audit log.")
-    )
-
-
-class PersonForm(ConsoleForm):
-    """A person's name and note."""
-
-    name = forms.CharField(label=_("Name"), max_length=_LONGEST, required=False)
-    note = forms.CharField(label=_("Note"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
-
-
-class ChosenFacesForm(ConsoleForm):
-    """Selected faces, and the reason for the change."""
-
-    faces = forms.MultipleChoiceField(label=_("Faces"))
-    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Accept any ids: the operation refuses unknown ones."""
-        super().__init__(*args, **kwargs)
-        sent = self.data.getlist("faces") if isinstance(self.data, MultiValueDict) else []
-        offer(self, "faces", ((face, face) for face in sent))
-
-
-class MoveFacesForm(ChosenFacesForm):
-    """Where selected faces go: to a person by id or as typed, or to a new person."""
-
-    person = forms.IntegerField(label=_("Person"), required=False)
-    typed = forms.CharField(label=_("Person"), max_length=2 * _LONGEST + 3, required=False)
-    name = forms.CharField(label=_("Name of the new person"), max_length=_LONGEST, required=False)
-
-
-class MergeForm(ConsoleForm):
-    """The person to merge into another one: by id or as typed."""
-
-    other = forms.IntegerField(label=_("The other person"), required=False)
-    typed = forms.CharField(label=_("The other person"), max_length=2 * _LONGEST + 3, required=False)
-    reason = forms.CharField(label=_("Reason"), max_length=_LONGEST, required=False)
-
-    def clean(self) -> dict[str, Any]:
-        """Require an id or a typed name."""
-        values = super().clean() or {}
-        if values.get("other") is None and not values.get("typed"):
-            self.add_error("typed", self.fields["typed"].error_messages["required"])
-        return values
+    name = forms.ChoiceField(label=_("Time zone"), choices=[(zone, zone) for zone in TIME_ZONES])
 
 
 class DoNotEnrolForm(ConsoleForm):
@@ -216,7 +181,7 @@ class DoNotEnrolForm(ConsoleForm):
 
     reference = forms.CharField(
         label=_("Reference"),
-        max_length=_LONGEST,
+        max_length=LONGEST,
         strip=False,
         help_text=_("The id that your own system uses for the person."),
     )
@@ -294,6 +259,6 @@ class ImportForm(ConsoleForm):
             ("skip", _("are skipped")),
         ],
     )
-    consent = forms.CharField(label=_("Reference to consent"), max_length=_LONGEST, required=False)
+    consent = forms.CharField(label=_("Reference to consent"), max_length=LONGEST, required=False)
     job = forms.CharField(widget=forms.HiddenInput, required=False)
     start = forms.BooleanField(widget=forms.HiddenInput, required=False, initial=True)

@@ -42,6 +42,7 @@ VIAS = {
     "system": _("the system itself"),
 }
 DEEDS = {"looked": _("looked at"), "searched": _("searched for"), "changed": _("changed")}
+GENDERS: Mapping[Any, Any] = {1: _("male"), 2: _("female")}
 ACTORS = {"key": _("key"), "user": _("user"), "system": _("system")}
 REASONS = {
     "small_face": _("the face is small"),
@@ -104,6 +105,7 @@ ACTIONS = {
     "collection.created": _("collection created"),
     "collection.deleted": _("collection deleted"),
     "collection.examined": _("collection examined"),
+    "collection.match_judged": _("match marked right or wrong"),
     "collection.looked_below_floor": _("scores below the threshold viewed"),
     "collection.policy_changed": _("policy changed"),
     "collection.renamed": _("collection renamed"),
@@ -141,10 +143,12 @@ ACTIONS = {
     "tenant.changed": _("tenant settings changed"),
     "tenant.created": _("tenant created"),
     "tenant.erased": _("tenant erased"),
+    "webhook.changed": _("webhook changed"),
     "webhook.created": _("webhook created"),
     "webhook.deleted": _("webhook deleted"),
     "webhook.redelivered": _("webhook delivery repeated"),
     "webhook.switched": _("webhook switched on or off"),
+    "webhook.tested": _("test sent to a webhook"),
 }
 TARGETS = {
     "apikey": _("key"),
@@ -205,12 +209,13 @@ REFUSALS = {
     "leads_out_of_the_archive": _("its path leads out of the archive"),
     "not_finished": _("could not be processed"),
 }
-LABELS: Mapping[str, Mapping[str, Any]] = {
+LABELS: Mapping[str, Mapping[Any, Any]] = {
     "action": ACTIONS,
     "actor": ACTORS,
     "deed": DEEDS,
     "erasure": ERASURES,
     "event": EVENTS,
+    "gender": GENDERS,  # by number
     "job": JOBS,
     "job_outcome": JOB_OUTCOMES,
     "job_state": JOB_STATES,

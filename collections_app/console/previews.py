@@ -4,6 +4,7 @@ The playground shows the dialects' exact answers, so each dialect's descriptor r
 subject has the native API's format.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,6 +113,17 @@ def answers(caller: Caller, action: str, result: Any, *, host: str) -> list[Prev
 def subject(record: SubjectRecord) -> bytes:
     """Return everything about one person in the native API's format."""
     return _json(Subject(record).data).encode()
+
+
+def pictures_of(record: SubjectRecord) -> list[tuple[Any, str]]:
+    """Return a person's faces, each with its kept image as a data URL, or an empty text."""
+    shown = {image: _data_url(content) for image, content in record.images.items()}
+    return [(face, shown.get(face.image, "")) for face in record.faces]
+
+
+def _data_url(content: bytes) -> str:
+    kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _json(body: object) -> str:

@@ -112,6 +112,12 @@ def one_in(rate: float) -> str:
 
 
 @register.filter
+def rounded(number: float) -> str:
+    """Write a number with two significant digits."""
+    return number_format(_rounded(number) if number >= _WHOLE else float(f"{number:.2g}"), force_grouping=True)
+
+
+@register.filter
 def strangers(count: float) -> str:
     """Write an expected number: 0.003, 0.4, 12."""
     if count >= _WHOLE:

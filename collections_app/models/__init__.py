@@ -8,6 +8,7 @@ from collections_app.models.person import BarredReference, Person
 from collections_app.models.records import (
     AnsweredFace,
     HealthReport,
+    JudgedMatch,
     KeyedRequest,
     LivenessChallenge,
     Receipt,
@@ -26,6 +27,7 @@ __all__ = [
     "HealthReport",
     "JobFile",
     "JobUnit",
+    "JudgedMatch",
     "KeyedRequest",
     "LivenessChallenge",
     "NearMatch",

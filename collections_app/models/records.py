@@ -170,6 +170,30 @@ class SeenFrame(TenantOwned):
         return self.digest
 
 
+class JudgedMatch(TenantOwned):
+    """What a member said of a match: that it was right or wrong. Neither the search's row nor the face's must exist.
+
+    `cosine` is the match's, on the scale that the search used.
+    """
+
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="judged_matches", db_index=False)
+    search_uuid = models.CharField(max_length=36)
+    face_id = models.BigIntegerField(db_index=True)
+    at = models.DateTimeField(auto_now_add=True)
+    cosine = models.FloatField()
+    right = models.BooleanField()
+
+    class Meta:
+        """A match is judged once; counted by collection."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["search_uuid", "face_id"], name="match_judged_once")]
+        indexes: ClassVar = [models.Index(fields=["collection", "right", "cosine"], name="judged_match_by_cosine")]
+
+    def __str__(self) -> str:
+        """Return the search and the judgement."""
+        return f"{self.search_uuid} {'right' if self.right else 'wrong'}"
+
+
 class AnsweredFace(TenantOwned):
     """A face that a kept answer describes. Its id is no foreign key, so that an erasure can count what is left."""
 

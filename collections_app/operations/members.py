@@ -5,11 +5,13 @@ Owners and administrators have the same rights, except that only owners appoint 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import available_timezones
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from collections_app.errors import InvalidRequest
 from tenants import access, audit, invitations, rls
 from tenants.access import Caller, Scope
 from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
@@ -17,6 +19,7 @@ from tenants.models import Invitation, Member
 from tenants.scope import as_id
 
 UNDO_SECONDS = 30
+TIME_ZONES = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def invite(caller: Caller, *, email: str, role: str) -> str:
     _check_rank(caller, role)
     with transaction.atomic():
         caller.tenant.lock()  # with a member, the invitations from them are deleted
-        inviter = None if caller.kind == "system" else _inviter(caller)
+        inviter = None if caller.kind == "system" else _own(caller)
         values = {"email": email, "role": role, "invited_by": caller.name}
         invitation, secret = invitations.issue(caller.tenant, inviter=inviter, **values)
         audit.record(caller, "member.invited", invitation, role=role)
@@ -117,6 +120,21 @@ def lets_in(before: str, after: str) -> bool:
     return after == Member.Role.OWNER or not access.ROLE_SCOPES[after] <= access.ROLE_SCOPES[before]
 
 
+def set_time_zone(caller: Caller, *, name: str) -> None:
+    """Show this member times in this zone, such as Asia/Seoul.
+
+    Raises:
+        InvalidRequest: there is no such zone.
+        MemberNotFound: the caller is no member.
+    """
+    caller.require(Scope.READ)
+    if name not in TIME_ZONES:
+        raise InvalidRequest("time_zone", "is not a time zone")
+    member = _own(caller)
+    member.time_zone = name
+    member.save(update_fields=["time_zone"])
+
+
 def remove_member(caller: Caller, *, member: int) -> None:
     """Remove a member; the user's account stays.
 
@@ -157,7 +175,7 @@ def _member(caller: Caller, member: int) -> Member:
     return found
 
 
-def _inviter(caller: Caller) -> Member:
+def _own(caller: Caller) -> Member:
     found: Member | None = Member.objects.of(caller.tenant).filter(user_id=as_id(caller.id) or 0).first()
     if found is None:
         raise MemberNotFound

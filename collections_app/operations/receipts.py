@@ -17,6 +17,17 @@ class Checked:
     genuine: bool | None
 
 
+def receipt_key(caller: Caller, *, receipt: str) -> str:
+    """Return the public key with which a receipt's document was signed, as PEM; empty: it is not signed yet.
+
+    Raises:
+        ReceiptNotFound: no receipt within reach has this UUID.
+    """
+    caller.require(Scope.READ)
+    signature = get_receipt(caller, receipt=receipt).document.get("signature", {})
+    return signing.public_keys().get(signature.get("key"), "")
+
+
 def check_receipt(caller: Caller, *, receipt: str) -> Checked:
     """Verify the signature of a receipt's document.
 

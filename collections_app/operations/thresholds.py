@@ -1,16 +1,18 @@
 """The meaning of a similarity threshold: how often strangers reach it; and the packs to choose from."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from collections_app import scoring
-from collections_app.models import Collection
+from collections_app.models import Collection, HealthReport
+from collections_app.operations.collections import Alias, find
 from recognition import packs
 from recognition.calibration.cohorts import PublishedCohort
 from recognition.calibration.tail import Tail
-from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
+from recognition.similarity import FALSE_MATCH_RATES, LOWEST, SCORES, Threshold
 from tenants.access import Caller, Scope
 
 
@@ -102,6 +104,57 @@ def explain_threshold(
     """Say what a threshold of a pack means for a search among that many faces; `collection`: the caller's."""
     caller.require(Scope.READ)
     return ThresholdMeaning.of(threshold, faces=faces, pack=pack, tail=scoring.tail(collection) if collection else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """The threshold for at most one false match in so many searches among so many faces.
+
+    `score` is in whole points; None: the scale ends before, at `last`, where one false match is expected in
+    `reached` searches. Expected by what is measured in the collection (`own`), else by the pack's worst cohort.
+    `missed` is the share of `pairs` pairs of pictures of one person, from the last health report, that are below the
+    score; None: the caller lacks Scope.SCORES, or there are fewer than FEWEST_PAIRS.
+    """
+
+    score: float | None
+    last: float
+    reached: float
+    own: bool
+    missed: float | None
+    pairs: int
+
+
+FEWEST_PAIRS = 100
+
+
+def aim_threshold(caller: Caller, *, collection: str | Alias, searches: int, faces: int) -> Aim:
+    """Say which threshold gives at most one false match in `searches` searches among `faces` faces."""
+    caller.require(Scope.READ)
+    found = find(caller, collection)
+    pack, own = packs.get(found.pack), scoring.tail(found)
+
+    def rate(score: float) -> float:
+        threshold = Threshold(score)
+        return own.rate(threshold.on(pack.similarity)) if own else pack.worst_cohort(threshold).rate(threshold)
+
+    points = [float(score) for score in range(math.ceil(LOWEST.score), 101 if own else int(SCORES[-1]) + 1)]
+    wanted = 1 / (searches * faces)
+    score = next((each for each in points if rate(each) <= wanted), None)
+    last = next(each for each in points if rate(each) <= rate(points[-1]))
+    at = Threshold(last if score is None else score).on(pack.similarity)
+    missed, pairs = _missed(found, at) if Scope.SCORES in caller.scopes else (None, 0)
+    return Aim(score, last, 1 / (rate(last) * faces), own is not None, missed, pairs)
+
+
+def _missed(collection: Collection, cosine: float) -> tuple[float | None, int]:
+    """Return the share of pairs of one person's pictures below a cosine in the last health report, and their number."""
+    report = collection.health_reports.filter(state=HealthReport.State.DONE).order_by("-created_at").first()
+    counts = report.findings["genuine"] if report else []
+    if sum(counts) < FEWEST_PAIRS or report is None:
+        return None, sum(counts)
+    low, high = report.findings["low"], report.findings["high"]
+    below = int((cosine - low) / (high - low) * len(counts))  # bins wholly below it
+    return sum(counts[: max(0, below)]) / sum(counts), sum(counts)
 
 
 def packs_on_offer(caller: Caller) -> tuple[str, ...]:

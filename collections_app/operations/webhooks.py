@@ -40,10 +40,7 @@ def create_webhook(caller: Caller, *, url: str, kinds: Sequence[str]) -> NewWebh
     """
     caller.require(Scope.ADMIN)
     caller.require_whole_tenant()
-    try:
-        safe_http.check(url, safe_http.PORTS)
-    except safe_http.UrlRefused as error:
-        raise InvalidRequest("url", f"cannot be sent to: {error.reason}") from error
+    _check_url(url)
     secret = events.new_secret()
     hook = Webhook(id=random_id(), tenant=caller.tenant, url=url, kinds=sorted(set(kinds)))
     events.seal_secret(hook, secret)
@@ -87,6 +84,48 @@ def switch_webhook(caller: Caller, *, webhook: str, active: bool) -> Webhook:
         audit.record(caller, "webhook.switched", hook, active=active)
         transaction.on_commit(lambda: enqueue(Task.DELIVER_DUE))
     return hook
+
+
+def update_webhook(caller: Caller, *, webhook: str, url: str, kinds: Sequence[str]) -> Webhook:
+    """Send events of these kinds to this URL from now on; waiting deliveries go there too. The secret stays.
+
+    Raises:
+        WebhookNotFound: the tenant has no webhook with this id.
+        InvalidRequest: the URL is malformed or leads to an address that is not allowed.
+    """
+    caller.require(Scope.ADMIN)
+    _check_url(url)
+    with transaction.atomic():
+        hook = _find(caller, webhook)
+        moved = hook.url != url
+        hook.url, hook.kinds = url, sorted(set(kinds))
+        hook.save(update_fields=["url", "kinds"])
+        audit.record(caller, "webhook.changed", hook, kinds=hook.kinds, url_changed=moved)
+    return hook
+
+
+def try_webhook(caller: Caller, *, webhook: str) -> Delivery:
+    """Send a test event to a webhook; its delivery is listed like any other.
+
+    Raises:
+        WebhookNotFound: the tenant has no webhook with this id.
+        InvalidRequest: the webhook is switched off.
+    """
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        hook = _find(caller, webhook)
+        if not hook.active:
+            raise InvalidRequest("webhook", "is switched off")
+        hook.tenant = caller.tenant
+        audit.record(caller, "webhook.tested", hook)
+        return events.send_test(hook)
+
+
+def _check_url(url: str) -> None:
+    try:
+        safe_http.check(url, safe_http.PORTS)
+    except safe_http.UrlRefused as error:
+        raise InvalidRequest("url", f"cannot be sent to: {error.reason}") from error
 
 
 def delete_webhook(caller: Caller, *, webhook: str) -> None:

@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from config import checks
 from config.checks import Severity
 from config.checks.outside import Outside
 from config.checks.table import CHECKS
 from recognition.models import IndexSegment
-from tenants import heartbeat, tasks
-from tenants.models import AuditEntry, Heartbeat
+from tenants import commits, heartbeat, tasks
+from tenants.models import AuditEntry, Heartbeat, Tenant, UsageDay
 from tests.config.conftest import worker
-from tests.conftest import Customer
+from tests.conftest import ArgosClient, Customer
 from tests.processes import call, environment, prepare, until, web_server
 from tests.proxy import NGINX, nginx
 
@@ -195,3 +197,25 @@ def test_the_operators_dashboard_shows_the_findings_and_a_mere_member_of_staff_n
     assert "Start the worker and the beat" in page
     client.force_login(User.objects.create_user("staff", is_staff=True), backend=backend)
     assert "sign of life" not in client.get("/admin/").content.decode()
+
+
+def test_the_operators_dashboard_shows_tenants_work_and_sign_ins_that_failed(
+    acme: Customer, argos: ArgosClient
+) -> None:
+    Tenant.objects.filter(pk=acme.tenant.pk).update(face_quota=7_000, calls_per_day=90_000)
+    UsageDay.unscoped.create(tenant=acme.tenant, day=timezone.now().date(), operation="x", calls=1_234)
+    argos("GET", "/faces", collectionId="nowhere", page="1")
+    commits.write_deferred()
+    heartbeat.note("backup")
+    AccessAttempt.objects.create(username="somebody", ip_address="192.0.2.7", failures_since_start=3)
+    client = Client(headers={"Accept-Language": "ko"})
+    operator = User.objects.create_superuser("operator")
+    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    shown = client.get("/admin/")
+    (row,) = (each for each in shown.context["tables"]["tenants"] if each.tenant == acme.tenant)
+    assert (row.today, row.week, row.failed, row.collections) == (1_234, 1_234, 1, 1)
+    assert row.last
+    page = shown.content.decode()
+    assert all(
+        word in page for word in ("/ 7,000", "1,234 / 90,000", "backup", "192.0.2.7", "실패한 로그인", "테넌트 만들기")
+    )

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from collections_app.models import Collection, Receipt, SearchRecord
-from collections_app.operations.collections import update_collection
 from collections_app.operations.erase import delete_face
 from collections_app.operations.health import examine
 from collections_app.operations.search import search_by_image
@@ -19,6 +19,7 @@ from collections_app.operations.webhooks import create_webhook
 from collections_app.samples import SAMPLES
 from collections_app.tasks import examine_collection, finish_erasure
 from tenants import signing
+from tenants.models import LoggedRequest
 from tests.collections_app.test_jobs import begun, done
 from tests.collections_app.web_server import content, served
 from tests.conftest import ArgosClient, Customer
@@ -130,6 +131,15 @@ def _read_the_audit_log(page: Page) -> None:
         signing.check(json.loads(archive.read(statement)))
 
 
+def _logged(acme: Customer) -> int:
+    """Log a refused request."""
+    asked: dict[str, Any] = {"request_id": "0f" * 16, "via": "argos", "operation": "POST search"}
+    refusal: dict[str, Any] = {"status": 400, "code": "6033", "reason": "there is no such collection"}
+    facts = {**asked, **refusal, "key": acme.issued.key.pk, "milliseconds": 3.2}
+    row = LoggedRequest.unscoped.create(tenant=acme.tenant, at=timezone.now(), **facts)
+    return row.pk
+
+
 @pytest.fixture
 def pages(acme: Customer, crowd: Collection) -> list[str]:
     """Return the address of every page, each with content."""
@@ -143,11 +153,14 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     alias, job = {"alias": crowd.alias}, done(begun(acme))
     places: list[tuple[str, dict[str, Any]]] = [
         *((name, {}) for name in ("overview", "collections", "collection_new", "playground", "searches", "audit")),
+        *((name, {}) for name in ("requests", "subject", "usage", "time_zone")),
         *((name, {}) for name in ("keys", "members", "settings", "receipts", "webhooks", "jobs")),
         *((name, alias) for name in ("collection", "collection_delete", "faces", "people", "health", "import")),
         ("face", {**alias, "face": face.uuid}),
         ("person", {**alias, "person": face.person_id}),
         ("person_erase", {**alias, "person": face.person_id}),
+        ("timeline", {**alias, "person": face.person_id}),
+        ("request", {"logged": _logged(acme)}),
         ("job", {"job": str(job)}),
         ("receipt", {"receipt": receipt.uuid}),
         ("webhook", {"webhook": hook.pk}),
@@ -155,8 +168,10 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
     ]
     tenant = [reverse(f"console:{name}", kwargs={"tenant": "acme", **place}) for name, place in places]
     trials = [f"/console/acme/playground/?action={action}" for action in ("detect", "compare", "enrol")]
-    own = [reverse(f"console:{name}") for name in ("account", "authenticator", "password", "home")]
-    return [*tenant, *trials, *own, "/console/acme/nowhere/"]
+    own = [
+        reverse(f"console:{name}") for name in ("account", "authenticator", "password", "address", "recovery", "home")
+    ]
+    return [*tenant, *trials, *own, "/console/acme/subject/?person=Macron", "/console/acme/nowhere/"]
 
 
 @pytest.mark.parametrize(
@@ -270,28 +285,3 @@ def test_two_people_become_one_by_the_other_s_name(acme: Customer, crowd: Collec
     page.get_by_role("dialog").get_by_role("button", name="Merge into this person").click()
     expect(page.get_by_text("The two people are merged.")).to_be_visible()
     assert not crowd.people.filter(reference="twin").exists()
-
-
-def test_a_policy_saved_as_it_is_shown_stays_as_it_was(acme: Customer, visit: Visit) -> None:
-    """The API may store more digits than the page shows."""
-    page = visit(member(acme, "admin"), f"/console/acme/collections/{acme.people.alias}/")
-    number = page.get_by_label("Similarity threshold")
-    slider = page.get_by_label("Slide the threshold")
-    policies: list[dict[str, Any]] = [
-        {"similarity_threshold": 1 / 3},
-        {"similarity_threshold": 0.45678, "similarity_floor": 0.312345, "liveness_threshold": 0.12345},
-    ]
-    for stored in policies:
-        update_collection(acme.caller, collection="people", **stored)
-        page.reload()
-        page.get_by_role("button", name="Save the policy").click()
-        expect(page.get_by_role("status")).to_contain_text("The policy is saved")
-        acme.people.refresh_from_db()
-        assert {name: getattr(acme.people, name) for name in stored} == stored
-        assert float(slider.input_value()) == pytest.approx(acme.people.threshold.score, abs=0.5)
-        here = 1000 * (acme.people.threshold.score - 70) / 30
-        assert float(page.locator("#meaning .fp-here").get_attribute("x1") or 0) == pytest.approx(here, abs=0.1)
-    slider.fill("88")
-    assert number.input_value() == "88"
-    number.fill("77")
-    assert slider.input_value() == "77"

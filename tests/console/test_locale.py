@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 
 import pytest
 from babel.messages.pofile import read_po
@@ -45,6 +46,47 @@ def test_every_message_is_translated_and_no_translation_is_unused() -> None:
     assert [m.id for m in known.values() if not all(m.string if isinstance(m.string, tuple) else [m.string])] == []
     assert [m.id for m in known.values() if m.fuzzy] == []
     assert [(m.id, list(map(str, m.check()))) for m in known.values() if list(m.check())] == []
+
+
+class _Texts(HTMLParser):
+    """Collects the words of a page that a reader sees or hears, but for code."""
+
+    SHOWN = frozenset({"aria-label", "alt", "title", "placeholder", "data-confirm"})
+    CODE = frozenset({"style", "script", "code", "pre"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.inside = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside += tag in self.CODE
+        for name, value in attrs:
+            if name in self.SHOWN:
+                self.handle_data(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside -= tag in self.CODE
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside:
+            self.words += re.findall(r"[A-Za-z]{2,}", data)
+
+
+NAMES = {"Faceplane", "HMAC", "English", "CSV", "JSON", "px", "ms", "curl", "Python", "https", "UTC", "id"}
+
+
+def test_no_word_of_a_page_is_left_untranslated() -> None:
+    """Outside of what is translated, templates hold only names that are the same in every language."""
+    found = set()
+    for file in (ROOT / "templates").rglob("*.html"):
+        text = re.sub(
+            r"\{#.*?#\}|\{% *blocktrans.*?endblocktrans\w* *%\}", "", file.read_text("utf-8"), flags=re.DOTALL
+        )
+        page = _Texts()
+        page.feed(re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.DOTALL))
+        found |= {(file.name, word) for word in page.words if word not in NAMES}
+    assert found == set()
 
 
 def test_a_korean_moment_is_written_in_its_order() -> None:

@@ -72,7 +72,7 @@ def archived(exported: audit.Export) -> HttpResponse:
 
 
 def _filters(form: AuditForm) -> audit.Filters:
-    """Convert the form's values; days begin at midnight UTC."""
+    """Convert the form's values; days begin at midnight in the member's time zone."""
     form.is_valid()  # invalid values are ignored
     values: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if value}
     if "since" in values:

@@ -19,7 +19,7 @@ from django_otp import login as otp_login
 from collections_app.console.account_forms import CodeForm, ForgottenForm, styled
 from collections_app.console.base import RefusingMixin
 from collections_app.operations.members import accept_invitation
-from tenants import access, authenticators, limits
+from tenants import access, authenticators, limits, sign_ins
 from tenants.access import Limit
 from tenants.errors import InvitationUnusable
 from tenants.links import absolute
@@ -37,6 +37,12 @@ class Login(RefusingMixin, auth.LoginView):
     template_name = "console/account/login.html"
     redirect_authenticated_user = True
 
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Sign in, and put the session on the person's list."""
+        answer = super().form_valid(form)
+        sign_ins.note_sign_in(self.request, form.get_user())
+        return answer
+
 
 class CodeView(LoginRequiredMixin, View):
     """The authenticator's code; a wrong code delays the next attempt (django-otp)."""
@@ -49,7 +55,8 @@ class CodeView(LoginRequiredMixin, View):
         """Check the code."""
         form = CodeForm(request.POST)
         if form.is_valid():
-            device = authenticators.matching(request.user, form.cleaned_data["code"])  # type: ignore[arg-type]  # signed in: the mixin
+            user, code = request.user, form.cleaned_data["code"]
+            device = authenticators.matching(user, code) or authenticators.recover(user, code)  # type: ignore[arg-type]  # signed in: the mixin
             if device is not None:
                 otp_login(request, device)
                 return redirect("console:home")
@@ -93,6 +100,13 @@ class Password(RefusingMixin, auth.PasswordChangeView):
     template_name = _FORM
     extra_context = {"heading": gettext_lazy("Change your password"), "button": gettext_lazy("Save")}
     success_url = reverse_lazy("console:account")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Change it; all other sessions end."""
+        sign_ins.end_others(self.request, form.user)
+        answer = super().form_valid(form)
+        sign_ins.note_sign_in(self.request, form.user)
+        return answer
 
 
 class Renew(RefusingMixin, auth.PasswordResetConfirmView):

@@ -8,10 +8,10 @@ from django.utils.translation import gettext as _
 
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView, FormView
-from collections_app.console.forms import DoNotEnrolForm, NewCollectionForm, PolicyForm, TypedNameForm
+from collections_app.console.forms import AimForm, DoNotEnrolForm, NewCollectionForm, PolicyForm, TypedNameForm
 from collections_app.operations import collections, do_not_enrol
 from collections_app.operations.index import index_state, rebuild
-from collections_app.operations.thresholds import explain_threshold, packs_on_offer
+from collections_app.operations.thresholds import aim_threshold, explain_threshold, packs_on_offer
 from tenants.access import Scope
 from tenants.scope import as_id
 
@@ -129,6 +129,21 @@ class ThresholdView(ConsoleView):
         )
         curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.rate)
         return self.page(collection=collection, meaning=meaning, curve=curve)
+
+
+class AimView(ConsoleView):
+    """The threshold for at most one false match in so many searches; requested while the numbers are typed."""
+
+    template = "console/_aim.html"
+
+    def get(self, request: HttpRequest, alias: str) -> HttpResponse:
+        """Say it."""
+        collection = collections.get_collection(self.caller, name=collections.Alias(alias))
+        form = AimForm({name: request.GET.get(f"aim_{name}") for name in AimForm.base_fields})
+        if not form.is_valid():  # half typed
+            return self.page()
+        aim = aim_threshold(self.caller, collection=collections.Alias(alias), **form.cleaned_data)
+        return self.page(collection=collection, aim=aim, faces=form.cleaned_data["faces"])
 
 
 class IndexView(ConsoleView):

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import ngettext
 
 from collections_app.console.base import ConsoleView
 from collections_app.console.filters import FaceFilter
-from collections_app.console.forms import ChosenFacesForm
+from collections_app.console.people_forms import ChosenFacesForm
 from collections_app.operations import browse, data_subject, erase, merge_split, pictures
 from collections_app.operations.collections import Alias, get_collection
 from collections_app.operations.faces import get_face
@@ -15,6 +15,7 @@ from collections_app.paging import page_by_number
 from tenants.access import Scope
 
 _PAGE = 48
+MOST_CHOSEN = 1_000  # faces that are erased or moved at once
 
 
 class FacesView(ConsoleView):
@@ -33,7 +34,28 @@ class FacesView(ConsoleView):
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, collection=collection, filter=chosen, found=found, tab="faces")
+        total = chosen.qs[: MOST_CHOSEN + 1].count() if found.after and not template else 0
+        return self.page(
+            template=template,
+            collection=collection,
+            filter=chosen,
+            found=found,
+            total=total if total <= MOST_CHOSEN else 0,
+            tab="faces",
+        )
+
+
+def all_that_match(view: ConsoleView, collection: str) -> QueryDict:
+    """Return the posted form; if it says "all", with all faces that match its filter, MOST_CHOSEN at most."""
+    posted = view.request.POST
+    if "all" not in posted:
+        return posted
+    faces = browse.browse_faces(view.caller, collection=collection)
+    people = data_subject.browse_people(view.caller, collection=collection)
+    chosen = FaceFilter(QueryDict(posted["all"]), faces, people=people)
+    values = posted.copy()
+    values.setlist("faces", list(chosen.qs.values_list("uuid", flat=True)[:MOST_CHOSEN]))
+    return values
 
 
 class FaceView(ConsoleView):
@@ -77,7 +99,7 @@ class DeleteFacesView(ConsoleView):
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Erase them."""
         collection = get_collection(self.caller, name=Alias(alias))
-        values = self.values(ChosenFacesForm(request.POST))
+        values = self.values(ChosenFacesForm(all_that_match(self, collection.name)))
         erase.delete_faces(self.caller, collection=collection.name, **values)
         count = len(set(values["faces"]))
         sentence = ngettext("%(count)d face is erased.", "%(count)d faces are erased.", count) % {"count": count}

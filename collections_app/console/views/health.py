@@ -5,7 +5,7 @@ from django.shortcuts import redirect
 
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView
-from collections_app.operations import health
+from collections_app.operations import health, judge
 from collections_app.operations.collections import Alias, get_collection
 from tenants.access import Scope
 
@@ -27,7 +27,8 @@ class HealthView(ConsoleView):
             ends = {name: found.report.findings[name] for name in ("low", "high")}
             scale = {**ends, "threshold": collection.similarity_threshold}
             histogram, det = charts.histogram(*counts, **scale, pack=collection.pack), charts.det(*counts, **scale)
-        return self.page(collection=collection, health=found, histogram=histogram, det=det, tab="health")
+        judged = judge.judged_rates(self.caller, collection=collection)
+        return self.page(collection=collection, health=found, histogram=histogram, det=det, judged=judged, tab="health")
 
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Request a new report."""

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView, FormView, download
 from collections_app.console.filters import PersonFilter, named
-from collections_app.console.forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
+from collections_app.console.people_forms import EraseForm, MergeForm, MoveFacesForm, PersonForm
+from collections_app.console.views.faces import all_that_match
 from collections_app.operations import browse, data_subject, merge_split
 from collections_app.operations.collections import Alias, get_collection
 from collections_app.paging import page_by_time
@@ -148,7 +149,7 @@ class MoveFacesView(ConsoleView):
     def post(self, request: HttpRequest, alias: str) -> HttpResponse:
         """Move them: to a person of the collection, or to a new one."""
         collection = get_collection(self.caller, name=Alias(alias))
-        values = self.values(MoveFacesForm(request.POST))
+        values = self.values(MoveFacesForm(all_that_match(self, collection.name)))
         if typed := values.pop("typed"):
             values["person"] = _meant(self, collection.name, typed)
         moved = merge_split.move_faces(self.caller, collection=collection.name, **values)

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from collections_app.console.base import ConsoleView, download
 from collections_app.operations.erase import get_receipt, list_receipts
-from collections_app.operations.receipts import check_receipt
+from collections_app.operations.receipts import check_receipt, receipt_key
 from tenants.scope import as_id
 
 _PAGE = 50
@@ -37,7 +37,8 @@ class ReceiptView(ConsoleView):
     def get(self, request: HttpRequest, receipt: Any) -> HttpResponse:
         """Show it, and verify its signature on request."""
         if "check" not in request.GET:
-            return self.page(receipt=get_receipt(self.caller, receipt=str(receipt)))
+            found = get_receipt(self.caller, receipt=str(receipt))
+            return self.page(receipt=found, key=receipt_key(self.caller, receipt=found.uuid))
         checked = check_receipt(self.caller, receipt=str(receipt))
         template = "console/_checked.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(template=template, receipt=checked.receipt, checked=checked)

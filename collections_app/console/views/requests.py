@@ -21,7 +21,8 @@ class RequestsView(ConsoleView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Filter and show."""
         chosen = RequestFilter(request.GET, browse_requests(self.caller))
-        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE)
+        oldest = request.GET.get("order") == "oldest"
+        found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE, oldest=oldest)
         template = "console/_requests.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(template=template, filter=chosen, found=found)
 

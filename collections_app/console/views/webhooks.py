@@ -33,18 +33,43 @@ class WebhooksView(FormView):
         return self.page(status, form=form, webhooks=listed, made=made)
 
 
-class WebhookView(ConsoleView):
-    """A webhook with its newest deliveries."""
+class WebhookView(FormView):
+    """A webhook with its newest deliveries, its URL and its events; polled while a delivery is being sent."""
 
     needs = Scope.ADMIN
     template = "console/webhook.html"
     section = "settings"
+    form = WebhookForm
 
-    def get(self, request: HttpRequest, webhook: str) -> HttpResponse:
+    def blank(self, **where: Any) -> Form:
+        """Show the URL and the events."""
+        found = webhooks.get_webhook(self.caller, webhook=where["webhook"])
+        return WebhookForm(initial={"url": found.url, "kinds": found.kinds})
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
+        """Change them."""
+        webhooks.update_webhook(self.caller, webhook=where["webhook"], **form.cleaned_data)
+        return self.done(_("Saved."), "webhook", **where)
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the deliveries."""
-        found = webhooks.get_webhook(self.caller, webhook=webhook)
-        deliveries = webhooks.list_deliveries(self.caller, webhook=webhook, limit=_DELIVERIES)
-        return self.page(webhook=found, deliveries=deliveries)
+        found = webhooks.get_webhook(self.caller, webhook=where["webhook"])
+        deliveries = list(webhooks.list_deliveries(self.caller, webhook=where["webhook"], limit=_DELIVERIES))
+        template = "console/_deliveries.html" if self.request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
+        sending = found.active and any(one.state == "pending" and not one.attempts for one in deliveries)
+        shown = {"webhook": found, "deliveries": deliveries, "sending": sending}
+        return self.page(status, template, form=form, **shown)
+
+
+class TestView(ConsoleView):
+    """Send a test event."""
+
+    needs = Scope.ADMIN
+
+    def post(self, request: HttpRequest, webhook: str) -> HttpResponse:
+        """Send it."""
+        webhooks.try_webhook(self.caller, webhook=webhook)
+        return self.done(_("A test is being sent."), "webhook", webhook=webhook)
 
 
 class SwitchView(ConsoleView):
