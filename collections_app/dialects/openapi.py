@@ -138,7 +138,10 @@ def example(value: Mapping[str, Any]) -> Callable[[S], S]:
 
 @cache
 def either_form(body: Body) -> Mapping[str, Body]:
-    """Return the body by media type: as JSON, and as a form, in which images are files."""
+    """Return the body by media type: as JSON, and as a form, in which images are files.
+
+    Each has a name of its own: generated clients choose the media type by the body's class.
+    """
     files = {name: ImageFile(required=False) for name, field in body().fields.items() if isinstance(field, Image)}
     form = new_class(f"{body.__name__}Form", (body,), exec_body=lambda space: space.update(files))
     return {"application/json": body, "multipart/form-data": form}
@@ -173,7 +176,7 @@ def described(
 ) -> Callable[[F], F]:
     """Describe a view's method: its operation id, its parameters and body, and every status it responds with.
 
-    `body` is a mapping by media type if its shape depends on the media type. `media_types` (of the answer) and
+    `body` is a mapping by media type if it is not application/json alone. `media_types` (of the answer) and
     `refusal_type` (of errors) are needed if they are not application/json.
     """
     by_status: dict[int, dict[str, None]] = {}
@@ -194,7 +197,7 @@ def described(
     return extend_schema(
         operation_id=operation,
         parameters=[*places, *parameters],
-        request=body,
+        request=body if isinstance(body, Mapping) or body is None else {"application/json": body},
         responses=responses,
     )
 

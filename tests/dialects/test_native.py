@@ -5,10 +5,13 @@ One file although it is longer than 300 lines: one contract, small tests.
 
 import hashlib
 import json
+from io import StringIO
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
 
 from collections_app import tasks
@@ -351,3 +354,9 @@ def test_a_key_for_some_collections_cannot_read_the_audit_log_or_webhooks(
     for path in ("/audit", "/audit/verification", "/audit/export", "/webhooks", "/webhooks/1"):
         problem(narrow("GET", path), 403, "reach_too_narrow")
     assert narrow("GET", "/receipts").status_code == 200
+
+
+def test_the_catalogue_of_errors_is_what_the_command_prints() -> None:
+    printed = StringIO()
+    call_command("problems", stdout=printed)
+    assert (settings.BASE_DIR / "docs" / "problems.md").read_text() == printed.getvalue()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -100,7 +100,7 @@ class RekognitionView(DialectView):
 def described(operation: str, answer: Body | Mapping[str, Any], body: Body) -> Callable[[F], F]:
     """Describe an operation."""
     target = {"type": "string", "enum": [wire.base.TARGET + operation]}
-    return openapi.described(
+    shape = openapi.described(
         operation,
         answer=answer,
         body={wire.base.MEDIA_TYPE: openapi.in_its_type(body)},
@@ -110,6 +110,11 @@ def described(operation: str, answer: Body | Mapping[str, Any], body: Body) -> C
         media_types=(wire.base.MEDIA_TYPE,),
         refusal_type=(wire.base.MEDIA_TYPE,),
     )
+
+    def describe(method: F) -> F:
+        return extend_schema(tags=[method.__module__.rpartition(".")[2]])(shape(method))
+
+    return describe
 
 
 class UnknownView(RekognitionView):
