@@ -55,6 +55,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.KeyNotFound: _REFUSED,
     tenants.InvitationUnusable: _REFUSED,
     tenants.MemberNotFound: _REFUSED,
+    tenants.TenantNotFound: _REFUSED,
     tenants.OwnerNeeded: _REFUSED,
     tenants.TenantSuspended: _denied("The account is suspended"),
     tenants.ScopeMissing: _denied("The key is not authorized to perform this operation: it lacks the scope {scope}"),

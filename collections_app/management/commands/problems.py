@@ -1,36 +1,40 @@
-"""manage.py problems: print the catalogue of the native API's errors, docs/problems.md."""
+"""manage.py problems DIALECT: print a dialect's errors; docs/problems.md has those of the native API."""
 
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from collections_app.dialects.native.errors import ANSWERS, FACTS
-
-_INTRODUCTION = """\
-# Errors of the native API
-
-`manage.py problems` prints this page from the table that the server answers from; `GET /api/v1/problems` has the
-same. An error is a problem document (RFC 9457) with a stable `code`, a `title`, a `request_id`, usually a `detail`
-that says which input and how much is allowed, and the members below. `errors` names the wrong fields of an
-`invalid_request`. After 429 and 503 nothing was done: repeat the request when `Retry-After` says.
-
-| code | status | meaning | members |
-|---|---|---|---|
-"""
+from collections_app.dialects import DIALECTS
+from collections_app.dialects import __name__ as folder
+from collections_app.dialects.base import Answer
 
 
 class Command(BaseCommand):
-    """Print the catalogue."""
+    """Print the table that the dialect answers from."""
 
-    help = "Print the native API's errors, as docs/problems.md has them."
+    help = "Print a table of a dialect's errors."
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Print a row for each code, by status."""
-        members: dict[str, dict[str, None]] = {}
-        for error, answer in ANSWERS.items():
-            members.setdefault(answer.code, {}).update(dict.fromkeys(FACTS.get(error, ())))  # type: ignore[arg-type]
-        rows = {answer.code: (answer.status, answer.text) for answer in ANSWERS.values()}
-        self.stdout.write(_INTRODUCTION, ending="")
-        for code, (status, text) in sorted(rows.items(), key=lambda row: (row[1][0], row[0])):
-            named = ", ".join(f"`{name}`" for name in members[str(code)])
-            self.stdout.write(f"| `{code}` | {status} | {text} | {named} |")
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the dialect."""
+        parser.add_argument("dialect", choices=[dialect.name for dialect in DIALECTS])
+
+    def handle(self, *args: Any, dialect: str, **options: Any) -> None:
+        """Print a row for each code, by status, with the members that it adds."""
+        errors = import_module(f"{folder}.{dialect}.errors")
+        facts: Mapping[type[Exception], tuple[str, ...]] = getattr(errors, "FACTS", {})
+        members: dict[Answer, dict[str, None]] = {}
+        for error, entry in errors.ANSWERS.items():
+            for answer in _answers(entry):
+                members.setdefault(answer, {}).update(dict.fromkeys(facts.get(error, ())))
+        self.stdout.write("| code | status | meaning | members |\n|---|---|---|---|")
+        for answer in sorted(members, key=lambda one: (one.status, str(one.code), one.text)):
+            named = ", ".join(f"`{name}`" for name in members[answer])
+            self.stdout.write(f"| `{answer.code}` | {answer.status} | {answer.text} | {named} |")
+
+
+def _answers(entry: Any) -> Iterator[Answer]:
+    """Yield an entry's answers: itself, or one for each endpoint or generation of the contract."""
+    yield from entry.values() if isinstance(entry, Mapping) else [entry]

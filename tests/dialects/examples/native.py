@@ -74,6 +74,7 @@ def _known(acme: Customer, somebody: Person) -> dict[str, str]:
         "search": searched.uuid,
         "key": key,
         "job": f"index-{acme.people.pk}",
+        "tenant": "acme",
         "cursor": base64.b64encode(b"1").decode(),
     }
 

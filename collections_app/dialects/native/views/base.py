@@ -18,6 +18,8 @@ from collections_app.dialects.native import errors
 from collections_app.dialects.native.dialect import DIALECT
 from collections_app.dialects.native.wire.base import Problem, refuse_repeated, refuse_unknown
 from collections_app.dialects.openapi import Body
+from collections_app.errors import InvalidRequest
+from collections_app.operations.idempotency import Outcome
 from tenants import keys
 from tenants.errors import MissingKey
 
@@ -36,11 +38,30 @@ _PLACES = {
     "search": "A search's id.",
     "webhook": "A webhook's id.",
     "delivery": "A delivery's id.",
+    "tenant": "A tenant's slug.",
+    "invitation": "An invitation's id.",
 }
 _RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, "header", response=[429, 503], description="Seconds to wait before the next attempt."
 )
 _LOCATION = OpenApiParameter("Location", str, "header", response=[_ACCEPTED], description="Where to read the progress.")
+
+_LONGEST_KEY = 200
+IDEMPOTENCY = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "maxLength": _LONGEST_KEY},
+        "header",
+        description="Repeat the request with the same key for 24 hours: it is done once.",
+    ),
+    OpenApiParameter(
+        "Idempotent-Replayed",
+        str,
+        "header",
+        response=[201],
+        description="`true`: this is the answer to an earlier request.",
+    ),
+]
 
 
 class ProblemRenderer(JSONRenderer):
@@ -138,6 +159,23 @@ def _root() -> str:
 def accepted(answer: Any, place: str) -> Response:
     """Answer 202: the work continues after the response; Location is where to read its progress."""
     return Response(answer, status=_ACCEPTED, headers={"Location": f"{_root()}/{place}"})
+
+
+def idempotency_key(request: Request) -> str:
+    """Return the request's Idempotency-Key; empty: it has none.
+
+    Raises:
+        InvalidRequest: it is too long, or not printable.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > _LONGEST_KEY or not key.isprintable():
+        raise InvalidRequest("Idempotency-Key", f"must have at most {_LONGEST_KEY} printable characters")
+    return key
+
+
+def once_only(done: Outcome) -> Response:
+    """Answer 201 with what an operation did, now or for an earlier request with the same Idempotency-Key."""
+    return Response(done.answer, status=201, headers={"Idempotent-Replayed": "true"} if done.replayed else None)
 
 
 def described(
