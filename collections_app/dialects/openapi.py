@@ -29,7 +29,7 @@ from rest_framework.views import APIView
 from collections_app import identifiers
 from collections_app.dialects.base import Answer, image_bytes
 
-_OK = 200
+_OK, _UNCHANGED = 200, 304
 _TYPES = {bool: "boolean", int: "integer", str: "string", list: "array"}
 # Unknown paths and methods are answered with these; no operation is.
 _ELSEWHERE = (exceptions.NotFound, exceptions.MethodNotAllowed)
@@ -177,13 +177,16 @@ def described(
     """Describe a view's method: its operation id, its parameters and body, and every status it responds with.
 
     `body` is a mapping by media type if it is not application/json alone. `media_types` (of the answer) and
-    `refusal_type` (of errors) are needed if they are not application/json.
+    `refusal_type` (of errors) are needed if they are not application/json. With the
+    parameter If-None-Match a 304 is an answer, too.
     """
     by_status: dict[int, dict[str, None]] = {}
     for one in refused:
         by_status.setdefault(one.status, {})[f"- `{one.code}` {one.text}"] = None
     done = OpenApiResponse(answer, "It was done.", _examples(answer))
     responses: dict[Any, Any] = {(status, *media_types) if media_types else status: done}
+    if any(getattr(one, "name", "") == "If-None-Match" for one in parameters):
+        responses[_UNCHANGED] = OpenApiResponse(None, "The answer is still the one that If-None-Match names.")
     for refused_with, lines in sorted(by_status.items()):
         text = "\n".join(["It was refused:", "", *lines])
         if refused_with == status:  # the contract answers errors with 200 too; the body tells them apart

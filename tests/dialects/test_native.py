@@ -360,3 +360,16 @@ def test_the_catalogue_of_errors_is_what_the_command_prints() -> None:
     printed = StringIO()
     call_command("problems", "native", stdout=printed)
     assert (settings.BASE_DIR / "docs" / "problems.md").read_text().endswith(f"\n\n{printed.getvalue()}")
+
+
+def test_an_answer_that_the_client_has_is_not_sent_again(native: NativeClient) -> None:
+    for path in ("/collections", "/collections/people", "/collections/people/faces?limit=1", "/keys"):
+        first = native("GET", path)
+        again = native("GET", path, If_None_Match=first["ETag"])
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+        assert native("GET", path, If_None_Match='"other"').content == first.content
+    known = native("GET", "/collections/people/faces")["ETag"]
+    native.enrol()
+    changed = native("GET", "/collections/people/faces", If_None_Match=known)
+    assert (changed.status_code, len(changed.json()["faces"])) == (200, 1)
+    assert "ETag" not in native("GET", "/collections/none").headers
