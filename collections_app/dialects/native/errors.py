@@ -170,6 +170,7 @@ NAMED: Mapping[str, Group] = {
     "search": (drf.NotFound, collections.SearchNotFound),
     "webhook": (drf.NotFound, collections.WebhookNotFound),
     "delivery": (collections.WebhookNotFound,),
+    "bucket": (drf.NotFound,),
     "tenant": (drf.NotFound, tenants.TenantNotFound),
     "invitation": (tenants.InvitationUnusable,),
 }

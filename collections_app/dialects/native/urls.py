@@ -6,6 +6,7 @@ from collections_app import identifiers
 from collections_app.dialects.native.views import (
     about,
     audit,
+    buckets,
     collections,
     data_subjects,
     do_not_enrol,
@@ -82,6 +83,8 @@ urlpatterns = [
     path("audit/export", audit.AuditExportView.as_view()),
     path("receipts", receipts.ReceiptsView.as_view()),
     path("receipts/<str:receipt>", receipts.ReceiptView.as_view()),
+    path("buckets", buckets.BucketsView.as_view()),
+    path("buckets/<str:bucket>", buckets.BucketView.as_view()),
     path("webhooks", webhooks.WebhooksView.as_view()),
     path("webhooks/<str:webhook>", webhooks.WebhookView.as_view()),
     path("webhooks/<str:webhook>/deliveries/<str:delivery>/repeat", webhooks.RepeatView.as_view()),

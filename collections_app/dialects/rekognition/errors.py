@@ -121,7 +121,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
 }
 
 # Field errors that break no constraint of the service model, by the error code that the fields of `wire` raise.
-FIELDS: Mapping[str, Answer] = {"parameter": _REFUSED, "token": _TOKEN, "s3": _S3, "base64": _MALFORMED}
+FIELDS: Mapping[str, Answer] = {"parameter": _REFUSED, "token": _TOKEN, "base64": _MALFORMED}
 
 
 def answer(error: Exception) -> Answer | None:

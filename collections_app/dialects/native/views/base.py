@@ -42,6 +42,7 @@ _PLACES = {
     "search": "A search's id.",
     "webhook": "A webhook's id.",
     "delivery": "A delivery's id.",
+    "bucket": "A bucket's name.",
     "tenant": "A tenant's slug.",
     "invitation": "An invitation's id.",
 }

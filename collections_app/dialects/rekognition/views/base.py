@@ -16,6 +16,8 @@ from collections_app.dialects.openapi import Body, possible
 from collections_app.dialects.parsers import Json
 from collections_app.dialects.rekognition import errors, wire
 from collections_app.dialects.rekognition.dialect import DIALECT
+from collections_app.image_url import ImageUrl
+from collections_app.operations import buckets
 from recognition.images import ImageLimits
 from tenants import access
 from tenants.access import SIGNED, Caller
@@ -76,6 +78,12 @@ class RekognitionView(DialectView):
         """Render {__type, Code, Message, Logref}."""
         refusal = {"Code": answer.code, "Message": errors.message(answer, error), "Logref": self._request_id}
         return Response(wire.base.Refusal(refusal).data, status=answer.status)
+
+    def image(self, given: bytes | Mapping[str, str]) -> bytes | ImageUrl:
+        """Return an image of the body: its bytes, or where its object of the tenant's bucket is."""
+        if isinstance(given, bytes):
+            return given
+        return buckets.object_url(self.caller, given["Bucket"], given["Name"], given.get("Version", ""))
 
     def reply(self, body: type[Serializer[Any]], done: object = None, **context: Any) -> Response:
         """Render a success."""
