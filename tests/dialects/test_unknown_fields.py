@@ -41,7 +41,7 @@ def _send(customer: Customer, method: str, path: str, content: bytes = b"", kind
     key = operators.issue("tests")[1] if path.startswith("/operator/") else customer.issued.token
     client, headers = Client(raise_request_exception=False), {"x-api-key": key}
     answer = client.generic(method, place, content, kind, headers=headers)
-    return answer.status_code, answer.json().get("errors")
+    return answer.status_code, answer.json().get("errors") if answer.content else None
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=NAMES)

@@ -10,7 +10,7 @@ from collections_app.models import Bucket as Row
 
 @example(
     {
-        "endpoint": "https://s3.eu-west-1.amazonaws.com",
+        "endpoint": "https://s3.example.com",
         "region": "eu-west-1",
         "access_key_id": "AKIAIOSFODNN7EXAMPLE",
         "secret_access_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
