@@ -2,6 +2,7 @@
 # make demo           enrol and search on the running server
 # make test           set up, run all checks and tests
 # make test-clients   install the vendors' own clients, which some tests run
+# make clients        build the native API's clients, a wheel and an npm package
 # make check          run the checks without the tests
 # make test-services  run on PostgreSQL and Redis, if they are running, the tests that these can change
 # make soak           run the long tests, and those that compare times
@@ -18,7 +19,7 @@ TOGETHER := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-
 # Where the environment forbids Python to keep what it compiles, each of the hundreds of processes here compiles it anew.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: bundle sbom test-clients programs soak run demo test test-services check setup lock
+.PHONY: clients bundle sbom test-clients programs soak run demo test test-services check setup lock
 
 run: setup
 	@$(MANAGE) migrate --verbosity 0
@@ -68,8 +69,27 @@ var/clients/%/.done: tests/clients/%.txt
 var/clients/node/.done: tests/clients/package-lock.json
 	mkdir -p $(@D)
 	cp tests/clients/package.json $< $(@D)
-	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# The native API's own clients, generated from its OpenAPI document: DIST gets a wheel and an npm package.
+DIST ?= var/clients/dist
+GENERATOR := var/clients/openapi-python-client
+MODULES := $(CURDIR)/var/clients/node/node_modules
+
+clients: .venv/.runtime $(GENERATOR)/.done var/clients/node/.done
+	rm -rf $(DIST) && mkdir -p $(DIST) && cp -R config/clients/python config/clients/typescript $(DIST)
+	$(MANAGE) openapi native >$(DIST)/openapi.json
+	$(GENERATOR)/bin/openapi-python-client generate --path $(DIST)/openapi.json --fail-on-warning --meta none \
+		--output-path $(DIST)/python/faceplane_client --config config/clients/openapi-python-client.yml
+	mv $(DIST)/python/session.py $(DIST)/python/faceplane_client
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) && cd $(DIST) && \
+	sed -i.0 "s/^version = .*/version = \"$$version\"/" python/pyproject.toml && \
+	sed -i.0 "s/\"version\": .*/\"version\": \"$$version\",/" typescript/package.json
+	$(GENERATOR)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) $(DIST)/python
+	cd $(DIST)/typescript && mkdir src && mv index.ts src && ln -s $(MODULES) node_modules && \
+	node_modules/.bin/openapi-typescript ../openapi.json --output src/schema.ts && node_modules/.bin/tsc && \
+	npm pack --silent --pack-destination .. && rm node_modules
 
 check: .venv/.dev
 	$(BIN)/ruff check .
@@ -120,7 +140,8 @@ sbom: .venv/.runtime
 # Pins every dependency with hashes and without registry addresses, and lists the wheels that there are; needs uv.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml -o requirements.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --extra telemetry -c requirements.txt pyproject.toml -o requirements-telemetry.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --extra telemetry --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	uv pip compile --universal --python-version 3.11 --quiet -c requirements.txt pyproject.toml --format pylock.toml -o var/pylock.toml
 	grep -oE '[^/"]+\.whl' var/pylock.toml | grep -E 'none-any|manylinux|macosx' | grep -vE -- '-(cp3[89]|cp310|pp3[0-9]+)-|cp31[0-9]t|i686|ppc64le|s390x|riscv64|armv7l' \
 		| sort -u >requirements-wheels.txt

@@ -25,6 +25,7 @@ REASONS: Mapping[type[Exception], str] = {
     tenants.StaleSignature: "the request was signed too long ago, or the client's clock is wrong",
     tenants.KeyNotFound: "there is no such key",
     tenants.InvitationUnusable: "there is no such invitation",
+    tenants.TenantNotFound: "there is no such tenant",
     tenants.MemberNotFound: "there is no such member",
     tenants.OwnerNeeded: "only an owner may do this, and one has to stay",
     tenants.TenantSuspended: "the tenant is suspended",

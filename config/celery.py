@@ -12,6 +12,7 @@ from celery import Celery
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # missing in its stubs
 from celery.signals import (
     beat_embedded_init,
+    before_task_publish,
     setup_logging,
     task_postrun,
     task_prerun,
@@ -83,17 +84,37 @@ def _begin_beating(sender: Any, **_: object) -> None:  # noqa: ANN401 -- celery'
     metrics.serve()
 
 
+@worker_ready.connect
+@worker_process_init.connect
+def _start_telemetry(**_: object) -> None:
+    """Begin to send traces and errors, in the worker and in each child process."""
+    from config import telemetry  # noqa: PLC0415 -- Django must be set up first
+
+    telemetry.start()
+
+
+@before_task_publish.connect
+def _hand_over(headers: dict[str, Any], **_: object) -> None:
+    from config import telemetry  # noqa: PLC0415
+
+    telemetry.hand_over(headers)
+
+
 @task_prerun.connect
 def _task_begins(task: Any, **_: object) -> None:  # noqa: ANN401 -- celery's task
+    from config import telemetry  # noqa: PLC0415
+
     task.request.faceplane_began = time.perf_counter()
+    telemetry.task_begins(task)
 
 
 @task_postrun.connect
 def _task_ends(task: Any, state: str | None, **_: object) -> None:  # noqa: ANN401
-    from config import metrics  # noqa: PLC0415
+    from config import metrics, telemetry  # noqa: PLC0415
 
     seconds = time.perf_counter() - task.request.faceplane_began
     metrics.TASK_SECONDS.labels(task.name, str(state or "").lower()).observe(seconds)
+    telemetry.task_ends(task, str(state or "").lower())
 
 
 def _beat(name: str) -> None:

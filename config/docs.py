@@ -1,18 +1,30 @@
 """One OpenAPI document for each dialect, with Swagger UI and ReDoc from packaged files."""
 
+from typing import Any
+
 from django.conf import settings
 from django.urls import URLPattern, path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.settings import patched_settings
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 
 from collections_app.dialects import DIALECTS
 from collections_app.dialects.descriptor import Dialect
 
 
-def _pages(dialect: Dialect) -> list[URLPattern]:
-    name, title = dialect.name, dialect.title
+def document(dialect: Dialect) -> str:
+    """Return a dialect's document, as JSON."""
+    with patched_settings(_settings(dialect)):
+        schema = SchemaGenerator(urlconf=dialect.urls).get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+        return OpenApiJsonRenderer().render(schema).decode()
+
+
+def _settings(dialect: Dialect) -> dict[str, Any]:
+    title = dialect.title
     contract = f"The {title} contract, as Faceplane implements it. Change the base URL and the keys, nothing else."
     schemes = {kind: scheme for way in dialect.ways for kind, scheme in way.items()}
-    document = {
+    return {
         "TITLE": title,
         "DESCRIPTION": dialect.description or contract,
         "VERSION": settings.VERSION,
@@ -20,7 +32,11 @@ def _pages(dialect: Dialect) -> list[URLPattern]:
         "APPEND_COMPONENTS": {"securitySchemes": schemes},
         "SECURITY": [{kind: [] for kind in way} for way in dialect.ways],  # any one of these; all schemes within one
     }
-    schema = SpectacularJSONAPIView.as_view(urlconf=dialect.urls, custom_settings=document)
+
+
+def _pages(dialect: Dialect) -> list[URLPattern]:
+    name, title = dialect.name, dialect.title
+    schema = SpectacularJSONAPIView.as_view(urlconf=dialect.urls, custom_settings=_settings(dialect))
     swagger = SpectacularSwaggerSplitView.as_view(url_name=f"openapi-{name}", title=title)
     redoc = SpectacularRedocView.as_view(url_name=f"openapi-{name}", title=title)
     return [

@@ -61,6 +61,7 @@ def measured(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
         with request_stages() as stages, connection.execute_wrapper(_timed):
             response = get_response(request)
         seconds = time.perf_counter() - started
+        request.META["faceplane.stages"] = stages
         if request.headers.get(_ASKS) and CALLER in request.META:
             parts = [*stages.items(), ("total", seconds)]
             response["Server-Timing"] = ", ".join(f"{name};dur={spent * 1000:.1f}" for name, spent in parts)

@@ -67,6 +67,11 @@ def without_prefix(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     return answer
 
 
+def current_request_id() -> str:
+    """Return the id of the request that this thread answers; empty outside of one."""
+    return _request_id.get()
+
+
 class Unforeseen(logging.Filter):
     """Of Django's messages about requests, keep unhandled exceptions only, without the path."""
 

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "config.requests.without_prefix",
     "config.operation_header.with_operation",
     "config.requests.RequestLog",
+    "config.telemetry.traced",
     "config.metrics.measured",
     "tenants.request_log.middleware",
     "config.requests.DatabaseAway",  # before any query
@@ -253,6 +254,7 @@ LIMITS_URL = env.text("LIMITS_URL", "database")
 
 # --- metrics ---
 METRICS_TOKEN = env.text("METRICS_TOKEN")  # the web server answers /metrics to whoever has it
+SENTRY_DSN = env.text("SENTRY_DSN")  # where unforeseen errors are reported (config.telemetry)
 METRICS_BIND = env.text("METRICS_BIND")  # where the worker serves /metrics
 METRICS_TENANTS = env.flag("METRICS_TENANTS", default=False)  # tenants' names and counts among them
 

@@ -14,8 +14,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from tenants import audit
 from tenants.access import Caller, system
-from tenants.lifecycle import create_tenant
-from tenants.models import ApiKey, AuditEntry, Authenticator, Member, Tenant
+from tenants.lifecycle import change_tenant, create_tenant
+from tenants.models import ApiKey, AuditEntry, Authenticator, Member, OperatorKey, Tenant
 
 _LONGEST_ACTOR = 64
 
@@ -94,11 +94,8 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
             if not change:
                 made = create_tenant(obj.slug, obj.name)
                 obj.pk, obj.created_at = made.pk, made.created_at
-            obj.save(force_update=True)
-            before = {name: form.initial.get(name) for name in form.changed_data}
-            after = {name: form.cleaned_data[name] for name in before if form.cleaned_data[name] != before[name]}
-            changed = {"before": {name: before[name] for name in after}, "after": after}
-            audit.record(_operator(request, obj), "tenant.changed", obj, **changed)
+            stored = Tenant.objects.get(pk=obj.pk)
+            change_tenant(_operator(request, stored), **{name: form.cleaned_data[name] for name in form.changed_data})
 
 
 @admin.register(Member)
@@ -141,6 +138,14 @@ class ApiKeyAdmin(ReadOnly):
     """Keys, without their secrets."""
 
     list_display = ("id", "name", "tenant", "created_at", "expires_at", "revoked_at")
+    exclude = ("secret_hash",)
+
+
+@admin.register(OperatorKey)
+class OperatorKeyAdmin(ReadOnly):
+    """The operator's own keys, without their secrets; `manage.py operator_key` issues and revokes them."""
+
+    list_display = ("id", "name", "scopes", "created_at", "expires_at", "revoked_at")
     exclude = ("secret_hash",)
 
 

@@ -33,6 +33,8 @@ from tenants.prepared import Prepared
 Alert: TypeAlias = Literal["alert.audit_broken", "alert.face_probed", "alert.probing", "alert.templates_damaged"]
 Action: TypeAlias = Literal[
     "audit.exported",
+    "bucket.removed",
+    "bucket.set",
     "collection.calibrated",
     "collection.created",
     "collection.deleted",

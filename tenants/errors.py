@@ -51,6 +51,15 @@ class KeyNotFound(TenantsError):
         self.key = key
 
 
+class TenantNotFound(TenantsError):
+    """No tenant has this slug."""
+
+    def __init__(self, slug: str) -> None:
+        """Keep the slug."""
+        super().__init__(slug)
+        self.slug = slug
+
+
 class TenantSuspended(TenantsError):
     """The operator suspended the tenant."""
 

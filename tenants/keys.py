@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from tenants.models import ApiKey, KeptSecret, Tenant
+from tenants.models import ApiKey, KeptSecret, OperatorKey, Tenant
 from tenants.scope import random_id
 from tenants.sigv4 import Signature
 from tenants.vault import Vault
@@ -83,7 +83,7 @@ def overlapping(key: ApiKey, now: datetime) -> dict[str, str]:
     return {hashed: until for hashed, until in key.previous if datetime.fromisoformat(until) > now}
 
 
-def admits(key: ApiKey, address: str) -> bool:
+def admits(key: ApiKey | OperatorKey, address: str) -> bool:
     """Return whether the key may be used from the address; a malformed address is in no network."""
     if not key.networks:
         return True

@@ -203,6 +203,23 @@ class ApiKey(TenantOwned):
             key = key.parent
 
 
+class OperatorKey(models.Model):
+    """A credential for the operator's programs, which manage tenants (tenants.operators). It belongs to no tenant."""
+
+    id = models.CharField(primary_key=True, max_length=24, editable=False)
+    name = models.CharField(max_length=100)
+    secret_hash = models.BinaryField(max_length=32, editable=False)
+    scopes = models.JSONField(default=list)
+    networks = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        """Return name and id, never the secret."""
+        return f"{self.name} ({self.id})"
+
+
 class KeptSecret(TenantOwned):
     """A secret of a key whose clients sign with it instead of sending it, sealed by the tenant's vault (tenants.keys).
 

@@ -62,6 +62,7 @@ class Ids:
     key: str
     reference: str
     arn: str
+    bucket: str
 
 
 def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
@@ -84,7 +85,7 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     numbers = (str(hook.pk), str(delivery.pk), search.uuid)
     people = (f"p-{name}", f"q-{name}")
     arn = f"arn:aws:rekognition:us-east-1:{collection.tenant_id % 10**12:012}:collection/{name}"
-    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, f"r-{name}", arn)
+    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, f"r-{name}", arn, f"b-{name}")
 
 
 def missing() -> Ids:
@@ -95,4 +96,4 @@ def missing() -> Ids:
     numbers = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
     people, account = (f"p-{word}", f"q-{word}"), f"{secrets.randbelow(10**12):012}"
     arn = f"arn:aws:rekognition:us-east-1:{account}:collection/{word}"
-    return Ids(word, secrets.token_hex(8), *people, face, *erased, *numbers, key, f"r-{word}", arn)
+    return Ids(word, secrets.token_hex(8), *people, face, *erased, *numbers, key, f"r-{word}", arn, f"b-{word}")

@@ -92,6 +92,7 @@ FAMILIES = {
     "data_key": _("data keys"),
     "do_not_enrol": _("do-not-enrol lists"),
     "tenant": _("the tenant"),
+    "bucket": _("buckets"),
     "alert": _("alerts"),
     "audit": _("this log"),
 }
@@ -101,6 +102,8 @@ ACTIONS = {
     "alert.probing": _("alert: one face searched for too often"),
     "alert.templates_damaged": _("alert: templates damaged"),
     "audit.exported": _("audit log exported"),
+    "bucket.removed": _("bucket removed"),
+    "bucket.set": _("bucket configured"),
     "collection.calibrated": _("scores calibrated"),
     "collection.created": _("collection created"),
     "collection.deleted": _("collection deleted"),

@@ -106,6 +106,10 @@ class DialectView(APIView):
         if request.META.get(CROWDED):
             raise TooManyRequests(_CROWDED_RETRY)
         self._refuse_large_body(request)
+        self.identify(request)
+
+    def identify(self, request: Request) -> None:
+        """Find out who is calling; operations that no tenant's key may ask for override this."""
         caller: Caller | None = request.META.get(
             CALLER
         )  # set if config.server authenticated the request before it read a large body

@@ -29,7 +29,7 @@ from rest_framework.views import APIView
 from collections_app import identifiers
 from collections_app.dialects.base import Answer, image_bytes
 
-_OK = 200
+_OK, _UNCHANGED = 200, 304
 _TYPES = {bool: "boolean", int: "integer", str: "string", list: "array"}
 # Unknown paths and methods are answered with these; no operation is.
 _ELSEWHERE = (exceptions.NotFound, exceptions.MethodNotAllowed)
@@ -138,7 +138,10 @@ def example(value: Mapping[str, Any]) -> Callable[[S], S]:
 
 @cache
 def either_form(body: Body) -> Mapping[str, Body]:
-    """Return the body by media type: as JSON, and as a form, in which images are files."""
+    """Return the body by media type: as JSON, and as a form, in which images are files.
+
+    Each has a name of its own: generated clients choose the media type by the body's class.
+    """
     files = {name: ImageFile(required=False) for name, field in body().fields.items() if isinstance(field, Image)}
     form = new_class(f"{body.__name__}Form", (body,), exec_body=lambda space: space.update(files))
     return {"application/json": body, "multipart/form-data": form}
@@ -173,14 +176,17 @@ def described(
 ) -> Callable[[F], F]:
     """Describe a view's method: its operation id, its parameters and body, and every status it responds with.
 
-    `body` is a mapping by media type if its shape depends on the media type. `media_types` (of the answer) and
-    `refusal_type` (of errors) are needed if they are not application/json.
+    `body` is a mapping by media type if it is not application/json alone. `media_types` (of the answer) and
+    `refusal_type` (of errors) are needed if they are not application/json. With the
+    parameter If-None-Match a 304 is an answer, too.
     """
     by_status: dict[int, dict[str, None]] = {}
     for one in refused:
         by_status.setdefault(one.status, {})[f"- `{one.code}` {one.text}"] = None
     done = OpenApiResponse(answer, "It was done.", _examples(answer))
     responses: dict[Any, Any] = {(status, *media_types) if media_types else status: done}
+    if any(getattr(one, "name", "") == "If-None-Match" for one in parameters):
+        responses[_UNCHANGED] = OpenApiResponse(None, "The answer is still the one that If-None-Match names.")
     for refused_with, lines in sorted(by_status.items()):
         text = "\n".join(["It was refused:", "", *lines])
         if refused_with == status:  # the contract answers errors with 200 too; the body tells them apart
@@ -194,7 +200,7 @@ def described(
     return extend_schema(
         operation_id=operation,
         parameters=[*places, *parameters],
-        request=body,
+        request=body if isinstance(body, Mapping) or body is None else {"application/json": body},
         responses=responses,
     )
 

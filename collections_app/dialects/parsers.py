@@ -150,7 +150,7 @@ def read_json(body: bytes) -> Any:
     """Parse JSON with a bounded number of parts and levels: a million parts take a minute and 100 times their bytes.
 
     Every value but the first follows a comma or a bracket, so these are counted before parsing. Base64 contains
-    neither; commas inside texts are counted too.
+    neither; commas inside texts are counted too. A byte order mark before it, as .NET writes, is skipped.
 
     Raises:
         rest_framework.exceptions.ParseError: not JSON, too many parts, or nested too deep.
@@ -158,7 +158,7 @@ def read_json(body: bytes) -> Any:
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_PARTS:
         raise ParseError("The body has too many parts.")
     try:
-        value = json.loads(body.decode(), parse_constant=strict_constant)
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=strict_constant)
     except (ValueError, RecursionError):
         raise ParseError("The body is no JSON.") from None
     level = [value]

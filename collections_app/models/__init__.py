@@ -1,5 +1,6 @@
 """Collections with their policy, the people and faces in them, and the records of requests about them."""
 
+from collections_app.models.bucket import Bucket
 from collections_app.models.collection import MOST_DAYS, MOST_FACES, Collection
 from collections_app.models.face import Face, NearMatch
 from collections_app.models.fields import new_alias, new_uuid
@@ -21,6 +22,7 @@ __all__ = [
     "MOST_FACES",
     "AnsweredFace",
     "BarredReference",
+    "Bucket",
     "BulkJob",
     "Collection",
     "Face",

@@ -5,10 +5,13 @@ One file although it is longer than 300 lines: one contract, small tests.
 
 import hashlib
 import json
+from io import StringIO
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
 
 from collections_app import tasks
@@ -359,3 +362,22 @@ def test_a_face_that_fills_the_image_is_unsure_and_says_what_to_do(native: Nativ
         answer = native("POST", f"/collections/people/{path}", {"image": base64_of(filling())})
         assert (answer.status_code, answer.json()["code"]) == (422, "liveness_unsure")
         assert answer.json()["advice"] == "move further away"
+
+
+def test_the_catalogue_of_errors_is_what_the_command_prints() -> None:
+    printed = StringIO()
+    call_command("problems", "native", stdout=printed)
+    assert (settings.BASE_DIR / "docs" / "problems.md").read_text().endswith(f"\n\n{printed.getvalue()}")
+
+
+def test_an_answer_that_the_client_has_is_not_sent_again(native: NativeClient) -> None:
+    for path in ("/collections", "/collections/people", "/collections/people/faces?limit=1", "/keys"):
+        first = native("GET", path)
+        again = native("GET", path, If_None_Match=first["ETag"])
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+        assert native("GET", path, If_None_Match='"other"').content == first.content
+    known = native("GET", "/collections/people/faces")["ETag"]
+    native.enrol()
+    changed = native("GET", "/collections/people/faces", If_None_Match=known)
+    assert (changed.status_code, len(changed.json()["faces"])) == (200, 1)
+    assert "ETag" not in native("GET", "/collections/none").headers

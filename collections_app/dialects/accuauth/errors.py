@@ -36,6 +36,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.KeyNotFound: _invalid("key not exist"),
     tenants.InvitationUnusable: _invalid("invitation not exist"),
     tenants.MemberNotFound: _invalid("member not exist"),
+    tenants.TenantNotFound: _invalid("tenant not exist"),
     tenants.OwnerNeeded: _invalid("owner needed"),
     tenants.TenantSuspended: Answer(403, "NO_PERMISSION", "the account is suspended"),
     tenants.ScopeMissing: Answer(403, "NO_PERMISSION", "the API ID lacks the permission {scope}"),

@@ -1,8 +1,9 @@
 """AccuAuth's endpoints: parse, operate, render."""
 
 import secrets
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from types import new_class
+from typing import Any, TypeVar
 
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import FormParser
@@ -13,7 +14,7 @@ from rest_framework.serializers import Serializer
 from collections_app.dialects.accuauth import errors, wire
 from collections_app.dialects.accuauth.dialect import DIALECT
 from collections_app.dialects.base import Answer, DialectView
-from collections_app.dialects.openapi import described, possible
+from collections_app.dialects.openapi import Body, described, either_form, possible
 from collections_app.dialects.parsers import Form, Json
 from collections_app.operations import collections, enrol, search
 from collections_app.operations.data_subject import PersonDetails
@@ -21,6 +22,7 @@ from recognition.images import ImageLimits
 from tenants.errors import MissingKey
 
 _LIMITS = ImageLimits(max_bytes=5 * 1024 * 1024, min_side=128, max_side=6000, formats=("JPEG", "PNG"))  # F14
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class AccuAuthView(DialectView):
@@ -61,7 +63,9 @@ class AccuAuthView(DialectView):
         return {"request_id": wire.request_number(number)}
 
 
-_described = partial(described, refusal=wire.Refusal, refused=possible(errors.ANSWERS))
+def _described(operation: str, *, body: Body, answer: Body) -> Callable[[F], F]:
+    forms = {**either_form(body), FormParser.media_type: new_class(f"{body.__name__}Urlencoded", (body,))}
+    return described(operation, body=forms, answer=answer, refusal=wire.Refusal, refused=possible(errors.ANSWERS))
 
 
 class CreateView(AccuAuthView):

@@ -68,6 +68,7 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.KeyNotFound: _UNSPECIFIED,
     tenants.InvitationUnusable: _UNSPECIFIED,
     tenants.MemberNotFound: _UNSPECIFIED,
+    tenants.TenantNotFound: _UNSPECIFIED,
     tenants.OwnerNeeded: _UNSPECIFIED,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,

@@ -42,6 +42,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.KeyNotFound: _NOT_OFFERED,
     tenants.InvitationUnusable: _NOT_OFFERED,
     tenants.MemberNotFound: _NOT_OFFERED,
+    tenants.TenantNotFound: _NOT_OFFERED,
     tenants.OwnerNeeded: _NOT_OFFERED,
     tenants.TenantSuspended: _NO_SERVICE,
     tenants.ScopeMissing: _NO_SERVICE,

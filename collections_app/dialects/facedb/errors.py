@@ -38,6 +38,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.KeyNotFound: _BAD_REQUEST,
     tenants.InvitationUnusable: _BAD_REQUEST,
     tenants.MemberNotFound: _BAD_REQUEST,
+    tenants.TenantNotFound: _BAD_REQUEST,
     tenants.OwnerNeeded: _BAD_REQUEST,
     tenants.TenantSuspended: _INVALID_LICENSE,
     tenants.ScopeMissing: _NOT_SUPPORTED,

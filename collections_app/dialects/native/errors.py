@@ -28,6 +28,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.InvitationUnusable: Answer(
         404, "invitation_unusable", "The invitation does not exist or is no longer open."
     ),
+    tenants.TenantNotFound: Answer(404, "tenant_not_found", "There is no such tenant."),
     tenants.MemberNotFound: Answer(404, "member_not_found", "There is no such member."),
     tenants.OwnerNeeded: Answer(
         403, "owner_needed", "Only an owner can appoint or remove owners, and one must remain."
@@ -181,6 +182,9 @@ NAMED: Mapping[str, Group] = {
     "search": (drf.NotFound, collections.SearchNotFound),
     "webhook": (drf.NotFound, collections.WebhookNotFound),
     "delivery": (collections.WebhookNotFound,),
+    "bucket": (drf.NotFound,),
+    "tenant": (drf.NotFound, tenants.TenantNotFound),
+    "invitation": (tenants.InvitationUnusable,),
 }
 
 

@@ -57,6 +57,7 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     tenants.KeyNotFound: _INVALID,
     tenants.InvitationUnusable: _INVALID,
     tenants.MemberNotFound: _INVALID,
+    tenants.TenantNotFound: _INVALID,
     tenants.OwnerNeeded: _INVALID,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,

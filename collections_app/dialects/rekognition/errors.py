@@ -55,6 +55,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.KeyNotFound: _REFUSED,
     tenants.InvitationUnusable: _REFUSED,
     tenants.MemberNotFound: _REFUSED,
+    tenants.TenantNotFound: _REFUSED,
     tenants.OwnerNeeded: _REFUSED,
     tenants.TenantSuspended: _denied("The account is suspended"),
     tenants.ScopeMissing: _denied("The key is not authorized to perform this operation: it lacks the scope {scope}"),
@@ -124,7 +125,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
 }
 
 # Field errors that break no constraint of the service model, by the error code that the fields of `wire` raise.
-FIELDS: Mapping[str, Answer] = {"parameter": _REFUSED, "token": _TOKEN, "s3": _S3, "base64": _MALFORMED}
+FIELDS: Mapping[str, Answer] = {"parameter": _REFUSED, "token": _TOKEN, "base64": _MALFORMED}
 
 
 def answer(error: Exception) -> Answer | None:

@@ -39,6 +39,7 @@ SEALED = {
     "tenants.KeptSecret.sealed": "kept-secret:{0.pk}",
     "recognition.Calibration.sealed": "calibration:{0.pk}",
     "tenants.Webhook.sealed_secret": "webhook:{0.pk}",
+    "collections_app.Bucket.sealed_secret": "bucket:{0.pk}",
     "collections_app.KeyedRequest.answer": "answer:{0.pk}",
     "collections_app.BulkJob.sealed_key": "job-key:{0.pk}",
 }

@@ -27,8 +27,10 @@ from tests.world import Ids
 
 COLLECTION, FACES = "api/v1/collections/<name:collection>", "/api/v1/collections/people/faces"
 TAKES_AN_IMAGE = ("/faces", "/search", "/verify", "/detect")
-LISTS = ("collections", "receipts", "jobs", "searches", "keys", "audit", "webhooks")
+LISTS = ("collections", "receipts", "jobs", "searches", "keys", "audit", "webhooks", "buckets")
 TELLS = ("me", "version", "usage", "problems", "audit/verification", "audit/export")
+
+BUCKET = {"endpoint": "https://8.8.8.8", "access_key_id": "x", "secret_access_key": "x"}
 
 
 def _body(ids: Ids) -> Json:
@@ -82,6 +84,9 @@ def _known(acme: Customer, somebody: Person) -> dict[str, str]:
         "search": searched.uuid,
         "key": key,
         "job": f"index-{acme.people.pk}",
+        "tenant": "acme",
+        "bucket": "faces",
+        "endpoint": "https://8.8.8.8",
         "cursor": base64.b64encode(b"1").decode(),
     }
 
@@ -102,6 +107,7 @@ EXAMPLES = Examples(
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
         "POST api/v1/liveness-challenges/answer": lambda ids: {"id": _challenge(ids), "frames": [IMAGE] * 3},
         "PATCH api/v1/webhooks/<str:webhook>": lambda _: {"active": False},
+        "PUT api/v1/buckets/<str:bucket>": lambda _: BUCKET,
     },
     strict=True,
     without_id=frozenset(
@@ -111,6 +117,7 @@ EXAMPLES = Examples(
             "POST api/v1/liveness-challenges",
         }
     ),
+    unknown_is_no_error=frozenset({"PUT api/v1/buckets/<str:bucket>", "DELETE api/v1/buckets/<str:bucket>"}),
     makes_a_collection={"POST api/v1/collections": (403, "reach_too_narrow")},
     add=Call("POST", FACES, {"image": IMAGE}),
     optional={"person": {"name": None, "age": None}, "consent": None, "largest": None, "image_url": None},

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 from django.http import QueryDict
+from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
+from django.utils.cache import get_conditional_response
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiRequest, extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
@@ -19,12 +23,14 @@ from collections_app.dialects.native import errors
 from collections_app.dialects.native.dialect import DIALECT
 from collections_app.dialects.native.wire.base import Problem, refuse_repeated, refuse_unknown
 from collections_app.dialects.openapi import Body
+from collections_app.errors import InvalidRequest
+from collections_app.operations.idempotency import Outcome
 from tenants import keys
 from tenants.errors import MissingKey
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_UNAUTHORIZED, _ACCEPTED = 401, 202
+_OK, _UNAUTHORIZED, _ACCEPTED = 200, 401, 202
 RAW = "application/octet-stream"
 _NO_BODY = frozenset({b"", b"{}", b"null"})  # HTTP libraries send one of these where there is no body
 _PLACES = {
@@ -38,11 +44,40 @@ _PLACES = {
     "search": "A search's id.",
     "webhook": "A webhook's id.",
     "delivery": "A delivery's id.",
+    "bucket": "A bucket's name.",
+    "tenant": "A tenant's slug.",
+    "invitation": "An invitation's id.",
 }
 _RETRY_AFTER = OpenApiParameter(
     "Retry-After", int, "header", response=[429, 503], description="Seconds to wait before the next attempt."
 )
+_KNOWN = [
+    OpenApiParameter(
+        "If-None-Match",
+        str,
+        "header",
+        description="An ETag: if the answer is still the same, it is a 304 without a body.",
+    ),
+    OpenApiParameter("ETag", str, "header", response=[_OK], description="Names this answer, for If-None-Match."),
+]
 _LOCATION = OpenApiParameter("Location", str, "header", response=[_ACCEPTED], description="Where to read the progress.")
+
+_LONGEST_KEY = 200
+IDEMPOTENCY = [
+    OpenApiParameter(
+        "Idempotency-Key",
+        {"type": "string", "maxLength": _LONGEST_KEY},
+        "header",
+        description="Repeat the request with the same key for 24 hours: it is done once.",
+    ),
+    OpenApiParameter(
+        "Idempotent-Replayed",
+        str,
+        "header",
+        response=[201],
+        description="`true`: this is the answer to an earlier request.",
+    ),
+]
 
 
 class ProblemRenderer(JSONRenderer):
@@ -104,7 +139,16 @@ class NativeView(DialectView):
         """Forbid caching: responses contain personal data."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
+        if request.method == "GET" and response.status_code == _OK and isinstance(response, Response):
+            response.add_post_render_callback(partial(_unless_known, request))
         return response
+
+
+def _unless_known(request: Request, response: Response) -> HttpResponseBase:
+    """Add the answer's ETag; answer 304 if the request's If-None-Match has it. A program may keep what no cache may."""
+    etag = f'"{blake2b(response.rendered_content, digest_size=16).hexdigest()}"'
+    response["ETag"] = etag
+    return get_conditional_response(request, etag=etag, response=response) or response
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +186,23 @@ def accepted(answer: Any, place: str) -> Response:
     return Response(answer, status=_ACCEPTED, headers={"Location": f"{_root()}/{place}"})
 
 
+def idempotency_key(request: Request) -> str:
+    """Return the request's Idempotency-Key; empty: it has none.
+
+    Raises:
+        InvalidRequest: it is too long, or not printable.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > _LONGEST_KEY or not key.isprintable():
+        raise InvalidRequest("Idempotency-Key", f"must have at most {_LONGEST_KEY} printable characters")
+    return key
+
+
+def once_only(done: Outcome) -> Response:
+    """Answer 201 with what an operation did, now or for an earlier request with the same Idempotency-Key."""
+    return Response(done.answer, status=201, headers={"Idempotent-Replayed": "true"} if done.replayed else None)
+
+
 def described(
     operation: str,
     at: str = "",
@@ -163,23 +224,24 @@ def described(
     usual += [errors.QUERY] if query else []
     usual += [errors.BODY] if body else []
     own = [query] if query else []
-    shape = openapi.described(
-        operation,
-        refusal=Problem,
-        refusal_type=(ProblemRenderer.media_type,),
-        refused=errors.possible(*usual, *refused),
-        path={name: _PLACES[name] for name in named},
-        parameters=[*own, _RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])],
-        status=status,
-        body={RAW: OpenApiRequest(OpenApiTypes.BINARY)} if raw else body,
-        **shapes,
-    )
-
+    own_headers = [_RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])]
     bodies = body.values() if isinstance(body, Mapping) else [body] if body else []
     takes = _Takes(_names(own), _names(bodies) if bodies or raw else None)
 
     def describe(method: F) -> F:
         method.takes = takes  # type: ignore[attr-defined]
+        known = method.__name__ == "get" and not shapes.get("media_types")
+        shape = openapi.described(
+            operation,
+            refusal=Problem,
+            refusal_type=(ProblemRenderer.media_type,),
+            refused=errors.possible(*usual, *refused),
+            path={name: _PLACES[name] for name in named},
+            parameters=[*own, *own_headers, *(_KNOWN if known else [])],
+            status=status,
+            body={RAW: OpenApiRequest(OpenApiTypes.BINARY)} if raw else body,
+            **shapes,
+        )
         titled = extend_schema(tags=[method.__module__.rpartition(".")[2]], summary=method.__doc__)
         return titled(shape(method))
 

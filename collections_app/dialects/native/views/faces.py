@@ -2,38 +2,27 @@
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collections_app.dialects.base import shown
 from collections_app.dialects.native import errors
-from collections_app.dialects.native.views.base import NativeView, accepted, described
+from collections_app.dialects.native.views.base import (
+    IDEMPOTENCY,
+    NativeView,
+    accepted,
+    described,
+    idempotency_key,
+    once_only,
+)
 from collections_app.dialects.native.wire import faces as wire
 from collections_app.dialects.native.wire.base import Page, from_cursor
 from collections_app.dialects.native.wire.receipts import Receipt
 from collections_app.dialects.openapi import either_form
 from collections_app.dialects.parsers import Form, Json
-from collections_app.errors import ImageNotKept, InvalidRequest
+from collections_app.errors import ImageNotKept
 from collections_app.operations import enrol, erase, faces, idempotency, pictures
 from recognition.images import MEDIA_TYPES
-
-_LONGEST_KEY = 200
-_HEADERS = [
-    OpenApiParameter(
-        "Idempotency-Key",
-        {"type": "string", "maxLength": _LONGEST_KEY},
-        "header",
-        description="Repeat the request with the same key for 24 hours: the face is enrolled once.",
-    ),
-    OpenApiParameter(
-        "Idempotent-Replayed",
-        str,
-        "header",
-        response=[201],
-        description="`true`: this is the answer to an earlier request.",
-    ),
-]
 
 
 class FacesView(NativeView):
@@ -54,16 +43,13 @@ class FacesView(NativeView):
         "collection",
         errors.ENROLMENT,
         body=either_form(wire.Enrol),
-        headers=_HEADERS,
+        headers=IDEMPOTENCY,
         status=201,
         answer=wire.Face,
     )
     def post(self, request: Request, collection: str) -> Response:
         """Enrol a face, once for each Idempotency-Key."""
-        key = request.headers.get("Idempotency-Key", "")
-        if len(key) > _LONGEST_KEY or not key.isprintable():
-            raise InvalidRequest("Idempotency-Key", f"must have at most {_LONGEST_KEY} printable characters")
-        body = self.parse(wire.Enrol)
+        key, body = idempotency_key(request), self.parse(wire.Enrol)
         done = idempotency.once(
             self.caller,
             key=key,
@@ -72,8 +58,7 @@ class FacesView(NativeView):
             render=lambda enrolled: shown(wire.Face, enrolled.faces[0]),
             about=lambda enrolled: enrolled.faces,
         )
-        headers = {"Idempotent-Replayed": "true"} if done.replayed else None
-        return Response(done.answer, status=201, headers=headers)
+        return once_only(done)
 
 
 class FaceView(NativeView):

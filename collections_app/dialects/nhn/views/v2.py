@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from collections_app.dialects.nhn import wire
 from collections_app.dialects.nhn.views import base
 from collections_app.dialects.nhn.views.base import V2View
-from collections_app.dialects.openapi import Body
+from collections_app.dialects.openapi import Body, either_form
 from collections_app.operations import collections, compare, erase, faces, search
 
 _described = partial(base.described, generation="v2.0")
@@ -22,7 +22,7 @@ def _either(body: Body) -> dict[str, Any]:
 class GroupsView(V2View):
     """/groups."""
 
-    @_described("createGroupV2", "", body=wire.groups.CreateGroup)
+    @_described("createGroupV2", "", body=either_form(wire.groups.CreateGroup))
     def post(self, request: Request, **_: str) -> Response:
         """Create a group of at most 100,000 faces. Only vectors are kept, not images."""
         body = self.parse(wire.groups.CreateGroup)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import MethodNotAllowed, NotFound
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -16,6 +16,8 @@ from collections_app.dialects.openapi import Body, possible
 from collections_app.dialects.parsers import Json
 from collections_app.dialects.rekognition import errors, wire
 from collections_app.dialects.rekognition.dialect import DIALECT
+from collections_app.image_url import ImageUrl
+from collections_app.operations import buckets
 from recognition.images import ImageLimits
 from tenants import access
 from tenants.access import SIGNED, Caller
@@ -77,6 +79,12 @@ class RekognitionView(DialectView):
         refusal = {"Code": answer.code, "Message": errors.message(answer, error), "Logref": self._request_id}
         return Response(wire.base.Refusal(refusal).data, status=answer.status)
 
+    def image(self, given: bytes | Mapping[str, str]) -> bytes | ImageUrl:
+        """Return an image of the body: its bytes, or where its object of the tenant's bucket is."""
+        if isinstance(given, bytes):
+            return given
+        return buckets.object_url(self.caller, given["Bucket"], given["Name"], given.get("Version", ""))
+
     def reply(self, body: type[Serializer[Any]], done: object = None, **context: Any) -> Response:
         """Render a success."""
         return Response(body(done, context=context).data)
@@ -100,7 +108,7 @@ class RekognitionView(DialectView):
 def described(operation: str, answer: Body | Mapping[str, Any], body: Body) -> Callable[[F], F]:
     """Describe an operation."""
     target = {"type": "string", "enum": [wire.base.TARGET + operation]}
-    return openapi.described(
+    shape = openapi.described(
         operation,
         answer=answer,
         body={wire.base.MEDIA_TYPE: openapi.in_its_type(body)},
@@ -110,6 +118,11 @@ def described(operation: str, answer: Body | Mapping[str, Any], body: Body) -> C
         media_types=(wire.base.MEDIA_TYPE,),
         refusal_type=(wire.base.MEDIA_TYPE,),
     )
+
+    def describe(method: F) -> F:
+        return extend_schema(tags=[method.__module__.rpartition(".")[2]])(shape(method))
+
+    return describe
 
 
 class UnknownView(RekognitionView):

@@ -21,7 +21,7 @@ class IndexFacesView(RekognitionView):
         done = enrol.enrol_faces(
             self.caller,
             collection=body["CollectionId"],
-            image=body["Image"],
+            image=self.image(body["Image"]),
             limit=min(body["MaxFaces"], wire.faces.MOST),
             label=body.get("ExternalImageId", ""),
             gate=gate,
@@ -65,5 +65,5 @@ class DetectFacesView(RekognitionView):
     def post(self, request: Request) -> Response:
         """Find the faces of an image."""
         body = self.parse(wire.faces.DetectFaces)
-        seen = compare.detect(self.caller, image=body["Image"], limits=LIMITS)
+        seen = compare.detect(self.caller, image=self.image(body["Image"]), limits=LIMITS)
         return self.reply(wire.faces.Detected, seen, attributes=body["Attributes"])

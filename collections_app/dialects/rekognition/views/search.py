@@ -36,7 +36,7 @@ class SearchFacesByImageView(RekognitionView):
         found = search.search_by_image(
             self.caller,
             collection=body["CollectionId"],
-            image=body["Image"],
+            image=self.image(body["Image"]),
             limit=body["MaxFaces"],
             threshold=body["FaceMatchThreshold"],
             largest=True,
@@ -55,8 +55,8 @@ class CompareFacesView(RekognitionView):
         body = self.parse(wire.search.CompareFaces)
         done = compare.compare(
             self.caller,
-            source=body["SourceImage"],
-            target=body["TargetImage"],
+            source=self.image(body["SourceImage"]),
+            target=self.image(body["TargetImage"]),
             threshold=body["SimilarityThreshold"],
             gate=wire.faces.gate(body["QualityFilter"]),
             limits=LIMITS,

@@ -119,7 +119,7 @@ class SearchUsersByImageView(RekognitionView):
         found = search.search_people_by_image(
             self.caller,
             collection=body["CollectionId"],
-            image=body["Image"],
+            image=self.image(body["Image"]),
             limit=body["MaxUsers"],
             threshold=body["UserMatchThreshold"],
             gate=wire.faces.gate(body["QualityFilter"]),

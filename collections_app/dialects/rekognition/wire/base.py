@@ -138,19 +138,16 @@ class Image(serializers.Serializer[Any]):
 
     default_error_messages = {
         "one": "Exactly one of Bytes and S3Object is needed.",
-        "bucket": "No bucket is configured: send Bytes.",
     }
 
     Bytes = Bytes(required=False)
     S3Object = S3Object(required=False)
 
     def validate(self, attrs: Json) -> Any:
-        """Return the image's bytes."""
+        """Return the image's bytes, or the fields of the object."""
         if len(attrs) != 1:
             raise serializers.ValidationError(self.error_messages["one"], code="parameter")
-        if "S3Object" in attrs:
-            raise serializers.ValidationError(self.error_messages["bucket"], code="s3")
-        return attrs["Bytes"]
+        return next(iter(attrs.values()))
 
 
 NOTHING: Json = {"type": "object", "maxProperties": 0, "example": {}}  # an answer without fields

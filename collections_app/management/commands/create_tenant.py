@@ -9,7 +9,8 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from tenants import audit, invitations
+from collections_app.operations.members import invite
+from tenants import invitations
 from tenants.access import Caller, system
 from tenants.lifecycle import create_tenant
 from tenants.links import absolute
@@ -54,7 +55,4 @@ def _invite(caller: Caller, email: str) -> str:
         validate_email(email)
     except ValidationError as error:
         raise CommandError(error.message) from None
-    role = Member.Role.OWNER
-    invitation, secret = invitations.issue(caller.tenant, email=email, role=role, invited_by=caller.name)
-    audit.record(caller, "member.invited", invitation, role=role)
-    return secret
+    return invite(caller, email=email, role=Member.Role.OWNER)
