@@ -79,8 +79,10 @@ def _watch_parent() -> None:
 def _begin_beating(sender: Any, **_: object) -> None:  # noqa: ANN401 -- celery's consumer
     threading.Thread(target=_beat, args=(sender.hostname,), name="heartbeat", daemon=True).start()
     from config import metrics  # noqa: PLC0415 -- Django must be set up first
+    from tenants import chaining  # noqa: PLC0415
 
     metrics.serve()
+    chaining.keep_chaining()
 
 
 @task_prerun.connect
