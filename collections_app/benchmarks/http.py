@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -60,7 +61,22 @@ def measure(
                     load = prepared["requests"][action] | {"connections": number, "seconds": seconds}
                     load["url"] = url + load["url"]
                     turns.setdefault(f"{action} {number}", []).append(_load(process, load))
-    return {"images": len(prepared["images"])} | _figures(turns, prepared["statements"], connections)
+            with ThreadPoolExecutor() as threads:  # what needs no core of its own, beside as many searches as can be
+                load = prepared["requests"]["search"] | {"connections": max(connections), "seconds": seconds}
+                full = threads.submit(_load, process, load | {"url": url + load["url"]})
+                for name, small in prepared["small"].items():
+                    sent = small | {"url": url + small["url"], "connections": 1, "seconds": seconds / 2, "pause": 0.02}
+                    turns.setdefault(name, []).append(_load(process, sent))
+                full.result()
+    figures = _figures(turns, prepared["statements"], connections)
+    small = {name: _small(turns[name]) for name in prepared["small"]}
+    return {"images": len(prepared["images"])} | figures | {"while_full": small}
+
+
+def _small(ran: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    took = [one for turn in ran for one in turn["took"]]
+    p50, p95 = (index_benchmark.percentile(took, share) * 1000 for share in (50, 95))
+    return {"requests": len(took), "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
 
 
 def _figures(
@@ -254,7 +270,17 @@ def _prepared(name: str, files: Sequence[Path]) -> dict[str, Any]:
         exchange = dialect.previews[action](result, Setting(dialect.profile({}), ""))
         requests[action] = _request(dialect, key, exchange, pictures)
     statements = {action: _statements(request) for action, request in requests.items()}
-    return {"requests": requests, "statements": statements, "pack": people.pack, "images": list(map(str, files))}
+    wrong = dialect.credentials.sent(key.key.pk, key.secret[::-1])
+    refused = requests["search"] | {"refusals": True, "headers": requests["search"]["headers"] | wrong}
+    health = {"url": "/healthz", "headers": {}, "bodies": [""], "method": "GET"}
+    small = {"wrong key": refused, "health": health}
+    return {
+        "requests": requests,
+        "small": small,
+        "statements": statements,
+        "pack": people.pack,
+        "images": list(map(str, files)),
+    }
 
 
 def _request(dialect: "Dialect", key: "IssuedKey", exchange: "Exchange", pictures: Sequence[bytes]) -> dict[str, Any]:

@@ -169,4 +169,7 @@ class Command(BaseCommand):
         for row in figures["http"]:
             cells = (row["action"], row["connections"], *(row[column] for column in columns.values()))
             self.stdout.write("".join(f"{cell!s:>12}" for cell in cells))
+        for name, row in figures["while_full"].items():
+            told = f"{row['requests']} requests, p50 {row['p50_ms']} ms, p95 {row['p95_ms']} ms"
+            self.stdout.write(f"while {max(numbers)} connections search, {name}: {told}")
         return figures
