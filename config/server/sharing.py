@@ -35,7 +35,7 @@ class Listener(socket.socket):
     def share(self, counts: "memoryview[int]", own: int) -> None:
         """Begin to accept, as the process with this entry."""
         self._counts, self._own = counts, own
-        self._since = 0.0
+        self._until = 0.0  # when a connection is accepted though another process has fewer
         counts[own] = 1
 
     def leave(self) -> None:
@@ -57,13 +57,14 @@ class Listener(socket.socket):
         Raises:
             BlockingIOError: there is none, or another process has fewer; the event loop asks again.
         """
-        least = min((count for count in self._counts if count), default=0)
-        now = time.monotonic()
-        if self._counts[self._own] > least and now - (self._since or now) < _PATIENCE_SECONDS:
-            self._since = self._since or now
-            time.sleep(_PAUSE_SECONDS)  # the event loop would ask at once, and take the other process's core
-            raise BlockingIOError
-        self._since = 0.0
+        least, now = min((count for count in self._counts if count), default=0), time.monotonic()
+        if self._counts[self._own] > least:
+            if now > self._until + _PATIENCE_SECONDS:  # this is another one: the last was accepted by that process
+                self._until = now + _PATIENCE_SECONDS
+            if now < self._until:
+                time.sleep(_PAUSE_SECONDS)  # the event loop would ask at once, and take the other process's core
+                raise BlockingIOError
+        self._until = 0.0
         connection = super().accept()
         if self._counts[self._own]:
             self._counts[self._own] += 1
