@@ -4,6 +4,8 @@ The server is the shipped one, with its defaults, on an empty store in a tempora
 own loads it (http_load) with the requests of a dialect's clients. The pipeline alone runs in as many processes as there
 are cores (recognition.evaluation.pipeline_turns). Both take turns in one run, so that whatever else the machine does
 slows both. The command prints the results.
+
+One file although it is longer than 300 lines: the turns of one run are read together.
 """
 
 import base64
@@ -231,6 +233,8 @@ def _cpu_seconds(process: int) -> float:
 
 def _prepared(name: str, files: Sequence[Path]) -> dict[str, Any]:
     """Create the store: two collections, of which one has every other person; return the requests.
+
+    Over 40 lines, which are one list.
 
     Searches are made in one collection, and enrolments in the other, so that neither changes what the other one costs.
     """

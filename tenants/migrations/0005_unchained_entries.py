@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0003_plain_help_texts'),
+        ('tenants', '0004_request_log'),
     ]
 
     operations = [
