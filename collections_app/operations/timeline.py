@@ -24,7 +24,7 @@ Form: TypeAlias = Literal["csv", "json"]
 MOST = 1_000
 _LOOKED = ("face.shown", "image.viewed", "image.listed", "person.exported", "collection.looked_below_floor")
 _SEARCHED = ("face.verified",)
-_DISORDER = timedelta(minutes=1)  # entries are chained a moment after they were written, and those of long work later
+_DISORDER = timedelta(minutes=1)  # entries are chained after they were written, and those of long work later
 _SEARCH = "collection.searched"  # these entries name no face: the search log does
 
 
@@ -127,7 +127,10 @@ def _entries(
 
 
 def _first_number(collection: Collection, since: datetime) -> int:
-    """Return the number of the first entry at or after a moment, by halving: entries are in the order of time, give or take _DISORDER."""
+    """Return the number of the first entry at or after a moment, by halving.
+
+    Entries are in the order of time, give or take _DISORDER.
+    """
     head = AuditHead.objects.of(collection.tenant).first()
     entries = AuditEntry.objects.of(collection.tenant)
     low, high = 1, (head.number if head else 0) + 1
