@@ -48,10 +48,12 @@ def _keep_django_logging(**_: object) -> None:
 def _check(**_: object) -> None:
     """Refuse to start with the wrong master key, or with a schema of another version."""
     from config import metrics  # noqa: PLC0415 -- Django must be set up first
+    from recognition.packs import providers  # noqa: PLC0415
     from tenants.startup import require_master_key, require_schema  # noqa: PLC0415
 
     try:
         require_schema()
+        providers.require()
         require_master_key()
     except ImproperlyConfigured as error:
         raise SystemExit(str(error)) from None  # Celery only logs other exceptions in a signal receiver
@@ -80,8 +82,10 @@ def _watch_parent() -> None:
 def _begin_beating(sender: Any, **_: object) -> None:  # noqa: ANN401 -- celery's consumer
     threading.Thread(target=_beat, args=(sender.hostname,), name="heartbeat", daemon=True).start()
     from config import metrics  # noqa: PLC0415 -- Django must be set up first
+    from tenants import chaining  # noqa: PLC0415
 
     metrics.serve()
+    chaining.keep_chaining()
 
 
 @worker_ready.connect

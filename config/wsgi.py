@@ -11,10 +11,12 @@ application = get_wsgi_application()
 from django.conf import settings  # noqa: E402 -- Django must be set up first
 
 from config import telemetry  # noqa: E402
+from recognition.packs import providers  # noqa: E402
 from tenants import rls  # noqa: E402
 from tenants.startup import require_master_key, require_schema  # noqa: E402
 
 require_schema()
+providers.require()
 require_master_key()
 rls.deny_by_default()
 telemetry.start()

@@ -1,10 +1,15 @@
 """The audit log: an append-only chain of entries for each tenant.
 
-An entry is written in the transaction of the change that it records. It carries an HMAC-SHA-256 over its own fields and
-the end of the chain before it; the end is an HMAC over the last number and digest. Editing, removing, swapping or
-cutting off entries breaks the chain from there on. The master key wraps the HMAC key, so write access to the database
-is not enough to repair it. A database restored to an older state is detected by comparing it with what the nightly
-check logged, or with a signed export. Entries hold no image, vector or secret.
+An entry is written in the transaction of the change that it records, with an HMAC-SHA-256 over its own fields, its id
+among them. To chain it is to give it the next number and an HMAC over that number, the end of the chain before it, and
+its own HMAC; the end is an HMAC over the last number and digest. Editing, removing, swapping or cutting off entries
+breaks the chain from there on. The master key wraps the HMAC key, so write access to the database is not enough to
+repair it. A database restored to an older state is detected by comparing it with what the nightly check logged, or with
+a signed export. Entries hold no image, vector or secret.
+
+Entries of searches, enrolments and deletions are chained a moment later (tenants.chaining), so that no request waits
+for the chain. Until then `number` is null and `digest` is the entry's own HMAC: an edit of it, or a copy, is found, a
+removal is not. Who reads the log chains it first.
 
 One file although it is longer than 300 lines: what writes the chain and what verifies it belong together.
 """
@@ -16,11 +21,13 @@ import logging
 import math
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -29,6 +36,7 @@ from tenants.access import Caller
 from tenants.errors import MasterKeyUnusable
 from tenants.models import AuditEntry, AuditHead, Tenant
 from tenants.prepared import Prepared
+from tenants.scope import ordered_id
 
 Alert: TypeAlias = Literal["alert.audit_broken", "alert.face_probed", "alert.probing", "alert.templates_damaged"]
 Action: TypeAlias = Literal[
@@ -91,8 +99,13 @@ _LOCKED = Prepared(lambda tenant: AuditHead.objects.of(Tenant(pk=tenant)).select
 _PART = 50_000  # verified entries that a night recomputes: some five seconds
 _CHECK_AGAIN = timedelta(hours=1)
 _UNREADABLE = (MasterKeyUnusable, AuditHead.DoesNotExist)
+_LATE = timedelta(seconds=10)  # an entry that is not chained by then is reported: tenants.chaining takes one second
+_CHAINED_TOGETHER = 500
+_CHAIN = """
+UPDATE tenants_auditentry SET number = v.column2, digest = v.column3 FROM (VALUES {rows}) AS v
+WHERE tenants_auditentry.id = v.column1 AND tenants_auditentry.tenant_id = %s
+"""
 _SIGNED = (
-    "number",
     "actor_kind",
     "actor_id",
     "actor_name",
@@ -108,10 +121,14 @@ _SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The result of verifying a chain: how many entries are sound, and the first number that is not."""
+    """The result of verifying a chain: how many entries are sound, and the first number that is not.
+
+    `late` is how many entries had been waiting to be chained for longer than _LATE.
+    """
 
     entries: int
     broken_at: int | None
+    late: int = 0
 
     @property
     def sound(self) -> bool:
@@ -126,12 +143,24 @@ def start(tenant: Tenant) -> None:
 
 
 def record(caller: Caller, action: Action, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
-    """Append an entry; call this last in the transaction of the change, since it takes the chain's row lock.
+    """Write an entry and chain it: call this last in the transaction of the change, since it takes the chain's lock.
 
-    In a group commit (tenants.commits) the entry is appended, and gets its number, at the end of the tenant's work.
-    `facts` must be plain JSON. PostgreSQL stores -0.0 as 0.0, so the digest uses 0.0 too.
+    `facts` must be plain JSON.
+    """
+    entry = record_unchained(caller, action, target, **facts)
+    commits.flush(AuditEntry)
+    entry.number = _chain_waiting(caller.tenant)[entry.pk]
+    return entry
+
+
+def record_unchained(caller: Caller, action: Action, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401
+    """Write an entry that is chained a moment later, without a lock: for what happens often.
+
+    In a group commit (tenants.commits) it is written at the end of the tenant's work. `facts` must be plain JSON.
+    PostgreSQL stores -0.0 as 0.0, so the digest uses 0.0 too.
     """
     entry = AuditEntry(
+        id=ordered_id(),
         tenant=caller.tenant,
         at=timezone.now(),
         actor_kind=caller.kind,
@@ -145,23 +174,57 @@ def record(caller: Caller, action: Action, target: models.Model | None = None, *
         target_id=str(target.pk) if target else "",
         facts=json.loads(json.dumps(facts), parse_float=lambda number: float(number) + 0.0),
     )
-    commits.insert(entry, _append)
+    entry.digest = _own(_writing_key(caller.tenant.pk), entry)
+    commits.insert(entry)
     return entry
 
 
-def _append(entries: list[AuditEntry]) -> None:
-    """Lock the chain and append a tenant's entries to it."""
-    tenant = entries[0].tenant
+def chain(tenant: Tenant) -> None:
+    """Chain what is not chained yet, in the order in which it was written; takes the chain's row lock if there is any.
+
+    Raises:
+        MasterKeyUnusable, AuditHead.DoesNotExist: the chain cannot be continued.
+    """
+    if waiting(tenant).exists():
+        with transaction.atomic():
+            _chain_waiting(tenant)
+
+
+def waiting(tenant: Tenant) -> models.QuerySet[AuditEntry]:
+    """Return the tenant's entries that are not chained yet."""
+    return AuditEntry.objects.of(tenant).filter(number=None)
+
+
+def chained(tenant: Tenant) -> models.QuerySet[AuditEntry]:
+    """Return the tenant's entries; what was written until now is chained first, if it can be."""
+    with suppress(*_UNREADABLE):
+        chain(tenant)
+    return AuditEntry.objects.of(tenant)
+
+
+def late(tenant: Tenant) -> int:
+    """Return how many entries have been waiting to be chained for longer than they may."""
+    return waiting(tenant).filter(at__lt=timezone.now() - _LATE).count()
+
+
+def _chain_waiting(tenant: Tenant) -> dict[int, int]:
+    """Lock the chain and chain what waits; return each entry's number by its id."""
     [head] = _LOCKED(tenant.pk) or [None]
     if head is None:
         raise AuditHead.DoesNotExist
-    key = _key(tenant, head)
-    for entry in entries:
-        entry.number = head.number + 1
-        entry.digest = _digest(key, head.end, entry)
-        head.number, head.end = entry.number, _end(key, entry.number, entry.digest)
-    AuditEntry.unscoped.bulk_create(entries)
-    head.save(update_fields=["number", "end"])
+    key, before, numbers = _key(tenant, head), head.number, {}
+    while found := list(waiting(tenant).order_by("pk").values_list("pk", "digest")[:_CHAINED_TOGETHER]):
+        values: list[int | str] = []
+        for pk, own in found:
+            numbers[pk] = head.number = head.number + 1
+            digest = _linked(key, head.number, head.end, own)
+            head.end = _end(key, head.number, digest)
+            values += (pk, head.number, digest)
+        with connection.cursor() as cursor:
+            cursor.execute(_CHAIN.format(rows=", ".join(["(%s, %s, %s)"] * len(found))), [*values, tenant.pk])
+    if head.number > before:
+        head.save(update_fields=["number", "end"])
+    return numbers
 
 
 def alert(caller: Caller, action: Alert, target: models.Model | None = None, **facts: Any) -> int | None:  # noqa: ANN401
@@ -171,9 +234,7 @@ def alert(caller: Caller, action: Alert, target: models.Model | None = None, **f
     """
     number: int | None
     try:
-        entry = record(caller, action, target, **facts)
-        commits.flush(AuditEntry)
-        number = entry.number
+        number = record(caller, action, target, **facts).number
     except _UNREADABLE:
         number = None
     name = action.removeprefix("alert.")
@@ -215,8 +276,9 @@ def ask_check(tenant: Tenant) -> tuple[AuditHead, bool]:
 
 def check(tenant: Tenant) -> Verification:
     """Recompute the whole chain in steps and store the progress in the head: the job for long chains."""
-    heads = AuditHead.objects.of(tenant)
+    heads, overdue = AuditHead.objects.of(tenant), late(tenant)
     try:
+        chain(tenant)
         head, broken = heads.get(), None
         for after in range(0, head.number, _PART):
             last = min(after + _PART, head.number)
@@ -224,17 +286,19 @@ def check(tenant: Tenant) -> Verification:
                 break
             heads.update(check_done=last)
         broken = broken or _beyond(tenant)
-        found = Verification(head.number if broken is None else broken - 1, broken)
+        found = Verification(head.number if broken is None else broken - 1, broken, overdue)
         if broken is None:
             _seal_point(head, _key(tenant, head))
     except _UNREADABLE:
-        found = Verification(0, 1)
+        found = Verification(0, 1, overdue)
     heads.update(check_done=found.entries, check_broken_at=found.broken_at, check_ended_at=timezone.now())
     return found
 
 
 def _verified(tenant: Tenant, *, day: int | None = None) -> Verification:
+    overdue = late(tenant)
     try:
+        chain(tenant)
         head = AuditHead.objects.of(tenant).get()
         key = _key(tenant, head)
         sealed = 0 if day is None else _sealed(head, key)
@@ -243,11 +307,11 @@ def _verified(tenant: Tenant, *, day: int | None = None) -> Verification:
             first = day % math.ceil(sealed / _PART) * _PART
             broken = _unsound_between(head, first, min(first + _PART, sealed))
     except _UNREADABLE:
-        return Verification(0, 1)
+        return Verification(0, 1, overdue)
     if broken is not None:
-        return Verification(broken - 1, broken)
+        return Verification(broken - 1, broken, overdue)
     _seal_point(head, key)
-    return Verification(head.number, None)
+    return Verification(head.number, None, overdue)
 
 
 def _unsound_between(head: AuditHead, after: int, last: int) -> int | None:
@@ -270,6 +334,8 @@ def first_unsound(
     end = _end(key, number, before)
     for entry in entries:
         digest = _digest(key, end, entry)
+        if digest != entry.digest:
+            digest = _former_digest(key, end, entry)
         if entry.number != number + 1 or not hmac.compare_digest(digest, entry.digest):
             return number + 1
         number, end = entry.number, _end(key, entry.number, digest)
@@ -312,15 +378,41 @@ def _key(tenant: Tenant, head: AuditHead) -> bytes:
     return vault.unwrap(bytes(head.wrapped_key), _context(tenant))
 
 
+@lru_cache(maxsize=4096)
+def _writing_key(tenant_id: int) -> bytes:
+    """Return the key of a tenant's chain, which never changes; only what wraps it does."""
+    tenant = Tenant(pk=tenant_id)
+    return _key(tenant, AuditHead.objects.of(tenant).get())
+
+
+def _own(key: bytes, entry: AuditEntry) -> str:
+    """Return the HMAC of an entry over its own fields."""
+    facts = ["entry", entry.pk, entry.at.isoformat(), *(getattr(entry, name) for name in _SIGNED)]
+    return _hmac(key, json.dumps(facts, sort_keys=True, separators=(",", ":")))
+
+
+def _linked(key: bytes, number: int, before: str, own: str) -> str:
+    return _hmac(key, f"link {number} {before} {own}")
+
+
 def _digest(key: bytes, before: str, entry: AuditEntry) -> str:
-    facts = [before, entry.at.isoformat(), *(getattr(entry, name) for name in _SIGNED)]
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    """Return the digest that a chained entry must have."""
+    return _linked(key, entry.number or 0, before, _own(key, entry))
+
+
+def _former_digest(key: bytes, before: str, entry: AuditEntry) -> str:
+    """Return the digest of an entry that was written by version 0.2, which chained every entry at once."""
+    facts = [before, entry.at.isoformat(), entry.number, *(getattr(entry, name) for name in _SIGNED)]
+    return _hmac(key, json.dumps(facts, sort_keys=True, separators=(",", ":")))
 
 
 def _end(key: bytes, number: int, digest: str) -> str:
-    return hmac.new(key, f"end {number} {digest}".encode(), hashlib.sha256).hexdigest()
+    return _hmac(key, f"end {number} {digest}")
 
 
 def _seal(key: bytes, number: int, digest: str) -> str:
-    return hmac.new(key, f"verified {number} {digest}".encode(), hashlib.sha256).hexdigest()
+    return _hmac(key, f"verified {number} {digest}")
+
+
+def _hmac(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connection, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tenants import rls
+from tenants import prepared, rls
 from tenants.database import at_fault, reopen_if_replaced
 from tenants.models import Tenant
 from tenants.scope import TenantOwned
@@ -38,14 +38,13 @@ _MOST_DEFERRED = 10_000  # the oldest are dropped, if the database is away
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Model)
 Lock = Callable[[Tenant, Sequence[int]], object]
-Write = Callable[[list[Any]], object]
 
 
 @dataclass(slots=True)
 class _Group:
-    """What a tenant's work in one transaction leaves to be written at its end: by model, how, and which rows."""
+    """What a tenant's work in one transaction leaves for its end: rows to insert, by model, and calls after it."""
 
-    rows: dict[type[models.Model], tuple[Write, list[Any]]] = field(default_factory=dict)
+    rows: dict[type[models.Model], list[Any]] = field(default_factory=dict)
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -103,16 +102,15 @@ def waits_for(own: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
     return _databases[-1] if own in _waiting and _databases else own
 
 
-def insert(row: TenantOwned, write: Write | None = None) -> None:
+def insert(row: TenantOwned) -> None:
     """Insert a row at the end of the tenant's work, with the others of its model; outside of `commit`, at once.
 
-    `write` inserts a list of rows; without it they are inserted as they are.
+    They have their primary keys already.
     """
-    write = write or type(row).unscoped.bulk_create
     if _current.group is None:
-        write([row])
+        prepared.insert([row])
     else:
-        _current.group.rows.setdefault(type(row), (write, []))[1].append(row)
+        _current.group.rows.setdefault(type(row), []).append(row)
 
 
 def defer(row: TenantOwned) -> None:
@@ -127,15 +125,13 @@ def write_deferred() -> None:
 
 def inserted(model: type[M]) -> list[M]:
     """Return the rows of a model that `insert` was called with and the database does not have yet."""
-    return list(_current.group.rows[model][1]) if _current.group and model in _current.group.rows else []
+    return list(_current.group.rows[model]) if _current.group and model in _current.group.rows else []
 
 
 def flush(model: type[models.Model]) -> None:
     """Write the rows of a model now."""
     if _current.group and model in _current.group.rows:
-        write, rows = _current.group.rows[model]
-        write(rows)
-        del _current.group.rows[model]
+        prepared.insert(_current.group.rows.pop(model))
 
 
 def after_commit(call: Callable[[], None]) -> None:

@@ -357,9 +357,12 @@ class AuditHead(TenantOwned):
 
 
 class AuditEntry(TenantOwned):
-    """One recorded action. Append-only; chained by HMAC to the entry before it (tenants.audit)."""
+    """One recorded action. Append-only; chained by HMAC to the entry before it (tenants.audit).
 
-    number = models.PositiveBigIntegerField()
+    Until it is chained, `number` is null and `digest` the HMAC over its own fields.
+    """
+
+    number = models.PositiveBigIntegerField(null=True)
     at = models.DateTimeField()
     actor_kind = models.CharField(max_length=8)
     actor_id = models.CharField(max_length=64)
@@ -377,7 +380,10 @@ class AuditEntry(TenantOwned):
         """One entry per number; read newest first."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "number"], name="audit_number")]
-        indexes: ClassVar = [models.Index(fields=["tenant", "target_kind", "target_id"])]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "target_kind", "target_id"]),
+            models.Index(fields=["tenant", "at"], condition=models.Q(number=None), name="audit_waiting"),
+        ]
         verbose_name_plural = "audit entries"
 
     def __str__(self) -> str:

@@ -34,6 +34,8 @@ def verify_audit(tenant_id: int) -> None:
 
 
 def _report(tenant: Tenant, found: audit.Verification) -> None:
+    if found.late:
+        logger.error("Audit entries were not chained in time", extra={"tenant": tenant.slug, "entries": found.late})
     if found.sound:
         logger.info("An audit chain is sound", extra={"tenant": tenant.slug, "entries": found.entries})
         return

@@ -19,7 +19,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tenants.errors import MasterKeyUnusable, SealBroken
 from tenants.models import DataKey, Tenant
+from tenants.prepared import Prepared
 
+_KEYS = Prepared(lambda tenant: DataKey.objects.of(Tenant(pk=tenant)).values_list("version", "wrapped"), int)
 KEY_BYTES = 32
 _FINGERPRINT = 8
 _NONCE = 12
@@ -116,7 +118,7 @@ class Vault:
         Raises:
             MasterKeyUnusable: no configured master key unwraps them.
         """
-        keys = DataKey.objects.of(tenant).values_list("version", "wrapped")
+        keys = _KEYS(tenant.pk)
         return cls(tenant.pk, {v: _cipher(bytes(wrapped), _key_context(tenant.pk, v)) for v, wrapped in keys})
 
     @classmethod

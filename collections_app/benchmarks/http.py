@@ -4,6 +4,8 @@ The server is the shipped one, with its defaults, on an empty store in a tempora
 own loads it (http_load) with the requests of a dialect's clients. The pipeline alone runs in as many processes as there
 are cores (recognition.evaluation.pipeline_turns). Both take turns in one run, so that whatever else the machine does
 slows both. The command prints the results.
+
+One file although it is longer than 300 lines: the turns of one run are read together.
 """
 
 import base64
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -60,7 +63,22 @@ def measure(
                     load = prepared["requests"][action] | {"connections": number, "seconds": seconds}
                     load["url"] = url + load["url"]
                     turns.setdefault(f"{action} {number}", []).append(_load(process, load))
-    return {"images": len(prepared["images"])} | _figures(turns, prepared["statements"], connections)
+            with ThreadPoolExecutor() as threads:  # what needs no core of its own, beside as many searches as can be
+                load = prepared["requests"]["search"] | {"connections": max(connections), "seconds": seconds}
+                full = threads.submit(_load, process, load | {"url": url + load["url"]})
+                for name, small in prepared["small"].items():
+                    sent = small | {"url": url + small["url"], "connections": 1, "seconds": seconds / 2, "pause": 0.02}
+                    turns.setdefault(name, []).append(_load(process, sent))
+                full.result()
+    figures = _figures(turns, prepared["statements"], connections)
+    small = {name: _small(turns[name]) for name in prepared["small"]}
+    return {"images": len(prepared["images"])} | figures | {"while_full": small}
+
+
+def _small(ran: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    took = [one for turn in ran for one in turn["took"]]
+    p50, p95 = (index_benchmark.percentile(took, share) * 1000 for share in (50, 95))
+    return {"requests": len(took), "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
 
 
 def _figures(
@@ -217,6 +235,8 @@ def _cpu_seconds(process: int) -> float:
 def _prepared(name: str, files: Sequence[Path]) -> dict[str, Any]:
     """Create the store: two collections, of which one has every other person; return the requests.
 
+    Over 40 lines, which are one list.
+
     Searches are made in one collection, and enrolments in the other, so that neither changes what the other one costs.
     """
     from django.core.management import call_command  # noqa: PLC0415 -- Django is set up only in the child
@@ -255,7 +275,17 @@ def _prepared(name: str, files: Sequence[Path]) -> dict[str, Any]:
         exchange = dialect.previews[action](result, Setting(dialect.profile({}), ""))
         requests[action] = _request(dialect, key, exchange, pictures)
     statements = {action: _statements(request) for action, request in requests.items()}
-    return {"requests": requests, "statements": statements, "pack": people.pack, "images": list(map(str, files))}
+    wrong = dialect.credentials.sent(key.key.pk, key.secret[::-1])
+    refused = requests["search"] | {"refusals": True, "headers": requests["search"]["headers"] | wrong}
+    health = {"url": "/healthz", "headers": {}, "bodies": [""], "method": "GET"}
+    small = {"wrong key": refused, "health": health}
+    return {
+        "requests": requests,
+        "small": small,
+        "statements": statements,
+        "pack": people.pack,
+        "images": list(map(str, files)),
+    }
 
 
 def _request(dialect: "Dialect", key: "IssuedKey", exchange: "Exchange", pictures: Sequence[bytes]) -> dict[str, Any]:

@@ -18,12 +18,25 @@ _GOOD = range(200, 300)
 
 
 class Load:
-    """The requests to one address for some seconds, over a number of connections."""
+    """The requests to one address for some seconds, over a number of connections; `pause` seconds between two."""
 
     def __init__(
-        self, *, url: str, headers: dict[str, str], bodies: list[str], connections: int, seconds: float
+        self,
+        *,
+        url: str,
+        headers: dict[str, str],
+        bodies: list[str],
+        connections: int,
+        seconds: float,
+        method: str = "POST",
+        pause: float = 0,
+        refusals: bool = False,
     ) -> None:
-        """Keep what to send; each connection sends the bodies in turn, and starts with another one."""
+        """Keep what to send; each connection sends the bodies in turn, and starts with another one.
+
+        With `refusals` they are what is measured.
+        """
+        self._method, self._pause, self._refusals = method, pause, refusals
         self._url = url
         self._headers = headers
         self._bodies = [body.encode() for body in bodies]
@@ -49,11 +62,12 @@ class Load:
                 body, at = self._bodies[number % len(self._bodies)], time.perf_counter()
                 if at - began >= self._seconds:
                     return
-                answer = http.request("POST", self._url, body=body, headers=self._headers)
-                if answer.status in _GOOD:
+                answer = http.request(self._method, self._url, body=body, headers=self._headers)
+                if (answer.status in _GOOD) is not self._refusals:
                     self._took.append(time.perf_counter() - at)
                 else:
                     self._refused[answer.status] += 1
+                time.sleep(self._pause)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ class Collection(TenantOwned):
     The row of a deleted collection stays, so that callers learn that it was deleted (decision A12); its name is free.
     """
 
+    hooked = True  # False: the tenant has no active webhook (operations.collections.find)
+    bars = True  # False: nobody is on its list of people who may not be enrolled
+    exhausted = True  # False: the caller has reached the limit of no face
+
     class State(models.TextChoices):
         """Whether it can be used."""
 

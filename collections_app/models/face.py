@@ -20,6 +20,8 @@ class Face(TenantOwned):
     without ties. `stored_frame` is the part of the upright image in the kept file: left, top, width, height in pixels.
     """
 
+    spent: int  # what was charged to it, in tenths of a match: operations.budget.with_spent
+    spent_by_caller: int
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="faces", db_index=False)

@@ -109,6 +109,7 @@ def verify_chain(caller: Caller) -> Checked:
     """
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()
+    audit.chained(caller.tenant)
     head = AuditHead.objects.of(caller.tenant).first()
     if head is None or head.number <= MOST_AT_ONCE:
         found = audit.verify(caller.tenant)
@@ -162,7 +163,8 @@ def _filtered(caller: Caller, filters: Filters) -> QuerySet[AuditEntry]:
         "at__gte": filters.since,
         "at__lt": filters.until,
     }
-    return AuditEntry.objects.of(caller.tenant).filter(**{name: value for name, value in wanted.items() if value})
+    given = {name: value for name, value in wanted.items() if value}
+    return audit.chained(caller.tenant).filter(number__isnull=False, **given)
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections_app.operations.collections import find
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.thresholds import ThresholdMeaning
 from collections_app.paging import Page, page_by_time, place
+from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry
 
@@ -143,5 +144,5 @@ def _disclosed(
 def face_history(caller: Caller, *, face: Face) -> QuerySet[AuditEntry]:
     """Return the audit entries about a face, newest first."""
     caller.require(Scope.READ)
-    entries = AuditEntry.objects.of(caller.tenant).filter(target_kind="face", target_id=str(face.pk))
+    entries = audit.chained(caller.tenant).filter(target_kind="face", target_id=str(face.pk))
     return entries.order_by("-number")

@@ -53,7 +53,8 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from collections_app.errors import ProbingRefused
@@ -101,7 +102,7 @@ class _Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spent:
+class Spent:
     """The charges to a face in the last 30 days, in tenths: of all keys, and of the caller's."""
 
     total: int = 0
@@ -128,8 +129,7 @@ def hidden_faces(caller: Caller, several: int = _SEVERAL) -> frozenset[int]:
     Raises:
         ProbingRefused: it is suspected, and was shown few matches that look like an owner's.
     """
-    limit = settings.MATCHES_PER_FACE * WHOLE
-    faces = frozenset(face for (face,) in _EXHAUSTED(caller.tenant.pk, _since(), caller.id, limit))
+    faces = frozenset(face for (face,) in _EXHAUSTED(caller.tenant.pk, *limit_of(caller)))
     if len(faces) >= several:
         whole, owners = Count("pk", filter=Q(cost=WHOLE)), Count("pk", filter=Q(cost__lte=PART))
         seen = _window(caller).filter(actor_id=caller.id).aggregate(whole=whole, owners=owners)
@@ -146,20 +146,21 @@ def disclose(  # noqa: PLR0917 -- keywords are for operations, which this is not
     probe: Face | Literal["picture"] | None = None,
     limit: int | None = None,
     show: Show = "faces",
+    known: Mapping[int, Spent] | None = None,
 ) -> tuple[Match, ...]:
     """Charge for faces that were found, and return the first `limit` that are shown; in the caller's transaction.
 
     `found` are all faces from the threshold on, with their cosines to the probe. Left out are cosines below the floor,
     and faces whose limit the caller has reached. If `probe` is an enrolled face, each cosine is charged to it as well:
     otherwise a caller could enrol pictures and search by the face. "picture": the caller sent a picture, which may show
-    the owner.
+    the owner. `known` is what was spent on the faces a moment ago: it is read again, under a lock, to charge for them.
     """
     found = [(face, cosine) for face, cosine in found if terms.score(cosine) is not None]
     enrolled = probe if isinstance(probe, Face) else None
     faces = [face.pk for face, _ in found] + ([enrolled.pk] if enrolled else [])
-    spent = _spent(caller, faces)
+    spent = known if known is not None and enrolled is None else _spent(caller, faces)
     allowed = settings.MATCHES_PER_FACE * WHOLE
-    found = [(face, cosine) for face, cosine in found if spent.get(face.pk, _Spent()).own < allowed]
+    found = [(face, cosine) for face, cosine in found if spent.get(face.pk, Spent()).own < allowed]
     if probe == "picture" and _clear_owners(caller, collection, found, terms, spent):
         spent = _spent(caller, faces)
     found = _concerned(collection, found, terms, spent, probe=enrolled, limit=limit, show=show)
@@ -177,7 +178,7 @@ def _concerned(
     collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
-    spent: Mapping[int, _Spent],
+    spent: Mapping[int, Spent],
     *,
     probe: Face | None,
     limit: int | None,
@@ -253,7 +254,7 @@ def _discount_doubles(caller: Caller, charges: Sequence[_Charge]) -> list[_Charg
 
 
 def _record(
-    caller: Caller, charges: Sequence[_Charge], known: Mapping[int, _Spent] | None = None
+    caller: Caller, charges: Sequence[_Charge], known: Mapping[int, Spent] | None = None
 ) -> tuple[dict[int, int], set[_Key]]:
     """Save the new charges and raise alerts. `known` is what was spent on the faces; it counts if nothing is charged.
 
@@ -304,7 +305,7 @@ def _clear_owners(
     collection: Collection,
     found: Sequence[tuple[Face, float]],
     terms: Disclosure,
-    spent: Mapping[int, _Spent],
+    spent: Mapping[int, Spent],
 ) -> bool:
     """Set the caller's charges to 0 for the faces whose owner the picture shows: it scores _KNOWN or more.
 
@@ -312,7 +313,7 @@ def _clear_owners(
     """
     known = float(terms.scale.cosine(_KNOWN))
     owners = [face.pk for face, cosine in found if cosine >= known and _cost(collection, terms, cosine) == 0]
-    charged = [pk for pk in owners if spent.get(pk, _Spent()).own]
+    charged = [pk for pk in owners if spent.get(pk, Spent()).own]
     if charged:
         _window(caller).filter(actor_id=caller.id, face__in=charged).update(cost=0, spent=0)
     return bool(charged)
@@ -387,17 +388,25 @@ def lock_faces(tenant: Tenant, faces: Iterable[int]) -> set[int]:
     return set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
-def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, _Spent]:
+def _spent(caller: Caller, faces: Iterable[int]) -> dict[int, Spent]:
     """Return what has been spent on each of these faces; a face without charges is missing."""
     ids = list(faces)
     pages = (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
     sums = (row for page in pages for row in _SUMS(caller.tenant.pk, _since(), caller.id, page))
-    return {face: _Spent(total, own) for face, total, own in sums}
+    return {face: Spent(total, own) for face, total, own in sums}
+
+
+def with_spent(faces: QuerySet[Face], tenant: int, since: datetime, actor: str) -> QuerySet[Face]:
+    """Add to each face the charges since then, in tenths: all keys' (`spent`), and the actor's (`spent_by_caller`)."""
+    charges = _charges(tenant, since).filter(face=OuterRef("pk")).values("face")
+    total, own = charges.annotate(sum=Sum("cost")), charges.filter(actor_id=actor).annotate(sum=Sum("cost"))
+    sums = {"spent": total.values("sum"), "spent_by_caller": own.values("sum")}
+    return faces.annotate(**{name: Coalesce(Subquery(one), 0) for name, one in sums.items()})
 
 
 def _exhausted(caller: Caller) -> QuerySet[NearMatch]:
     """Return the charges with which the caller reached the limit of a face."""
-    return _window(caller).filter(actor_id=caller.id, spent__gte=settings.MATCHES_PER_FACE * WHOLE)
+    return exhausted_faces(caller.tenant.pk, *limit_of(caller))
 
 
 def _window(caller: Caller) -> QuerySet[NearMatch]:
@@ -414,15 +423,17 @@ def _since() -> datetime:
     return timezone.now() - NearMatch.KEPT
 
 
-_EXHAUSTED = Prepared(
-    lambda tenant, since, actor, limit: (
-        _charges(tenant, since).filter(actor_id=actor, spent__gte=limit).values_list("face_id")
-    ),
-    int,
-    datetime,
-    str,
-    int,
-)
+def limit_of(caller: Caller) -> tuple[datetime, str, int]:
+    """Return what `exhausted_faces` needs to know of a caller."""
+    return _since(), caller.id, settings.MATCHES_PER_FACE * WHOLE
+
+
+def exhausted_faces(tenant: int, since: datetime, actor: str, limit: int) -> QuerySet[NearMatch]:
+    """Return the charges since then with which the actor reached the limit of a face."""
+    return _charges(tenant, since).filter(actor_id=actor, spent__gte=limit)
+
+
+_EXHAUSTED = Prepared(lambda *asks: exhausted_faces(*asks).values_list("face_id"), int, datetime, str, int)
 _SUMS = Prepared(
     lambda tenant, since, actor, faces: (
         _charges(tenant, since)

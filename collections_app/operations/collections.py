@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db import IntegrityError, transaction
 from django.db.models import CharField, Exists, OuterRef, QuerySet
@@ -13,7 +14,8 @@ from django.utils import timezone
 
 from collections_app import erasure, identifiers, scoring
 from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
-from collections_app.models import Collection, Receipt
+from collections_app.models import BarredReference, Collection, Receipt
+from collections_app.operations.budget import exhausted_faces, limit_of
 from recognition import packs
 from recognition.index import calibrations
 from recognition.models import Gallery
@@ -21,13 +23,14 @@ from recognition.similarity import DEFAULT, Threshold
 from tenants import audit, request_log
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
-from tenants.models import AuditEntry, Tenant
+from tenants.models import AuditEntry, Tenant, Webhook
 from tenants.prepared import Prepared
 from tenants.queue import enqueue
 from tenants.scope import as_id
 from tenants.task_names import Task
 
 MOST_TAGS = 200
+Asks: TypeAlias = tuple[datetime, str, int]  # the parameters of exhausted_faces
 _POLICY = frozenset(
     {
         "description",
@@ -50,14 +53,34 @@ _POLICY = frozenset(
 )
 
 
-def _found(tenant: int, **named: object) -> QuerySet[Collection]:
-    return Collection.objects.of(Tenant(pk=tenant)).select_related("tenant", "gallery").filter(**named)
+def _found(tenant: int, asks: Asks, **named: object) -> QuerySet[Collection]:
+    """Return collections with their gallery and what else a request asks of every tenant, in one statement."""
+    found = Collection.objects.of(Tenant(pk=tenant)).select_related("tenant", "gallery").filter(**named)
+    hooks = Webhook.objects.of(Tenant(pk=tenant)).filter(active=True)
+    annotated: QuerySet[Collection] = found.annotate(
+        hooked=Exists(hooks), exhausted=Exists(exhausted_faces(tenant, *asks)), bars=_bars(tenant)
+    )
+    return annotated
 
 
-_OF_ALIAS = Prepared(lambda tenant, alias: _found(tenant, alias=alias), int, str)
-_OF_ID = Prepared(lambda tenant, pk: _found(tenant, pk=pk), int, int)
+def _bars(tenant: int) -> Exists:
+    return Exists(BarredReference.objects.of(Tenant(pk=tenant)).filter(collection=OuterRef("pk")))
+
+
+def _locked(tenant: int, pk: int) -> QuerySet[Gallery]:
+    return Gallery.objects.of(Tenant(pk=tenant)).select_for_update(no_key=True).filter(pk=pk)
+
+
+def _under_lock(tenant: int, pk: int) -> Any:  # noqa: ANN401 -- a queryset of values
+    return Collection.objects.of(Tenant(pk=tenant)).filter(pk=pk).values_list("state", _bars(tenant))
+
+
+_LOCKED, _UNDER_LOCK = Prepared(_locked, int, int), Prepared(_under_lock, int, int)
+_ASKS = (datetime, str, int)
+_OF_ALIAS = Prepared(lambda tenant, alias, *asks: _found(tenant, asks, alias=alias), int, str, *_ASKS)
+_OF_ID = Prepared(lambda tenant, pk, *asks: _found(tenant, asks, pk=pk), int, int, *_ASKS)
 _ACTIVE, _DELETED = (
-    Prepared(lambda tenant, key, state=state: _found(tenant, name_key=key, state=state), int, str)
+    Prepared(lambda tenant, key, *asks, state=state: _found(tenant, asks, name_key=key, state=state), int, str, *_ASKS)
     for state in (Collection.State.ACTIVE, Collection.State.DELETED)
 )
 
@@ -89,15 +112,15 @@ def find(caller: Caller, collection: str | Alias) -> Collection:
     name = collection.id if isinstance(collection, Alias) else collection
     if "\0" in name:  # no name has one, and PostgreSQL refuses it in a query
         raise CollectionNotFound(name)
-    tenant = caller.tenant.pk
+    tenant, asks = caller.tenant.pk, limit_of(caller)
     if isinstance(collection, Alias):
-        return _reachable(caller, name, _OF_ALIAS(tenant, name))
+        return _reachable(caller, name, _OF_ALIAS(tenant, name, *asks))
     ours = as_id(identifiers.comparison_key(name))
-    if ours is not None and (same := _OF_ID(tenant, ours)):
+    if ours is not None and (same := _OF_ID(tenant, ours, *asks)):
         return _reachable(caller, name, same)
     key = identifiers.comparison_key(name)
-    named = _reached(caller, _ACTIVE(tenant, key))
-    return _reachable(caller, name, named or _DELETED(tenant, key))
+    named = _reached(caller, _ACTIVE(tenant, key, *asks))
+    return _reachable(caller, name, named or _DELETED(tenant, key, *asks))
 
 
 def lock(collection: Collection) -> Gallery:
@@ -106,10 +129,8 @@ def lock(collection: Collection) -> Gallery:
     Raises:
         CollectionDeleted: the collection was deleted in the meantime.
     """
-    gallery: Gallery | None = (
-        Gallery.objects.of(collection.tenant).select_for_update(no_key=True).filter(pk=collection.pk).first()
-    )
-    state = Collection.objects.of(collection.tenant).values_list("state", flat=True).get(pk=collection.pk)
+    gallery: Gallery | None = next(iter(_LOCKED(collection.tenant.pk, collection.pk)), None)
+    [(state, collection.bars)] = _UNDER_LOCK(collection.tenant.pk, collection.pk) or [(Collection.State.DELETED, True)]
     if gallery is None or state == Collection.State.DELETED:
         raise CollectionDeleted(collection.name)
     return gallery

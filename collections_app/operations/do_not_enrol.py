@@ -82,5 +82,5 @@ def refuse_barred(collection: Collection, reference: str) -> None:
     same = Q(reference_key=comparison_key(reference))
     if isinstance(reference, AnyCase):
         same |= Q(reference_folded=folded_key(reference))
-    if reference and collection.do_not_enrol.filter(same).exists():
+    if reference and collection.bars and collection.do_not_enrol.filter(same).exists():
         raise EnrolmentBarred

@@ -32,7 +32,7 @@ from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import DetectedFace
-from tenants import audit, events
+from tenants import audit, events, prepared
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
 from tenants.scope import random_id
@@ -287,9 +287,10 @@ def _store(
         faces = [face for each in done for face in each.faces]
         for face in faces:
             face.person, face.consent = one or save_person(collection, PersonDetails()), consent
-        Face.unscoped.bulk_create(faces)
+        prepared.insert(faces)
         erased = erasure.erase_each(caller, collection, replaced)
-        _emit(collection, faces)
+        if collection.hooked:
+            _emit(collection, faces)
         if settle:
             settle(done[0])
         _log(caller, collection, images, faces, erased)
@@ -348,7 +349,7 @@ def _log(
 ) -> None:
     facts = {"images": [image.id for image in images], "replaced": [gone.receipt.subject for gone in erased]}
     facts |= {"receipts": [gone.receipt.uuid for gone in erased]} if erased else {}
-    audit.record(caller, "face.enrolled", collection, faces=[face.uuid for face in faces], **facts)
+    audit.record_unchained(caller, "face.enrolled", collection, faces=[face.uuid for face in faces], **facts)
 
 
 def _check_room(collection: Collection, gallery: Gallery, more: int, *, fill: bool) -> int:

@@ -88,7 +88,8 @@ def _erase(caller: Caller, collection: Collection, faces: Sequence[Face], **fact
     """Erase faces, each with its receipt and audit entry; in the caller's transaction."""
     erased = erasure.erase_each(caller, collection, faces)
     for face, one in zip(faces, erased, strict=True):
-        audit.record(caller, "face.deleted", collection, faces=[face.uuid], receipt=one.receipt.uuid, **facts)
+        receipt = {"faces": [face.uuid], "receipt": one.receipt.uuid}
+        audit.record_unchained(caller, "face.deleted", collection, **receipt, **facts)
     return erased
 
 

@@ -5,7 +5,7 @@ that differ only a little have the same best match. A search without a match dis
 nearest face would; so it counts only for the enrolled face that it was made with, if any.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
@@ -18,6 +18,9 @@ from tenants.models import AuditEntry, Tenant
 from tenants.prepared import Prepared
 
 _SPAN = timedelta(minutes=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_MOST_RAISED = 10_000
+_raised: dict[tuple[str, str], datetime] = {}  # by key and face: when an alert was raised that this process has read
 _RECENT = Prepared(
     lambda tenant, actor, best, since: (
         SearchRecord.objects.of(Tenant(pk=tenant))
@@ -46,16 +49,21 @@ def watch_searches(caller: Caller, record: SearchRecord) -> None:
 
 def watch_verifications(caller: Caller, face: Face) -> None:
     """Log a verification, and raise an alert if the caller verified the face too often."""
-    audit.record(caller, "face.verified", face, collection=str(face.collection_id))
+    audit.record_unchained(caller, "face.verified", face, collection=str(face.collection_id))
     recent = _entries(caller, "face.verified").filter(target_kind="face", target_id=str(face.pk))
     _alert(caller, face.uuid, recent.count())
 
 
 def _alert(caller: Caller, face: str, probes: int) -> None:
     """Raise the alert, at most once a minute for a key and face."""
-    if probes <= settings.PROBES_PER_MINUTE:
+    if probes <= settings.PROBES_PER_MINUTE or _raised.get((caller.id, face), _NEVER) > timezone.now() - _SPAN:
         return
-    if not _entries(caller, "alert.probing").filter(facts__face=face).exists():
+    last = _entries(caller, "alert.probing").filter(facts__face=face).order_by("-at").first()
+    if last:
+        if len(_raised) >= _MOST_RAISED:
+            _raised.clear()
+        _raised[caller.id, face] = last.at
+    else:
         audit.alert(caller, "alert.probing", face=face, probes=probes, seconds=int(_SPAN.total_seconds()))
 
 

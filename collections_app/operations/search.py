@@ -12,10 +12,21 @@ from typing import Any
 import numpy as np
 
 from collections_app import scoring
+from collections_app.errors import CollectionDeleted, CollectionNotFound
 from collections_app.examine import Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, SearchRecord
-from collections_app.operations.budget import Match, Show, disclose, hidden_faces, lock_faces, refuse_probing
+from collections_app.operations.budget import (
+    Match,
+    Show,
+    Spent,
+    disclose,
+    hidden_faces,
+    limit_of,
+    lock_faces,
+    refuse_probing,
+    with_spent,
+)
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.data_subject import PersonRecord, show_images
 from collections_app.operations.decision import Decision, Verdict, decide, review_line
@@ -42,7 +53,13 @@ _WIDER = 4  # by how much the search grows when too few of the nearest faces qua
 _PAGE = 1000  # faces in one SQL statement
 # With the collection as a condition, SQLite would read all its faces.
 _FACES = Prepared(
-    lambda tenant, ids: Face.objects.of(Tenant(pk=tenant)).select_related("person").filter(pk__in=ids), int, list
+    lambda tenant, since, actor, ids: with_spent(
+        Face.objects.of(Tenant(pk=tenant)).select_related("person").filter(pk__in=ids), tenant, since, actor
+    ),
+    int,
+    datetime,
+    str,
+    list,
 )
 _TRIES = 3  # repetitions when faces were erased during the search
 
@@ -185,10 +202,23 @@ def _query(
     **more: Any,  # noqa: ANN401 -- fields of a query
 ) -> Query:
     """Begin a search by a picture."""
-    hidden = hidden_faces(caller)
     started = time.perf_counter()
-    found = find(caller, collection)
+    found, hidden = _opened(caller, collection)
     return Query(found, disclosure(caller, found, threshold), limit, started, hidden=hidden, **more)
+
+
+def _opened(caller: Caller, collection: str | Alias) -> tuple[Collection, frozenset[int]]:
+    """Find the collection, and the faces whose limit the caller has reached.
+
+    Raises:
+        ProbingRefused: see hidden_faces; a caller that is refused is not told whether the collection exists.
+    """
+    try:
+        found = find(caller, collection)
+    except (CollectionNotFound, CollectionDeleted):
+        hidden_faces(caller)
+        raise
+    return found, hidden_faces(caller) if found.exhausted else frozenset()
 
 
 def _by_image(
@@ -314,7 +344,7 @@ def search_by_template(caller: Caller, query: Query, template: np.ndarray) -> tu
     Not an operation: callers check the scope and the budget first.
     """
     hidden = query.hidden if query.probe is None else query.hidden | {query.probe.pk}
-    candidates = _candidates(query, template, hidden)
+    candidates = _candidates(caller, query, template, hidden)
     return _record(caller, query, [one for one in candidates if one.face.pk not in hidden])
 
 
@@ -337,7 +367,7 @@ def _match_one(caller: Caller, collection: str | Alias, place: int, image: bytes
         return search_by_image(caller, collection=collection, image=image, limit=1, largest=True, limits=limits)
 
 
-def _candidates(query: Query, template: np.ndarray, hidden: frozenset[int]) -> list[_Candidate]:
+def _candidates(caller: Caller, query: Query, template: np.ndarray, hidden: frozenset[int]) -> list[_Candidate]:
     """Return the best faces, and all at or above the floor: what is shown of the first depends on them all.
 
     Of named people only matches are read: a gallery may hold millions of faces of people without a name.
@@ -345,10 +375,10 @@ def _candidates(query: Query, template: np.ndarray, hidden: frozenset[int]) -> l
     terms = query.terms
     least = max(query.limit if terms.below else 0, _REVIEWED if query.review else _RECORDED) + len(hidden)
     floor = terms.floor if query.review else max(terms.threshold, floor_of(query.collection))
-    found = _nearest(query, template, least, terms.threshold if query.named else _ALL)
+    found = _nearest(caller, query, template, least, terms.threshold if query.named else _ALL)
     while len(found) == least and (found[-1].cosine >= floor or (query.named and _few_people(query, found, hidden))):
         least *= _WIDER
-        found = _nearest(query, template, least, terms.threshold if query.named else floor)
+        found = _nearest(caller, query, template, least, terms.threshold if query.named else floor)
     return found
 
 
@@ -356,7 +386,7 @@ def _few_people(query: Query, found: Sequence[_Candidate], hidden: frozenset[int
     return len({one.face.person_id for one in found if one.face.pk not in hidden}) < query.limit
 
 
-def _nearest(query: Query, probe: np.ndarray, limit: int, floor: float) -> list[_Candidate]:
+def _nearest(caller: Caller, query: Query, probe: np.ndarray, limit: int, floor: float) -> list[_Candidate]:
     """Return the best `limit` faces that the query may find and that the database still has after the search.
 
     If faces were erased during the search, they may have been replaced, so it is repeated up to _TRIES times.
@@ -365,7 +395,7 @@ def _nearest(query: Query, probe: np.ndarray, limit: int, floor: float) -> list[
     wanted, again, read = limit, _TRIES, True  # the gallery was read with the collection, in this request
     while True:
         near = scoring.nearest(collection, probe, limit=wanted, floor=floor, enrolled=enrolled, as_read=read)
-        candidates, gone = _confirmed(query, near, limit)
+        candidates, gone = _confirmed(caller, query, near, limit)
         if gone and again:
             again, read = again - 1, False
         elif len(candidates) == limit or len(near) < wanted:
@@ -374,14 +404,14 @@ def _nearest(query: Query, probe: np.ndarray, limit: int, floor: float) -> list[
             wanted *= _WIDER
 
 
-def _confirmed(query: Query, near: Sequence[Neighbour], limit: int) -> tuple[list[_Candidate], bool]:
+def _confirmed(caller: Caller, query: Query, near: Sequence[Neighbour], limit: int) -> tuple[list[_Candidate], bool]:
     """Return up to `limit` of the neighbours that still exist, and whether any of those checked does not."""
     candidates: list[_Candidate] = []
     gone = False
     for start in range(0, len(near), _PAGE):
         page = near[start : start + _PAGE]
         ids = [neighbour.face_id for neighbour in page]
-        faces = {face.pk: face for face in _FACES(query.collection.tenant.pk, ids)}
+        faces = {face.pk: face for face in _FACES(query.collection.tenant.pk, *limit_of(caller)[:2], ids)}
         gone = gone or len(faces) < len(page)
         found = [_Candidate(faces[one.face_id], one.cosine) for one in page if one.face_id in faces]
         candidates += [one for one in found if _may_be_found(query, one.face)]
@@ -416,6 +446,17 @@ def _emit(collection: Collection, record: SearchRecord, best: Match, decision: D
         events.emit(collection.tenant, events.Kind.SEARCH_REVIEW, collection=collection.name, **facts)
 
 
+def _log(caller: Caller, collection: Collection, record: SearchRecord) -> None:
+    """Insert the record, with its audit entry."""
+    commits.insert(record)
+    facts = {"collection": str(collection.pk), "outcome": record.outcome}
+    audit.record_unchained(caller, "collection.searched", record, **facts)
+
+
+def _spent(found: Sequence[tuple[Face, float]]) -> dict[int, Spent]:
+    return {face.pk: Spent(face.spent, face.spent_by_caller) for face, _ in found}
+
+
 def _record(
     caller: Caller, query: Query, candidates: Sequence[_Candidate], *, spoof: bool = False
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
@@ -434,7 +475,8 @@ def _recorded(
 ) -> tuple[SearchRecord, tuple[Match, ...]]:
     collection, terms = query.collection, query.terms
     scale = scoring.normalisation(collection)
-    matches = disclose(caller, collection, found, terms, query.probe or terms.probe, query.limit, query.show)
+    probe = query.probe or terms.probe
+    matches = disclose(caller, collection, found, terms, probe, query.limit, query.show, _spent(found))
     decision = decide(collection, matches, terms) if matches else None
     shown = {match.face.pk for match in matches}
     below = [(one.face, one.cosine) for one in candidates if one.face.pk not in shown and not terms.matches(one.cosine)]
@@ -460,10 +502,9 @@ def _recorded(
         via=caller.via,
         request_id=caller.request_id,
     )
-    commits.insert(record)
-    if decision:
+    _log(caller, collection, record)
+    if decision and collection.hooked:
         _emit(collection, record, matches[0], decision, match=terms.matches(matches[0].cosine))
-    audit.record(caller, "collection.searched", record, collection=str(collection.pk), outcome=record.outcome)
     if terms.below:
         log_look(caller, collection, "search", [match.face.uuid for match in matches])
     watch_searches(caller, record)

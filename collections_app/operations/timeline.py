@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any, Literal, TypeAlias
@@ -24,6 +24,7 @@ Form: TypeAlias = Literal["csv", "json"]
 MOST = 1_000
 _LOOKED = ("face.shown", "image.viewed", "image.listed", "person.exported", "collection.looked_below_floor")
 _SEARCHED = ("face.verified",)
+_DISORDER = timedelta(minutes=1)  # entries are chained after they were written, and those of long work later
 _SEARCH = "collection.searched"  # these entries name no face: the search log does
 
 
@@ -116,8 +117,8 @@ def _entries(
     collection: Collection, person: Person, faces: dict[str, int], since: datetime, until: datetime
 ) -> QuerySet[AuditEntry]:
     """Return the entries about the person, about one of the faces, or about several with one of these among them."""
-    entries = AuditEntry.objects.of(collection.tenant)
-    spanned = entries.filter(number__gte=_first_number(collection, since), at__gte=since, at__lt=until)
+    entries = audit.chained(collection.tenant)
+    spanned = entries.filter(number__gte=_first_number(collection, since - _DISORDER), at__gte=since, at__lt=until)
     about = Q(target_kind="person", target_id=str(person.pk))
     about |= Q(target_kind="face", target_id__in=[str(pk) for pk in faces.values()])
     about |= Q(action="image.listed", target_kind="collection", target_id=str(collection.pk))
@@ -126,7 +127,10 @@ def _entries(
 
 
 def _first_number(collection: Collection, since: datetime) -> int:
-    """Return the number of the first entry at or after a moment, by halving: entries are in the order of time."""
+    """Return the number of the first entry at or after a moment, by halving.
+
+    Entries are in the order of time, give or take _DISORDER.
+    """
     head = AuditHead.objects.of(collection.tenant).first()
     entries = AuditEntry.objects.of(collection.tenant)
     low, high = 1, (head.number if head else 0) + 1

@@ -18,7 +18,7 @@ from config.server import web_workers
 from recognition import packs
 from recognition.models import Gallery, IndexSegment
 from recognition.packs import files as model_files
-from recognition.packs import sessions
+from recognition.packs import providers, sessions
 
 _LEAST_FREE = 100_000_000  # bytes
 _LOW_SHARE = 0.1  # of the disk
@@ -51,7 +51,7 @@ def disks() -> Iterator[Finding]:
 def models() -> Iterator[Finding]:
     """Load the models of the default pack; each load compares the file with the manifest."""
     sessions.preload(packs.DEFAULT)
-    yield ok(f"The pack {packs.DEFAULT} is loaded; models run on {', '.join(sessions.PROVIDERS)}.")
+    yield ok(f"The pack {packs.DEFAULT} is loaded; models run on {', '.join(providers.chosen())}.")
 
 
 def model_digests() -> Iterator[Finding]:

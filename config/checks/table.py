@@ -21,6 +21,7 @@ CHECKS = (
     Check("workers", work.workers, frozenset({"background"})),
     Check("index", work.index),
     Check("audit_log", work.audit_log),
+    Check("audit_chain", work.audit_chain, frozenset({"background"})),
     Check("background", work.background),
     Check("backups", work.backups),
     Check("cores", host.cores),

@@ -13,7 +13,7 @@ from collections_app.models import Receipt
 from config.celery import app
 from config.checks import Finding, error, ok, warning
 from recognition.models import Compaction, Gallery, IndexSegment
-from tenants import heartbeat
+from tenants import chaining, heartbeat
 from tenants.models import Delivery
 
 _STORAGE_SECONDS = 15.0  # checking an S3 that does not answer takes seconds
@@ -108,6 +108,15 @@ def audit_log() -> Iterator[Finding]:
         remedy = "Run manage.py verify_audit, and compare with an exported log: somebody changed the database."
         yield error("An audit chain was found broken.", remedy)
     yield _since("The audit log was checked", heartbeat.noted("audits"), _LATE_AUDIT, _REMEDY_WORKER)
+
+
+def audit_chain() -> Iterator[Finding]:
+    """Check that no audit entry waits to be chained for longer than a process takes."""
+    if late := chaining.late():
+        text = f"{late} entries of the audit log are not chained yet: the removal of one would not be found."
+        yield error(text, "Web processes and workers chain them within a second: read their logs.")
+    else:
+        yield ok("No entry waits to be chained.")
 
 
 def background() -> Iterator[Finding]:

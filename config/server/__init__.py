@@ -8,20 +8,20 @@ and occupies no thread.
 
 - `__main__`: the parent: opens the socket, starts, watches and replaces the processes.
 - `process`: one worker process: loads Django and the models, runs uvicorn.
+- `sharing`: shares connections between the processes.
 - `connections`: limits on connections: how many, how long idle, how slowly an answer may be read.
 - `bridge`: one request: receives the body, waits for a thread, sends the answer.
 - `wsgi_call`: the WSGI side: the environ, the call in a thread, its deadline.
 - `lanes`: shares threads, body memory and active requests fairly between addresses, keys and tenants.
 """
 
-import os
-
 from config import env
 
 
 def web_workers() -> int:
-    """Return the number of worker processes (WEB_WORKERS)."""
-    return env.integer("WEB_WORKERS", min(os.cpu_count() or 1, 4), least=1)
+    """Return the number of worker processes (WEB_WORKERS): one if an accelerator runs the models (ONNX_PROVIDERS)."""
+    one = env.words("ONNX_PROVIDERS", "cpu")[:1] not in ([], ["cpu"])
+    return env.integer("WEB_WORKERS", 1 if one else min(env.cores(), 4), least=1)
 
 
 def web_threads() -> int:

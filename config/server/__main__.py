@@ -18,13 +18,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from config import env, settings
-from config.server import web_workers
+from config.server import sharing, web_workers
 
 BEAT_SECONDS = 5
 _HUNG_SECONDS = 60  # a process without a heartbeat for so long is killed
 _START_SECONDS = 300  # until the first heartbeat: models may load from a slow disk
 _STOP_SECONDS = 35  # more than REQUEST_SECONDS
-_BACKLOG = 128
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 logger = logging.getLogger("faceplane.server")
@@ -35,15 +34,17 @@ class _Process:
     """A worker process. It writes a byte to its pipe when it is ready, and then every BEAT_SECONDS."""
 
     listener: socket.socket
+    shared: int  # the memory of config.server.sharing
+    place: int  # in it
     started: float = field(default_factory=time.monotonic)
     last_beat: float = 0
 
     def __post_init__(self) -> None:
         self.pipe, child = os.pipe()
         os.set_blocking(self.pipe, False)
-        descriptors = (self.listener.fileno(), child)
+        descriptors = (self.listener.fileno(), child, self.shared)
         self.popen = subprocess.Popen(  # noqa: S603 -- our own program
-            [sys.executable, "-m", "config.server.process", *map(str, descriptors)],
+            [sys.executable, "-m", "config.server.process", *map(str, descriptors), str(self.place)],
             stdin=subprocess.PIPE,  # closed when this process dies
             pass_fds=descriptors,
             process_group=0,  # Ctrl-C in a terminal reaches only this process
@@ -82,6 +83,9 @@ class _Server:
 
     def __init__(self, listener: socket.socket, size: int) -> None:
         self._listener = listener
+        self._shared = sharing.memory()
+        self._counts = sharing.counts(self._shared)
+        self._places: dict[int, _Process] = {}
         self._size = size
         self._serving = self._start()
         self._starting: list[_Process] = []
@@ -90,7 +94,13 @@ class _Server:
         self._reload_requested = False
 
     def _start(self) -> list[_Process]:
-        return [_Process(self._listener) for _ in range(self._size)]
+        return [self._new() for _ in range(self._size)]
+
+    def _new(self) -> _Process:
+        """Start a process, in a place of the shared memory that none has which still runs."""
+        place = next(at for at in range(sharing.PROCESSES) if at not in self._places or self._places[at].ended())
+        self._places[place] = _Process(self._listener, self._shared, place)
+        return self._places[place]
 
     def run(self) -> int:
         """Serve until a signal ends it; return the exit status."""
@@ -117,11 +127,14 @@ class _Server:
         if self._ready:
             self._serving = [self._replaced(each) if each.ended() else each for each in self._serving]
         self._ending = _drop_ended(self._ending)
+        for place, process in self._places.items():
+            if process.ended():
+                self._counts[place] = 0
 
     def _replaced(self, process: _Process) -> _Process:
         logger.error("A process ended and is replaced", extra={"status": process.popen.returncode})
         process.close()
-        return _Process(self._listener)
+        return self._new()
 
     def _finish_reload(self) -> None:
         """Once all new processes are ready, let them replace the old ones; if one has failed, drop the new ones."""
@@ -172,7 +185,7 @@ def _listen(bind: str) -> socket.socket:
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, int(port)), family=family, backlog=sharing.BACKLOG)
     except (OSError, ValueError) as error:
         sys.exit(f"BIND is {bind!r}, and the server cannot listen there: {error}")
 

@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from django.conf import settings
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from config.server.sharing import Listener
+
 MIN_BYTES_PER_SECOND = 100_000  # a client must read a large answer this fast, beyond REQUEST_SECONDS
 _OWN_DESCRIPTORS = 256  # databases, files, pipes
 _MOST = 4000  # a connection may hold some 64 kB of a head
@@ -28,6 +30,7 @@ class Connection(H11Protocol):
     # Connections and their deadlines: those without a request, and those whose client reads its answer too slowly.
     _idle: ClassVar[dict["Connection", float]] = {}
     _slow: ClassVar[dict["Connection", float]] = {}
+    listener: ClassVar[Listener]
 
     @classmethod
     def sweep(cls) -> None:
@@ -46,6 +49,7 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
+        self.listener.closed()
         self._idle.pop(self, None)
         self._slow.pop(self, None)
         super().connection_lost(exc)

@@ -1,13 +1,13 @@
 """A worker process: Django in threads, behind uvicorn's event loop.
 
-`config.server` starts it with two file descriptors as arguments: the listening socket, and a pipe for its heartbeat.
+`config.server` starts it with three file descriptors as arguments: the listening socket, a pipe for its heartbeat, and
+the memory in which the processes count their connections; and with its place there.
 """
 
 import asyncio
 import ctypes
 import os
 import signal
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from config.server import web_threads
+from config.server.sharing import Listener, counts
 
 if TYPE_CHECKING:
     from config.server.bridge import Bridge
@@ -43,11 +44,11 @@ def _config(bridge: "Bridge", protocol: "type[Connection]") -> uvicorn.Config:
         timeout_keep_alive=protocol.head_seconds,
         timeout_graceful_shutdown=30,
         h11_max_incomplete_event_size=_HEAD_BYTES,
-        backlog=128,  # connections accepted at once before they are counted
+        backlog=1,  # connections accepted in one turn of the event loop: the other processes get theirs
     )
 
 
-async def _serve(listener: socket.socket, heartbeat: int) -> None:
+async def _serve(listener: Listener, heartbeat: int) -> None:
     from config.server.__main__ import BEAT_SECONDS  # noqa: PLC0415 -- Django is set up only now
     from config.server.bridge import Bridge  # noqa: PLC0415
     from config.server.connections import Connection  # noqa: PLC0415
@@ -55,9 +56,11 @@ async def _serve(listener: socket.socket, heartbeat: int) -> None:
 
     # More threads than COMPUTE_SLOTS: refusals and requests without a model are answered while all slots compute.
     bridge = Bridge(application, threads=web_threads())
+    Connection.listener = listener
     server = uvicorn.Server(_config(bridge, Connection))
 
     def leave(*_: object) -> None:
+        listener.leave()
         server.should_exit = True
 
     for number in _ENDING:  # uvicorn replaces these handlers, and raises the signal again after it has stopped
@@ -87,22 +90,25 @@ def main() -> None:
     if hasattr(ctypes.CDLL(None), "mallopt"):
         for option, value in _MALLOC.values():
             ctypes.CDLL(None).mallopt(option, value)
-    listener, heartbeat = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    listening, heartbeat, shared, own = map(int, sys.argv[1:])
+    listener = Listener(fileno=listening)
 
     from config import wsgi  # noqa: F401, I001, PLC0415 -- sets up Django
     from config import metrics  # noqa: PLC0415
     from recognition import packs  # noqa: PLC0415
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
     from recognition.packs import sessions  # noqa: PLC0415
-    from tenants import commits, usage  # noqa: PLC0415
+    from tenants import chaining, commits, usage  # noqa: PLC0415
 
     metrics.share()
     usage.keep_flushing()
     commits.keep_committing()
+    chaining.keep_chaining()
     try:
         sessions.preload(packs.DEFAULT)
     except ModelUnavailable as error:
         print(error, file=sys.stderr)  # noqa: T201
+    listener.share(counts(shared), own)
     asyncio.run(_serve(listener, heartbeat))
 
 

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from recognition import packs
 from recognition.errors import TemplateNotFound
 from recognition.models import Embedding, Gallery, IndexSegment, Tombstone
+from tenants import prepared
 from tenants.errors import SealBroken
 from tenants.models import Tenant
 from tenants.vault import Vault
@@ -72,7 +73,7 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
             raise ValueError(vector.shape)
     vault = Vault.of(gallery.tenant)
     first = _advance(gallery, len(vectors), added=len(vectors), mirrored=mirrored) + 1
-    Embedding.unscoped.bulk_create(
+    rows = [
         Embedding(
             tenant_id=gallery.tenant_id,
             face_id=face_id,
@@ -81,7 +82,8 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
             sealed=vault.seal(vector.astype("<f4").tobytes(), _context(face_id)),
         )
         for sequence, (face_id, vector) in enumerate(vectors.items(), start=first)
-    )
+    ]
+    prepared.insert(rows)
     return first
 
 

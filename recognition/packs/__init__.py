@@ -8,7 +8,7 @@ import base64
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -89,7 +89,7 @@ class Pack:
 
     def worst_cohort(self, threshold: Threshold) -> PublishedCohort:
         """Return the cohort whose strangers reach a threshold most often."""
-        return max(self.cohorts, key=lambda cohort: cohort.rate(threshold))
+        return _worst(self.cohorts, threshold)
 
     @property
     def roles(self) -> Mapping[str, tuple[Model, ...]]:
@@ -130,6 +130,11 @@ def read_again() -> None:
     """Drop what was cached of the manifest after it changed."""
     for cached in (_manifest, _packs, models):
         cached.cache_clear()
+
+
+@lru_cache(maxsize=1024)
+def _worst(cohorts: tuple[PublishedCohort, ...], threshold: Threshold) -> PublishedCohort:
+    return max(cohorts, key=lambda cohort: cohort.rate(threshold))
 
 
 @cache

@@ -30,7 +30,7 @@ def test_pages_join_without_gap_or_overlap(acme: Customer, globex: Customer) -> 
     seen, before = [], None
     while True:
         page = operations.list_entries(acme.caller, before=before, limit=3)
-        seen += [entry.number for entry in page.entries]
+        seen += [entry.number or 0 for entry in page.entries]
         before = page.before
         if before is None:
             break

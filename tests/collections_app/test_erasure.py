@@ -83,7 +83,7 @@ def test_faces_that_go_together_have_a_receipt_each(acme: Customer, stored: Path
         signing.check(document)
         assert (document["erased"]["faces"], document["searched_again"]["searches"]) == (1, 1)
         assert sum(uuid in json.dumps(document) for uuid in uuids) == 1
-    entries = AuditEntry.objects.of(acme.tenant).filter(action="face.deleted").order_by("number")
+    entries = AuditEntry.objects.of(acme.tenant).filter(action="face.deleted").order_by("pk")
     assert [(entry.facts["faces"], entry.facts["receipt"], entry.facts["reason"]) for entry in entries] == [
         ([uuid], receipt.uuid, "asked to") for uuid, receipt in zip(uuids, receipts, strict=True)
     ]

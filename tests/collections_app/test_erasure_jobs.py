@@ -73,7 +73,7 @@ def test_a_replaced_photo_is_erased_with_a_receipt_even_if_the_storage_is_away(
     assert [file.name for file in (stored / "images").rglob("*") if file.is_file()] == [
         Face.objects.of(acme.tenant).get().image
     ]
-    entry = AuditEntry.objects.of(acme.tenant).filter(action="face.enrolled").latest("number")
+    entry = AuditEntry.objects.of(acme.tenant).filter(action="face.enrolled").latest("pk")
     assert (entry.facts["replaced"], entry.facts["receipts"]) == ([old.uuid], [receipt.uuid])
 
 

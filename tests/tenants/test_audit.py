@@ -1,4 +1,4 @@
-"""The audit chain detects every change."""
+"""The audit chain detects every change. Over 300 lines: what is written, chained and verified is one promise."""
 
 import copy
 import io
@@ -6,17 +6,22 @@ import json
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from collections_app.operations.compare import verify
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.search import search_by_image
-from tenants import audit, tasks
+from config.checks import Severity, work
+from tenants import audit, chaining, tasks
 from tenants.models import AuditEntry, AuditHead, Tenant
 from tests.conftest import Customer
 from tests.make import base64_of, flipped, portrait
@@ -202,7 +207,7 @@ def recomputed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     digest = audit._digest  # noqa: SLF001
 
     def counted(key: bytes, before: str, entry: AuditEntry) -> str:
-        numbers.append(entry.number)
+        numbers.append(entry.number or 0)
         return digest(key, before, entry)
 
     monkeypatch.setattr(audit, "_digest", counted)
@@ -281,3 +286,85 @@ def _leaves(value: object) -> list[object]:
     if isinstance(value, list):
         return [leaf for inner in value for leaf in _leaves(inner)]
     return [value]
+
+
+def _unchained(customer: Customer, count: int = 3) -> list[AuditEntry]:
+    record = partial(audit.record_unchained, customer.caller, "face.enrolled", customer.people)
+    return [record(faces=[str(made)]) for made in range(count)]
+
+
+def test_what_was_written_unchained_is_chained_in_its_order(acme: Customer, globex: Customer) -> None:
+    before = AuditHead.objects.of(acme.tenant).get().number
+    with CaptureQueriesContext(connection) as seen:
+        written = _unchained(acme)
+    assert [query["sql"].split()[0] for query in seen] == ["INSERT"] * 3
+    theirs = _unchained(globex, 1)
+    assert AuditEntry.unscoped.filter(number=None).count() == 4
+    chaining.chain_all()
+    numbers = AuditEntry.objects.of(acme.tenant).in_bulk([entry.pk for entry in written])
+    assert [numbers[entry.pk].number for entry in written] == [before + 1, before + 2, before + 3]
+    assert AuditEntry.unscoped.get(pk=theirs[0].pk).number
+    assert audit.verify(acme.tenant) == audit.Verification(before + 3, None)
+
+
+def test_an_entry_that_is_chained_at_once_follows_what_waits(acme: Customer) -> None:
+    written = _unchained(acme)
+    entry = audit.record(acme.caller, "key.issued", acme.issued.key)
+    waited = AuditEntry.objects.of(acme.tenant).get(pk=written[-1].pk).number
+    assert entry.number == (waited or 0) + 1
+    assert audit.verify(acme.tenant).sound
+
+
+@pytest.mark.parametrize(
+    "values", [{"facts": {"faces": ["x"]}}, {"actor_id": "innocent"}, {"digest": "0" * 64}, {"id": 2**50}]
+)
+def test_an_edit_before_an_entry_is_chained_is_found(acme: Customer, values: dict[str, object]) -> None:
+    """Check 24: whatever was changed of it, its own HMAC no longer fits; a copy has another id."""
+    head = AuditHead.objects.of(acme.tenant).get().number
+    entry = _unchained(acme, 1)[0]
+    AuditEntry.objects.of(acme.tenant).filter(pk=entry.pk).update(**values)
+    assert audit.verify(acme.tenant).broken_at == head + 1
+
+
+def test_a_chained_entry_cannot_be_taken_out_and_chained_again(chained: Tenant) -> None:
+    """Check 24: write access to the database is enough to empty its number."""
+    AuditEntry.objects.of(chained).filter(number=30).update(number=None)
+    assert audit.verify(chained).broken_at == 30
+
+
+def test_an_entry_of_version_0_2_is_verified(chained: Tenant) -> None:
+    """Its digest was made otherwise; an edit of it is found, and so is one of an entry after it."""
+    head = AuditHead.objects.of(chained).get()
+    key = audit._key(chained, head)  # noqa: SLF001
+    end = audit._end(key, 0, "")  # noqa: SLF001
+    for entry in AuditEntry.objects.of(chained).order_by("number"):
+        digest = audit._former_digest(key, end, entry)  # noqa: SLF001
+        AuditEntry.objects.of(chained).filter(pk=entry.pk).update(digest=digest)
+        end = audit._end(key, entry.number or 0, digest)  # noqa: SLF001
+    AuditHead.objects.of(chained).update(end=end)
+    chained_now = audit.verify(chained)
+    assert chained_now == audit.Verification(head.number, None)
+    _edit(chained, 30)
+    assert audit.verify(chained).broken_at == 30
+
+
+def test_what_stays_unchained_for_longer_is_reported(
+    acme: Customer, globex: Customer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Check 24: by readiness, by the verification, which chains it, and of one tenant whatever the other's chain is."""
+    _unchained(acme, 2)
+    _unchained(globex, 1)
+    assert [finding.severity for finding in work.audit_chain()] == [Severity.OK]
+    AuditEntry.unscoped.filter(number=None).update(at=timezone.now() - timedelta(minutes=1))
+    [finding] = work.audit_chain()
+    assert (finding.severity, finding.text.split(" are ")[0]) == (Severity.ERROR, "3 entries of the audit log")
+    AuditHead.objects.of(globex.tenant).delete()
+    chaining.chain_all()
+    assert AuditEntry.unscoped.filter(number=None).get().tenant_id == globex.tenant.pk
+    assert audit.verify(globex.tenant).late == 1
+    tasks.verify_audits()
+    assert "Audit entries were not chained in time" in caplog.text
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("verify_audit", tenant="globex", stdout=out)
+    assert "1 had not been chained in time" in out.getvalue()

@@ -17,25 +17,25 @@ def _work(customer: Customer, do: Callable[[], Any]) -> commits.Work:
         return commits.Work(customer.tenant, do, None, ())
 
 
-def _search(customer: Customer, name: str) -> Callable[[], str]:
+def _search(customer: Customer, name: str, record: Any = audit.record_unchained) -> Callable[[], str]:
     def do() -> str:
-        audit.record(customer.caller, "collection.searched", customer.people, name=name)
+        record(customer.caller, "collection.searched", customer.people, name=name)
         return name
 
     return do
 
 
 def _names(customer: Customer) -> list[str]:
-    entries = AuditEntry.objects.of(customer.tenant).filter(action="collection.searched").order_by("number")
+    entries = AuditEntry.objects.of(customer.tenant).filter(action="collection.searched").order_by("pk")
     return [entry.facts["name"] for entry in entries]
 
 
-def test_all_is_done_in_one_transaction_and_each_head_is_locked_once(acme: Customer, globex: Customer) -> None:
+def test_all_is_done_in_one_transaction_and_no_head_is_locked(acme: Customer, globex: Customer) -> None:
     works = [_work(customer, _search(customer, f"{n}")) for n in range(5) for customer in (globex, acme)]
     with CaptureQueriesContext(connection) as seen:
         commits.together(works)
     assert [work.result for work in works] == [f"{n}" for n in range(5) for _ in range(2)]
-    assert sum(query["sql"].startswith('UPDATE "tenants_audithead"') for query in seen) == 2
+    assert not [query for query in seen if "audithead" in query["sql"]]
     assert sum(query["sql"].startswith("INSERT") for query in seen) == 2
     for customer in (acme, globex):
         assert _names(customer) == ["0", "1", "2", "3", "4"]
@@ -70,7 +70,7 @@ def test_a_row_that_the_database_refuses_fails_alone(acme: Customer) -> None:
 
 def test_a_tenant_without_a_chain_holds_nobody_else_up(acme: Customer, globex: Customer) -> None:
     AuditHead.objects.of(acme.tenant).delete()
-    works = [_work(acme, _search(acme, "a")), _work(globex, _search(globex, "b"))]
+    works = [_work(acme, _search(acme, "a", audit.record)), _work(globex, _search(globex, "b", audit.record))]
     commits.together(works)
     assert isinstance(works[0].error, AuditHead.DoesNotExist)
     assert (works[1].error, _names(globex)) == (None, ["b"])

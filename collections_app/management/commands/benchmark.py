@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from collections_app.benchmarks import console as console_benchmark
 from collections_app.benchmarks import http as http_benchmark
@@ -15,6 +17,7 @@ from collections_app.dialects import DIALECTS
 from collections_app.samples import SAMPLES
 from recognition import packs
 from recognition.evaluation import index_benchmark, pipeline_benchmark
+from recognition.packs import providers, sessions
 
 
 class Command(BaseCommand):
@@ -30,6 +33,7 @@ class Command(BaseCommand):
         pipeline.add_argument("--images", type=Path, default=SAMPLES, help="a folder")
         pipeline.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         pipeline.add_argument("--rounds", type=int, default=5)
+        pipeline.add_argument("--provider", help="as in ONNX_PROVIDERS, for this run; default: the setting")
         index = what.add_parser("index", help="search among synthetic templates, beside NumPy")
         index.add_argument("--sizes", default="10k,100k", help="as in 10k,100k,1m")
         index.add_argument(
@@ -70,13 +74,21 @@ class Command(BaseCommand):
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
-    def _pipeline(self, *, images: Path, pack: str, rounds: int, **_: Any) -> dict[str, Any]:
+    def _pipeline(self, *, images: Path, pack: str, rounds: int, provider: str | None, **_: Any) -> dict[str, Any]:
+        if provider:
+            settings.ONNX_PROVIDERS = [provider]
+        try:
+            providers.require()
+            ran = sessions.where(pack)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
         files = [file.read_bytes() for file in sorted(images.rglob("*.jpg"))]
         stages = pipeline_benchmark.stages(files, packs.get(pack), rounds)
         times = pipeline_benchmark.compare(files, packs.get(pack), rounds)
         medians = {way: float(np.median(seconds)) for way, seconds in times.items()}
         figures: dict[str, Any] = {
             "pack": pack,
+            "providers": ran,
             "images": len(files),
             "stages_ms": {
                 stage: [round(index_benchmark.percentile(took, share), 2) for share in (50, 95)]
@@ -86,6 +98,7 @@ class Command(BaseCommand):
             "bare_over_analyse": round(medians["bare"] / medians["analyse"], 3),
             "analyse_over_plain": round(medians["analyse"] / medians["plain"], 3),
         }
+        self.stdout.write("\n".join(f"{model} runs on {', '.join(names)}" for model, names in ran.items()))
         self.stdout.write(f"{len(files)} images, pack {pack}, one thread\n{'stage':<12}{'p50 ms':>9}{'p95 ms':>9}")
         for stage, (half, most) in figures["stages_ms"].items():
             self.stdout.write(f"{stage:<12}{half:>9.2f}{most:>9.2f}")
@@ -163,6 +176,9 @@ class Command(BaseCommand):
         for row in figures["http"]:
             cells = (row["action"], row["connections"], *(row[column] for column in columns.values()))
             self.stdout.write("".join(f"{cell!s:>12}" for cell in cells))
+        for name, row in figures["while_full"].items():
+            told = f"{row['requests']} requests, p50 {row['p50_ms']} ms, p95 {row['p95_ms']} ms"
+            self.stdout.write(f"while {max(numbers)} connections search, {name}: {told}")
         return figures
 
     def _import(self, *, images: Path, database: str, seconds: float, rounds: int, **_: Any) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Command(BaseCommand):
         for tenant in tenants:
             found = audit.verify(tenant)
             verdict = "whole" if found.sound else f"BROKEN at entry {found.broken_at}"
-            self.stdout.write(f"{tenant.slug}: {verdict} ({found.entries:,} sound entries)")
+            late = f"; {found.late:,} had not been chained in time" if found.late else ""
+            self.stdout.write(f"{tenant.slug}: {verdict} ({found.entries:,} sound entries{late})")
             if not found.sound:
                 broken.append(tenant.slug)
         if broken:
