@@ -208,7 +208,7 @@ def release(job: BulkJob, taken: Sequence[Unit], *, failed: bool = False) -> Non
     """Give back those of the units that are still ours and open; unless they `failed`, as if they were never taken."""
     tokens = {unit.row.claim for unit in taken}
     rows = JobUnit.objects.of(job.tenant).filter(pk__in=[unit.row.pk for unit in taken], outcome=OPEN)
-    rows.filter(claim__in=tokens).update(claim="", leased_until=None, attempts=F("attempts") - (not failed))
+    rows.filter(claim__in=tokens).update(claim="", leased_until=None, attempts=F("attempts") - int(not failed))
 
 
 def all_settled(job: BulkJob) -> bool:
