@@ -91,6 +91,7 @@ FAMILIES = {
     "image": _("stored images"),
     "data_key": _("data keys"),
     "do_not_enrol": _("do-not-enrol lists"),
+    "liveness": _("liveness challenges"),
     "tenant": _("the tenant"),
     "bucket": _("buckets"),
     "alert": _("alerts"),
