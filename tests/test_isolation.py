@@ -115,7 +115,7 @@ def face_of(answer: Any, ids: Ids) -> tuple[int, str, bytes]:
     content = answer.received.replace(answer["X-Request-Id"].encode(), b"<request>")
     for field in fields(ids):
         content = content.replace(getattr(ids, field.name).encode(), b"<id>")
-    return answer.status_code, answer["Content-Type"], content
+    return answer.status_code, answer.get("Content-Type", ""), content
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
+from collections_app.operations.buckets import put_bucket
 from collections_app.operations.collections import create_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.do_not_enrol import bar
@@ -79,6 +80,8 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     delivery = hook.deliveries.get()
     search = search_by_face(caller, collection=name, face=face.uuid, limit=1).record
     bar(caller, collection=name, reference=f"r-{name}")
+    login = {"access_key_id": marker, "secret_access_key": marker}
+    put_bucket(caller, name=f"b-{name}", endpoint="https://8.8.8.8", region="us-east-1", **login)
     job = begin_import(caller, collection=name, options=ImportOptions(consent=marker)).id
     add_part(caller, job=job, file="archive", offset=0, content=io.BytesIO(b"no archive"))
     erased = (receipt.uuid, job)

@@ -113,11 +113,12 @@ EXAMPLES = Examples(
     without_id=frozenset(
         {
             *(f"GET api/v1/{name}" for name in (*LISTS, *TELLS)),
+            "PUT api/v1/buckets/<str:bucket>",
             *(f"POST api/v1/{name}" for name in ("collections", "keys", "webhooks", "detect", "compare")),
             "POST api/v1/liveness-challenges",
         }
     ),
-    unknown_is_no_error=frozenset({"PUT api/v1/buckets/<str:bucket>", "DELETE api/v1/buckets/<str:bucket>"}),
+    unknown_is_no_error=frozenset({"DELETE api/v1/buckets/<str:bucket>"}),
     makes_a_collection={"POST api/v1/collections": (403, "reach_too_narrow")},
     add=Call("POST", FACES, {"image": IMAGE}),
     optional={"person": {"name": None, "age": None}, "consent": None, "largest": None, "image_url": None},
