@@ -44,6 +44,7 @@ SMALL = {
     "evaluate verification DIR": "evaluate verification LABELLED",
     "evaluate verification DIR --pack accurate": "evaluate verification LABELLED --pack accurate",
     "evaluate liveness DIR": "evaluate liveness LABELLED",
+    "evaluate liveness DIR --margin 0.1": "evaluate liveness LABELLED --margin 0.1",
     "evaluate fusion DIR": "evaluate fusion LABELLED",
     "evaluate detection DIR": "evaluate detection LABELLED",
     "evaluate cohorts FILE": "evaluate cohorts LABELLED",
