@@ -138,6 +138,8 @@ class Problem(serializers.Serializer[Any]):
     image = serializers.CharField(required=False, help_text="Which of several images.")
     reason = serializers.CharField(required=False)
     reasons = serializers.ListField(child=serializers.CharField(), required=False)
+    size = serializers.IntegerField(required=False, help_text="How many bytes of the file are there.")
+    state = serializers.CharField(required=False, help_text="The job's state.")
 
 
 def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
