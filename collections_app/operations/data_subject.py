@@ -232,10 +232,7 @@ def check_details(details: PersonDetails) -> None:
 
 
 def people_of(collection: Collection, wanted: Mapping[object, PersonDetails]) -> dict[object, Person]:
-    """Return a person for each of these details, by the same keys: the known one, changed and saved, or a new one.
-
-    New ones are not saved. One query for all that are known by their references.
-    """
+    """Return a person for each of these details, by the same keys: the known one, changed, or a new one, not saved."""
     keys = [identifiers.comparison_key(details.reference) for details in wanted.values() if details.reference]
     known = {person.reference_key: person for person in collection.people.filter(reference_key__in=keys)}
     people: dict[object, Person] = {}
@@ -250,8 +247,8 @@ def people_of(collection: Collection, wanted: Mapping[object, PersonDetails]) ->
 
 def _new_person(collection: Collection, details: PersonDetails) -> Person:
     pk = random_id()
-    reference = details.reference or str(pk)
-    return Person(id=pk, tenant=collection.tenant, collection=collection, reference=reference, **details.values)
+    whose = {"tenant": collection.tenant, "collection": collection, "reference": details.reference or str(pk)}
+    return Person(id=pk, **whose, **details.values)
 
 
 def with_images(collection: Collection, people: QuerySet[Person]) -> Iterator[PersonRecord]:

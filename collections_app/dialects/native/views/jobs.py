@@ -117,7 +117,7 @@ class ArchiveView(NativeView):
         return self._receive(job)
 
     def _receive(self, job: str) -> Response:
-        content: Any = self.request.data
+        content: Any = self.request.data or b""
         offset, part = self.parse(wire.Offset)["offset"], io.BytesIO(content)
         size = imports.add_part(self.caller, job=job, file=self.file, offset=offset, content=part)
         return Response(wire.Received({"size": size}).data)

@@ -139,6 +139,8 @@ class Problem(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False)
     reasons = serializers.ListField(child=serializers.CharField(), required=False)
     advice = serializers.CharField(required=False, help_text="What the person in front of the camera can do.")
+    size = serializers.IntegerField(required=False, help_text="How many bytes of the file are there.")
+    state = serializers.CharField(required=False, help_text="The job's state.")
 
 
 def one_image(attrs: dict[str, Any], name: str) -> dict[str, Any]:
