@@ -28,7 +28,7 @@ from tenants.scope import as_id
 from tenants.task_names import Task
 
 MOST_TAGS = 200
-_POLICY = frozenset(
+POLICY = frozenset(
     {
         "description",
         "tags",
@@ -322,7 +322,7 @@ def _threshold_at(collection: Collection) -> float:
 
 
 def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
-    unknown = policy.keys() - _POLICY
+    unknown = policy.keys() - POLICY
     if unknown:
         message = f"No policy is called {', '.join(sorted(unknown))}."
         raise TypeError(message)
