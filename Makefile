@@ -143,7 +143,7 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --extra telemetry -c requirements.txt pyproject.toml -o requirements-telemetry.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --extra telemetry --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	uv pip compile --universal --python-version 3.11 --quiet -c requirements.txt pyproject.toml --format pylock.toml -o var/pylock.toml
-	grep -oE '[^/"]+\.whl' var/pylock.toml | grep -E 'none-any|manylinux|macosx' | grep -vE -- '-(cp3[89]|cp310|pp3[0-9]+)-|cp31[0-9]t|i686|ppc64le|s390x|riscv64|armv7l' \
+	grep -oE '[^/"]+\.whl' var/pylock.toml | grep -E 'none-any|manylinux|macosx' | grep -vE -- '-(cp3[89]-cp3|cp310-cp3|pp3[0-9]+-)|cp31[0-9]t|i686|ppc64le|s390x|riscv64|armv7l' \
 		| sort -u >requirements-wheels.txt
 	for client in tests/clients/*.in; do \
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$client -o $${client%.in}.txt; done

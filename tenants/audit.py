@@ -47,6 +47,8 @@ Action: TypeAlias = Literal[
     "collection.created",
     "collection.deleted",
     "collection.examined",
+    "collection.exported",
+    "collection.imported",
     "collection.looked_below_floor",
     "collection.match_judged",
     "collection.policy_changed",
@@ -85,6 +87,8 @@ Action: TypeAlias = Literal[
     "tenant.changed",
     "tenant.created",
     "tenant.erased",
+    "tenant.exported",
+    "tenant.imported",
     "webhook.changed",
     "webhook.created",
     "webhook.deleted",
@@ -140,6 +144,32 @@ def start(tenant: Tenant) -> None:
     """Start the tenant's chain."""
     key = os.urandom(vault.KEY_BYTES)
     AuditHead.unscoped.create(tenant=tenant, end=_end(key, 0, ""), wrapped_key=vault.wrap(key, _context(tenant)))
+
+
+def chain_of(tenant: Tenant) -> tuple[AuditHead, bytes]:
+    """Return the chain's end and its key, for a sealed bundle that takes the whole tenant elsewhere.
+
+    Raises:
+        MasterKeyUnusable: no configured master key unwraps it.
+    """
+    head = AuditHead.objects.of(tenant).get()
+    return head, _key(tenant, head)
+
+
+def adopt(tenant: Tenant, key: bytes, entries: Iterable[AuditEntry], *, number: int, end: str) -> None:
+    """Start a new tenant's chain with the entries of another installation, in the caller's transaction.
+
+    Raises:
+        ValueError: they are not its entries, whole and unchanged.
+    """
+    if len(key) != vault.KEY_BYTES:
+        raise ValueError(len(key))
+    head = AuditHead(tenant=tenant, number=number, end=end, wrapped_key=vault.wrap(key, _context(tenant)))
+    entries = list(entries)
+    if broken := first_unsound(head, entries):
+        raise ValueError(broken)
+    head.save(force_insert=True)
+    AuditEntry.unscoped.bulk_create(entries, batch_size=1_000)
 
 
 def record(caller: Caller, action: Action, target: models.Model | None = None, **facts: Any) -> AuditEntry:  # noqa: ANN401

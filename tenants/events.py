@@ -76,6 +76,11 @@ def seal_secret(hook: Webhook, secret: str) -> None:
     hook.sealed_secret = Vault.of(hook.tenant).seal(secret.encode(), _context(hook))
 
 
+def secret_of(hook: Webhook) -> str:
+    """Return the secret, for a signature or a sealed bundle."""
+    return Vault.of(hook.tenant).open(bytes(hook.sealed_secret), _context(hook)).decode()
+
+
 def body(event: Event) -> bytes:
     """Return the body to send."""
     content = {
@@ -90,7 +95,7 @@ def body(event: Event) -> bytes:
 
 def headers(hook: Webhook, event: Event, content: bytes) -> dict[str, str]:
     """Return the headers by which the receiver verifies sender, time and content."""
-    secret = Vault.of(hook.tenant).open(bytes(hook.sealed_secret), _context(hook)).decode()
+    secret = secret_of(hook)
     moment = str(int(timezone.now().timestamp()))
     return {
         "content-type": "application/json",

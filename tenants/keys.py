@@ -131,6 +131,11 @@ def issue(
     return IssuedKey(key, secret)
 
 
+def unusable_hash() -> bytes:
+    """Return the hash of a secret that nobody knows, for a key that opens nothing before it is rotated."""
+    return secret_hash(_new_secret())
+
+
 def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
     """Give the key a new secret under its old id; the former secret is accepted until `keep_until`.
 

@@ -33,6 +33,7 @@ def written() -> set[str]:
     return {" ".join(found.split()) for text in texts for found in _INLINE.findall(text) + _BLOCK.findall(text)}
 
 
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"  # of age's own documentation
 # Stand-ins for words in capitals, and smaller sizes.
 SMALL = {
     "benchmark index": "benchmark index --sizes 1k --faces 2",
@@ -66,6 +67,8 @@ SMALL = {
     "operator_key issue NAME": "operator_key issue billing",
     "create_collection acme people": "create_collection acme others",
     "erase_tenant acme": "erase_tenant acme --yes",
+    "export_tenant acme FILE": f"export_tenant acme NEW --recipient {RECIPIENT}",
+    "export_collection acme people FILE": f"export_collection acme people NEW --recipient {RECIPIENT}",
     "verify_receipt FILE": "verify_receipt RECEIPT",
 }
 # These would disturb other tests, or need what is missing here: only their options are parsed.
@@ -82,6 +85,10 @@ ONLY_READ = {
     "doctor --url https://HOST": "tests/config/test_doctor.py runs it on an installation",
     "doctor": "the same",
     "operator_key revoke ID": "tests/dialects/test_operator.py revokes one",
+    "import_bundle new FILE": "the same",
+    "size --faces 1m --searches-per-second 20": "tests/collections_app/test_size.py measures a small gallery",
+    "shadow FILE --dialect rekognition --base-url http://HOST --credentials id=ID secret=SECRET": "test_shadow.py does",
+    "import_bundle acme FILE": "tests/collections_app/test_bundle.py imports bundles",
     "backup DIR": "tests/config/test_backup.py makes and restores backups",
     "install_units --to /etc/systemd/system": "tests/config/test_deploy.py has systemd read the units",
     "restore DIR": "the same",
@@ -110,7 +117,7 @@ def stand_ins(tmp_path: Path) -> dict[str, Path]:
         shutil.copy(SAMPLES / "sunak.jpg", labelled / kind)
     shutil.copy(SAMPLES / "two_people.jpg", labelled)
     (labelled / "annotations.json").write_text(json.dumps({"noses_xy": {"two_people.jpg": [[200, 200]]}}))
-    return {"FEW": few, "LABELLED": labelled} | _importable(tmp_path)
+    return {"FEW": few, "LABELLED": labelled, "NEW": tmp_path / "new"} | _importable(tmp_path)
 
 
 def _importable(folder: Path) -> dict[str, Path]:

@@ -113,6 +113,19 @@ class Setting:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer says, in words that two servers of one contract share: for `manage.py shadow`.
+
+    `code` is that of a refusal; empty: it was answered. `found` are whom or what it found, best first: a reference of
+    the client's (empty if the contract has none there) and a similarity, if there is one.
+    """
+
+    operation: str
+    code: str = ""
+    found: tuple[tuple[str, float | None], ...] = ()
+
+
 def method_and_route(request: Request) -> str:
     """Return an operation's name: its method and its URL pattern, without the values of the request. HEAD is a GET."""
     method = "GET" if request.method == "HEAD" else request.method
@@ -130,6 +143,8 @@ class Dialect:
     `roots` are the first parts of its paths below the prefix if it shares the prefix with another dialect; empty: all.
     `most_bytes`: the most bytes of a body, if that is less than MAX_BODY_BYTES: a signature is checked over the body,
     so strangers can have one received.
+    `verdict` reads an answer to one of the operations that find or compare: from the path below the prefix, or the
+    value of the header, and the JSON body; None: another operation.
     `one_collection`: its paths name no collection, so its keys must be limited to one.
     """
 
@@ -148,6 +163,7 @@ class Dialect:
     threshold: Threshold | None = None
     operation_header: str = ""
     operation: Callable[[Request], str] = method_and_route
+    verdict: Callable[[str, Any], Verdict | None] | None = None
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from tenants.task_names import Task
 
 MOST_TAGS = 200
 Asks: TypeAlias = tuple[datetime, str, int]  # the parameters of exhausted_faces
-_POLICY = frozenset(
+POLICY = frozenset(
     {
         "description",
         "tags",
@@ -343,7 +343,7 @@ def _threshold_at(collection: Collection) -> float:
 
 
 def _known(policy: dict[str, Any], pack: str) -> dict[str, Any]:
-    unknown = policy.keys() - _POLICY
+    unknown = policy.keys() - POLICY
     if unknown:
         message = f"No policy is called {', '.join(sorted(unknown))}."
         raise TypeError(message)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Sum
 
 from collections_app import erasure, identifiers, scoring
-from collections_app.errors import CollectionFull, ConsentRequired, DuplicateFace, EnrolmentBarred
+from collections_app.errors import ConsentRequired, DuplicateFace, EnrolmentBarred
 from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face, Person
@@ -28,13 +27,13 @@ from collections_app.operations.do_not_enrol import refuse_barred
 from collections_app.operations.faces import find_face
 from collections_app.operations.kept_images import KeptImage, kept
 from collections_app.operations.references import known_person
+from collections_app.operations.room import room_for
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import DetectedFace
 from tenants import audit, events, prepared
 from tenants.access import Caller, Scope
-from tenants.errors import QuotaExceeded
 from tenants.scope import random_id
 
 
@@ -354,18 +353,7 @@ def _log(
 
 def _check_room(collection: Collection, gallery: Gallery, more: int, *, fill: bool) -> int:
     """Return for how many of `more` faces there is no room: 0 unless `fill` accepts room for some of them."""
-    least = min(more, 1) if fill else more
-    room = collection.face_limit - gallery.size
-    if room < least:
-        raise CollectionFull(collection.face_limit)
-    quota = collection.tenant.face_quota
-    if quota is not None:
-        collection.tenant.lock()
-        total = Gallery.objects.of(collection.tenant).aggregate(total=Sum("size"))["total"] or 0
-        if quota - total < least:
-            raise QuotaExceeded("faces", quota)
-        room = min(room, quota - total)
-    return max(0, more - room)
+    return max(0, more - room_for(collection, gallery, min(more, 1) if fill else more))
 
 
 def _check_duplicates(

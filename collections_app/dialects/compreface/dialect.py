@@ -1,15 +1,21 @@
 """The CompreFace dialect."""
 
+from typing import Any
 from urllib.parse import quote
 
 from collections_app.dialects.compreface import wire
-from collections_app.dialects.descriptor import FACE, OTHER, Credentials, Dialect, Exchange, Setting
+from collections_app.dialects.descriptor import FACE, OTHER, Credentials, Dialect, Exchange, Setting, Verdict
 from collections_app.operations.compare import Comparison
 from collections_app.operations.enrol import Enrolment
 from collections_app.operations.search import SearchResult
 from recognition.results import Analysis
 
 _MATCHES = 5
+_FOUND = {  # the paths that find or compare, and where each entry of their answers lists what it found
+    "recognition/recognize": "subjects",
+    "verification/verify": "face_matches",
+    "detection/detect": "",
+}
 
 
 def _detect(result: Analysis, setting: Setting) -> Exchange:
@@ -33,6 +39,16 @@ def _enrol(result: Enrolment, setting: Setting) -> Exchange:
     return Exchange(path, {"file": FACE}, wire.faces.Example(face).data)
 
 
+def _verdict(path: str, answer: Any) -> Verdict | None:
+    if path not in _FOUND:
+        return None
+    if "result" not in answer:
+        return Verdict(path, code=str(answer.get("code", "")) or "no result")
+    lists = (entry.get(_FOUND[path], []) if _FOUND[path] else [entry] for entry in answer["result"])
+    found = [(str(one.get("subject", "")), one.get("similarity")) for entries in lists for one in entries]
+    return Verdict(path, found=tuple(sorted(found, key=lambda one: -(one[1] or 0))))
+
+
 DIALECT = Dialect(
     name="compreface",
     label="CompreFace",
@@ -49,4 +65,5 @@ DIALECT = Dialect(
     ways=({"Key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},),
     credentials=Credentials(headers={"x-api-key": "key"}),
     previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
+    verdict=_verdict,
 )

@@ -1,12 +1,23 @@
 """The NHN Face Recognition dialect."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework.serializers import Serializer
 
-from collections_app.dialects.descriptor import FACE, KEY_ID, OTHER, Credentials, Dialect, Exchange, Profiles, Setting
+from collections_app.dialects.descriptor import (
+    FACE,
+    KEY_ID,
+    OTHER,
+    Credentials,
+    Dialect,
+    Exchange,
+    Profiles,
+    Setting,
+    Verdict,
+)
 from collections_app.dialects.nhn import errors, wire
 from collections_app.operations.compare import Comparison
 from collections_app.operations.enrol import Enrolment
@@ -16,6 +27,12 @@ from recognition.similarity import Threshold
 
 _LIMIT = 5
 _V1 = "nhn-face-reco/v1.0"
+_FOUND = {  # the ends of the paths that find or compare, and where their answers list what they found
+    "detect": "faceDetails",
+    "compare": "matchedFaceDetails",
+    "search": "matchFaces",
+}
+_BY_FACE = re.compile(r"/faces/[^/]+/search$")  # of a face by its id, which another server does not know
 WITHOUT_SECRET = "current_appkey_only"  # noqa: S105 -- a choice below
 
 
@@ -53,6 +70,22 @@ def _whole(threshold: Threshold) -> int:
     return int(threshold.rounded_up().score)
 
 
+def _verdict(path: str, answer: Any) -> Verdict | None:
+    operation = path.rpartition("/")[2]
+    if operation not in _FOUND or _BY_FACE.search(path):
+        return None
+    header = answer["header"]
+    if not header["isSuccessful"]:
+        return Verdict(operation, code=str(header["resultCode"]))
+    entries = (answer.get("data") or {}).get(_FOUND[operation], [])
+    return Verdict(operation, found=tuple((_who(entry), entry.get("similarity")) for entry in entries))
+
+
+def _who(entry: dict[str, Any]) -> str:
+    face = entry.get("face", {})
+    return str(face.get("externalImageId") or face.get("faceId", ""))
+
+
 DIALECT = Dialect(
     name="nhn",
     label="NHN Face Recognition",
@@ -67,6 +100,7 @@ DIALECT = Dialect(
     ways=({"Secret": {"type": "apiKey", "in": "header", "name": "Authorization"}},),
     credentials=Credentials(headers={"Authorization": "secret"}, path="app_key"),
     previews={"detect": _detect, "compare": _compare, "search": _search, "enrol": _enrol},
+    verdict=_verdict,
     profiles=Profiles(  # decision H1
         label=_("NHN API version"),
         help=_("Choose the one that your clients were written for. v2.0 is always served."),

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from collections_app.dialects.descriptor import FACE, OTHER, Credentials, Dialect, Exchange, Setting
+from collections_app.dialects.descriptor import FACE, OTHER, Credentials, Dialect, Exchange, Setting, Verdict
 from collections_app.dialects.rekognition import wire
 from collections_app.operations.compare import Comparison
 from collections_app.operations.enrol import Enrolment
@@ -15,6 +15,12 @@ _TARGET = "X-Amz-Target"
 SERVICE = "rekognition"
 _FACE = {"Bytes": FACE}
 _MATCHES = 5
+_FOUND = {  # the operations that find or compare, and where their answers list what they found
+    "CompareFaces": "FaceMatches",
+    "DetectFaces": "FaceDetails",
+    "SearchFacesByImage": "FaceMatches",
+    "SearchUsersByImage": "UserMatches",
+}
 
 
 def _operation(request: Request) -> str:
@@ -47,6 +53,21 @@ def _exchange(operation: str, body: dict[str, Any], answer: object) -> Exchange:
     return Exchange("", body, answer, {_TARGET: wire.base.TARGET + operation})
 
 
+def _verdict(target: str, answer: Any) -> Verdict | None:
+    operation = target.removeprefix(wire.base.TARGET)
+    if operation not in _FOUND:
+        return None
+    if "__type" in answer:
+        return Verdict(operation, code=str(answer["__type"]).rpartition("#")[2])
+    entries = answer.get(_FOUND[operation], [])
+    return Verdict(operation, found=tuple((_who(entry), entry.get("Similarity")) for entry in entries))
+
+
+def _who(entry: dict[str, Any]) -> str:
+    face = entry.get("Face", {})
+    return str(entry.get("User", {}).get("UserId") or face.get("ExternalImageId") or face.get("FaceId", ""))
+
+
 DIALECT = Dialect(
     name="rekognition",
     label="Amazon Rekognition",
@@ -69,4 +90,5 @@ DIALECT = Dialect(
     threshold=wire.base.THRESHOLD,
     operation_header=_TARGET,
     operation=_operation,
+    verdict=_verdict,
 )

@@ -1,0 +1,38 @@
+"""manage.py export_collection TENANT COLLECTION FILE: write a collection, with its templates, as a sealed bundle."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from collections_app.management import bundles
+from collections_app.operations.export import export_collection
+from tenants.access import system
+from tenants.models import Tenant
+
+
+class Command(BaseCommand):
+    """Export a collection."""
+
+    help = "Write a collection with its people, faces and templates as a sealed bundle, for import_bundle."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the collection and the seal."""
+        parser.add_argument("tenant", help="the tenant's slug")
+        parser.add_argument("collection")
+        bundles.add_seal(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write it."""
+        tenant = Tenant.objects.filter(slug=options["tenant"]).first()
+        if tenant is None:
+            message = f"There is no tenant {options['tenant']!r}."
+            raise CommandError(message)
+        with bundles.saying_why():
+            caller, seal = system(tenant, "export_collection"), bundles.seal(options)
+            with bundles.written(options["file"]) as out:
+                counts = export_collection(
+                    caller, collection=options["collection"], out=out, seal=seal, images=options["images"]
+                )
+        said = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if kind != "bundle")
+        self.stderr.write(f"Wrote {said} to {options['file']}.")
