@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 
@@ -31,7 +32,7 @@ from collections_app.operations.room import room_for
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
-from recognition.results import DetectedFace
+from recognition.results import DetectedFace, Quality
 from tenants import audit, events, prepared
 from tenants.access import Caller, Scope
 from tenants.scope import random_id
@@ -373,6 +374,16 @@ def _check_duplicates(
             raise DuplicateFace(known.uuid, others[known.pk])
 
 
+def _judged(quality: Quality) -> dict[str, Any]:
+    return {
+        "sharpness": quality.sharpness,
+        "brightness": quality.brightness,
+        "vector_length": quality.length,
+        "expected_miss": quality.expected_miss,
+        "quality_reasons": list(quality.reasons),
+    }
+
+
 def _face(
     caller: Caller,
     collection: Collection,
@@ -402,11 +413,7 @@ def _face(
         yaw=detected.pose.yaw,
         pitch=detected.pose.pitch,
         roll=detected.pose.roll,
-        sharpness=detected.quality.sharpness,
-        brightness=detected.quality.brightness,
-        vector_length=detected.quality.length,
-        expected_miss=detected.quality.expected_miss,
-        quality_reasons=list(detected.quality.reasons),
+        **_judged(detected.quality),
         liveness=detected.liveness.score if detected.liveness else None,
         actor_kind=caller.kind,
         actor_id=caller.id,

@@ -73,16 +73,9 @@ def dynamic_image(model: onnx.ModelProto) -> None:
         _, _, height, width = value.type.tensor_type.shape.dim
         height.dim_param, width.dim_param = "height", "width"
     for value in model.graph.output:
-        value.type.tensor_type.shape.dim[1].dim_param = f"anchors_{value.name}"
-    del model.graph.value_info[:]
-
-
-def dynamic_maps(model: onnx.ModelProto) -> None:
-    """Free the height and width of a fully convolutional detector whose outputs are maps of the image."""
-    _drop_leftovers(model)
-    for value in (*model.graph.input, *model.graph.output):
-        _, _, height, width = value.type.tensor_type.shape.dim
-        height.dim_param, width.dim_param = f"height_{value.name}", f"width_{value.name}"
+        _, *axes = value.type.tensor_type.shape.dim
+        for name, axis in zip(("height", "width"), axes[1:], strict=False) if len(axes) > 2 else [("anchors", axes[0])]:  # noqa: PLR2004 -- a map
+            axis.dim_param = f"{name}_{value.name}"
     del model.graph.value_info[:]
 
 
@@ -169,16 +162,7 @@ def flush_traces(model: onnx.ModelProto) -> None:
 STEPS: MappingProxyType[str, Callable[[onnx.ModelProto], None]] = MappingProxyType(
     {
         step.__name__: step
-        for step in (
-            dequantise,
-            dynamic_batch,
-            dynamic_image,
-            dynamic_maps,
-            flush_traces,
-            pad_channels,
-            fold_prelu,
-            convolve_prelu,
-        )
+        for step in (dequantise, dynamic_batch, dynamic_image, flush_traces, pad_channels, fold_prelu, convolve_prelu)
     },
 )
 
