@@ -156,8 +156,12 @@ def chain_of(tenant: Tenant) -> tuple[AuditHead, bytes]:
     return head, _key(tenant, head)
 
 
-def adopt(tenant: Tenant, key: bytes, entries: Iterable[AuditEntry], *, number: int, end: str) -> None:
+def adopt(
+    tenant: Tenant, key: bytes, entries: Iterable[AuditEntry], *, number: int, end: str, new_ids: bool = False
+) -> None:
     """Start a new tenant's chain with the entries of another installation, in the caller's transaction.
+
+    With `new_ids`, for a copy beside the original, the entries get ids of their own and are chained anew.
 
     Raises:
         ValueError: they are not its entries, whole and unchanged.
@@ -168,6 +172,13 @@ def adopt(tenant: Tenant, key: bytes, entries: Iterable[AuditEntry], *, number: 
     entries = list(entries)
     if broken := first_unsound(head, entries):
         raise ValueError(broken)
+    if new_ids:
+        before = (0, "")
+        for entry in entries:
+            entry.pk = ordered_id(entry.at)
+            entry.digest = _digest(key, _end(key, *before), entry)
+            before = (entry.number or 0, entry.digest)
+        head.end = _end(key, *before)
     head.save(force_insert=True)
     AuditEntry.unscoped.bulk_create(entries, batch_size=1_000)
 

@@ -7,6 +7,7 @@ commands, checks and migrations (a test lists the files that may use it).
 
 import secrets
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from django.db import models
@@ -27,9 +28,9 @@ def random_id() -> int:
     return secrets.randbits(63) or 1
 
 
-def ordered_id() -> int:
-    """Return an id of 63 bits that is larger than those of earlier calls, by the clock: its last 11 bits are random."""
-    return time.time_ns() // 1000 << 11 | secrets.randbits(11)
+def ordered_id(at: datetime | None = None) -> int:
+    """Return an id of 63 bits that is larger than those of earlier times (now): its last 11 bits are random."""
+    return int(at.timestamp() * 1e6 if at else time.time_ns() // 1000) << 11 | secrets.randbits(11)
 
 
 def as_id(text: str) -> int | None:

@@ -41,6 +41,8 @@ FACE_FIELDS = (
     "roll",
     "sharpness",
     "brightness",
+    "vector_length",
+    "expected_miss",
     "quality_reasons",
     "liveness",
     "actor_kind",

@@ -76,7 +76,10 @@ def _first(caller: Caller) -> Iterator[tuple[str, Rows]]:
     entries, after = AuditEntry.objects.of(tenant).filter(number__lte=head.number).order_by("number"), 0
     while page := list(entries.filter(number__gt=after)[:_ROWS_A_PART]):
         after = page[-1].number
-        yield "audit", [_values(entry, AUDIT_FIELDS) | {"at": entry.at.isoformat()} for entry in page]
+        yield (
+            "audit",
+            [{"id": str(entry.pk), "at": entry.at.isoformat()} | _values(entry, AUDIT_FIELDS) for entry in page],
+        )
 
 
 def _last(caller: Caller) -> Iterator[tuple[str, Rows]]:

@@ -19,6 +19,7 @@ from tenants.scope import as_id
 
 _OURS = ("tenant", "collection", "person")  # set by us, so not validated
 _LISTS = ("landmarks", "quality_reasons", "stored_frame")  # validated here, since Django takes an empty one for missing
+_MEASURES = ("liveness", "vector_length", "expected_miss")  # null: not measured
 _POINTS, _XY = 5, 2
 _KEY = re.compile(r"fp_[a-z2-7]{16}")
 
@@ -78,7 +79,7 @@ def face_of(collection: Collection, ids: Ids, place: tuple[int, int], row: Mappi
     values = {name: row[name] for name in FACE_FIELDS}
     own = {"uuid": ids.uuid("face", row["uuid"]), "image": ids.uuid("image", row["image"])}
     face = Face(id=pk, tenant=collection.tenant, collection=collection, person=person, number=number, **values | own)
-    face.clean_fields(exclude=(*_OURS, *_LISTS, *(("liveness",) if face.liveness is None else ())))
+    face.clean_fields(exclude=(*_OURS, *_LISTS, *(name for name in _MEASURES if getattr(face, name) is None)))
     if not all(isinstance(getattr(face, name), list) for name in _LISTS):
         raise TypeError(_LISTS)
     points = np.asarray(face.landmarks, dtype=float)

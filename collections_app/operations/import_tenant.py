@@ -38,7 +38,7 @@ def import_tenant(bundle: Bundle, slug: str = "", ids: Keep = "keep") -> tuple[T
     """
     if bundle.manifest["kind"] != "tenant" or not bundle.parts or bundle.parts[0].kind != "tenant":
         raise InvalidRequest("bundle", "it is one of a collection, not of a tenant")
-    tenant = _tenant(bundle, slug)
+    tenant = _tenant(bundle, slug, ids)
     caller = system(tenant, "import_bundle")
     place, done = Place(ids), dict[str, Imported]()
     for part in bundle.parts:
@@ -51,7 +51,7 @@ def import_tenant(bundle: Bundle, slug: str = "", ids: Keep = "keep") -> tuple[T
     return tenant, list(done.values())
 
 
-def _tenant(bundle: Bundle, slug: str) -> Tenant:
+def _tenant(bundle: Bundle, slug: str, ids: Keep) -> Tenant:
     """Return the tenant that an import of the bundle made before, or make it with its audit chain."""
     [row] = bundle.rows(bundle.parts[0])
     check_texts(row)
@@ -68,9 +68,12 @@ def _tenant(bundle: Bundle, slug: str) -> Tenant:
             tenant.save(force_insert=True)
             vault.add_data_key(tenant)
             key = base64.b64decode(chain["key"], validate=True)
-            audit.adopt(tenant, key, _entries(bundle, tenant), number=chain["number"], end=chain["end"])
+            end = {"number": chain["number"], "end": chain["end"]}
+            audit.adopt(tenant, key, _entries(bundle, tenant), **end, new_ids=ids == "new")
             audit.record(system(tenant, "import_bundle"), "tenant.imported", tenant, bundle=bundle.manifest.get("id"))
     except IntegrityError:
+        if there is None:
+            raise InvalidRequest("ids", "some are taken here: import with new ids") from None
         raise InvalidRequest("slug", f"there is a tenant {slug!r} already: give the bundle's another") from None
     except (*_WRONG, binascii.Error) as error:
         raise InvalidRequest("bundle", f"its tenant or audit log is not as it should be: {error}"[:300]) from None
@@ -84,7 +87,8 @@ def _entries(bundle: Bundle, tenant: Tenant) -> Iterator[AuditEntry]:
             check_texts(rows)
             for row in rows:
                 values = {name: row[name] for name in AUDIT_FIELDS}
-                yield AuditEntry(tenant=tenant, at=datetime.fromisoformat(row["at"]), **values)
+                own = {"id": Ids().number("entry", row["id"]), "at": datetime.fromisoformat(row["at"])}
+                yield AuditEntry(tenant=tenant, **own, **values)
 
 
 def _import_rows(caller: Caller, bundle: Bundle, part: Part, done: Mapping[str, Imported], ids: Ids) -> None:
