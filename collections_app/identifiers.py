@@ -17,6 +17,7 @@ PATH_WORDS = frozenset(
     {
         "do-not-enrol",
         "export",
+        "exports",
         "faces",
         "health",
         "image",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from django.apps import apps
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from collections_app import job_files, storage
 from collections_app.models import (
@@ -203,9 +203,10 @@ class IndexFiles:
 
 @dataclass(frozen=True, slots=True)
 class Jobs:
-    """Jobs with their units and files. Of an erased face, what its unit holds, and the received files it came in.
+    """Jobs with their units and files. Of an erased face, what its unit holds, and the files that may have it.
 
-    A job that is under way still needs these files: the receipt waits for its end.
+    These are the received files that it came in, and the bundles of its collection that were asked for before. A job
+    that is under way still needs them: the receipt waits for its end.
     """
 
     name: str = "jobs"
@@ -249,7 +250,10 @@ class Jobs:
 
     def _given(self, receipt: Receipt) -> QuerySet[JobFile]:
         files: QuerySet[JobFile] = JobFile.objects.of(receipt.tenant).select_related("job", "tenant")
-        return files.filter(given=True, job__in=self._units(receipt).values("job"))
+        in_unit = Q(job__in=self._units(receipt).values("job"))
+        exported = {"kind": BulkJob.Kind.EXPORT, "collection_id": receipt.collection_id}
+        earlier = BulkJob.objects.of(receipt.tenant).filter(**exported, created_at__lt=receipt.requested_at)
+        return files.filter(in_unit | Q(job__in=earlier), given=True)
 
 
 KEPT_ANSWERS, KEPT_IMAGES, JOBS = KeptAnswers(), KeptImages(), Jobs()

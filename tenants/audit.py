@@ -68,6 +68,7 @@ Action: TypeAlias = Literal[
     "image.viewed",
     "index.rebuild_asked",
     "job.asked",
+    "job.bundle_read",
     "job.cancelled",
     "job.ended",
     "job.report_read",

@@ -43,7 +43,7 @@ ANSWERS: Mapping[type[Exception], tuple[int, Callable[[Any], str]]] = {
     tenants.KeyNotFound: (404, lambda _e: _("There is no such key.")),
     tenants.MemberNotFound: (404, lambda _e: _("There is no such member.")),
     tenants.InvitationUnusable: (404, lambda _e: _("There is no such invitation.")),
-    tenants.OwnerNeeded: (403, lambda _e: _("Only an owner can appoint or remove owners, and one owner must remain.")),
+    tenants.OwnerNeeded: (403, lambda _e: _("Only an owner can do this, and one owner must remain.")),
     tenants.TenantsError: (403, lambda _e: _("This is not possible.")),
     collections.CollectionNotFound: (404, lambda _e: _("There is no such collection.")),
     collections.CollectionDeleted: (404, lambda _e: _("This collection was deleted.")),

@@ -130,6 +130,7 @@ ACTIONS = {
     "image.viewed": _("image viewed"),
     "index.rebuild_asked": _("index rebuild requested"),
     "job.asked": _("job requested"),
+    "job.bundle_read": _("bundle downloaded"),
     "job.cancelled": _("job cancelled"),
     "job.ended": _("job ended"),
     "job.report_read": _("job report read"),
@@ -181,7 +182,7 @@ PROBLEMS = {
     "took too long": _("took too long"),
     "unknown host": _("unknown host"),
 }
-JOBS = {"import": _("Import")}
+JOBS = {"export": _("Export"), "import": _("Import")}
 JOB_STATES = {
     "waiting": _("waiting"),
     "running": _("running"),

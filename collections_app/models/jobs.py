@@ -21,6 +21,7 @@ class BulkJob(TenantOwned):
     class Kind(models.TextChoices):
         """The kind of work."""
 
+        EXPORT = "export"
         IMPORT = "import"
 
     class State(models.TextChoices):
@@ -112,8 +113,8 @@ class JobUnit(TenantOwned):
 class JobFile(TenantOwned):
     """A sealed file of a job: what it received, or what it made. Its bytes are in the storage, in pieces.
 
-    `size` counts the bytes that are there; `complete` once there will be no more. A file that is `given` was received
-    and is removed when the job is over.
+    `size` counts the bytes that are there; `complete` once there will be no more. A file that is `given` was received,
+    or is a bundle to be fetched, and is removed some time after the job is over.
     """
 
     uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)

@@ -17,7 +17,7 @@ from tenants.access import Caller, Scope
 from tenants.scope import as_id
 from tenants.vault import Vault
 
-NEEDED = {BulkJob.Kind.IMPORT: Scope.ENROL}  # to ask for a job, and to change its course
+NEEDED = {BulkJob.Kind.EXPORT: Scope.ADMIN, BulkJob.Kind.IMPORT: Scope.ENROL}  # to change the course of a job
 COLUMNS = (
     "number",
     "outcome",

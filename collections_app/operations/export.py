@@ -5,7 +5,7 @@ written are missing. No transaction is open while a bundle is written.
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, TypeAlias
 
 from django.db import transaction
@@ -23,6 +23,7 @@ from tenants.access import Caller, Scope
 
 Rows: TypeAlias = list[dict[str, Any]]
 FACES_A_PART, _PEOPLE_A_PART, _IMAGE_BYTES_A_PART = 500, 5_000, 8_000_000
+_IMAGES_A_PIECE = 200  # faces whose images are exported together
 PERSON_FIELDS = ("reference", "external_id", "name", "age", "gender", "listing", "note")
 FACE_FIELDS = (
     "uuid",
@@ -85,16 +86,44 @@ def write_collection(writer: Writer, seal: Seal, collection: Collection, images:
 
 def collection_parts(collection: Collection, images: bool) -> Iterator[tuple[str, Rows]]:  # noqa: FBT001
     """Yield the kind and the rows of each part of a collection. Not an operation."""
-    last = store.state(collection.gallery).head
-    yield "collection", [_collection_row(collection)]
-    yield from _pages("nobody", collection.people.filter(faces=None))
-    after = 0
-    while faces := _faces(collection, after, last):
-        yield "faces", face_rows(collection, faces)
-        after = faces[-1].number
-    if images:
-        yield from _image_parts(collection, last)
-    yield from _pages("barred", collection.do_not_enrol.all())
+    for kind, after, last in pieces(collection, images):
+        for rows in piece_parts(collection, kind, after, last):
+            yield kind, rows
+
+
+def pieces(collection: Collection, images: bool) -> Iterator[tuple[str, int, int]]:  # noqa: FBT001
+    """Yield what is exported by itself, in order: a kind, and the numbers (after, last] of faces. Not an operation."""
+    head = store.state(collection.gallery).head
+    yield "collection", 0, 0
+    yield "nobody", 0, 0
+    for kind, faces in (("faces", FACES_A_PART), ("images", _IMAGES_A_PIECE if images else 0)):
+        after = 0
+        while found := list(_numbers(collection, after, head)[:faces]):
+            yield kind, after, found[-1]
+            after = found[-1]
+    yield "barred", 0, 0
+
+
+def piece_parts(collection: Collection, kind: str, after: int, last: int) -> Iterator[Rows]:
+    """Yield the rows of each part of a piece, if it has any. Not an operation."""
+    if kind == "collection":
+        yield [_collection_row(collection)]
+    elif kind == "nobody":
+        yield from _pages(collection.people.filter(faces=None), _person_row)
+    elif kind == "barred":
+        yield from _pages(collection.do_not_enrol.all(), lambda entry: {"reference": entry.reference})
+    elif kind == "images":
+        yield from _image_parts(collection, after, last)
+    else:
+        faces = Face.objects.of(collection.tenant).filter(collection=collection, number__gt=after, number__lte=last)
+        if rows := face_rows(collection, list(faces.select_related("person").order_by("number"))):
+            yield rows
+
+
+def _numbers(collection: Collection, after: int, last: int) -> QuerySet[Face, int]:
+    """Return the numbers of the faces in (after, last], in order."""
+    faces = Face.objects.of(collection.tenant).filter(collection=collection, number__gt=after, number__lte=last)
+    return faces.order_by("number").values_list("number", flat=True)
 
 
 def face_rows(collection: Collection, faces: list[Face]) -> Rows:
@@ -149,23 +178,19 @@ def _person_row(person: Person) -> dict[str, Any]:
     return {"id": str(person.pk), **values, "created_at": person.created_at.isoformat()}
 
 
-def _pages(kind: str, rows: QuerySet[Any]) -> Iterator[tuple[str, Rows]]:
-    """Yield people, or references that are barred, in the order of their ids."""
+def _pages(rows: QuerySet[Any], shown: Callable[[Any], dict[str, Any]]) -> Iterator[Rows]:
+    """Yield rows in the order of their ids."""
     after = 0
     while page := list(rows.filter(pk__gt=after).order_by("pk")[:_PEOPLE_A_PART]):
         after = page[-1].pk
-        yield kind, [_person_row(row) if kind == "nobody" else {"reference": row.reference} for row in page]
+        yield [shown(row) for row in page]
 
 
-def _faces(collection: Collection, after: int, last: int) -> list[Face]:
-    faces = Face.objects.of(collection.tenant).filter(collection=collection, number__gt=after, number__lte=last)
-    return list(faces.select_related("person").order_by("number")[:FACES_A_PART])
-
-
-def _image_parts(collection: Collection, last: int) -> Iterator[tuple[str, Rows]]:
+def _image_parts(collection: Collection, after: int, last: int) -> Iterator[Rows]:
     """Yield the kept images, each once: faces of an image were enrolled together, so they are neighbours by number."""
     read, rows, size, before = storage.reader(collection.tenant), [], 0, ""
-    kept = Face.objects.of(collection.tenant).filter(collection=collection, number__lte=last).exclude(stored_image="")
+    kept = Face.objects.of(collection.tenant).filter(collection=collection, number__gt=after, number__lte=last)
+    kept = kept.exclude(stored_image="")
     for image, name in kept.order_by("number").values_list("image", "stored_image").iterator(chunk_size=500):
         if image == before:
             continue
@@ -177,7 +202,7 @@ def _image_parts(collection: Collection, last: int) -> Iterator[tuple[str, Rows]
         rows.append({"image": image, "content": base64.b64encode(content).decode()})
         size += len(content)
         if size >= _IMAGE_BYTES_A_PART:
-            yield "images", rows
+            yield rows
             rows, size = [], 0
     if rows:
-        yield "images", rows
+        yield rows

@@ -25,6 +25,7 @@ from tenants.access import Caller, Scope
 from tenants.models import AuditHead, Tenant
 from tenants.scope import as_id
 
+_UNTOLD = frozenset({"digest", "key", "manifest"})
 R = TypeVar("R", bound=Model)
 Place: TypeAlias = tuple[datetime, int]
 """A job's place in the list: the time since when it exists, and the id of its subject."""
@@ -37,6 +38,7 @@ class Kind(StrEnum):
     HEALTH = "health"
     ERASURE = "erasure"
     AUDIT = "audit"
+    EXPORT = "export"
     IMPORT = "import"
 
 
@@ -204,12 +206,13 @@ def bulk_job(row: BulkJob) -> Job:
         progress=done / row.total if row.total else None,
         seconds_left=left / rate if rate and state == State.RUNNING else None,
         fault=row.fault,
-        bulk=Bulk(f"{row.actor_kind}:{row.actor_id}", row.created_at, _shown(row), counts, rate),
+        bulk=Bulk(f"{row.actor_kind}:{row.actor_id}", row.created_at, _told(row.options), counts, rate),
     )
 
 
-def _shown(row: BulkJob) -> dict[str, Any]:
-    return {name: value for name, value in row.options.items() if name != "digest"}
+def _told(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options without what only the work needs."""
+    return {name: value for name, value in options.items() if name not in _UNTOLD}
 
 
 def bulk_jobs(caller: Caller) -> QuerySet[BulkJob]:

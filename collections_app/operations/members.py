@@ -182,6 +182,17 @@ def _own(caller: Caller) -> Member:
     return found
 
 
+def require_owner(caller: Caller) -> None:
+    """Require that a member is an owner; keys and the platform have scopes instead. Not an operation.
+
+    Raises:
+        OwnerNeeded: the member is none.
+    """
+    owners = Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER)
+    if caller.kind == "user" and not owners.filter(user_id=int(caller.id)).exists():
+        raise OwnerNeeded
+
+
 def _check_rank(caller: Caller, *roles: str) -> None:
     """Allow only owners and the platform to give or remove the role of an owner."""
     if Member.Role.OWNER not in roles or caller.kind == "system":

@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 
 from collections_app.console import charts
 from collections_app.console.base import ConsoleView, FormView
+from collections_app.console.export_forms import ExportForm
 from collections_app.console.forms import AimForm, DoNotEnrolForm, NewCollectionForm, PolicyForm, TypedNameForm
-from collections_app.operations import collections, do_not_enrol
+from collections_app.operations import collections, do_not_enrol, exports
 from collections_app.operations.index import index_state, rebuild
 from collections_app.operations.thresholds import aim_threshold, explain_threshold, packs_on_offer
 from tenants.access import Scope
@@ -187,6 +188,28 @@ class DoNotEnrolView(FormView):
         listed = do_not_enrol.list_barred(self.caller, collection=alias, limit=_LISTED, after=after)
         collection = collections.get_collection(self.caller, name=alias)
         return self.page(status, form=form, collection=collection, listed=listed, tab="do_not_enrol")
+
+
+class ExportView(FormView):
+    """Have a collection made into a bundle; only an owner may."""
+
+    needs = Scope.ADMIN
+    template = "console/collection_export.html"
+    section = "collections"
+    form = ExportForm
+
+    def submit(self, form: Form, **where: Any) -> HttpResponse:
+        """Begin the job."""
+        wanted = {name: form.cleaned_data[name] for name in ("passphrase", "images")}
+        job = exports.begin_export(self.caller, collection=collections.Alias(where["alias"]), **wanted)
+        return self.done(
+            _("The export has begun. The bundle can be downloaded here when it is done."), "job", job=job.id
+        )
+
+    def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
+        """Say what a bundle is."""
+        collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
+        return self.page(status, form=form, collection=collection)
 
 
 class DeleteView(FormView):

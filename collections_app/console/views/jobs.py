@@ -7,8 +7,9 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView
-from collections_app.operations import bulk_jobs
+from collections_app.operations import bulk_jobs, exports
 from collections_app.operations.jobs import Place
+from tenants.access import Scope
 from tenants.scope import as_id
 
 _PAGE, _REFUSED = 50, 100
@@ -54,6 +55,19 @@ class JobReportView(ConsoleView):
         items = bulk_jobs.report(self.caller, job=job)
         headers = {"Content-Disposition": f'attachment; filename="{job}.csv"', "Cache-Control": "private, no-store"}
         return StreamingHttpResponse(bulk_jobs.as_csv(items), content_type="text/csv; charset=utf-8", headers=headers)
+
+
+class BundleView(ConsoleView):
+    """The bundle of an export as a file."""
+
+    needs = Scope.ADMIN
+
+    def get(self, request: HttpRequest, job: str) -> HttpResponseBase:
+        """Send it."""
+        size, content = exports.fetch_bundle(self.caller, job=job)
+        headers = {"Content-Disposition": f'attachment; filename="{job}.bundle"', "Content-Length": str(size)}
+        headers["Cache-Control"] = "private, no-store"
+        return StreamingHttpResponse(content, content_type="application/x-tar", headers=headers)
 
 
 class CancelJobView(ConsoleView):

@@ -13,7 +13,7 @@ from collections_app.dialects.native.views.base import RAW, NativeView, accepted
 from collections_app.dialects.native.wire import jobs as wire
 from collections_app.dialects.parsers import Form, Json, Raw
 from collections_app.errors import FileChanged, JobOver
-from collections_app.operations import bulk_jobs, imports, jobs
+from collections_app.operations import bulk_jobs, exports, imports, jobs
 
 _KINDS = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
@@ -96,6 +96,30 @@ class ImportsView(NativeView):
         else:
             job = imports.begin_import(self.caller, collection=collection, options=options)
         return accepted(wire.Job(job).data, f"jobs/{job.id}")
+
+
+class ExportsView(NativeView):
+    """/collections/{collection}/exports."""
+
+    @described("exportCollection", "collection", body=wire.Export, status=202, answer=wire.Job)
+    def post(self, request: Request, collection: str) -> Response:
+        """Have a collection made into a sealed bundle; it takes the scopes admin and scores."""
+        job = exports.begin_export(self.caller, collection=collection, **self.parse(wire.Export))
+        return accepted(wire.Job(job).data, f"jobs/{job.id}")
+
+
+class BundleView(NativeView):
+    """/jobs/{job}/bundle."""
+
+    @described(
+        "getBundle", "job", (JobOver,), query=wire.From, answer=OpenApiTypes.BINARY, media_types=("application/x-tar",)
+    )
+    def get(self, request: Request, job: str) -> StreamingHttpResponse:
+        """Return the bundle of an export that is done; an answer that was cut off goes on from an offset."""
+        offset = self.parse(wire.From)["offset"]
+        size, content = exports.fetch_bundle(self.caller, job=job, offset=offset)
+        headers = {"Content-Length": str(max(0, size - offset))}
+        return StreamingHttpResponse(content, content_type="application/x-tar", headers=headers)
 
 
 class ArchiveView(NativeView):

@@ -76,6 +76,25 @@ class Offset(serializers.Serializer[Any]):
     offset = serializers.IntegerField(min_value=0, max_value=2**53, default=0, help_text="Where the part begins.")
 
 
+class From(serializers.Serializer[Any]):
+    """GET /jobs/{job}/bundle."""
+
+    offset = serializers.IntegerField(min_value=0, max_value=2**53, default=0, help_text="The byte to begin with.")
+
+
+@example({"passphrase": "correct horse battery staple", "images": True})
+class Export(serializers.Serializer[Any]):
+    """POST …/exports: exactly one of passphrase and recipients."""
+
+    passphrase = serializers.CharField(
+        default="", allow_blank=True, trim_whitespace=False, max_length=LONGEST, help_text="12 characters at least."
+    )
+    recipients = serializers.ListField(
+        child=serializers.CharField(max_length=LONGEST), default=list, max_length=20, help_text="age1…"
+    )
+    images = serializers.BooleanField(default=False, help_text="With the kept images.")
+
+
 class Received(serializers.Serializer[Any]):
     """How many bytes of the file are there."""
 
