@@ -101,10 +101,10 @@ class ImportsView(NativeView):
 class ExportsView(NativeView):
     """/collections/{collection}/exports."""
 
-    @described("exportCollection", "collection", body=wire.Export, status=202, answer=wire.Job)
+    @described("exportCollection", "collection", body=wire.NewExport, status=202, answer=wire.Job)
     def post(self, request: Request, collection: str) -> Response:
         """Have a collection made into a sealed bundle; it takes the scopes admin and scores."""
-        job = exports.begin_export(self.caller, collection=collection, **self.parse(wire.Export))
+        job = exports.begin_export(self.caller, collection=collection, **self.parse(wire.NewExport))
         return accepted(wire.Job(job).data, f"jobs/{job.id}")
 
 

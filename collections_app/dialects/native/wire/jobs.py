@@ -83,7 +83,7 @@ class From(serializers.Serializer[Any]):
 
 
 @example({"passphrase": "correct horse battery staple", "images": True})
-class Export(serializers.Serializer[Any]):
+class NewExport(serializers.Serializer[Any]):
     """POST …/exports: exactly one of passphrase and recipients."""
 
     passphrase = serializers.CharField(
