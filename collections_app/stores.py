@@ -1,6 +1,7 @@
 """The stores that hold data of enrolled people. An erasure purges each and counts what is left in it.
 
 STORES lists all of them, in the order of purging and of a receipt's document. A new store is a new entry there.
+Longer than 300 lines: the stores are read together, since what one leaves another must not need.
 """
 
 from collections.abc import Mapping

@@ -76,6 +76,7 @@ def ask(endpoint: Endpoint, role: Role, ids: Ids) -> Any:
     """Send the endpoint's request with these ids; undo its changes."""
     dialect = endpoint.view.dialect
     examples, issued = EXAMPLES[dialect.name], role[bool(dialect.credentials.signs)]
+    ids = replace(ids, job=ids.export) if endpoint.route.endswith("/bundle") else ids
     path = "/" + endpoint.route
     for name, value in dialect.credentials.in_path(issued.key.pk).items():
         path = path.replace(f"<str:{name}>", value)

@@ -14,12 +14,15 @@ from django.contrib.auth.models import User
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
+from collections_app.jobs import engine
+from collections_app.models import BulkJob
 from collections_app.operations.buckets import put_bucket
 from collections_app.operations.collections import create_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.do_not_enrol import bar
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
+from collections_app.operations.exports import begin_export
 from collections_app.operations.imports import ImportOptions, add_part, begin_import
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
@@ -31,6 +34,7 @@ from tests.conftest import Customer, make_customer
 from tests.make import portrait
 
 GLOBEX = "marker-of-globex"
+RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"  # of the examples of age itself
 
 
 @contextmanager
@@ -64,6 +68,7 @@ class Ids:
     reference: str
     arn: str
     bucket: str
+    export: str
 
 
 def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
@@ -84,11 +89,14 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     put_bucket(caller, name=f"b-{name}", endpoint="https://8.8.8.8", region="us-east-1", **login)
     job = begin_import(caller, collection=name, options=ImportOptions(consent=marker)).id
     add_part(caller, job=job, file="archive", offset=0, content=io.BytesIO(b"no archive"))
+    export = begin_export(caller, collection=name, recipients=[RECIPIENT]).id
+    engine.work(BulkJob.objects.of(caller.tenant).select_related("tenant").get(pk=export.removeprefix("export-")), 60)
     erased = (receipt.uuid, job)
     numbers = (str(hook.pk), str(delivery.pk), search.uuid)
     people = (f"p-{name}", f"q-{name}")
     arn = f"arn:aws:rekognition:us-east-1:{collection.tenant_id % 10**12:012}:collection/{name}"
-    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, f"r-{name}", arn, f"b-{name}")
+    named = (f"r-{name}", arn, f"b-{name}")
+    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, *named, export)
 
 
 def missing() -> Ids:
@@ -99,4 +107,5 @@ def missing() -> Ids:
     numbers = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
     people, account = (f"p-{word}", f"q-{word}"), f"{secrets.randbelow(10**12):012}"
     arn = f"arn:aws:rekognition:us-east-1:{account}:collection/{word}"
-    return Ids(word, secrets.token_hex(8), *people, face, *erased, *numbers, key, f"r-{word}", arn, f"b-{word}")
+    named = (f"r-{word}", arn, f"b-{word}", f"export-{secrets.randbits(62)}")
+    return Ids(word, secrets.token_hex(8), *people, face, *erased, *numbers, key, *named)

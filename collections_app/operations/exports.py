@@ -10,7 +10,7 @@ from collections_app.bundle import Seal
 from collections_app.errors import InvalidRequest, JobOver
 from collections_app.models import BulkJob, JobFile
 from collections_app.operations.bulk_jobs import find_bulk_job
-from collections_app.operations.collections import Alias, find
+from collections_app.operations.collections import Alias, find, lock
 from collections_app.operations.export import manifest_of
 from collections_app.operations.jobs import Job, bulk_job
 from collections_app.operations.members import require_owner
@@ -50,6 +50,7 @@ def begin_export(
     manifest = manifest_of(caller, [found])
     options = {"images": images, "recipients": seal.recipients, "key": base64.b64encode(seal.key).decode()}
     with transaction.atomic():
+        lock(found)  # before an erasure, which then removes the bundle, or after it
         job = bulk.begin(caller, BulkJob.Kind.EXPORT, found, {**options, "manifest": manifest})
         bulk.start(job)
         sealed = "passphrase" if passphrase else "age"

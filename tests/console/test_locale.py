@@ -80,6 +80,8 @@ def test_no_word_of_a_page_is_left_untranslated() -> None:
     """Outside of what is translated, templates hold only names that are the same in every language."""
     found = set()
     for file in (ROOT / "templates").rglob("*.html"):
+        if file.parent.name == "shadow":  # what a command writes, in English as all of its output
+            continue
         text = re.sub(
             r"\{#.*?#\}|\{% *blocktrans.*?endblocktrans\w* *%\}", "", file.read_text("utf-8"), flags=re.DOTALL
         )

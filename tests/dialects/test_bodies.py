@@ -48,6 +48,11 @@ def test_a_body_of_too_many_parts_or_levels_is_malformed(acme: Customer, dialect
     assert time.thread_time() - began < 2
 
 
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_a_body_of_null_breaks_nothing(acme: Customer, dialect: Dialect) -> None:
+    assert _send(acme, dialect, b"null")[0] < 500
+
+
 @pytest.mark.parametrize("person", ["[" * 100_000, "[" + "[]," * 100_000 + "[]]"], ids=["levels", "parts"])
 def test_json_in_a_form_field_with_too_many_parts_is_malformed(acme: Customer, person: str) -> None:
     path, headers = "/api/v1/collections/people/faces", {"x-api-key": acme.issued.token}

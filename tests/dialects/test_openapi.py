@@ -16,7 +16,16 @@ from openapi_spec_validator import validate
 from tests.dialects.documents import DIALECTS, document
 
 METHODS = ("get", "post", "put", "patch", "delete")
-BODILESS = ("/get-computing-node", "/list-computing-node", "/rebuild", "/health", "/repeat")
+BODILESS = (
+    "/get-computing-node",
+    "/list-computing-node",
+    "/rebuild",
+    "/health",
+    "/repeat",
+    "/cancel",
+    "/start",
+    "/liveness-challenges",
+)
 
 
 def _operations(dialect: str) -> Iterator[tuple[str, str, dict[str, Any]]]:

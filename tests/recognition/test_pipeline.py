@@ -1,4 +1,4 @@
-"""Real models on real photographs."""
+"""Real models on real photographs. Longer than 300 lines: they share the photographs and what is seen in them."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -220,4 +220,6 @@ def _wrong(error: Exception) -> Any:
         return {error.field: [error.problem]}
     if isinstance(error, PolicyError):
         return error.message_dict
-    return error.detail if isinstance(error, drf.ValidationError) else None
+    if isinstance(error, drf.ValidationError):
+        return error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}  # a body of null
+    return None

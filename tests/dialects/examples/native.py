@@ -23,7 +23,7 @@ from tests.conftest import Customer
 from tests.dialects.clients import NativeClient
 from tests.dialects.examples.descriptor import FILES, FORM, IMAGE, TEXT, Call, Examples, Json
 from tests.make import base64_of, portrait
-from tests.world import Ids
+from tests.world import RECIPIENT, Ids
 
 COLLECTION, FACES = "api/v1/collections/<name:collection>", "/api/v1/collections/people/faces"
 TAKES_AN_IMAGE = ("/faces", "/search", "/verify", "/detect")
@@ -106,6 +106,7 @@ EXAMPLES = Examples(
         f"POST {COLLECTION}/people": lambda ids: {"faces": [ids.face]},
         f"POST {COLLECTION}/people/<name:person>/faces": lambda ids: {"faces": [ids.face]},
         f"POST {COLLECTION}/do-not-enrol": lambda _: {"reference": "x"},
+        f"POST {COLLECTION}/exports": lambda _: {"recipients": [RECIPIENT]},
         "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
         "POST api/v1/liveness-challenges/answer": lambda ids: {"id": _challenge(ids), "frames": [IMAGE] * 3},

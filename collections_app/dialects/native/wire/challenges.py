@@ -26,6 +26,7 @@ class Challenge(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
+@example({"id": "0b7e2a52-0c39-4a8e-9d1b-1b8f1f2f8c55", "frames": ["/9j/4AAQSkZJRgABAQEAYABgAAD/2...."] * _MOST_FRAMES})
 class Answer(serializers.Serializer[Any]):
     """Pictures of the person: looking straight, then after each move. Not mirrored, with one face each."""
 

@@ -57,6 +57,7 @@ class Query(Page):
     bulk = serializers.BooleanField(default=False, help_text="Bulk jobs only, those that are over too.")
 
 
+@example({"refused": True})
 class Resume(serializers.Serializer[Any]):
     """POST /jobs/{job}/resume."""
 
