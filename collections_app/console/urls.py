@@ -68,9 +68,9 @@ _ACCOUNT = [
         ("invitation/", auth.InvitationView, "invitation"),
         ("invitation/<str:secret>/", auth.InvitationLinkView, "invitation_link"),
     ),
-    path("password/", local(limited(auth.Password.as_view())), name="password"),
-    path("forgotten/", local(limited(auth.Forgotten.as_view())), name="forgotten"),
-    path("forgotten/<uidb64>/<token>/", local(limited(auth.Renew.as_view())), name="renew"),
+    path("password/", limited(local(auth.Password.as_view())), name="password"),
+    path("forgotten/", limited(local(auth.Forgotten.as_view())), name="forgotten"),
+    path("forgotten/<uidb64>/<token>/", limited(local(auth.Renew.as_view())), name="renew"),
 ]
 
 _FACES = _pages(

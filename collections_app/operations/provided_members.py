@@ -34,8 +34,8 @@ class Identity:
 def admit(identity: Identity) -> User | None:
     """Make or update the person's account and memberships; return the account, or None if it may not sign in.
 
-    The provider's word authorises it, so there is no Caller. Memberships that no role gives end, also that of a tenant's
-    last owner.
+    The provider's word authorises it, so there is no Caller. Memberships that no role gives end, that of a
+    tenant's last owner too.
     """
     found = ProvidedAccount.objects.select_related("user").filter(issuer=identity.issuer, subject=identity.subject)
     account = found.first()
