@@ -18,7 +18,7 @@ import dj_database_url
 from celery.schedules import crontab
 from django.core.mail.utils import DNS_NAME
 
-from config import env
+from config import env, openid
 from config.files import OPTIONS, storage_at
 from config.secrets import generated, printed
 from tenants.task_names import Task
@@ -344,6 +344,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # a stranger cannot lock
 AXES_LOCKOUT_TEMPLATE = "console/locked.html"
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next", "csrfmiddlewaretoken"]  # not logged
+OIDC = openid.read()  # the provider that signs members in; None: nobody but us does
+LOCAL_PASSWORDS = openid.local_passwords(OIDC)  # of members; the operator's admin keeps its own
 # Passwords, codes and links that one address may try per minute; its network (/24, /48) may try four times as many.
 ATTEMPTS_PER_MINUTE = env.integer("ATTEMPTS_PER_MINUTE", 30, least=1)
 PASSWORD_RESET_TIMEOUT = 3600

@@ -109,6 +109,23 @@ class RecoveryCode(models.Model):
         return str(self.pk)
 
 
+class ProvidedAccount(models.Model):
+    """Whose account at an OpenID Connect provider an account here is; it is of no tenant."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="provided")
+    issuer = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        """One account per person; a subject is the issuer's own."""
+
+        constraints: ClassVar = [models.UniqueConstraint(fields=["issuer", "subject"], name="provided_once")]
+
+    def __str__(self) -> str:
+        """Return the issuer and its subject."""
+        return f"{self.issuer} {self.subject}"
+
+
 class SignIn(models.Model):
     """A session of a person, for their list of sessions: its row's key (tenants.sessions), and where it began."""
 

@@ -10,7 +10,7 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
@@ -33,16 +33,33 @@ def limited(view: View) -> View:
     def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        address = request.META.get("REMOTE_ADDR", "")
-        if not _passes(place(address), 1) or not _passes(network(address), _NETWORK_TIMES):
+        if too_often(request):
             return refused(request, Limit.MINUTE)
         try:
-            with _hashing().admit(place(address)):
+            with _hashing().admit(place(request.META.get("REMOTE_ADDR", ""))):
                 return view(request, *args, **kwargs)
         except Busy as busy:
             return refused(request, busy.retry_after)
 
     return handle
+
+
+def local(view: View) -> View:
+    """Answer 404 where members have no passwords of ours."""
+
+    @wraps(view)
+    def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.LOCAL_PASSWORDS:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return handle
+
+
+def too_often(request: HttpRequest) -> bool:
+    """Count an attempt, and return whether its address or network made too many."""
+    address = request.META.get("REMOTE_ADDR", "")
+    return not _passes(place(address), 1) or not _passes(network(address), _NETWORK_TIMES)
 
 
 def _passes(where: str, times: int) -> bool:

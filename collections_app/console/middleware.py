@@ -15,6 +15,7 @@ from django.utils.translation import override
 from django_otp import user_has_device
 
 from collections_app.console.entrances import refused
+from collections_app.console.provider import BY_PROVIDER
 from tenants.access import CROWDED
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -50,12 +51,15 @@ def crowded(get_response: Handler) -> Handler:
 
 
 def second_factor(get_response: Handler) -> Handler:
-    """Redirect a user with an authenticator to the code page until this session has been verified."""
+    """Redirect a user with an authenticator to the code page until this session has been verified.
+
+    A session that an OpenID Connect provider began is the provider's to verify.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(_FOR_PEOPLE) and request.user.is_authenticated:
             exempt = {reverse("console:code"), reverse("console:logout"), reverse("console:language")}
-            verified = request.user.is_verified()  # type: ignore[attr-defined]  # OTPMiddleware's
+            verified = request.user.is_verified() or BY_PROVIDER in request.session  # type: ignore[attr-defined]  # OTPMiddleware's
             if not verified and request.path not in exempt and user_has_device(request.user):
                 return redirect("console:code")
         return get_response(request)

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from collections_app.console.base import not_found
-from collections_app.console.entrances import limited
+from collections_app.console.entrances import limited, local
 from collections_app.console.views import (
     account,
     audit,
@@ -23,6 +23,7 @@ from collections_app.console.views import (
     overview,
     people,
     playground,
+    provider,
     receipts,
     requests,
     searches,
@@ -54,6 +55,8 @@ _ACCOUNT = [
         ("logout/", LogoutView, "logout"),
         ("authenticator/", account.AuthenticatorView, "authenticator"),
         ("sessions/", account.SessionsView, "sessions"),
+        ("provider/", provider.LeaveView, "provider"),
+        ("provider/return/", provider.ReturnView, "provider_return"),
         ("forgotten/sent/", auth.ForgottenSent, "forgotten_sent"),
     ),
     *_entrances(
@@ -64,10 +67,10 @@ _ACCOUNT = [
         ("address/", account.AddressView, "address"),
         ("invitation/", auth.InvitationView, "invitation"),
         ("invitation/<str:secret>/", auth.InvitationLinkView, "invitation_link"),
-        ("password/", auth.Password, "password"),
-        ("forgotten/", auth.Forgotten, "forgotten"),
-        ("forgotten/<uidb64>/<token>/", auth.Renew, "renew"),
     ),
+    path("password/", limited(local(auth.Password.as_view())), name="password"),
+    path("forgotten/", limited(local(auth.Forgotten.as_view())), name="forgotten"),
+    path("forgotten/<uidb64>/<token>/", limited(local(auth.Renew.as_view())), name="renew"),
 ]
 
 _FACES = _pages(

@@ -95,7 +95,7 @@ def test_few_are_hashed_at_once_and_the_rest_wait_or_come_again(
 
 
 def test_no_page_of_a_person_s_own_is_left_out_unawares() -> None:
-    """Pages without a limit neither check nor hash a secret."""
+    """Pages without a limit neither check nor hash a secret; a provider's count their GETs (test_provider.py)."""
     pages: Any = urls._ACCOUNT  # noqa: SLF001 -- each page's view
     code = entrances.limited(not_found).__code__
     assert {page.name for page in pages if page.callback.__code__ is not code} == {
@@ -103,4 +103,7 @@ def test_no_page_of_a_person_s_own_is_left_out_unawares() -> None:
         "authenticator",
         "forgotten_sent",
         "logout",
+        "provider",
+        "provider_return",
+        "sessions",
     }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
@@ -36,6 +37,15 @@ class Login(RefusingMixin, auth.LoginView):
 
     template_name = "console/account/login.html"
     redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Check name and password, where members have any."""
+        return super().post(request, *args, **kwargs) if settings.LOCAL_PASSWORDS else redirect("console:login")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Say which ways there are."""
+        ways = {"provider": settings.OIDC is not None, "passwords": settings.LOCAL_PASSWORDS}
+        return super().get_context_data(**kwargs) | ways
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Sign in, and put the session on the person's list."""
@@ -153,6 +163,8 @@ class InvitationView(View):
         """Accept it."""
         if request.user.is_authenticated:
             return self._accept(request, request.user)
+        if not settings.LOCAL_PASSWORDS:
+            return self._show(request, None)
         form: BaseUserCreationForm[User] = styled(BaseUserCreationForm(request.POST))
         if not form.is_valid():
             return self._show(request, form, status=400)
@@ -182,9 +194,8 @@ class InvitationView(View):
         except InvitationUnusable:
             return render(request, "console/account/invitation_gone.html", status=404)
         form = form or styled(BaseUserCreationForm(initial={"username": invitation.email.split("@")[0]}))
-        return render(
-            request, "console/account/invitation.html", {"invitation": invitation, "form": form}, status=status
-        )
+        shown: dict[str, Any] = {"invitation": invitation, "form": form, "passwords": settings.LOCAL_PASSWORDS}
+        return render(request, "console/account/invitation.html", shown, status=status)
 
 
 def _invitation(request: HttpRequest) -> str:
