@@ -48,6 +48,9 @@ SMALL = {
     "evaluate liveness DIR --margin 0.1": "evaluate liveness LABELLED --margin 0.1",
     "evaluate fusion DIR": "evaluate fusion LABELLED",
     "evaluate detection DIR": "evaluate detection LABELLED",
+    "evaluate orientation DIR --most 24": "evaluate orientation FEW --most 1",
+    "evaluate rejection DIR": "evaluate rejection FEW",
+    "evaluate quality DIR --most 60": "evaluate quality FEW --most 1",
     "evaluate cohorts FILE": "evaluate cohorts LABELLED",
     "evaluate cohorts FILE --collection 1+0 8+0 30+0 300+0": "evaluate cohorts LABELLED --collection 1+0 8+0",
     "evaluate cohorts FILE --reference DIR --forms": "evaluate cohorts LABELLED --reference LABELLED --forms",
@@ -74,6 +77,7 @@ SMALL = {
 # These would disturb other tests, or need what is missing here: only their options are parsed.
 ONLY_READ = {
     "evaluate calibrate DIR --pack NAME": "it rewrites the manifest; tests/recognition holds its arithmetic",
+    "evaluate learn-quality DIR --others DIR": "the same",
     "benchmark index --sizes 10k,100k,1m": "the same as `benchmark index`, which runs above with small sizes",
     "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
     "conformance nhn --base-url https://HOST --credentials id=APPKEY secret=SECRET": "tests/dialects run every case",

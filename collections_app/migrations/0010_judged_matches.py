@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['collection', 'right', 'cosine'], name='judged_match_by_cosine')],
-                'constraints': [models.UniqueConstraint(fields=('search_uuid', 'face_id'), name='match_judged_once')],
+                'constraints': [models.UniqueConstraint(fields=('tenant', 'search_uuid', 'face_id'), name='match_judged_once')],
             },
             managers=[
                 ('unscoped', django.db.models.manager.Manager()),

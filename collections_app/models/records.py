@@ -186,7 +186,9 @@ class JudgedMatch(TenantOwned):
     class Meta:
         """A match is judged once; counted by collection."""
 
-        constraints: ClassVar = [models.UniqueConstraint(fields=["search_uuid", "face_id"], name="match_judged_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "search_uuid", "face_id"], name="match_judged_once")
+        ]
         indexes: ClassVar = [models.Index(fields=["collection", "right", "cosine"], name="judged_match_by_cosine")]
 
     def __str__(self) -> str:

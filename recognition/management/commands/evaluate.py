@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from recognition import packs
 from recognition.calibration.normalisation import FORMS
@@ -23,6 +23,7 @@ from recognition.evaluation import (
     verification,
 )
 from recognition.evaluation.metrics import area_under_curve, equal_error_rate, share_interval, true_accept_rates
+from recognition.evaluation.pictures import pictures
 
 _MEASURES = (
     "verification",
@@ -58,6 +59,7 @@ class Command(BaseCommand):
 
     def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **rest: Any) -> None:
         """Measure and print."""
+        _require_pictures(what, folder)
         match what:
             case "verification":
                 self._verification(folder, pack)
@@ -173,3 +175,9 @@ class Command(BaseCommand):
 
 def _listed(values: Sequence[float]) -> str:
     return f"[{', '.join(f'{value:.3f}' for value in values)}]"
+
+
+def _require_pictures(what: str, folder: Path) -> None:
+    if not pictures(folder) and not (what == "cohorts" and folder.is_file()):
+        message = f"{folder}: not a folder with pictures"
+        raise CommandError(message)
