@@ -104,6 +104,7 @@ class MemberAdmin(ModelAdmin):  # type: ignore[misc]  # untyped
 
     list_display = ("user", "tenant", "role")
     list_filter = ("role",)
+    fields = ("user", "tenant", "role")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Member | None = None) -> tuple[str, ...]:
         """Only the role of a membership can be changed."""

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from django.test import Client
 from collections_app.dialects.descriptor import Dialect
 from collections_app.models import Collection
 from collections_app.operations.collections import create_collection
-from tenants import keys
+from tenants import commits, keys
 from tenants.access import ALL_SCOPES, Caller, Scope, system
 from tenants.lifecycle import create_tenant
 from tenants.models import Tenant
@@ -100,6 +101,12 @@ def make_customer(slug: str) -> Customer:
     caller = system(tenant, "tests")
     issued = keys.issue(tenant, name="tests", scopes=ALL_SCOPES - {Scope.SCORES})
     return Customer(tenant, caller, issued, create_collection(caller, name="people"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no rows of the request log to other tests, whose tenants are others, and take none from them."""
+    monkeypatch.setattr(commits, "_deferred", deque())
 
 
 @pytest.fixture(scope="session")

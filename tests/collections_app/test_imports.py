@@ -182,7 +182,7 @@ def small(name: str) -> bytes:
     from PIL import Image  # noqa: PLC0415
 
     picture, out = Image.open(SAMPLES / f"{name}.jpg").convert("RGB"), io.BytesIO()
-    picture.resize((picture.width // 8, picture.height // 8)).save(out, "JPEG", quality=95)
+    picture.resize((picture.width // 22, picture.height // 22)).save(out, "JPEG", quality=95)
     return out.getvalue()
 
 

@@ -15,9 +15,9 @@ def test_a_list_of_faces_takes_the_same_queries_at_any_length(
     acme: Customer, crowd: Collection, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     client = signed_in(member(acme, "auditor"))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(18):
         client.get(page_url("faces", alias=crowd.alias))
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(18):
         client.get(page_url("faces", alias=crowd.alias), {"person": "obama", "quality": "none", "before": "5"})
 
 

@@ -1,7 +1,6 @@
 """The request log: what each call with a key left, without anything that was sent, at no statement of its own."""
 
 import logging
-from collections import deque
 from datetime import timedelta
 from typing import Any
 
@@ -24,12 +23,6 @@ from tests.make import base64_of, portrait
 pytestmark = pytest.mark.django_db
 
 BODY = {"collectionId": "people", "requestName": "a visitor", "faceImage": base64_of(portrait("obama"))}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_deferred(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave nothing to other tests, and take nothing from them."""
-    monkeypatch.setattr(commits, "_deferred", deque())
 
 
 def _logged(acme: Customer) -> list[LoggedRequest]:

@@ -67,6 +67,8 @@ def test_an_unknown_field_is_refused_by_name_at_every_level(
         assert _send(acme, method, path, b"{}")[0] != 422, "an empty object asks for nothing"
         return
     content = operation["requestBody"]["content"]
+    if JSON not in content:
+        return  # the body is taken as it is
     fields = _schema(content[JSON]["schema"])["properties"]
     assert _send(acme, method, path, json.dumps({ODD: 1}).encode()) == (422, {ODD: ["Unknown field."]})
     for name, schema in fields.items():

@@ -34,7 +34,8 @@ class FacesView(ConsoleView):
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
         template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        total = chosen.qs[: MOST_CHOSEN + 1].count() if found.after and not template else 0
+        more = chosen.qs.order_by("number").values_list("number", flat=True)[: MOST_CHOSEN + 1]
+        total = len(more) if found.after and not template else 0
         return self.page(
             template=template,
             collection=collection,
