@@ -17,7 +17,7 @@ from tests.processes import call, environment, prepare, web_server
 DATA = Path(os.environ.get("FACEPLANE_TEST_DATA") or "/nonexistent", "robustness")
 FILES = sorted(file for file in DATA.glob("*") if file.suffix != ".json")
 SECONDS = 10.0  # of a machine that may be busy; what it costs is counted in tests/recognition/test_decoding.py
-GROWTH_MB = 240  # 30 of them are the second opinion's session, which the first doubtful face opens
+GROWTH_MB = 260  # 60 of them are the session that the first doubtful face opens: of the second opinion
 
 
 def _resident_mb(process: subprocess.Popen[bytes]) -> float:
