@@ -24,12 +24,7 @@ from recognition.pipeline.detect import detect
 from recognition.results import Floats
 
 _PLAIN_SIDE = 640
-_NEEDED = {
-    "dequantise",
-    "dynamic_batch",
-    "dynamic_image",
-    "dynamic_maps",
-}  # the steps that a model needs in order to run at all
+_NEEDED = {"dequantise", "dynamic_batch", "dynamic_image"}  # the steps that a model needs in order to run at all
 
 _MOST_FACES = 100
 _Run = tuple[Model, Floats]
