@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,14 +147,12 @@ class Command(BaseCommand):
         """Learn the expected miss and write it into the manifest; its levels and the floor stay."""
         learnt = quality_learning.learn(folder, others, pack, most)
         self.stdout.write(f"{learnt.faces} faces of {learnt.people} people, {learnt.others} of what is not human")
-        manifest = packs.MANIFEST.read_text(encoding="utf-8")
-        for name in ("length", "embedded", "seen"):
-            value = getattr(learnt, name)
-            shown = f"{value:.2f}" if isinstance(value, float) else str(list(value))
-            line = re.compile(rf"(\[packs\.{pack}\.quality\]\n(?:.+\n)*?{name} = ).*")
-            manifest = line.sub(rf"\g<1>{shown}", manifest)
-            self.stdout.write(f"{name} = {shown}")
-        packs.MANIFEST.write_text(manifest, encoding="utf-8")
+        values = {
+            "length": f"{learnt.length:.2f}",
+            "embedded": str(list(learnt.embedded)),
+            "seen": str(list(learnt.seen)),
+        }
+        self._write_manifest(f"packs.{pack}.quality", values)
 
     def _calibrate(self, folder: Path, pack: str) -> None:
         """Measure the anchors of the pack's scale, plain and normalised, and write them into the manifest."""
@@ -164,9 +162,13 @@ class Command(BaseCommand):
             "normalised": _listed(population.anchors(FORMS["mean"])),
             "mean": f'"{b64encode(population.mean.astype("<f2").tobytes()).decode()}"',
         }
+        self._write_manifest(f"packs.{pack}", values)
+
+    def _write_manifest(self, table: str, values: Mapping[str, str]) -> None:
+        """Replace these values in a table of the manifest, and print them."""
         manifest = packs.MANIFEST.read_text(encoding="utf-8")
         for name, value in values.items():
-            line = re.compile(rf"(\[packs\.{pack}\]\n(?:.+\n)*?{name} = ).*")
+            line = re.compile(rf"(\[{re.escape(table)}\]\n(?:.+\n)*?{name} = ).*")
             manifest = line.sub(rf"\g<1>{value}", manifest)
         packs.MANIFEST.write_text(manifest, encoding="utf-8")
         for name, value in values.items():
