@@ -99,10 +99,7 @@ def examine(
     found = analyse(caller, content, pack=collection.pack, embed=embed, liveness=assessed, limits=limits)
     found = Selection(confidence=confidence).of(found)
     if at_most is None:
-        if not found.faces:
-            raise NoFace
-        if len(found.faces) > 1 and not largest:
-            raise SeveralFaces(len(found.faces), [face.box for face in found.faces])
+        require_face(found, only=not largest)
         refuse_unrecognisable(found.faces[0], gate or "none")
     gates = (gate, collection.quality_gate) if gate and at_most is not None else ()
     faces = tuple(
@@ -156,6 +153,18 @@ def naming(which: str) -> Iterator[None]:
         raise
     except (RecognitionError, ImageUrlRefused, ImageUrlTimeout) as error:
         raise ImageRefused(which, error) from error
+
+
+def require_face(found: Analysis, *, only: bool) -> None:
+    """Refuse an image without a face, and with `only` one with several.
+
+    Raises:
+        NoFace, SeveralFaces: so it is.
+    """
+    if not found.faces:
+        raise NoFace
+    if only and len(found.faces) > 1:
+        raise SeveralFaces(len(found.faces), [face.box for face in found.faces])
 
 
 def refuse_unrecognisable(face: DetectedFace, gate: str = "none") -> None:

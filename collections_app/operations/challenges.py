@@ -16,10 +16,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from collections_app.errors import ChallengeUnusable, InvalidRequest
-from collections_app.examine import analyse, naming
+from collections_app.examine import analyse, naming, require_face
 from collections_app.models import LivenessChallenge, SeenFrame
 from recognition import packs
-from recognition.errors import NoFace, SeveralFaces
 from recognition.pipeline import motion
 from recognition.results import Analysis, Doubt, Move, Verdict
 from tenants import audit
@@ -79,7 +78,9 @@ def answer_challenge(caller: Caller, *, challenge: str, frames: Sequence[bytes])
     seen = []
     for place, frame in enumerate(frames):
         with naming(str(place)):
-            seen.append(_one_face(analyse(caller, frame, embed=1, liveness=1)))
+            found = analyse(caller, frame, embed=1, liveness=1)
+            require_face(found, only=True)
+            seen.append(found)
     doubts = [*_of_each(seen), *_of_moves(moves, seen)]
     with transaction.atomic():
         if not _new(caller, seen):
@@ -104,14 +105,6 @@ def _claimed(caller: Caller, challenge: str, pictures: int) -> LivenessChallenge
     if asked.expires_at <= now:
         raise ChallengeUnusable("it has expired")
     return asked
-
-
-def _one_face(seen: Analysis) -> Analysis:
-    if not seen.faces:
-        raise NoFace
-    if len(seen.faces) > 1:
-        raise SeveralFaces(len(seen.faces))
-    return seen
 
 
 def _of_each(seen: Sequence[Analysis]) -> list[Doubt]:

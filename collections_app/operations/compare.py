@@ -7,7 +7,15 @@ from django.db import transaction
 
 from collections_app import scoring
 from collections_app.errors import PersonNotFound
-from collections_app.examine import Purpose, analyse, analyse_crop, examine, naming, refuse_unrecognisable
+from collections_app.examine import (
+    Purpose,
+    analyse,
+    analyse_crop,
+    examine,
+    naming,
+    refuse_unrecognisable,
+    require_face,
+)
 from collections_app.image_url import ImageUrl
 from collections_app.models import Collection, Face
 from collections_app.operations.budget import disclose, hidden_faces
@@ -17,7 +25,6 @@ from collections_app.operations.faces import find_face
 from collections_app.operations.probing import watch_verifications
 from collections_app.operations.references import find_person
 from recognition import packs
-from recognition.errors import NoFace, SeveralFaces
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index, store
 from recognition.results import EVERY_FACE, Analysis, DetectedFace, Liveness, Selection
@@ -123,10 +130,7 @@ def compare(
         embed = None if selection.confidence else 1  # which face is the first is known only after detection
         found = analyse(caller, source, pack=pack, embed=embed, liveness=min(liveness, 1), limits=limits)
         first = selection.of(found)
-        if not first.faces:
-            raise NoFace
-        if one and len(first.faces) > 1:
-            raise SeveralFaces(len(first.faces))
+        require_face(first, only=one)
         refuse_unrecognisable(first.faces[0], gate)
     with naming("target"):
         found = analyse(caller, target, pack=pack, embed=selection.among, liveness=liveness, limits=limits)
