@@ -22,8 +22,8 @@ from recognition.pipeline.detect import detect
 from recognition.pipeline.embed import embed
 from recognition.pipeline.landmarks import five, locate
 from recognition.pipeline.pose import estimate
-from recognition.pipeline.quality import Measures, see
-from recognition.pipeline.second_opinion import SURE, ask
+from recognition.pipeline.quality import Seen, see
+from recognition.pipeline.second_opinion import opinion
 from recognition.results import Box, Floats, Pixels
 from recognition.similarity import DEFAULT
 
@@ -37,10 +37,9 @@ _Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
-    """The largest face of an image that was not turned; `measures` without the vector's length."""
+    """The largest face of an image that was not turned."""
 
-    box: Box
-    measures: Measures
+    seen: Seen
     length: float
     template: Floats = field(repr=False)
 
@@ -65,12 +64,10 @@ def look(pixels: Pixels, pack: Pack) -> Looked | None:
     ((box, confidence),) = found
     (points,) = locate(pixels, [box], pack.landmarks)
     aligned = align(pixels, five(points))
-    asked = pack.second_opinion and confidence < SURE
-    opinion = ask(pixels, box, five(points), pack.second_opinion) if asked and pack.second_opinion else None
-    gray = np.asarray(cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY), np.uint8)
-    seen = see(gray, box, confidence, estimate(points), pixels.shape[1::-1], opinion)
+    asked = opinion(pixels, box, confidence, five(points), pack.second_opinion)
+    seen = see(aligned, box, confidence, estimate(points), pixels.shape[1::-1], asked)
     vectors, lengths = embed({SIDE: [aligned]}, pack)
-    return Looked(box, seen.measures(0.0), float(lengths[0]), vectors[0])
+    return Looked(seen, float(lengths[0]), vectors[0])
 
 
 def learn(folder: Path, others: Path | None, pack: str, most: int) -> Learnt:
@@ -91,7 +88,7 @@ def learn(folder: Path, others: Path | None, pack: str, most: int) -> Learnt:
     faces = [face for face, _ in samples] + alien
     missed = np.array([missed for _, missed in samples] + [True] * len(alien), np.float64)
     weights = np.array([1.0] * len(samples) + [_NOT_HUMAN * len(samples) / max(1, len(alien))] * len(alien))
-    full = np.array([(*astuple(face.measures)[:-1], 5 * (1 - face.length / typical)) for face in faces])
+    full = np.array([astuple(face.seen.measures(1 - face.length / typical)) for face in faces])
     return Learnt(
         length=typical,
         embedded=_fit(full, missed, weights),
@@ -112,7 +109,7 @@ def _person(folder: Path, pack: Pack) -> list[tuple[Looked, Path, bool]]:
         if own is None:
             continue
         rows.append((own, file, True))
-        spoilt = (look(spoil(pixels, own.box, random), pack) for _ in range(_SPOILED))
+        spoilt = (look(spoil(pixels, own.seen.box, random), pack) for _ in range(_SPOILED))
         rows += [(face, file, False) for face in spoilt if face]
     return rows
 

@@ -13,7 +13,7 @@ from recognition.pipeline.liveness import assess
 from recognition.pipeline.orient import view
 from recognition.pipeline.pose import estimate
 from recognition.pipeline.quality import judge
-from recognition.pipeline.second_opinion import SURE, ask
+from recognition.pipeline.second_opinion import opinion
 from recognition.results import Analysis, Box, DetectedFace, Liveness
 
 cv2.setNumThreads(1)  # requests already run in parallel; more threads would compete for the same cores
@@ -68,9 +68,7 @@ def analyse(
     vectors, lengths = embed_faces({SIDE: aligned[:embed], **to_embed}, models)
 
     opinions = [
-        ask(pixels, box, points[at], models.second_opinion)
-        if models.second_opinion and confidence < SURE and at < len(vectors)
-        else None
+        opinion(pixels, box, confidence, points[at], models.second_opinion) if at < len(vectors) else None
         for at, (box, confidence) in enumerate(seen.found)
     ]
     faces = (

@@ -21,9 +21,8 @@ _SMALL, _YAW, _PITCH, _DARK, _BRIGHT, _SHOWN, _CONFIDENCE = 28, 35, 25, 0.12, 0.
 # 25 of 250 pixels of blur in any direction, 95 % are below .008.
 _DETAIL = 0.015
 _MOTION_DETAIL, _MOTION_EVENNESS = 0.008, 0.25  # both below: strangers match; even blur lets them differ
-_NOT_HUMAN = (
-    0.25  # the second opinion's confidence below which nobody is enrolled: none of 1,633 portraits is below .43
-)
+# The second opinion's confidence below which nobody is enrolled: none of 1,633 portraits is below .43.
+_NOT_HUMAN = 0.25
 
 # Width divided by height of the box of a whole face: the median of 3,811 photographs; 98 % are within .68 to .86.
 _PROPORTION = 0.76
@@ -70,15 +69,14 @@ def judge(
     variance of the Laplacian of the aligned face in gray, 0 to 255; brightness is the mean of that gray, as a share of
     white.
     """
-    gray = np.asarray(cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY), np.uint8)
-    face = see(gray, box, confidence, pose, size, opinion)
+    face = see(aligned, box, confidence, pose, size, opinion)
     short = 0.0 if length is None or model is None else 1 - length / model.length
     miss = expected(model, face.measures(short), embedded=length is not None) if model else None
     floor = tuple(face.below_floor(short_vector=length is not None and model is not None and length < model.floor))
     named = tuple(dict.fromkeys((*face.named(), *floor))) or (QualityReason.UNRECOGNISABLE,)
     standard, strict = (model.standard, model.strict) if model else (1.0, 1.0)
     return Quality(
-        float(cv2.Laplacian(gray, cv2.CV_32F).var()),
+        face.sharpness,
         face.brightness,
         box.side,
         reasons=named if floor or (miss or 0) > standard else (),
@@ -96,6 +94,7 @@ class Seen:
     box: Box
     pose: Pose
     confidence: float
+    sharpness: float
     brightness: float
     shown: float
     detail: float
@@ -143,9 +142,14 @@ class Seen:
             yield QualityReason.NOT_HUMAN
 
 
-def see(gray: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[int, int], opinion: Opinion | None) -> Seen:  # noqa: PLR0917 -- what is known of a face, in the order of `judge`
-    """Measure an aligned face in gray, (112, 112); the rest is as in `judge`."""
-    return Seen(box, pose, confidence, float(gray.mean() / 255), _share_shown(box, *size), *_detail(gray), opinion)
+def see(  # noqa: PLR0917 -- what is known of a face, in the order of `judge`
+    aligned: Pixels, box: Box, confidence: float, pose: Pose, size: tuple[int, int], opinion: Opinion | None
+) -> Seen:
+    """Measure an aligned face; what is given, and its units, are as in `judge`."""
+    gray = np.asarray(cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY), np.uint8)
+    sharpness, brightness = float(cv2.Laplacian(gray, cv2.CV_32F).var()), float(gray.mean() / 255)
+    shown = _share_shown(box, *size)
+    return Seen(box, pose, confidence, sharpness, brightness, shown, *_detail(gray), opinion)
 
 
 def expected(model: ExpectedMiss, measures: Measures, *, embedded: bool) -> float:

@@ -1,6 +1,6 @@
 """A second model's opinion about a face of which the detector is not sure: whether it is a human one.
 
-The detector is less than SURE of nearly every animal, drawing or doll, and of one portrait in ten.
+The detector is less than _SURE of nearly every animal, drawing or doll, and of one portrait in ten.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from recognition.pipeline import adapters
 from recognition.pipeline.detect import shrunk
 from recognition.results import Box, Landmarks, Pixels
 
-SURE = 0.9
+_SURE = 0.9
 _CONTEXT = 2.5  # the side of the square that is looked at, in sides of the box
 
 
@@ -24,6 +24,15 @@ class Opinion:
 
     confidence: float
     disagreement: float
+
+
+def opinion(pixels: Pixels, box: Box, confidence: float, landmarks: Landmarks, model: Model | None) -> Opinion | None:
+    """Return the opinion about a face if the detector is not sure of it and the pack has such a model.
+
+    Raises:
+        The errors of `ask`.
+    """
+    return ask(pixels, box, landmarks, model) if model and confidence < _SURE else None
 
 
 @stage("detect")
