@@ -6,7 +6,7 @@ it says of people on whom it was not learnt is measured by leaving one person ou
 before the first underscore of a file's name.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from recognition import packs
 from recognition.calibration.fusion import Fusion, of_expert, weakest_and_mean
 from recognition.evaluation.liveness import cut, species_of
-from recognition.evaluation.metrics import share_interval
+from recognition.evaluation.metrics import share_shown
 from recognition.evaluation.pictures import each
 from recognition.pipeline import decode, liveness
 from recognition.pipeline.orient import view
@@ -61,13 +61,14 @@ def look(folder: Path, pack: str) -> Looks:
 
 def learn(looks: Looks) -> Fusion:
     """Return the fusion that tells bona fide presentations from attacks."""
-    slope, lowering = _fit(_features(looks), looks.species == "")
-    logit = _features(looks) @ (slope, lowering)
+    features = _features(looks)
+    slope, lowering = _fit(features, looks.species == "")
+    logit = features @ (slope, lowering)
     able = [0.0]
     for margin in np.unique(looks.margins[~np.isnan(looks.margins)]):
         here = looks.margins == margin
-        refused, passed = _rates(logit[here], looks.species[here])
-        if refused <= _MOST_BPCER and max(passed.values(), default=0.0) <= _MOST_APCER:
+        judged = _wrong(logit[here], looks.species[here])
+        if all(count / of <= (_MOST_APCER if species else _MOST_BPCER) for species, (count, of) in judged.items()):
             able.append(float(looks.shares[here].max()))
     return Fusion(_offsets(looks), slope, lowering / slope, _FROM_SHARE, max(able))
 
@@ -93,12 +94,9 @@ def lines(looks: Looks) -> Iterator[str]:
     for margin in MARGINS:
         here = np.isnan(looks.margins) if margin is None else looks.margins == margin
         name = "whole pictures" if margin is None else f"margin {margin}"
-        for species in np.unique(looks.species[here]):
-            chosen = logit[here & (looks.species == species)]
-            wrong = int((chosen >= 0).sum() if species else (chosen < 0).sum())
-            low, high = share_interval(wrong, len(chosen))
+        for species, (count, of) in _wrong(logit[here], looks.species[here]).items():
             rate = f"APCER {species}" if species else "BPCER"
-            yield f"{name:15}  {rate} {wrong / len(chosen):.4f} [{low:.4f}, {high:.4f}] ({len(chosen)})"
+            yield f"{name:15}  {rate} {share_shown(count, of)} ({of})"
 
 
 def _each_margin(file: Path, pack: packs.Pack) -> Iterator[tuple[list[float], float, float]]:
@@ -138,9 +136,7 @@ def _fit(features: _Doubles, live: npt.NDArray[np.bool_]) -> _Doubles:
     return np.asarray(weights / scale)
 
 
-def _rates(logit: _Doubles, species: Sequence[str] | npt.NDArray[np.str_]) -> tuple[float, dict[str, float]]:
-    """Return BPCER, and APCER by species, at score .5."""
-    kinds = np.asarray(species)
-    passed = {str(kind): float((logit[kinds == kind] >= 0).mean()) for kind in np.unique(kinds) if kind}
-    live = logit[kinds == ""]
-    return float((live < 0).mean()) if len(live) else 0.0, passed
+def _wrong(logit: _Doubles, species: npt.NDArray[np.str_]) -> dict[str, tuple[int, int]]:
+    """Return by species ("": bona fide) how many presentations are judged wrongly at score .5, and of how many."""
+    wrong = (logit >= 0) != (species == "")
+    return {str(kind): (int(wrong[species == kind].sum()), int((species == kind).sum())) for kind in np.unique(species)}

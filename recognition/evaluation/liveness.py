@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from recognition import packs, pipeline
-from recognition.evaluation.metrics import Scores, area_under_curve, equal_error_rate, share_interval
+from recognition.evaluation.metrics import Scores, area_under_curve, equal_error_rate, share_shown
 from recognition.evaluation.pictures import each, pictures
 from recognition.pipeline import decode
 from recognition.pipeline.orient import view
@@ -69,9 +69,7 @@ def cut(pixels: Pixels, box: Box, margin: float) -> Pixels:
 def _line(rate: str, group: Sequence[Liveness], threshold: float, *, wrong: Sequence[Verdict]) -> str:
     verdicts = [one.verdict(threshold) for one in group]
     count, unsure = sum(verdict in wrong for verdict in verdicts), verdicts.count(Verdict.UNSURE)
-    low, high = share_interval(count, len(group))
-    share = count / len(group) if group else 0.0
-    return f"{rate} {share:.4f} [{low:.4f}, {high:.4f}]  ({count} of {len(group)}; unsure {unsure})"
+    return f"{rate} {share_shown(count, len(group))}  ({count} of {len(group)}; unsure {unsure})"
 
 
 def _liveness(files: Sequence[Path], pack: str, margin: float | None) -> list[Liveness | None]:

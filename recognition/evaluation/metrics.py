@@ -46,3 +46,9 @@ def share_interval(count: int, of: int) -> tuple[float, float]:
     centre = (share + spread / 2) / (1 + spread)
     half = _NORMAL * np.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+
+
+def share_shown(count: int, of: int) -> str:
+    """Return a share with its 95 % interval, as reports print it; of nothing it is 0."""
+    low, high = share_interval(count, of)
+    return f"{count / max(1, of):.4f} [{low:.4f}, {high:.4f}]"
