@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from recognition import packs, pipeline
-from recognition.errors import RecognitionError
-from recognition.evaluation.pictures import each, pictures, sample
+from recognition.evaluation.pictures import each, pictures, sample, seen
 from recognition.pipeline.orient import rotation
 from recognition.results import DetectedFace, Pixels
 from recognition.similarity import DEFAULT
@@ -35,18 +34,15 @@ def turn_all(folder: Path, pack: str, most: int) -> tuple[list[Turned], int]:
 
     Pictures that show no face upright, or several, are left out.
     """
-    seen = [row for row in each(sample(pictures(folder), most), lambda file: _look(file, pack)) if row]
-    table = np.array(seen, np.float64).mean(axis=0)
-    return [Turned(angle, *row) for angle, row in zip(ANGLES, table.tolist(), strict=True)], len(seen)
+    rows = [row for row in each(sample(pictures(folder), most), lambda file: _look(file, pack)) if row]
+    table = np.array(rows, np.float64).mean(axis=0)
+    return [Turned(angle, *row) for angle, row in zip(ANGLES, table.tolist(), strict=True)], len(rows)
 
 
 def _look(file: Path, pack: str) -> list[tuple[bool, bool, int]]:
     """Return found, matched and boxes elsewhere at each angle; nothing for what is no portrait."""
-    try:
-        upright = pipeline.analyse(file.read_bytes(), pack=pack)
-    except RecognitionError:
-        return []
-    if len(upright.faces) != 1 or upright.faces[0].rotated:
+    upright = seen(file, pack)
+    if upright is None or len(upright.faces) != 1 or upright.faces[0].rotated:
         return []
     return [_compare(upright.pixels, upright.faces[0], angle, pack) for angle in ANGLES]
 

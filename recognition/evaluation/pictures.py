@@ -8,6 +8,10 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from recognition import pipeline
+from recognition.errors import RecognitionError
+from recognition.results import Analysis
+
 Made = TypeVar("Made")
 Item = TypeVar("Item")
 _ENDINGS = {".jpg", ".jpeg", ".png"}
@@ -22,6 +26,14 @@ def each(files: Sequence[Item], make: Callable[[Item], Made]) -> list[Made]:
 def pictures(folder: Path) -> list[Path]:
     """Return the pictures in a folder and its subfolders, sorted by name."""
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in _ENDINGS)
+
+
+def seen(file: Path, pack: str, embed: int | None = None) -> Analysis | None:
+    """Return what the pipeline sees in a picture; None if it refuses the picture."""
+    try:
+        return pipeline.analyse(file.read_bytes(), pack=pack, embed=embed)
+    except RecognitionError:
+        return None
 
 
 def sample(files: Sequence[Item], most: int) -> Sequence[Item]:

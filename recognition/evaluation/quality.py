@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition import packs, pipeline
-from recognition.errors import RecognitionError
-from recognition.evaluation.pictures import each, pictures, sample
+from recognition.evaluation.pictures import each, pictures, sample, seen
 from recognition.evaluation.quality_learning import motion
 from recognition.results import Analysis, Box, DetectedFace, Pixels
 from recognition.similarity import DEFAULT
@@ -124,8 +123,8 @@ def spoil_all(folder: Path, pack: str, most: int) -> Report:
         people.setdefault(file.parent if file.parent != folder else file, []).append(file)
     rows = [row for row in each(sample(list(people.values()), most), lambda files: _spoil(files, pack)) if row]
     threshold = DEFAULT.on(packs.get(pack).similarity)
-    ways = {name: _measure([(mate, seen[name]) for mate, seen in rows], threshold) for name in _WAYS}
-    probes = [(mate, face) for mate, seen in rows for name in _USABLE if (face := seen[name])]
+    ways = {name: _measure([(mate, faces[name]) for mate, faces in rows], threshold) for name in _WAYS}
+    probes = [(mate, face) for mate, faces in rows for name in _USABLE if (face := faces[name])]
     missed = np.array([float(face.template @ mate.template) < threshold for mate, face in probes])
     measures = {
         "expected": [-(face.quality.expected_miss or 0) for _, face in probes],
@@ -150,11 +149,8 @@ def _spoil(files: Sequence[Path], pack: str) -> tuple[DetectedFace, dict[str, De
 
 
 def _portrait(file: Path, pack: str) -> Analysis | None:
-    try:
-        seen = pipeline.analyse(file.read_bytes(), pack=pack)
-    except RecognitionError:
-        return None
-    return seen if len(seen.faces) == 1 else None
+    image = seen(file, pack)
+    return image if image and len(image.faces) == 1 else None
 
 
 def _largest(pixels: Pixels, pack: str) -> DetectedFace | None:

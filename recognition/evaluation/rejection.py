@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recognition import pipeline
-from recognition.errors import RecognitionError
-from recognition.evaluation.pictures import each, pictures
+from recognition.evaluation.pictures import each, pictures, seen
 from recognition.results import DetectedFace, QualityReason
 
 GATES = ("none", "standard", "strict")
@@ -39,8 +37,5 @@ def enrol_all(folder: Path, pack: str) -> Rejection:
 
 
 def _largest(file: Path, pack: str) -> DetectedFace | None:
-    try:
-        faces = pipeline.analyse(file.read_bytes(), pack=pack, embed=1).faces
-    except RecognitionError:
-        return None
-    return faces[0] if faces else None
+    image = seen(file, pack, embed=1)
+    return image.faces[0] if image and image.faces else None
