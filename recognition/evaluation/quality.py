@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from recognition import packs, pipeline
 from recognition.evaluation.pictures import each, pictures, sample, seen
-from recognition.evaluation.quality_learning import motion
+from recognition.evaluation.quality_learning import blurred, compressed, motion, smaller
 from recognition.results import Analysis, Box, DetectedFace, Pixels
 from recognition.similarity import DEFAULT
 
@@ -55,20 +55,11 @@ def _motion(degrees: float, length: float) -> _Spoil:
 
 
 def _blur(sigma: float) -> _Spoil:
-    return lambda pixels, _: np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
+    return lambda pixels, _: blurred(pixels, sigma)
 
 
 def _small(side: float) -> _Spoil:
-    def shrink(pixels: Pixels, box: Box) -> Pixels:
-        scale = min(1.0, side / box.side)
-        return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-
-    return shrink
-
-
-def _compressed(pixels: Pixels, _: Box) -> Pixels:
-    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 8])[1]
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return lambda pixels, box: smaller(pixels, side / box.side)
 
 
 def _half(*, lower: bool) -> _Spoil:
@@ -99,7 +90,7 @@ _USABLE: Mapping[str, _Spoil] = MappingProxyType(
         "motion 15 px": _motion(0, 15),
         "face of 24 px": _small(24),
         "a seventh of the light": lambda pixels, _: pixels // 7,
-        "JPEG at 8": _compressed,
+        "JPEG at 8": lambda pixels, _: compressed(pixels, 8),
     }
 )
 # Hard to find, and no part of the curve.

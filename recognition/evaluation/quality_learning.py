@@ -117,8 +117,7 @@ def _person(folder: Path, pack: Pack) -> list[tuple[Looked, Path, bool]]:
 def _other(file: Path, pack: Pack) -> list[Looked]:
     """Return the faces in a picture of what is not human: as it is, mirrored, and smaller."""
     pixels = decode(file.read_bytes())
-    smaller = np.asarray(cv2.resize(pixels, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), np.uint8)
-    seen = (look(np.ascontiguousarray(view), pack) for view in (pixels, pixels[:, ::-1], smaller))
+    seen = (look(np.ascontiguousarray(view), pack) for view in (pixels, pixels[:, ::-1], smaller(pixels, 0.7)))
     return [face for face in seen if face]
 
 
@@ -149,8 +148,25 @@ def motion(pixels: Pixels, length: float, degrees: float) -> Pixels:
     return np.asarray(cv2.filter2D(pixels, -1, kernel / kernel.sum()), np.uint8)
 
 
+def blurred(pixels: Pixels, sigma: float) -> Pixels:
+    """Return the image with Gaussian blur of so many pixels."""
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
+
+
+def smaller(pixels: Pixels, scale: float) -> Pixels:
+    """Return the image scaled down, or as it is if the scale is 1 or more."""
+    scale = min(1.0, scale)
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def compressed(pixels: Pixels, level: int) -> Pixels:
+    """Return the image as a JPEG of this quality, 0 to 100, shows it."""
+    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, level])[1]
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+
+
 def _blur(pixels: Pixels, box: Box, random: np.random.Generator) -> Pixels:
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), box.side * random.uniform(0.01, 0.1)), np.uint8)
+    return blurred(pixels, box.side * random.uniform(0.01, 0.1))
 
 
 def _move(pixels: Pixels, box: Box, random: np.random.Generator) -> Pixels:
@@ -158,8 +174,7 @@ def _move(pixels: Pixels, box: Box, random: np.random.Generator) -> Pixels:
 
 
 def _shrink(pixels: Pixels, box: Box, random: np.random.Generator) -> Pixels:
-    scale = min(1.0, float(np.exp(random.uniform(np.log(9), np.log(60)))) / box.side)
-    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    return smaller(pixels, float(np.exp(random.uniform(np.log(9), np.log(60)))) / box.side)
 
 
 def _darken(pixels: Pixels, _: Box, random: np.random.Generator) -> Pixels:
@@ -177,8 +192,7 @@ def _flatten(pixels: Pixels, _: Box, random: np.random.Generator) -> Pixels:
 
 
 def _compress(pixels: Pixels, _: Box, random: np.random.Generator) -> Pixels:
-    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(2, 30))])[1]
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return compressed(pixels, int(random.integers(2, 30)))
 
 
 def _roughen(pixels: Pixels, _: Box, random: np.random.Generator) -> Pixels:
