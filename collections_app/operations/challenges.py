@@ -115,7 +115,7 @@ def _of_each(seen: Sequence[Analysis]) -> list[Doubt]:
 
 
 def _of_moves(moves: Sequence[Move], seen: Sequence[Analysis]) -> list[Doubt]:
-    same = float(packs.get(packs.DEFAULT).similarity.cosine(motion.SAME_PERSON.score))
+    same = motion.SAME_PERSON.on(packs.get(packs.DEFAULT).similarity)
     first, *after = (image.faces[0] for image in seen)
     return [doubt for move, face in zip(moves, after, strict=True) for doubt in motion.doubts(move, first, face, same)]
 

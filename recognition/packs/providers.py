@@ -4,7 +4,7 @@ ONNX_PROVIDERS lists them in the order in which a model's operations are placed.
 processor with no more than a warning; here that is an error.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import onnxruntime as ort
 from django.conf import settings
@@ -46,13 +46,13 @@ def require() -> None:
         raise ImproperlyConfigured(message)
 
 
-def start(model: bytes, options: ort.SessionOptions, names: Iterable[str]) -> ort.InferenceSession:
-    """Return a session that runs on the first of these providers.
+def start(model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    """Return a session that runs on the first of the chosen providers.
 
     Raises:
         ImproperlyConfigured: it does not start there: no device, no driver, or a library is missing.
     """
-    wanted = [offered().get(name, name) for name in names]
+    wanted = [offered().get(name, name) for name in chosen()]
     session = ort.InferenceSession(model, options, providers=wanted)
     if session.get_providers()[:1] != wanted[:1]:
         message = (

@@ -106,7 +106,7 @@ def start(model: bytes) -> ort.InferenceSession:
     options.log_severity_level = 3
     # An arena would keep the memory of the largest image ever processed; without it each run frees its memory.
     options.enable_cpu_mem_arena = False
-    return providers.start(model, options, providers.chosen())
+    return providers.start(model, options)
 
 
 def _forget() -> None:
