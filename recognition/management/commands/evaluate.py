@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,6 @@ from recognition.evaluation import (
 from recognition.evaluation.metrics import area_under_curve, equal_error_rate, share_interval, true_accept_rates
 from recognition.evaluation.pictures import pictures
 
-_MEASURES = (
-    "verification",
-    "liveness",
-    "detection",
-    "orientation",
-    "quality",
-    "rejection",
-    "calibrate",
-    "learn-quality",
-    "cohorts",
-    "fusion",
-)
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
@@ -48,7 +36,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the measure, the folder, the pack and what some measures take besides."""
-        parser.add_argument("what", choices=_MEASURES)
+        parser.add_argument("what", choices=self._measures())
         parser.add_argument("folder", type=Path, help="of pictures; cohorts also takes a file of templates")
         parser.add_argument("--pack", choices=packs.names(), default=packs.DEFAULT)
         parser.add_argument("--most", type=int, default=150, help="pictures or people, evenly chosen")
@@ -57,36 +45,30 @@ class Command(BaseCommand):
         parser.add_argument("--margin", type=float, help="cut the pictures of liveness down to this share of the face")
         cohorts_report.add_arguments(parser)
 
-    def handle(self, *, what: str, folder: Path, pack: str, threshold: float | None, most: int, **rest: Any) -> None:
+    def handle(self, *, what: str, folder: Path, **options: Any) -> None:
         """Measure and print."""
         _require_pictures(what, folder)
-        match what:
-            case "verification":
-                self._verification(folder, pack)
-            case "liveness":
-                least = packs.get(pack).liveness_threshold if threshold is None else threshold
-                self._write(liveness.lines(liveness.present_all(folder, pack, rest["margin"]), least))
-            case "fusion":
-                self._write(fusion.lines(fusion.look(folder, pack)))
-            case "detection":
-                self._detection(folder)
-            case "orientation":
-                self._orientation(folder, pack, most)
-            case "quality":
-                self._quality(folder, pack, most)
-            case "rejection":
-                self._rejection(folder, pack)
-            case "calibrate" | "learn-quality":
-                self._learn(what, folder, rest["others"], pack, most)
-            case "cohorts":
-                options = (rest["names"], rest["reference"], rest["collection"])
-                self._write(cohorts_report.lines(folder, pack, *options, forms=rest["forms"]))
+        self._measures()[what](folder=folder, **options)
+
+    def _measures(self) -> Mapping[str, Callable[..., None]]:
+        return {
+            "verification": self._verification,
+            "liveness": self._liveness,
+            "detection": self._detection,
+            "orientation": self._orientation,
+            "quality": self._quality,
+            "rejection": self._rejection,
+            "calibrate": self._calibrate,
+            "learn-quality": self._learn_quality,
+            "cohorts": self._cohorts,
+            "fusion": self._fusion,
+        }
 
     def _write(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.stdout.write(line)
 
-    def _verification(self, folder: Path, pack: str) -> None:
+    def _verification(self, *, folder: Path, pack: str, **_: Any) -> None:
         found = verification.compare_all(folder, pack)
         mean, deviation = verification.accuracy(found.pairs)
         genuine, impostor = found.genuine, found.impostor
@@ -100,13 +82,24 @@ class Command(BaseCommand):
         for rate, accepted in zip(_RATES, true_accept_rates(genuine, impostor, _RATES), strict=True):
             self.stdout.write(f"TAR at FMR {rate:.0e}: {accepted:.4f}")
 
-    def _orientation(self, folder: Path, pack: str, most: int) -> None:
+    def _liveness(self, *, folder: Path, pack: str, threshold: float | None, margin: float | None, **_: Any) -> None:
+        least = packs.get(pack).liveness_threshold if threshold is None else threshold
+        self._write(liveness.lines(liveness.present_all(folder, pack, margin), least))
+
+    def _fusion(self, *, folder: Path, pack: str, **_: Any) -> None:
+        self._write(fusion.lines(fusion.look(folder, pack)))
+
+    def _cohorts(self, *, folder: Path, pack: str, **options: Any) -> None:
+        given = (options["names"], options["reference"], options["collection"])
+        self._write(cohorts_report.lines(folder, pack, *given, forms=options["forms"]))
+
+    def _orientation(self, *, folder: Path, pack: str, most: int, **_: Any) -> None:
         rows, portraits = orientation.turn_all(folder, pack, most)
         self.stdout.write(f"pack {pack}: {portraits} portraits\ndegrees  found  matched  boxes elsewhere")
         for row in rows:
             self.stdout.write(f"{row.angle:>7}  {row.found:.3f}  {row.matched:7.3f}  {row.elsewhere:15.3f}")
 
-    def _quality(self, folder: Path, pack: str, most: int) -> None:
+    def _quality(self, *, folder: Path, pack: str, most: int, **_: Any) -> None:
         report = quality.spoil_all(folder, pack, most)
         self.stdout.write(f"pack {pack}: {report.pictures} portraits of different people")
         self.stdout.write(
@@ -123,17 +116,11 @@ class Command(BaseCommand):
         for name, curve in report.discard.items():
             self.stdout.write(f"by {name:10}  " + "  ".join(f"{missed:.4f}" for missed in curve))
 
-    def _detection(self, folder: Path) -> None:
+    def _detection(self, *, folder: Path, **_: Any) -> None:
         hits, noses, faces = detection.find_all(folder)
         self.stdout.write(f"recall {hits / noses:.4f} ({hits} of {noses} annotated faces; {faces} found)")
 
-    def _learn(self, what: str, folder: Path, others: Path | None, pack: str, most: int) -> None:
-        if what == "calibrate":
-            self._calibrate(folder, pack)
-        else:
-            self._learn_quality(folder, others, pack, most)
-
-    def _rejection(self, folder: Path, pack: str) -> None:
+    def _rejection(self, *, folder: Path, pack: str, **_: Any) -> None:
         found = rejection.enrol_all(folder, pack)
         self.stdout.write(f"pack {pack}: {found.pictures} pictures, {found.found} with a face")
         for gate, count in found.enrolled.items():
@@ -143,7 +130,7 @@ class Command(BaseCommand):
         for reason, count in found.reasons.items():
             self.stdout.write(f"refused by standard for {reason:15}  {count:5}")
 
-    def _learn_quality(self, folder: Path, others: Path | None, pack: str, most: int) -> None:
+    def _learn_quality(self, *, folder: Path, others: Path | None, pack: str, most: int, **_: Any) -> None:
         """Learn the expected miss and write it into the manifest; its levels and the floor stay."""
         learnt = quality_learning.learn(folder, others, pack, most)
         self.stdout.write(f"{learnt.faces} faces of {learnt.people} people, {learnt.others} of what is not human")
@@ -154,7 +141,7 @@ class Command(BaseCommand):
         }
         self._write_manifest(f"packs.{pack}.quality", values)
 
-    def _calibrate(self, folder: Path, pack: str) -> None:
+    def _calibrate(self, *, folder: Path, pack: str, **_: Any) -> None:
         """Measure the anchors of the pack's scale, plain and normalised, and write them into the manifest."""
         population = cohorts.Reference(next(cohorts.read(folder, pack)))
         values = {
