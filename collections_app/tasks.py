@@ -13,7 +13,7 @@ from itertools import islice
 from celery import shared_task
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from collections_app import bulk, calibration, erasure, health_report, safe_http, storage, stores
@@ -49,6 +49,7 @@ _LOOK_SECONDS = 0.25  # between two looks for further deliveries
 _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
+_YOUNG = timedelta(minutes=10)  # an older open receipt waits for something that takes long
 _CALIBRATED_FOR = timedelta(hours=20)  # the schedule looks every hour, and a day is promised
 _DUE_SECONDS = 10.0  # the schedule of work_due
 _WORKER_SILENT_SECONDS = 60.0
@@ -85,21 +86,32 @@ def finish_erasure(receipt_id: int) -> None:
 
 
 @shared_task
+def finish_due() -> None:
+    """Try again to sign young receipts: most wait only for a reader of the database or a worker that indexes."""
+    young = Receipt.unscoped.filter(completed_at=None, requested_at__gt=timezone.now() - _YOUNG)
+    _finish_each(young)
+
+
+@shared_task
 def purge_due() -> None:
     """Finish what a lost message left undone: deleted collections, open receipts. Delete what is past its time."""
     left = Collection.unscoped.filter(state=Collection.State.DELETED, gallery__isnull=False)
     for collection_id in left.values_list("pk", flat=True):
         with isolate_failure("purge_collection", collection_id):
             purge_collection.run(collection_id)
-    for receipt_id in list(Receipt.unscoped.filter(completed_at=None).values_list("pk", flat=True)):
-        with isolate_failure("finish_erasure", receipt_id):
-            finish_erasure.run(receipt_id)
+    _finish_each(Receipt.unscoped.filter(completed_at=None))
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.unscoped.filter(claimed_at__lt=old).delete()
     LivenessChallenge.unscoped.filter(expires_at__lt=old).delete()
     SeenFrame.unscoped.filter(at__lt=timezone.now() - challenges.KEPT).delete()
     Event.unscoped.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
     NearMatch.unscoped.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()
+
+
+def _finish_each(receipts: QuerySet[Receipt]) -> None:
+    for receipt_id in list(receipts.values_list("pk", flat=True)):
+        with isolate_failure("finish_erasure", receipt_id):
+            finish_erasure.run(receipt_id)
 
 
 @shared_task

@@ -193,6 +193,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "forget": {"task": Task.FORGET, "schedule": timedelta(hours=1)},
     "pulse": {"task": Task.PULSE, "schedule": timedelta(seconds=20)},
     "verify-templates": {"task": Task.VERIFY_TEMPLATES, "schedule": crontab(hour=3, minute=10)},
+    "finish": {"task": Task.FINISH_DUE, "schedule": timedelta(seconds=20)},
     "purge": {"task": Task.PURGE_DUE, "schedule": timedelta(minutes=5)},
     "examine": {"task": Task.EXAMINE_DUE, "schedule": timedelta(minutes=5)},
     "calibrate": {"task": Task.CALIBRATE_DUE, "schedule": timedelta(hours=1)},

@@ -19,6 +19,7 @@ class Task(StrEnum):
     SWEEP_INDEX = "recognition.tasks.sweep_index"
     PURGE_COLLECTION = "collections_app.tasks.purge_collection"
     FINISH_ERASURE = "collections_app.tasks.finish_erasure"
+    FINISH_DUE = "collections_app.tasks.finish_due"
     PURGE_DUE = "collections_app.tasks.purge_due"
     SWEEP_IMAGES = "collections_app.tasks.sweep_images"
     EXPIRE_FACES = "collections_app.tasks.expire_faces"

@@ -28,7 +28,11 @@ from tests.services import LEFT_OUT
 collect_ignore = list(LEFT_OUT) if os.environ.get("TEST_SERVICES") else []
 # A file is one piece of work for pytest-xdist: a long one that starts last is waited for.
 LONGEST = (
+    "tests/config/test_backup.py",
     "tests/dialects/test_fuzz.py",
+    "tests/test_strangers.py",
+    "tests/config/test_deploy.py",
+    "tests/test_documents.py",
     "tests/index/test_proof.py",
     "tests/index/test_workers.py",
     "tests/index/test_processes.py",
@@ -37,16 +41,17 @@ LONGEST = (
     "tests/console/test_browser.py",
     "tests/console/test_isolation.py",
     "tests/test_at_rest.py",
-    "tests/test_strangers.py",
+    "tests/config/test_readiness.py",
+    "tests/config/test_doctor.py",
+    "tests/config/test_metrics.py",
+    "tests/collections_app/test_size.py",
     "tests/test_resilience.py",
     "tests/test_isolation.py",
     "tests/dialects/test_conformance.py",
     "tests/test_egress.py",
-    "tests/test_documents.py",
     "tests/test_server_life.py",
     "tests/test_silent_clients.py",
     "tests/test_processes.py",
-    "tests/config/test_readiness.py",
 )
 _HOST = tempfile.TemporaryDirectory()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.utils import timezone
 
 from collections_app import erasure, tasks
@@ -53,6 +54,21 @@ def test_a_face_is_gone_at_once_and_a_signed_receipt_says_so(acme: Customer, sto
     assert files(stored) == 1
     with pytest.raises(FaceNotFound):
         get_face(acme.caller, collection="people", face=erased.uuid)
+
+
+def test_what_was_in_the_way_for_a_moment_delays_a_receipt_by_seconds(acme: Customer, stored: Path) -> None:
+    """A young open receipt is tried again every twenty seconds, an older one with everything that is due."""
+    young = delete_face(acme.caller, collection="people", face=enrol(acme, "obama", "bo").uuid)
+    older = delete_face(acme.caller, collection="people", face=enrol(acme, "macron_2025", "em").uuid)
+    Receipt.objects.of(acme.tenant).filter(pk=older.pk).update(requested_at=timezone.now() - timedelta(minutes=11))
+    tasks.finish_due()
+    young.refresh_from_db()
+    older.refresh_from_db()
+    assert (young.completed_at is not None, older.completed_at) == (True, None)
+    assert settings.CELERY_BEAT_SCHEDULE["finish"]["schedule"] == timedelta(seconds=20)
+    tasks.purge_due()
+    older.refresh_from_db()
+    assert older.completed_at is not None
 
 
 def test_a_person_goes_with_every_face_and_image(acme: Customer, stored: Path) -> None:

@@ -27,7 +27,7 @@ from tenants.models import Tenant
 create_collection(system(Tenant.objects.get(slug="acme"), "tests"), name="album", images="original")
 """
 PEOPLE = ("obama", "macron_2025", "ardern_2018", "sunak")
-RECEIPTS_SECONDS = 400  # the schedule tries an erasure again after five minutes
+RECEIPTS_SECONDS = 60  # the schedule tries an open receipt again every twenty seconds
 
 
 class Installation:
