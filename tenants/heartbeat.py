@@ -55,9 +55,9 @@ def beat_queue(sent_by: str) -> None:
     _record(_QUEUE, lag=(timezone.now() - sent).total_seconds() if sent else None)
 
 
-def last_sent(entry: str) -> datetime:
-    """Return when an entry of the schedule was last sent; a new entry counts from now."""
-    row, _ = Heartbeat.objects.get_or_create(name=_SCHEDULE + entry, defaults={"at": timezone.now()})
+def last_sent(entry: str, every: timedelta = timedelta(0)) -> datetime:
+    """Return when an entry of the schedule was last sent; a new one counts as sent `every` ago."""
+    row, _ = Heartbeat.objects.get_or_create(name=_SCHEDULE + entry, defaults={"at": timezone.now() - every})
     return row.at
 
 
