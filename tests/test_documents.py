@@ -189,3 +189,9 @@ def test_a_broken_command_would_be_found() -> None:
     for wrong in ("no_such_command", "create_tenant", "benchmark nothing"):
         with pytest.raises((CommandError, SystemExit)):
             run(*wrong.split())
+
+
+def test_a_promise_names_tests_that_there_are() -> None:
+    named = set(re.findall(r"`(tests/[^` ]+)`", (ROOT / "docs/promises.md").read_text()))
+    assert len(named) > 50
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
