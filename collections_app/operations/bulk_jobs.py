@@ -11,6 +11,7 @@ from django.db import transaction
 from collections_app import bulk
 from collections_app.errors import JobNotFound, JobOver
 from collections_app.models import BulkJob, JobUnit
+from collections_app.operations import signed_files
 from collections_app.operations.jobs import Job, JobPage, Place, bulk_job, bulk_jobs, newest
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -31,7 +32,6 @@ COLUMNS = (
     "duplicate_of",
     "boxes",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BATCH = 500
 
 
@@ -171,4 +171,4 @@ def _item(job: BulkJob, opened: Vault, unit: JobUnit) -> dict[str, Any]:
 
 def _cell(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return signed_files.cell(text)

@@ -11,6 +11,7 @@ from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView, download
 from collections_app.console.filters import end_of_day, midnight
 from collections_app.operations import audit
+from collections_app.operations.signed_files import Export, Form
 from tenants.access import Scope
 from tenants.scope import as_id
 
@@ -54,7 +55,7 @@ class ExportView(ConsoleView):
 
     def get(self, request: HttpRequest, form: str) -> HttpResponse:
         """Send an archive with the log and a signed statement, which `manage.py verify_receipt` checks."""
-        if form not in get_args(audit.Form):
+        if form not in get_args(Form):
             raise Http404
         kind: Any = form
         chosen = AuditForm(request.GET)
@@ -62,7 +63,7 @@ class ExportView(ConsoleView):
         return archived(audit.export(self.caller, form=kind, filters=_filters(chosen)))
 
 
-def archived(exported: audit.Export) -> HttpResponse:
+def archived(exported: Export) -> HttpResponse:
     """Send a file and its signed statement as one archive."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
