@@ -41,12 +41,12 @@ class SearchView(ConsoleView):
         """Show the candidates and the threshold that applied then."""
         explained = browse.explain_search(self.caller, search=str(search), below="below" in request.GET)
         record = explained.record
-        said = judge.judged_faces(self.caller, search=record.uuid)
+        judged = judge.judged_faces(self.caller, search=record.uuid)
         return self.page(
             explained=explained,
             record=record,
             meaning=explained.meaning,
-            matches=[(each, said.get(each.uuid)) for each in explained.candidates],
+            matches=[(each, judged.get(each.uuid)) for each in explained.candidates],
             judged=judge.judged_rates(self.caller, collection=record.collection),
         )
 
