@@ -23,6 +23,7 @@ class AuditView(ConsoleView):
 
     needs = Scope.AUDIT
     template = "console/audit.html"
+    fragment = "console/_audit.html"
     section = "audit"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -30,10 +31,7 @@ class AuditView(ConsoleView):
         form = AuditForm(request.GET)
         before = as_id(request.GET.get("before", ""))
         found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE)
-        template = "console/_audit.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(
-            template=template, form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields)
-        )
+        return self.page(form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields))
 
 
 class VerifyView(ConsoleView):

@@ -19,6 +19,7 @@ class SearchesView(ConsoleView):
 
     needs = Scope.AUDIT
     template = "console/searches.html"
+    fragment = "console/_searches.html"
     section = "searches"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -26,8 +27,7 @@ class SearchesView(ConsoleView):
         chosen = SearchFilter(request.GET, browse.browse_searches(self.caller))
         oldest = request.GET.get("order") == "oldest"
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE, oldest=oldest)
-        template = "console/_searches.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, filter=chosen, found=found)
+        return self.page(filter=chosen, found=found)
 
 
 class SearchView(ConsoleView):
