@@ -15,7 +15,7 @@ from collections_app.bulk import Settled, Unit
 from collections_app.bundle import Part, Seal, seal_part
 from collections_app.errors import CollectionDeleted
 from collections_app.jobs.kind import JobFailed, Run
-from collections_app.models import Collection, JobFile
+from collections_app.models import Collection
 from collections_app.operations import export
 from collections_app.operations.exports import BUNDLE
 from tenants import signing
@@ -61,8 +61,7 @@ def finish(run: Run) -> None:
         if made:
             job_files.remove(made)
         _join(run, collection)
-    files = JobFile.objects.of(run.job.tenant).select_related("job", "tenant").filter(job=run.job)
-    for part in files.exclude(name=BUNDLE):
+    for part in job_files.of(run.job).exclude(name=BUNDLE):
         job_files.remove(part)
 
 
