@@ -15,12 +15,9 @@ from django.utils import timezone
 
 from tenants import keys, request_log, rls
 from tenants.errors import (
-    AddressRefused,
-    ExpiredKey,
     InvitationUnusable,
     MissingKey,
     ReachTooNarrow,
-    RevokedKey,
     ScopeMissing,
     TenantSuspended,
     UnknownKey,
@@ -186,12 +183,7 @@ def _key(key_id: str) -> ApiKey | None:
 def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
     """Return the caller of a key, if it may be used now."""
     request_log.used_key(key.tenant, key.pk, via)
-    if key.revoked_at:
-        raise RevokedKey
-    if key.expires_at and key.expires_at <= now:
-        raise ExpiredKey
-    if not keys.admits(key, address):
-        raise AddressRefused(address)
+    keys.require_usable(key, address, now)
     if key.tenant.state != Tenant.State.ACTIVE:
         raise TenantSuspended
     _mark_used(key, now)
