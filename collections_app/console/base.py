@@ -27,13 +27,13 @@ from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
 from collections_app.operations import pictures, shown_once
+from collections_app.operations.undo import UNDO_SECONDS
 from collections_app.reasons import reason
 from tenants import access, rls
 from tenants.access import Caller, Scope
 
 _SHOWN_ONCE = "shown_once"
 UNDO = "undo"  # in the session: what can be undone, sealed, and until when
-UNDO_SECONDS = 30
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
