@@ -195,3 +195,8 @@ def test_a_promise_names_tests_that_there_are() -> None:
     named = set(re.findall(r"`(tests/[^` ]+)`", (ROOT / "docs/promises.md").read_text()))
     assert len(named) > 50
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short() -> None:
+    """Under 1,000 words; what an operator or integrator looks up is in docs/."""
+    assert len((ROOT / "README.md").read_text().split()) < 1000
