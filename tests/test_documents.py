@@ -24,7 +24,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 _INLINE = re.compile(r"`manage\.py ([^`]+)`")
-_BLOCK = re.compile(r"^\S*python manage\.py (.+)$", re.MULTILINE)
+_BLOCK = re.compile(r"^(?: {4}|\S*python |docker compose .+? (?:\S*python )?)manage\.py (.+)$", re.MULTILINE)
 
 
 def written() -> set[str]:
@@ -78,6 +78,10 @@ SMALL = {
 ONLY_READ = {
     "evaluate calibrate DIR --pack NAME": "it rewrites the manifest; tests/recognition holds its arithmetic",
     "evaluate learn-quality DIR --others DIR": "the same",
+    "benchmark http --connections 1,4,16,64 --json http-sqlite.json": "the same as `benchmark http`, which runs above",
+    "benchmark http --connections 1,4,16,64 --json http-postgresql.json --database postgresql://USER@HOST:PORT": "the "
+    "same, on a server of PostgreSQL",
+    "benchmark pipeline --provider openvino": "ONNX Runtime for OpenVINO is not installed",
     "benchmark index --sizes 10k,100k,1m": "the same as `benchmark index`, which runs above with small sizes",
     "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
     "conformance nhn --base-url https://HOST --credentials id=APPKEY secret=SECRET": "tests/dialects run every case",
