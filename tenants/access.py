@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from tenants import keys, request_log, rls
 from tenants.errors import (
+    AddressRefused,
     InvitationUnusable,
     MissingKey,
     ReachTooNarrow,
@@ -183,7 +184,9 @@ def _key(key_id: str) -> ApiKey | None:
 def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
     """Return the caller of a key, if it may be used now."""
     request_log.used_key(key.tenant, key.pk, via)
-    keys.require_usable(key, address, now)
+    keys.require_valid(key, now)
+    if not keys.admits(key, address):
+        raise AddressRefused(address)
     if key.tenant.state != Tenant.State.ACTIVE:
         raise TenantSuspended
     _mark_used(key, now)

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from tenants.errors import AddressRefused, ExpiredKey, RevokedKey
+from tenants.errors import ExpiredKey, RevokedKey
 from tenants.models import ApiKey, KeptSecret, OperatorKey, Tenant
 from tenants.scope import random_id
 from tenants.sigv4 import Signature
@@ -69,18 +69,16 @@ def matches(secret: str, hashes: Sequence[bytes]) -> bool:
     return sum(hmac.compare_digest(hashed, one) for one in hashes or [_NO_HASH]) > 0
 
 
-def require_usable(key: ApiKey | OperatorKey, address: str, now: datetime) -> None:
-    """Require that the key has not ended, and may be used from the address.
+def require_valid(key: ApiKey | OperatorKey, now: datetime) -> None:
+    """Require that the key has not ended.
 
     Raises:
-        RevokedKey, ExpiredKey, AddressRefused: it is not so.
+        RevokedKey, ExpiredKey: it has.
     """
     if key.revoked_at:
         raise RevokedKey
     if key.expires_at and key.expires_at <= now:
         raise ExpiredKey
-    if not _admits(key, address):
-        raise AddressRefused(address)
 
 
 def signed(key: ApiKey | None, signature: Signature, text: str, now: datetime) -> bool:
@@ -102,7 +100,7 @@ def overlapping(key: ApiKey, now: datetime) -> dict[str, str]:
     return {hashed: until for hashed, until in key.previous if datetime.fromisoformat(until) > now}
 
 
-def _admits(key: ApiKey | OperatorKey, address: str) -> bool:
+def admits(key: ApiKey | OperatorKey, address: str) -> bool:
     """Return whether the key may be used from the address; a malformed address is in no network."""
     if not key.networks:
         return True

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tenants import keys
 from tenants.access import ALL_SCOPES, Caller, Scope
-from tenants.errors import ScopeMissing, UnknownKey
+from tenants.errors import AddressRefused, ScopeMissing, UnknownKey
 from tenants.models import OperatorKey, Tenant
 
 PREFIX = "op_"
@@ -86,6 +86,8 @@ def operator_for_key(key_id: str, secret: str, *, via: str, address: str = "", r
     key = None if "\0" in key_id else OperatorKey.objects.filter(pk=key_id).first()
     if not keys.matches(secret, [bytes(key.secret_hash)] if key else []) or key is None:
         raise UnknownKey
-    keys.require_usable(key, address, timezone.now())
+    keys.require_valid(key, timezone.now())
+    if not keys.admits(key, address):
+        raise AddressRefused(address)
     scopes = frozenset(map(Scope, key.scopes))
     return Operator(key.pk, key.name, scopes, address=address, via=via, request_id=request_id)
