@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from collections_app.bundle import Seal, Writer, seal_part
 from collections_app.models import Receipt
 from collections_app.operations.collections import list_collections
-from collections_app.operations.export import manifest_of, write_collection
+from collections_app.operations.export_bundle import manifest_of, write_collection
 from tenants import audit, events, signing
 from tenants.access import Caller, Scope
 from tenants.models import ApiKey, AuditEntry, Webhook

@@ -11,7 +11,7 @@ from collections_app.errors import InvalidRequest, JobOver
 from collections_app.models import BulkJob, JobFile
 from collections_app.operations.bulk_jobs import find_bulk_job
 from collections_app.operations.collections import Alias, find, lock
-from collections_app.operations.export import manifest_of
+from collections_app.operations.export_bundle import manifest_of
 from collections_app.operations.jobs import Job, bulk_job
 from collections_app.operations.members import require_owner
 from tenants import audit

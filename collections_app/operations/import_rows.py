@@ -14,7 +14,7 @@ from django.utils.crypto import salted_hmac
 from collections_app import identifiers
 from collections_app.errors import InvalidRequest
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.export import FACE_FIELDS, PERSON_FIELDS
+from collections_app.operations.export_bundle import FACE_FIELDS, PERSON_FIELDS
 from tenants.scope import as_id
 
 _OURS = ("tenant", "collection", "person")  # set by us, so not validated

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from collections_app.management import bundles
-from collections_app.operations.export import export_collection
+from collections_app.operations.export_bundle import export_collection
 from tenants.access import system
 from tenants.management.options import tenant_named
 
