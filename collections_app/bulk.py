@@ -177,7 +177,7 @@ def claim(job: BulkJob, opened: Vault, token: str, most: int) -> list[Unit]:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of a unit: its outcome, facts for the report, and the face that was enrolled."""
+    """The result of a unit: its outcome, facts for the report, and the face that was enrolled."""
 
     unit: Unit
     outcome: str
@@ -186,7 +186,7 @@ class Settled:
 
 
 def settle(opened: Vault, job: BulkJob, *settled: Settled) -> None:
-    """Write what came of units, in the transaction of what was done for them.
+    """Store the results of units, in the transaction that did them.
 
     Raises:
         LeaseLost: one of them is no longer ours.

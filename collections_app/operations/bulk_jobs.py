@@ -115,7 +115,7 @@ def resume_job(caller: Caller, *, job: str, refused: bool = False, enrol: bool =
 
 
 def report(caller: Caller, *, job: str) -> Iterator[dict[str, Any]]:
-    """Iterate over what came of each item of a bulk job so far; nothing is left of items that were erased.
+    """Iterate over the results of a bulk job so far, item by item; items that were erased are left out.
 
     Raises:
         JobNotFound: no bulk job within reach has this id.

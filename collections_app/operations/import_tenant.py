@@ -1,7 +1,7 @@
 """Import of a whole tenant from a bundle: a new tenant with the old one's audit chain, which goes on from there.
 
-The tenant and its chain are one transaction; what follows leaves alone what is there, as the import of a collection
-does, so a second import finishes one that was stopped.
+The tenant and its chain are one transaction. What follows skips rows that exist, as the import of a collection does,
+so a second import finishes one that was stopped.
 """
 
 import base64
@@ -29,7 +29,7 @@ _WRONG = (ValidationError, DataError, KeyError, TypeError, ValueError, Attribute
 
 
 def import_tenant(bundle: Bundle, slug: str = "", ids: Keep = "keep") -> tuple[Tenant, list[Imported]]:
-    """Make the bundle's tenant, or finish making it; return it with what came of its collections. The operator's.
+    """Make the bundle's tenant, or finish making it; return it with the results of its collections. The operator's.
 
     Its keys open nothing until they are rotated, and its webhooks are switched off.
 

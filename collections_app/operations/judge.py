@@ -64,7 +64,7 @@ def judged_faces(caller: Caller, *, search: str) -> dict[str, bool]:
 
 
 def judged_rates(caller: Caller, *, collection: Collection) -> Judged:
-    """Return what was said of a collection's matches; `collection` is the caller's."""
+    """Return how members judged a collection's matches; `collection` is the caller's."""
     caller.require(Scope.READ)
     return _judged(collection)
 
