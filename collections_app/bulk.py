@@ -177,7 +177,7 @@ def claim(job: BulkJob, opened: Vault, token: str, most: int) -> list[Unit]:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of a unit: its outcome, facts for the report, and the face that was enrolled."""
+    """The result of a unit: its outcome, facts for the report, and the face that was enrolled."""
 
     unit: Unit
     outcome: str
@@ -186,7 +186,7 @@ class Settled:
 
 
 def settle(opened: Vault, job: BulkJob, *settled: Settled) -> None:
-    """Write what came of units, in the transaction of what was done for them.
+    """Store the results of units, in the transaction that did them.
 
     Raises:
         LeaseLost: one of them is no longer ours.
@@ -262,13 +262,12 @@ def add_file(job: BulkJob, name: str, *, given: bool = False) -> JobFile:
     """Return the job's file of that name; an empty one if there is none yet."""
     fresh = JobFile(tenant=job.tenant, job=job, name=name, given=given)
     JobFile.unscoped.bulk_create([fresh], ignore_conflicts=True)
-    file: JobFile = JobFile.objects.of(job.tenant).select_related("job", "tenant").get(job=job, name=name)
-    return file
+    return job_files.of(job).get(name=name)
 
 
 def drop_given(job: BulkJob) -> None:
     """Remove the files that a job received."""
-    for file in JobFile.objects.of(job.tenant).filter(job=job, given=True):
+    for file in job_files.of(job).filter(given=True):
         job_files.remove(file)
 
 

@@ -8,6 +8,7 @@ Both operations and tasks erase with this module.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -248,6 +249,29 @@ def _follow_segments(receipt: Receipt) -> None:
     if found:
         receipt.segments = sorted({*receipt.segments, *found})
         receipt.save(update_fields=["segments"])
+
+
+def adopt_receipt(tenant: Tenant, document: Mapping[str, Any], collection: Collection | None, uuid: str) -> None:
+    """Store the receipt that a signed document tells of, under this UUID."""
+    erased, again = document["erased"], document["searched_again"]
+    receipt = Receipt(
+        tenant=tenant,
+        uuid=uuid,
+        collection=collection,
+        kind=erased["kind"],
+        subject=erased["id"],
+        requested_by=document["requested_by"],
+        request_id=document["request_id"],
+        face_count=erased["faces"],
+        searches=again["searches"],
+        found_again=again["erased_faces_found"],
+        completed_at=datetime.fromisoformat(document["completed_at"]),
+        document=dict(document),
+    )
+    receipt.clean_fields(exclude=("tenant", "collection", "faces", "files", "segments"))
+    receipt.save(force_insert=True)
+    asked = datetime.fromisoformat(document["requested_at"])
+    Receipt.objects.of(tenant).filter(pk=receipt.pk).update(requested_at=asked)
 
 
 def _document(receipt: Receipt, left: Mapping[stores.Store, int], scrubbed: str, now: str) -> dict[str, Any]:

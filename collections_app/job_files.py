@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from typing import BinaryIO
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from collections_app import storage
 from collections_app.errors import FileChanged
@@ -95,9 +95,15 @@ def remove(file: JobFile) -> None:
     file.delete()
 
 
+def of(job: BulkJob) -> QuerySet[JobFile]:
+    """Return a job's files."""
+    files: QuerySet[JobFile] = JobFile.objects.of(job.tenant).select_related("job", "tenant").filter(job=job)
+    return files
+
+
 def received(job: BulkJob) -> int:
     """Return how many bytes a job has received."""
-    return JobFile.objects.of(job.tenant).filter(job=job, given=True).aggregate(all=Sum("size"))["all"] or 0
+    return of(job).filter(given=True).aggregate(all=Sum("size"))["all"] or 0
 
 
 class Reader(io.RawIOBase):

@@ -64,7 +64,7 @@ class Compared:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a recording. `left_out` counts the entries that were not sent, by reason."""
+    """The results of a recording. `left_out` counts the entries that were not sent, by reason."""
 
     compared: list[Compared] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)

@@ -126,6 +126,11 @@ def folder(name: str, default: Path) -> Path:
     return Path(text(name, str(default))).expanduser().resolve()
 
 
+def accelerators(name: str) -> list[str]:
+    """Read what runs the models before the processor: names of execution providers in lower case, without "cpu"."""
+    return [word for word in map(str.lower, words(name)) if word != "cpu"]
+
+
 def cores() -> int:
     """Return how many cores this process may use, by its CPU affinity and its control group's quota."""
     usable = len(os.sched_getaffinity(0))

@@ -28,10 +28,10 @@ class Provider:
 
     def roles_of(self, values: list[str]) -> dict[str, str]:
         """Return the role in each tenant, by slug, that values of the claim give: of several the first of ROLES."""
-        given: dict[str, str] = {}
+        by_tenant: dict[str, str] = {}
         for role in reversed(ROLES):
-            given |= {slug: role for value, slug, named in self.roles if named == role and value in values}
-        return given
+            by_tenant |= {slug: role for value, slug, named in self.roles if named == role and value in values}
+        return by_tenant
 
 
 def read() -> Provider | None:

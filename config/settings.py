@@ -28,9 +28,9 @@ os.umask(0o077)  # no other user of the host can read what our processes write
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.writable_folder("DATA_DIR", BASE_DIR / "var")
 MODELS_HOME = env.folder("MODELS_HOME", BASE_DIR / "var" / "models")
-# What runs the models, in this order: execution providers of the installed ONNX Runtime (recognition.packs.providers).
-ONNX_PROVIDERS = [name.lower() for name in env.words("ONNX_PROVIDERS", "cpu")]
-_accelerated = ONNX_PROVIDERS[:1] not in ([], ["cpu"])  # its crops are batched across requests: more of them at once
+# What runs the models before the processor, in this order: execution providers of the installed ONNX Runtime
+# (recognition.packs.providers). Their crops are batched across requests: more of these at once.
+ONNX_PROVIDERS = env.accelerators("ONNX_PROVIDERS")
 FACE_MODELS_DIR = env.text("FACE_MODELS_DIR")  # install_models looks here before it asks a registry
 
 # --- secrets: outside the repository, so that a copied or committed tree holds none ---
@@ -243,7 +243,7 @@ IDEMPOTENCY_HOURS = env.integer("IDEMPOTENCY_HOURS", 24, least=1)
 _host_name = f"faceplane-host-{os.getuid()}-{hashlib.sha256(str(DATA_DIR).encode()).hexdigest()[:12]}"
 HOST_DIR = env.folder("HOST_DIR", _shared_memory / _host_name if _in_memory else DATA_DIR / "host")
 # Per host: images processed at once, images waiting, seconds they wait. Beyond that, requests are refused for now.
-COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 16 if _accelerated else env.cores(), least=1)
+COMPUTE_SLOTS = env.integer("COMPUTE_SLOTS", 16 if ONNX_PROVIDERS else env.cores(), least=1)
 COMPUTE_QUEUE = env.integer("COMPUTE_QUEUE", 16 * COMPUTE_SLOTS, least=1)
 # Memory for decoding, per host: beyond it images wait for each other.
 DECODING_MEMORY_MB = env.integer("DECODING_MEMORY_MB", 800, least=400)

@@ -16,11 +16,9 @@ from django.utils import timezone
 from tenants import keys, request_log, rls
 from tenants.errors import (
     AddressRefused,
-    ExpiredKey,
     InvitationUnusable,
     MissingKey,
     ReachTooNarrow,
-    RevokedKey,
     ScopeMissing,
     TenantSuspended,
     UnknownKey,
@@ -186,10 +184,7 @@ def _key(key_id: str) -> ApiKey | None:
 def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
     """Return the caller of a key, if it may be used now."""
     request_log.used_key(key.tenant, key.pk, via)
-    if key.revoked_at:
-        raise RevokedKey
-    if key.expires_at and key.expires_at <= now:
-        raise ExpiredKey
+    keys.require_valid(key, now)
     if not keys.admits(key, address):
         raise AddressRefused(address)
     if key.tenant.state != Tenant.State.ACTIVE:

@@ -110,7 +110,7 @@ _CHAIN = """
 UPDATE tenants_auditentry SET number = v.column2, digest = v.column3 FROM (VALUES {rows}) AS v
 WHERE tenants_auditentry.id = v.column1 AND tenants_auditentry.tenant_id = %s
 """
-_SIGNED = (
+SIGNED_FIELDS = (
     "actor_kind",
     "actor_id",
     "actor_name",
@@ -429,7 +429,7 @@ def _writing_key(tenant_id: int) -> bytes:
 
 def _own(key: bytes, entry: AuditEntry) -> str:
     """Return the HMAC of an entry over its own fields."""
-    facts = ["entry", entry.pk, entry.at.isoformat(), *(getattr(entry, name) for name in _SIGNED)]
+    facts = ["entry", entry.pk, entry.at.isoformat(), *(getattr(entry, name) for name in SIGNED_FIELDS)]
     return _hmac(key, json.dumps(facts, sort_keys=True, separators=(",", ":")))
 
 
@@ -444,7 +444,7 @@ def _digest(key: bytes, before: str, entry: AuditEntry) -> str:
 
 def _former_digest(key: bytes, before: str, entry: AuditEntry) -> str:
     """Return the digest of an entry that was written by version 0.2, which chained every entry at once."""
-    facts = [before, entry.at.isoformat(), entry.number, *(getattr(entry, name) for name in _SIGNED)]
+    facts = [before, entry.at.isoformat(), entry.number, *(getattr(entry, name) for name in SIGNED_FIELDS)]
     return _hmac(key, json.dumps(facts, sort_keys=True, separators=(",", ":")))
 
 

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -21,6 +21,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from tenants.errors import ExpiredKey, RevokedKey
 from tenants.models import ApiKey, KeptSecret, OperatorKey, Tenant
 from tenants.scope import random_id
 from tenants.sigv4 import Signature
@@ -59,9 +60,25 @@ def opens(key: ApiKey | None, secret: str, now: datetime) -> bool:
 
     Takes the same time for an unknown key, a wrong secret and a right one.
     """
+    return matches(secret, [bytes(key.secret_hash), *map(bytes.fromhex, overlapping(key, now))] if key else [])
+
+
+def matches(secret: str, hashes: Sequence[bytes]) -> bool:
+    """Return whether one of the hashes is the secret's; without any it takes as long as with one."""
     hashed = secret_hash(secret)
-    known = [bytes(key.secret_hash), *map(bytes.fromhex, overlapping(key, now))] if key else [_NO_HASH]
-    return sum(hmac.compare_digest(hashed, one) for one in known) > 0
+    return sum(hmac.compare_digest(hashed, one) for one in hashes or [_NO_HASH]) > 0
+
+
+def require_valid(key: ApiKey | OperatorKey, now: datetime) -> None:
+    """Require that the key has not ended.
+
+    Raises:
+        RevokedKey, ExpiredKey: it has.
+    """
+    if key.revoked_at:
+        raise RevokedKey
+    if key.expires_at and key.expires_at <= now:
+        raise ExpiredKey
 
 
 def signed(key: ApiKey | None, signature: Signature, text: str, now: datetime) -> bool:
@@ -110,9 +127,9 @@ def issue(
     signs: bool = False,
 ) -> IssuedKey:
     """Create a key, with `parent` if another key issues it; its secret is returned, and stored only if it `signs`."""
-    secret = _new_secret()
+    secret = new_secret()
     key = ApiKey(
-        id=PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower(),
+        id=new_id(PREFIX),
         tenant=tenant,
         name=name,
         secret_hash=b"" if signs else secret_hash(secret),
@@ -133,7 +150,7 @@ def issue(
 
 def unusable_hash() -> bytes:
     """Return the hash of a secret that nobody knows, for a key that opens nothing before it is rotated."""
-    return secret_hash(_new_secret())
+    return secret_hash(new_secret())
 
 
 def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
@@ -141,7 +158,7 @@ def rotate(key: ApiKey, *, keep_until: datetime | None = None) -> IssuedKey:
 
     Secrets kept by earlier rotations keep their own time; without `keep_until` every former secret is refused at once.
     """
-    secret = _new_secret()
+    secret = new_secret()
     if key.signs:
         _replace(key, secret, keep_until)
         return IssuedKey(key, secret)
@@ -184,5 +201,11 @@ def forget(key: ApiKey) -> None:
     KeptSecret.objects.of(key.tenant).filter(key=key).delete()
 
 
-def _new_secret() -> str:
+def new_id(prefix: str) -> str:
+    """Return an id for a key; the prefix says of which kind it is."""
+    return prefix + base64.b32encode(secrets.token_bytes(10)).decode().lower()
+
+
+def new_secret() -> str:
+    """Return a secret of 256 random bits."""
     return secrets.token_urlsafe(32)

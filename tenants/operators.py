@@ -3,9 +3,6 @@
 An operator's key is not a tenant's: neither is accepted in the other's place.
 """
 
-import base64
-import hmac
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +12,11 @@ from django.utils import timezone
 
 from tenants import keys
 from tenants.access import ALL_SCOPES, Caller, Scope
-from tenants.errors import AddressRefused, ExpiredKey, RevokedKey, ScopeMissing, UnknownKey
+from tenants.errors import AddressRefused, ScopeMissing, UnknownKey
 from tenants.models import OperatorKey, Tenant
 
 PREFIX = "op_"
 SCOPES = frozenset({Scope.READ, Scope.ADMIN})  # to see tenants and their usage; to change them
-_NO_HASH = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +65,9 @@ def issue(
     Raises:
         ValueError: a network is malformed.
     """
-    secret = secrets.token_urlsafe(32)
+    secret = keys.new_secret()
     key = OperatorKey.objects.create(
-        id=PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower(),
+        id=keys.new_id(PREFIX),
         name=name,
         secret_hash=keys.secret_hash(secret),
         scopes=sorted(scopes),
@@ -88,13 +84,9 @@ def operator_for_key(key_id: str, secret: str, *, via: str, address: str = "", r
         UnknownKey, RevokedKey, ExpiredKey, AddressRefused: the key is not accepted.
     """
     key = None if "\0" in key_id else OperatorKey.objects.filter(pk=key_id).first()
-    known = bytes(key.secret_hash) if key else _NO_HASH
-    if not hmac.compare_digest(keys.secret_hash(secret), known) or key is None:
+    if not keys.matches(secret, [bytes(key.secret_hash)] if key else []) or key is None:
         raise UnknownKey
-    if key.revoked_at:
-        raise RevokedKey
-    if key.expires_at and key.expires_at <= timezone.now():
-        raise ExpiredKey
+    keys.require_valid(key, timezone.now())
     if not keys.admits(key, address):
         raise AddressRefused(address)
     scopes = frozenset(map(Scope, key.scopes))

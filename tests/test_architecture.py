@@ -81,6 +81,39 @@ def test_a_long_file_says_why_it_is_whole() -> None:
     assert [file for file in long if "300 lines" not in (ast.get_docstring(ast.parse(texts[file])) or "")] == []
 
 
+def test_recognition_knows_no_http() -> None:
+    """Neither requests nor answers; what a pack's source or a benchmark fetches is no request of ours."""
+    served = ("django.http", "django.shortcuts", "django.urls", "django.views", "rest_framework")
+    found = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in OURS
+        if (ROOT / "recognition") in file.parents
+        for node in _nodes(file)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        if name.startswith(served)
+    ]
+    assert found == []
+
+
+# Names of earlier versions for a collection, a tombstone, a body, a lock, a rate … that a reader had to guess.
+PRIVATE = {
+    *("allowance", "apart", "came", "dressed", "graves", "home", "regroup", "rivals", "said", "separation", "shut"),
+    *("soon", "strained", "worn"),
+}
+
+
+def test_no_name_is_a_private_word() -> None:
+    named = {
+        (file.relative_to(ROOT).as_posix(), name.strip("_").lower())
+        for file in OURS
+        for node in _nodes(file)
+        for name in (file.stem, getattr(node, "name", None), getattr(node, "arg", None), getattr(node, "id", None))
+        if isinstance(name, str)
+    }
+    assert [place for place in sorted(named) if place[1] in PRIVATE] == []
+
+
 LOGIN = {"account.py", "auth.py"}  # the console's own users and their second factors, which belong to no tenant
 INTERFACES = [
     file for file in OURS if {"dialects", "console"} & set(file.relative_to(ROOT).parts) and file.name not in LOGIN

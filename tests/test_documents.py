@@ -24,7 +24,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 _INLINE = re.compile(r"`manage\.py ([^`]+)`")
-_BLOCK = re.compile(r"^\S*python manage\.py (.+)$", re.MULTILINE)
+_BLOCK = re.compile(r"^(?: {4}|\S*python |docker compose .+? (?:\S*python )?)manage\.py (.+)$", re.MULTILINE)
 
 
 def written() -> set[str]:
@@ -78,6 +78,10 @@ SMALL = {
 ONLY_READ = {
     "evaluate calibrate DIR --pack NAME": "it rewrites the manifest; tests/recognition holds its arithmetic",
     "evaluate learn-quality DIR --others DIR": "the same",
+    "benchmark http --connections 1,4,16,64 --json http-sqlite.json": "the same as `benchmark http`, which runs above",
+    "benchmark http --connections 1,4,16,64 --json http-postgresql.json --database postgresql://USER@HOST:PORT": "the "
+    "same, on a server of PostgreSQL",
+    "benchmark pipeline --provider openvino": "ONNX Runtime for OpenVINO is not installed",
     "benchmark index --sizes 10k,100k,1m": "the same as `benchmark index`, which runs above with small sizes",
     "move_index --to pgvector": "tests/index/test_pgvector.py runs it on a PostgreSQL with that extension",
     "conformance nhn --base-url https://HOST --credentials id=APPKEY secret=SECRET": "tests/dialects run every case",
@@ -189,3 +193,14 @@ def test_a_broken_command_would_be_found() -> None:
     for wrong in ("no_such_command", "create_tenant", "benchmark nothing"):
         with pytest.raises((CommandError, SystemExit)):
             run(*wrong.split())
+
+
+def test_a_promise_names_tests_that_there_are() -> None:
+    named = set(re.findall(r"`(tests/[^` ]+)`", (ROOT / "docs/promises.md").read_text()))
+    assert len(named) > 50
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short() -> None:
+    """Under 1,000 words; what an operator or integrator looks up is in docs/."""
+    assert len((ROOT / "README.md").read_text().split()) < 1000

@@ -74,8 +74,18 @@ OWN_BODIES = {name: body for examples in EXAMPLES.values() for name, body in exa
 
 def ask(endpoint: Endpoint, role: Role, ids: Ids) -> Any:
     """Send the endpoint's request with these ids; undo its changes."""
+    dialect, issued = endpoint.view.dialect, role[bool(endpoint.view.dialect.credentials.signs)]
+    with transaction.atomic(), _limited(issued, ids) if dialect.one_collection else nullcontext():
+        answer = request(endpoint, issued, ids)
+        answer.received = answer.getvalue()  # read a stream before the rollback
+        transaction.set_rollback(True)
+    return answer
+
+
+def request(endpoint: Endpoint, issued: IssuedKey, ids: Ids) -> Any:
+    """Send the endpoint's request with these ids."""
     dialect = endpoint.view.dialect
-    examples, issued = EXAMPLES[dialect.name], role[bool(dialect.credentials.signs)]
+    examples = EXAMPLES[dialect.name]
     ids = replace(ids, job=ids.export) if endpoint.route.endswith("/bundle") else ids
     path = "/" + endpoint.route
     for name, value in dialect.credentials.in_path(issued.key.pk).items():
@@ -91,11 +101,7 @@ def ask(endpoint: Endpoint, role: Role, ids: Ids) -> Any:
     query = {name: body[name] for name in named if name in body}
     if endpoint.method in {"get", "delete"} or examples.queries:
         path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
-    with transaction.atomic(), _limited(issued, ids) if dialect.one_collection else nullcontext():
-        answer: Any = send(dialect, issued, endpoint.method.upper(), path, json.dumps(body).encode())
-        answer.received = answer.getvalue()  # read a stream before the rollback
-        transaction.set_rollback(True)
-    return answer
+    return send(dialect, issued, endpoint.method.upper(), path, json.dumps(body).encode())
 
 
 @contextmanager

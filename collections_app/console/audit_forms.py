@@ -29,12 +29,16 @@ class FilterForm(forms.Form):
             field.widget.attrs["class"] = "form-select form-select-sm" if select else "form-control form-control-sm"
 
 
+def _day(label: Any) -> forms.DateField:
+    return forms.DateField(label=label, required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+
 class TimelineForm(FilterForm):
     """Filter a person's timeline by what was done, and by day."""
 
     deed = forms.ChoiceField(label=_("What"), choices=[("", _("all")), *DEEDS.items()], required=False)
-    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    since = _day(_("From"))
+    until = _day(_("Until"))
 
 
 class AuditForm(FilterForm):
@@ -42,6 +46,6 @@ class AuditForm(FilterForm):
 
     action = forms.ChoiceField(label=_("What"), choices=actions, required=False)
     actor = forms.CharField(label=_("Key or user id"), required=False)
-    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    since = _day(_("From"))
+    until = _day(_("Until"))
     request_id = forms.CharField(label=_("Request id"), required=False)

@@ -27,22 +27,26 @@ from django.views import View
 
 from collections_app.console.errors import FAMILIES, explain
 from collections_app.operations import pictures, shown_once
+from collections_app.operations.undo import UNDO_SECONDS
 from collections_app.reasons import reason
 from tenants import access, rls
 from tenants.access import Caller, Scope
 
 _SHOWN_ONCE = "shown_once"
 UNDO = "undo"  # in the session: what can be undone, sealed, and until when
-UNDO_SECONDS = 30
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ConsoleView(View):
-    """A page of a tenant. `needs` is the scope to see it, `needs_to_change` the scope to post to it."""
+    """A page of a tenant. `needs` is the scope to see it, `needs_to_change` the scope to post to it.
+
+    `fragment` is the template of what htmx replaces on the page, such as the rows of its list.
+    """
 
     needs: ClassVar[Scope] = Scope.READ
     needs_to_change: ClassVar[Scope | None] = None
     template: ClassVar[str] = ""
+    fragment: ClassVar[str] = ""
     section: ClassVar[str] = ""
     caller: Caller
 
@@ -82,7 +86,8 @@ class ConsoleView(View):
             "undo_seconds": self._undoable(),
             "memberships": SimpleLazyObject(partial(access.memberships, self.request.user)),  # type: ignore[arg-type]  # signed in: see dispatch
         }
-        answer = render(self.request, template or self.template, shared | context, status=status)
+        template = template or (self.request.htmx and self.fragment) or self.template  # type: ignore[attr-defined]  # HtmxMiddleware's
+        answer = render(self.request, template, shared | context, status=status)
         answer["Cache-Control"] = "private, no-store"  # faces, names, sometimes a secret
         if pictured:
             pictures.show_faces(self.caller, faces=pictured)

@@ -22,15 +22,14 @@ from rest_framework.response import Response
 from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
-from collections_app import reasons
+from collections_app import errors, reasons
 from collections_app.dialects.descriptor import Dialect
 from collections_app.dialects.parsers import Json, Negotiation
-from collections_app.errors import Unavailable
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, request_log, rls, usage
+from tenants import errors as tenants
 from tenants.access import CALLER, CROWDED, MOST_BYTES, Caller
 from tenants.database import at_fault
-from tenants.errors import TooManyRequests
 
 logger = logging.getLogger("faceplane.dialects")
 _LONGEST_REASON = 300
@@ -50,6 +49,29 @@ class Answer:
     status: int
     code: int | str
     text: str
+
+
+# Errors of operations that our own API offers. A vendor's table answers them all alike, since its operations raise none
+# of them; one that they do raise has an entry of its own below.
+OWN_API_ONLY: tuple[type[Exception], ...] = (
+    tenants.KeyNotFound,
+    tenants.InvitationUnusable,
+    tenants.MemberNotFound,
+    tenants.TenantNotFound,
+    tenants.OwnerNeeded,
+    errors.JobNotFound,
+    errors.JobOver,
+    errors.FileChanged,
+    errors.ChallengeUnusable,
+    errors.ReceiptNotFound,
+    errors.SearchNotFound,
+    errors.WebhookNotFound,
+    errors.ImageNotKept,
+    errors.PersonExists,
+    errors.KeyReused,
+    errors.KeyInUse,
+    errors.UnknownCursor,
+)
 
 
 class DialectView(APIView):
@@ -104,7 +126,7 @@ class DialectView(APIView):
         if request.method == "OPTIONS":  # a browser's preflight, which has no key
             raise MethodNotAllowed("OPTIONS")
         if request.META.get(CROWDED):
-            raise TooManyRequests(_CROWDED_RETRY)
+            raise tenants.TooManyRequests(_CROWDED_RETRY)
         self._refuse_large_body(request)
         self.identify(request)
 
@@ -156,7 +178,7 @@ class DialectView(APIView):
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error from the dialect's table; an error without an entry is logged and answered as internal."""
         if at_fault(exc):
-            exc = Unavailable("database")
+            exc = errors.Unavailable("database")
         elif isinstance(exc, UnreadablePostError):  # the client disconnected, or was too slow
             exc = ParseError("The body ended before its length.")
         answer = self.answer(exc)

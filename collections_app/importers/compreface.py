@@ -80,8 +80,8 @@ def _get(pool: urllib3.PoolManager, source: Source, url: str) -> bytes:
         message = f"{source.place} does not answer: {error}"
         raise SourceFailed(message) from error
     if answer.status != 200:  # noqa: PLR2004 -- success
-        said = answer.data[:300].decode(errors="replace")
-        message = f"{source.place} answers {answer.status}: {said}"
+        body = answer.data[:300].decode(errors="replace")
+        message = f"{source.place} answers {answer.status}: {body}"
         raise SourceFailed(message)
     return answer.data
 

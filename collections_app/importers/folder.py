@@ -53,8 +53,8 @@ def _of_bucket(url: str) -> Iterator[tuple[str, int, Any]]:
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415 -- takes long to load, and few use it
 
     parts = urlsplit(url)
-    given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    client = boto3.client("s3", endpoint_url=given.get("endpoint"), region_name=given.get("region"))
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    client = boto3.client("s3", endpoint_url=options.get("endpoint"), region_name=options.get("region"))
     prefix = parts.path.strip("/")
     prefix = f"{prefix}/" if prefix else ""
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix):

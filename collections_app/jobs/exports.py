@@ -15,8 +15,8 @@ from collections_app.bulk import Settled, Unit
 from collections_app.bundle import Part, Seal, seal_part
 from collections_app.errors import CollectionDeleted
 from collections_app.jobs.kind import JobFailed, Run
-from collections_app.models import Collection, JobFile
-from collections_app.operations import export
+from collections_app.models import Collection
+from collections_app.operations import export_bundle
 from collections_app.operations.exports import BUNDLE
 from tenants import signing
 from tenants.access import Scope
@@ -27,7 +27,7 @@ _MOST = 2**62  # bytes of a file: the collection is as large as it is
 
 def plan(run: Run) -> Iterator[Mapping[str, Any]]:
     """Yield the pieces of the collection."""
-    for kind, after, last in export.pieces(_collection(run), run.job.options["images"]):
+    for kind, after, last in export_bundle.pieces(_collection(run), run.job.options["images"]):
         yield {"kind": kind, "after": after, "last": last}
 
 
@@ -43,7 +43,7 @@ def _written(run: Run, unit: Unit) -> list[dict[str, Any]]:
     if old := run.file(_name(number)):
         job_files.remove(old)
     out = job_files.Writer(run.vault, bulk.add_file(run.job, _name(number), given=True), most=_MOST)
-    for rows in export.piece_parts(collection, **unit.payload):
+    for rows in export_bundle.piece_parts(collection, **unit.payload):
         part, sealed = seal_part(_seal(run), 0, unit.payload["kind"], str(collection.pk), rows)
         out.write(sealed)
         parts.append(asdict(part))
@@ -61,8 +61,7 @@ def finish(run: Run) -> None:
         if made:
             job_files.remove(made)
         _join(run, collection)
-    files = JobFile.objects.of(run.job.tenant).select_related("job", "tenant").filter(job=run.job)
-    for part in files.exclude(name=BUNDLE):
+    for part in job_files.of(run.job).exclude(name=BUNDLE):
         job_files.remove(part)
 
 

@@ -37,13 +37,11 @@ class Run:
 
     def file(self, name: str) -> JobFile | None:
         """Return a file of the job, if there is one of that name."""
-        files = JobFile.objects.of(self.job.tenant).filter(job=self.job, name=name)
-        found: JobFile | None = files.select_related("job", "tenant").first()
-        return found
+        return job_files.of(self.job).filter(name=name).first()
 
     def names(self, prefix: str) -> list[str]:
         """Return the names of the job's files that begin so, in their order."""
-        files = JobFile.objects.of(self.job.tenant).filter(job=self.job, name__startswith=prefix)
+        files = job_files.of(self.job).filter(name__startswith=prefix)
         return list(files.order_by("name").values_list("name", flat=True))
 
     def reader(self, name: str) -> io.BufferedReader:

@@ -1,9 +1,9 @@
-"""What the commands about bundles share: how they ask for a passphrase, and how they write and read the file."""
+"""What the commands about bundles share: the passphrase, the file, and how rows and refusals are told."""
 
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from getpass import getpass
 from pathlib import Path
@@ -24,6 +24,11 @@ from tenants.errors import QuotaExceeded
 
 _SHORTEST = 12
 _CHUNK = 1_000_000
+
+
+def counted(rows: Mapping[str, int]) -> str:
+    """Return numbers of rows by kind in words."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in rows.items())
 
 
 def add_seal(parser: ArgumentParser) -> None:

@@ -4,22 +4,17 @@ The log covers keys, members and all collections, and its chain can only be veri
 only some collections are refused.
 """
 
-import csv
-import hashlib
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from collections_app.errors import InvalidRequest
-from tenants import audit, signing
+from collections_app.operations.signed_files import Export, Form, Table, exported
+from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry, AuditHead
 from tenants.queue import enqueue
@@ -27,24 +22,8 @@ from tenants.task_names import Task
 
 MOST_AT_ONCE = 20_000  # entries that a request verifies: about two seconds
 MOST_EXPORTED = 100_000  # entries in a file, which is made in memory within a request
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_COLUMNS = (
-    "number",
-    "at",
-    "actor_kind",
-    "actor_id",
-    "actor_name",
-    "address",
-    "via",
-    "request_id",
-    "action",
-    "target_kind",
-    "target_id",
-    "facts",
-    "digest",
-)
+_COLUMNS = ("number", "at", *audit.SIGNED_FIELDS, "digest")
 ACTIONS: tuple[str, ...] = get_args(audit.Action)
-Form: TypeAlias = Literal["csv", "json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +58,6 @@ class AuditPage:
 
     entries: tuple[AuditEntry, ...]
     before: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A file of entries, oldest first, and the signed statement about it, with its SHA-256."""
-
-    name: str
-    media_type: str
-    content: bytes
-    statement: Mapping[str, Any]
 
 
 def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None = None, limit: int = 50) -> AuditPage:
@@ -134,22 +103,8 @@ def export(caller: Caller, *, form: Form, filters: Filters = EVERY) -> Export:
     if entries[: MOST_EXPORTED + 1].count() > MOST_EXPORTED:
         raise InvalidRequest("since", f"more than {MOST_EXPORTED} entries: take them by their time, piece by piece")
     rows = [_row(entry) for entry in entries.iterator(chunk_size=2000)]
-    content, media_type = (in_csv(_COLUMNS, rows), "text/csv") if form == "csv" else (in_json(rows), "application/json")
-    taken = timezone.now()
-    statement = signing.signed(
-        {
-            "kind": "faceplane.audit-export",
-            "tenant": caller.tenant.slug,
-            "taken_at": taken.isoformat(),
-            "taken_by": f"{caller.kind}:{caller.id}",
-            "filters": {name: str(value) for name, value in asdict(filters).items() if value},
-            "entries": len(rows),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    )
-    with transaction.atomic():
-        audit.record(caller, "audit.exported", entries=len(rows), sha256=statement["sha256"])
-    return Export(f"audit-{caller.tenant.slug}-{taken:%Y%m%dT%H%M%SZ}.{form}", media_type, content, statement)
+    chosen = {name: str(value) for name, value in asdict(filters).items() if value}
+    return exported(caller, Table("audit", _COLUMNS, rows, {"filters": chosen}), form)
 
 
 def _filtered(caller: Caller, filters: Filters) -> QuerySet[AuditEntry]:
@@ -163,28 +118,9 @@ def _filtered(caller: Caller, filters: Filters) -> QuerySet[AuditEntry]:
         "at__gte": filters.since,
         "at__lt": filters.until,
     }
-    given = {name: value for name, value in wanted.items() if value}
-    return audit.chained(caller.tenant).filter(number__isnull=False, **given)
+    conditions = {name: value for name, value in wanted.items() if value}
+    return audit.chained(caller.tenant).filter(number__isnull=False, **conditions)
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in _COLUMNS} | {"at": entry.at.isoformat()}
-
-
-def in_json(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return rows of plain values as JSON."""
-    return json.dumps(rows, ensure_ascii=False, indent=1).encode()
-
-
-def in_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return rows as CSV. A cell that a spreadsheet would read as a formula gets a leading apostrophe."""
-    out = io.StringIO()
-    sheet = csv.writer(out)
-    sheet.writerow(columns)
-    for row in rows:
-        cells = (row[name] for name in columns)
-        texts = (
-            json.dumps(one, ensure_ascii=False, sort_keys=True) if type(one) is dict else str(one) for one in cells
-        )
-        sheet.writerow(["'" + cell if cell.startswith(_FORMULA) else cell for cell in texts])
-    return out.getvalue().encode()

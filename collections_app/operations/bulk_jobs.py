@@ -11,6 +11,7 @@ from django.db import transaction
 from collections_app import bulk
 from collections_app.errors import JobNotFound, JobOver
 from collections_app.models import BulkJob, JobUnit
+from collections_app.operations import signed_files
 from collections_app.operations.jobs import Job, JobPage, Place, bulk_job, bulk_jobs, newest
 from tenants import audit
 from tenants.access import Caller, Scope
@@ -31,7 +32,6 @@ COLUMNS = (
     "duplicate_of",
     "boxes",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BATCH = 500
 
 
@@ -115,7 +115,7 @@ def resume_job(caller: Caller, *, job: str, refused: bool = False, enrol: bool =
 
 
 def report(caller: Caller, *, job: str) -> Iterator[dict[str, Any]]:
-    """Iterate over what came of each item of a bulk job so far; nothing is left of items that were erased.
+    """Iterate over the results of a bulk job so far, item by item; items that were erased are left out.
 
     Raises:
         JobNotFound: no bulk job within reach has this id.
@@ -171,4 +171,4 @@ def _item(job: BulkJob, opened: Vault, unit: JobUnit) -> dict[str, Any]:
 
 def _cell(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return signed_files.cell(text)

@@ -204,8 +204,7 @@ def accept(
         The errors of `enrol_face`.
     """
     caller.require(Scope.ENROL)
-    if collection.consent_required and not consent:
-        raise ConsentRequired
+    _check_request(caller, collection, consent, person)
     check_details(person)
     examined = examine(caller, collection, image, purpose=Purpose.ENROL, largest=largest)
     return Entry(examined, person, consent)

@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from collections_app.bundle import Seal, Writer, seal_part
 from collections_app.models import Receipt
 from collections_app.operations.collections import list_collections
-from collections_app.operations.export import manifest_of, write_collection
+from collections_app.operations.export_bundle import manifest_of, write_collection
 from tenants import audit, events, signing
 from tenants.access import Caller, Scope
 from tenants.models import ApiKey, AuditEntry, Webhook
@@ -21,25 +21,12 @@ from tenants.models import ApiKey, AuditEntry, Webhook
 Rows: TypeAlias = list[dict[str, Any]]
 _ROWS_A_PART = 5_000
 TENANT_FIELDS = ("slug", "name", "profiles", "face_quota", "collection_quota", "requests_per_minute", "calls_per_day")
-AUDIT_FIELDS = (
-    "number",
-    "actor_kind",
-    "actor_id",
-    "actor_name",
-    "address",
-    "via",
-    "request_id",
-    "action",
-    "target_kind",
-    "target_id",
-    "facts",
-    "digest",
-)
+AUDIT_FIELDS = ("number", *audit.SIGNED_FIELDS, "digest")
 KEY_FIELDS = ("name", "scopes", "networks", "requests_per_minute", "calls_per_day")
 KEY_TIMES = ("created_at", "expires_at", "revoked_at", "last_used_at")
 
 
-def export_tenant(caller: Caller, *, out: IO[bytes], seal: Seal, images: bool = False) -> dict[str, Any]:
+def export_tenant(caller: Caller, *, out: IO[bytes], seal: Seal, images: bool = False) -> dict[str, int]:
     """Write everything of a tenant to a stream as a sealed bundle; return the counts.
 
     Whoever can open it has every template and can write into a copy of the audit log, so it takes Scope.SCORES too.
@@ -64,7 +51,7 @@ def export_tenant(caller: Caller, *, out: IO[bytes], seal: Seal, images: bool = 
     for kind, rows in _last(caller):
         writer.add(*seal_part(seal, writer.next_number, kind, "", rows))
     writer.finish({**manifest, "counts": counts}, signing.signed)
-    return {"bundle": manifest["id"], **counts}
+    return counts
 
 
 def _first(caller: Caller) -> Iterator[tuple[str, Rows]]:

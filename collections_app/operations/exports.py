@@ -11,7 +11,7 @@ from collections_app.errors import InvalidRequest, JobOver
 from collections_app.models import BulkJob, JobFile
 from collections_app.operations.bulk_jobs import find_bulk_job
 from collections_app.operations.collections import Alias, find, lock
-from collections_app.operations.export import manifest_of
+from collections_app.operations.export_bundle import manifest_of
 from collections_app.operations.jobs import Job, bulk_job
 from collections_app.operations.members import require_owner
 from tenants import audit
@@ -70,7 +70,7 @@ def fetch_bundle(caller: Caller, *, job: str, offset: int = 0) -> tuple[int, Ite
     caller.require(Scope.ADMIN)
     caller.require(Scope.SCORES)
     row = find_bulk_job(caller, job)
-    file = JobFile.objects.of(caller.tenant).select_related("job", "tenant").filter(job=row, name=BUNDLE).first()
+    file = job_files.of(row).filter(name=BUNDLE).first()
     if row.kind != BulkJob.Kind.EXPORT or file is None or not file.complete:
         raise JobOver(row.state)
     require_owner(caller)

@@ -21,7 +21,7 @@ from collections_app.errors import CollectionExists, InvalidRequest
 from collections_app.identifiers import comparison_key
 from collections_app.models import BarredReference, Collection, Face, Person
 from collections_app.operations.collections import POLICY, find, lock
-from collections_app.operations.export import pack_facts
+from collections_app.operations.export_bundle import pack_facts
 from collections_app.operations.import_rows import Ids, check_texts, face_of, person_of, template_of
 from collections_app.operations.room import room_for
 from recognition import packs

@@ -14,7 +14,7 @@ from django.utils.crypto import salted_hmac
 from collections_app import identifiers
 from collections_app.errors import InvalidRequest
 from collections_app.models import Collection, Face, Person
-from collections_app.operations.export import FACE_FIELDS, PERSON_FIELDS
+from collections_app.operations.export_bundle import FACE_FIELDS, PERSON_FIELDS
 from tenants.scope import as_id
 
 _OURS = ("tenant", "collection", "person")  # set by us, so not validated
@@ -34,33 +34,33 @@ class Ids:
         """Return the id of a row.
 
         Raises:
-            InvalidRequest: the bundle's id is none.
+            InvalidRequest: the bundle's is not an id.
         """
         number = as_id(text) if isinstance(text, str) else None
         if not number:
-            raise InvalidRequest("bundle", f"an id of a {kind} is none")
+            raise InvalidRequest("bundle", f"an id of a {kind} is not a number")
         return int.from_bytes(self._digest(kind, str(number))[:8]) >> 1 or 1 if self.salt else number
 
     def uuid(self, kind: str, text: object) -> str:
         """Return the UUID of a row.
 
         Raises:
-            InvalidRequest: the bundle's UUID is none.
+            InvalidRequest: the bundle's is not a UUID.
         """
         try:
             known = str(uuid.UUID(str(text)))
         except ValueError:
-            raise InvalidRequest("bundle", f"a UUID of a {kind} is none") from None
+            raise InvalidRequest("bundle", f"a UUID of a {kind} is malformed") from None
         return str(uuid.UUID(bytes=self._digest(kind, known)[:16], version=4)) if self.salt else known
 
     def key(self, text: object) -> str:
         """Return the id of an API key.
 
         Raises:
-            InvalidRequest: the bundle's is none.
+            InvalidRequest: the bundle's is not a key's id.
         """
         if not isinstance(text, str) or not _KEY.fullmatch(text):
-            raise InvalidRequest("bundle", "an id of a key is none")
+            raise InvalidRequest("bundle", "an id of a key is malformed")
         if not self.salt:
             return text
         return text[:3] + base64.b32encode(self._digest("key", text)[:10]).decode().lower()

@@ -1,7 +1,7 @@
 """Import of a whole tenant from a bundle: a new tenant with the old one's audit chain, which goes on from there.
 
-The tenant and its chain are one transaction; what follows leaves alone what is there, as the import of a collection
-does, so a second import finishes one that was stopped.
+The tenant and its chain are one transaction. What follows skips rows that exist, as the import of a collection does,
+so a second import finishes one that was stopped.
 """
 
 import base64
@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
+from collections_app import erasure
 from collections_app.bundle import Bundle, Part
 from collections_app.errors import InvalidRequest
 from collections_app.models import Collection, Receipt
@@ -28,7 +29,7 @@ _WRONG = (ValidationError, DataError, KeyError, TypeError, ValueError, Attribute
 
 
 def import_tenant(bundle: Bundle, slug: str = "", ids: Keep = "keep") -> tuple[Tenant, list[Imported]]:
-    """Make the bundle's tenant, or finish making it; return it with what came of its collections. The operator's.
+    """Make the bundle's tenant, or finish making it; return it with the results of its collections. The operator's.
 
     Its keys open nothing until they are rotated, and its webhooks are switched off.
 
@@ -139,28 +140,9 @@ def _receipts(tenant: Tenant, rows: Rows, places: Mapping[str, Collection], ids:
     there = set(Receipt.objects.of(tenant).values_list("uuid", flat=True))
     for row in rows:
         document = row["document"]
-        erased, again = document["erased"], document["searched_again"]
         uuid = ids.uuid("receipt", document["id"])
-        if uuid in there:
-            continue
-        receipt = Receipt(
-            tenant=tenant,
-            uuid=uuid,
-            collection=places.get(erased["collection"]),
-            kind=erased["kind"],
-            subject=erased["id"],
-            requested_by=document["requested_by"],
-            request_id=document["request_id"],
-            face_count=erased["faces"],
-            searches=again["searches"],
-            found_again=again["erased_faces_found"],
-            completed_at=datetime.fromisoformat(document["completed_at"]),
-            document=document,
-        )
-        receipt.clean_fields(exclude=("tenant", "collection", "faces", "files", "segments"))
-        receipt.save(force_insert=True)
-        asked = datetime.fromisoformat(document["requested_at"])
-        Receipt.objects.of(tenant).filter(pk=receipt.pk).update(requested_at=asked)
+        if uuid not in there:
+            erasure.adopt_receipt(tenant, document, places.get(document["erased"]["collection"]), uuid)
 
 
 def _of(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from collections_app import bulk, job_files
 from collections_app.errors import InvalidRequest, JobOver
-from collections_app.models import BulkJob, JobFile
+from collections_app.models import BulkJob
 from collections_app.operations.bulk_jobs import find_bulk_job
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.jobs import Job, bulk_job
@@ -105,7 +105,7 @@ def _receiving(caller: Caller, job: str) -> BulkJob:
 
 def _free_name(row: BulkJob) -> str:
     """Return a name for one more archive, which sorts behind those that are there."""
-    return f"archive {JobFile.objects.of(row.tenant).filter(job=row, name__startswith='archive').count():06}"
+    return f"archive {job_files.of(row).filter(name__startswith='archive').count():06}"
 
 
 def _append(row: BulkJob, file: str, offset: int, content: BinaryIO) -> int:
@@ -129,7 +129,7 @@ def start_import(caller: Caller, *, job: str) -> Job:
     if row.state not in bulk.ACTIVE:
         raise JobOver(row.state)
     if row.state == BulkJob.State.WAITING:
-        files = JobFile.objects.of(caller.tenant).filter(job=row, size__gt=0)
+        files = job_files.of(row).filter(size__gt=0)
         if not files.exists():
             raise InvalidRequest("archive", "no byte of an archive or manifest was received")
         with transaction.atomic():

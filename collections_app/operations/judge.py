@@ -56,15 +56,15 @@ def judge_match(caller: Caller, *, search: str, face: str, right: bool) -> Judge
 
 
 def judged_faces(caller: Caller, *, search: str) -> dict[str, bool]:
-    """Return what was said of a search's matches, by the face's UUID."""
+    """Return whether members found a search's matches right, by the face's UUID."""
     caller.require(Scope.AUDIT)
-    said = dict(JudgedMatch.objects.of(caller.tenant).filter(search_uuid=search).values_list("face_id", "right"))
-    faces = Face.objects.of(caller.tenant).filter(pk__in=said)
-    return {uuid: said[pk] for uuid, pk in faces.values_list("uuid", "pk")}
+    judged = dict(JudgedMatch.objects.of(caller.tenant).filter(search_uuid=search).values_list("face_id", "right"))
+    faces = Face.objects.of(caller.tenant).filter(pk__in=judged)
+    return {uuid: judged[pk] for uuid, pk in faces.values_list("uuid", "pk")}
 
 
 def judged_rates(caller: Caller, *, collection: Collection) -> Judged:
-    """Return what was said of a collection's matches; `collection` is the caller's."""
+    """Return how members judged a collection's matches; `collection` is the caller's."""
     caller.require(Scope.READ)
     return _judged(collection)
 

@@ -4,21 +4,19 @@ Owners and administrators have the same rights, except that only owners appoint 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from zoneinfo import available_timezones
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 
 from collections_app.errors import InvalidRequest
+from collections_app.operations.undo import too_late
 from tenants import access, audit, invitations, rls
 from tenants.access import Caller, Scope
 from tenants.errors import InvitationUnusable, MemberNotFound, OwnerNeeded
 from tenants.models import Invitation, Member
 from tenants.scope import as_id
 
-UNDO_SECONDS = 30
 TIME_ZONES = tuple(sorted(name for name in available_timezones() if name == "UTC" or "/" in name))
 
 
@@ -109,8 +107,7 @@ def undo_role(caller: Caller, *, member: int, before: str, after: str, at: str) 
         MemberNotFound, OwnerNeeded: see change_role.
     """
     caller.require(Scope.ADMIN)
-    late = timezone.now() > datetime.fromisoformat(at) + timedelta(seconds=UNDO_SECONDS)
-    if late or lets_in(before, after) or _member(caller, member).role != after:
+    if too_late(at) or lets_in(before, after) or _member(caller, member).role != after:
         return None
     return change_role(caller, member=member, role=before).member
 

@@ -5,7 +5,6 @@ A move changes only the face's row: templates stay in the index, and searches re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any, TypeAlias
 
@@ -22,11 +21,11 @@ from collections_app.operations.data_subject import PersonDetails, save_person
 from collections_app.operations.disclosure import Disclosure, below_floor, disclosure, log_look
 from collections_app.operations.faces import find_face
 from collections_app.operations.references import find_person
+from collections_app.operations.undo import too_late
 from recognition.index import store
 from tenants import audit
 from tenants.access import Caller, Scope
 
-UNDO_SECONDS = 30
 MOST_SHOWN = 60
 MOST_COMPARED = 12
 
@@ -245,7 +244,7 @@ def undo_move(caller: Caller, *, undo: Undo) -> Person | None:
     """
     caller.require(Scope.ENROL)
     collection = find(caller, undo["collection"])
-    if timezone.now() > datetime.fromisoformat(undo["at"]) + timedelta(seconds=UNDO_SECONDS):
+    if too_late(undo["at"]):
         return None
     with transaction.atomic():
         lock(collection)

@@ -1,26 +1,22 @@
 """The timeline of a person: who looked at, searched for or changed them, from the audit log and the search log."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any, Literal, TypeAlias
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from collections_app.models import Collection, Person, SearchRecord
-from collections_app.operations.audit import Export, in_csv, in_json
 from collections_app.operations.collections import Alias, find
 from collections_app.operations.references import find_person
-from tenants import audit, signing
+from collections_app.operations.signed_files import Export, Form, Table, exported
+from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.models import AuditEntry, AuditHead
 
 Deed: TypeAlias = Literal["looked", "searched", "changed"]
-Form: TypeAlias = Literal["csv", "json"]
 MOST = 1_000
 _LOOKED = ("face.shown", "image.viewed", "image.listed", "person.exported", "collection.looked_below_floor")
 _SEARCHED = ("face.verified",)
@@ -93,18 +89,9 @@ def export_timeline(caller: Caller, *, form: Form, **what: Any) -> Export:  # no
     caller.require(Scope.AUDIT)
     found = timeline(caller, **what)
     rows = [{**asdict(moment), "at": moment.at.isoformat()} for moment in found.moments]
-    columns = list(Moment.__slots__)
-    content = in_csv(columns, rows) if form == "csv" else in_json(rows)
-    taken = timezone.now()
     span = {name: str(what[name]) for name in ("since", "until", "deed") if what.get(name)}
-    facts = {"entries": len(rows), "sha256": hashlib.sha256(content).hexdigest()}
-    by = {"tenant": caller.tenant.slug, "taken_at": taken.isoformat(), "taken_by": f"{caller.kind}:{caller.id}"}
     about = {"person": str(found.person.pk), "filters": span}
-    statement = signing.signed({"kind": "faceplane.timeline-export", **by, **about, **facts})
-    with transaction.atomic():
-        audit.record(caller, "audit.exported", found.person, **facts)
-    name = f"timeline-{found.person.pk}-{taken:%Y%m%dT%H%M%SZ}.{form}"
-    return Export(name, {"csv": "text/csv", "json": "application/json"}[form], content, statement)
+    return exported(caller, Table("timeline", list(Moment.__slots__), rows, about, found.person), form)
 
 
 def _searches(collection: Collection, faces: list[str], since: datetime, until: datetime) -> QuerySet[SearchRecord]:

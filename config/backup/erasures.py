@@ -6,7 +6,6 @@ receipt, and from files, such as those that were handed out. A receipt counts on
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,19 +103,6 @@ def _caller(tenant: Tenant) -> Caller:
 
 
 def _keep(document: dict[str, Any], tenant: Tenant) -> None:
-    erased, again = document["erased"], document["searched_again"]
-    receipt = Receipt.unscoped.create(
-        tenant=tenant,
-        uuid=document["id"],
-        collection=Collection.unscoped.filter(pk=erased["collection"]).first() if erased["collection"] else None,
-        kind=erased["kind"],
-        subject=erased["id"],
-        requested_by=document["requested_by"],
-        request_id=document["request_id"],
-        face_count=erased["faces"],
-        searches=again["searches"],
-        found_again=again["erased_faces_found"],
-        completed_at=datetime.fromisoformat(document["completed_at"]),
-        document=document,
-    )
-    Receipt.unscoped.filter(pk=receipt.pk).update(requested_at=datetime.fromisoformat(document["requested_at"]))
+    place = document["erased"]["collection"]
+    collection = Collection.unscoped.filter(pk=place).first() if place else None
+    erasure.adopt_receipt(tenant, document, collection, document["id"])

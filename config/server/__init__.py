@@ -20,8 +20,8 @@ from config import env
 
 def web_workers() -> int:
     """Return the number of worker processes (WEB_WORKERS): one if an accelerator runs the models (ONNX_PROVIDERS)."""
-    one = env.words("ONNX_PROVIDERS", "cpu")[:1] not in ([], ["cpu"])
-    return env.integer("WEB_WORKERS", 1 if one else min(env.cores(), 4), least=1)
+    most = 1 if env.accelerators("ONNX_PROVIDERS") else 4
+    return env.integer("WEB_WORKERS", min(env.cores(), most), least=1)
 
 
 def web_threads() -> int:

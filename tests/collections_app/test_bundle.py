@@ -26,7 +26,7 @@ from collections_app.operations.collections import create_collection, delete_col
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.do_not_enrol import bar
 from collections_app.operations.enrol import enrol_face
-from collections_app.operations.export import export_collection
+from collections_app.operations.export_bundle import export_collection
 from collections_app.operations.import_bundle import Imported, Place, import_collection
 from collections_app.operations.named_people import add_person
 from collections_app.operations.search import search_by_image
@@ -160,7 +160,7 @@ def test_an_import_that_was_stopped_is_finished_by_another(
     acme: Customer, globex: Customer, gallery: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends after each part in turn, as if killed there."""
-    monkeypatch.setattr("collections_app.operations.export.FACES_A_PART", 1)
+    monkeypatch.setattr("collections_app.operations.export_bundle.FACES_A_PART", 1)
     content = exported(acme)
     whole = opened(content)
     for end in range(1, len(whole.parts) + 1):

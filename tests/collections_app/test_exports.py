@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def filled(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> Customer:
     """Two faces, which are exported as two pieces."""
-    monkeypatch.setattr("collections_app.operations.export.FACES_A_PART", 1)
+    monkeypatch.setattr("collections_app.operations.export_bundle.FACES_A_PART", 1)
     for name in ("obama", "sunak"):
         enrol_face(acme.caller, collection="people", image=portrait(name), person=PersonDetails(reference=name))
     return acme

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from collections_app.errors import PersonNotFound
 from collections_app.models import Collection, Person, Receipt
-from collections_app.operations import data_subject, subject
+from collections_app.operations import data_subject, subject_requests
 from collections_app.operations.collections import create_collection
 from collections_app.operations.enrol import enrol_face
 from collections_app.operations.search import search_by_image
@@ -40,20 +40,20 @@ def everywhere(acme: Customer, crowd: Collection) -> list[int]:
 def test_a_person_is_found_in_all_collections_by_reference_and_namesakes_by_name(
     acme: Customer, globex: Customer, everywhere: list[int]
 ) -> None:
-    found = subject.find_subject(acme.caller, wanted="Sunak")
+    found = subject_requests.find_subject(acme.caller, wanted="Sunak")
     assert [(one.person.reference, one.same) for one in found] == [("Sunak", True)]
-    found = subject.find_subject(acme.caller, wanted="rishi sunak")
+    found = subject_requests.find_subject(acme.caller, wanted="rishi sunak")
     assert {one.person.pk for one in found} == set(everywhere)
     assert not any(one.same for one in found)
-    assert subject.find_subject(globex.caller, wanted="rishi sunak") == ()
+    assert subject_requests.find_subject(globex.caller, wanted="rishi sunak") == ()
     with pytest.raises(PersonNotFound):
-        subject.delete_subject(globex.caller, people=everywhere)
+        subject_requests.delete_subject(globex.caller, people=everywhere)
     assert Person.objects.of(acme.tenant).filter(pk__in=everywhere).count() == 3
 
 
 def test_the_document_has_everything_and_nothing_of_others(acme: Customer, everywhere: list[int]) -> None:
     client = signed_in(member(acme, "owner"))
-    chosen = [one.person.pk for one in subject.find_subject(acme.caller, wanted="Sunak")]
+    chosen = [one.person.pk for one in subject_requests.find_subject(acme.caller, wanted="Sunak")]
     answer = client.post(page_url("subject_document"), {"people": chosen})
     text = answer.getvalue().decode()
     assert answer["Content-Disposition"].endswith('.html"')

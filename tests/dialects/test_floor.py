@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collections_app.models import Face
+from collections_app.models import Collection, Face
 from collections_app.operations.collections import update_collection
 from recognition.similarity import Threshold
 from tenants import keys
@@ -21,6 +21,8 @@ from tests.dialects.examples import EXAMPLES
 from tests.dialects.test_nhn import NhnClient, image
 from tests.dialects.test_nhn_v2 import V2Client
 from tests.make import base64_of, portrait
+from tests.test_isolation import ENDPOINTS, MAKES_A_COLLECTION, request
+from tests.world import missing
 
 PROBE = "sunak"  # not enrolled
 ASK = {name: examples.search for name, examples in EXAMPLES.items()}
@@ -186,3 +188,13 @@ def test_thresholds_in_small_steps_reveal_no_exact_score(
         found = native("POST", "/collections/people/search", sent | {"threshold": threshold}).json()
         assert (found["threshold"]["score"], found["matches"]) == (score + 1, [])
     assert len(native("POST", "/collections/people/search", sent | {"threshold": score}).json()["matches"]) == 1
+
+
+@pytest.mark.parametrize("name", MAKES_A_COLLECTION)
+def test_a_new_collection_begins_with_its_contract_s_threshold(acme: Customer, name: str) -> None:
+    """Decision R10: with the default that the contract documents, else with a score of 85."""
+    (endpoint,) = (endpoint for endpoint in ENDPOINTS if str(endpoint) == name)
+    dialect = endpoint.view.dialect
+    request(endpoint, acme.key(dialect), missing())
+    made = Collection.objects.of(acme.tenant).exclude(pk=acme.people.pk).get()
+    assert made.threshold.score == pytest.approx(dialect.threshold.score if dialect.threshold else 85)

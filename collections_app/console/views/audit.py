@@ -11,6 +11,7 @@ from collections_app.console.audit_forms import AuditForm
 from collections_app.console.base import ConsoleView, download
 from collections_app.console.filters import end_of_day, midnight
 from collections_app.operations import audit
+from collections_app.operations.signed_files import Export, Form
 from tenants.access import Scope
 from tenants.scope import as_id
 
@@ -22,6 +23,7 @@ class AuditView(ConsoleView):
 
     needs = Scope.AUDIT
     template = "console/audit.html"
+    fragment = "console/_audit.html"
     section = "audit"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -29,10 +31,7 @@ class AuditView(ConsoleView):
         form = AuditForm(request.GET)
         before = as_id(request.GET.get("before", ""))
         found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE)
-        template = "console/_audit.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(
-            template=template, form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields)
-        )
+        return self.page(form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields))
 
 
 class VerifyView(ConsoleView):
@@ -54,7 +53,7 @@ class ExportView(ConsoleView):
 
     def get(self, request: HttpRequest, form: str) -> HttpResponse:
         """Send an archive with the log and a signed statement, which `manage.py verify_receipt` checks."""
-        if form not in get_args(audit.Form):
+        if form not in get_args(Form):
             raise Http404
         kind: Any = form
         chosen = AuditForm(request.GET)
@@ -62,7 +61,7 @@ class ExportView(ConsoleView):
         return archived(audit.export(self.caller, form=kind, filters=_filters(chosen)))
 
 
-def archived(exported: audit.Export) -> HttpResponse:
+def archived(exported: Export) -> HttpResponse:
     """Send a file and its signed statement as one archive."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:

@@ -26,6 +26,7 @@ class CollectionsView(ConsoleView):
     """The list of collections."""
 
     template = "console/collections.html"
+    fragment = "console/_collections.html"
     section = "collections"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -41,8 +42,7 @@ class CollectionsView(ConsoleView):
             for found in found_page.collections
         ]
         after = found_page.collections[-1].name if found_page.more else None
-        template = "console/_collections.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, collections=listed, after=after)
+        return self.page(collections=listed, after=after)
 
 
 class NewView(FormView):

@@ -22,6 +22,7 @@ class FacesView(ConsoleView):
     """A collection's faces, newest first, a page at a time."""
 
     template = "console/faces.html"
+    fragment = "console/_faces.html"
     section = "collections"
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
@@ -33,11 +34,9 @@ class FacesView(ConsoleView):
         )
         oldest = request.GET.get("order") == "oldest"
         found = page_by_number(faces, chosen.qs, request.GET.get("before", ""), size=_PAGE, oldest=oldest)
-        template = "console/_faces.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         more = chosen.qs.order_by("number").values_list("number", flat=True)[: MOST_CHOSEN + 1]
-        total = len(more) if found.after and not template else 0
+        total = len(more) if found.after and not request.htmx else 0  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(
-            template=template,
             collection=collection,
             filter=chosen,
             found=found,

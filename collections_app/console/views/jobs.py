@@ -19,14 +19,14 @@ class JobsView(ConsoleView):
     """Every bulk job, newest first."""
 
     template = "console/jobs.html"
+    fragment = "console/_jobs.html"
     section = "jobs"
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show a page of them."""
         found = bulk_jobs.list_bulk_jobs(self.caller, limit=_PAGE, before=_place(request.GET.get("before", "")))
         at, number = found.jobs[-1].place if found.more else (None, 0)
-        template = "console/_jobs.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, jobs=found.jobs, after=f"{at.isoformat()}~{number}" if at else None)
+        return self.page(jobs=found.jobs, after=f"{at.isoformat()}~{number}" if at else None)
 
 
 class JobView(ConsoleView):

@@ -25,6 +25,7 @@ class PeopleView(ConsoleView):
     """A collection's people."""
 
     template = "console/people.html"
+    fragment = "console/_people.html"
     section = "collections"
 
     def get(self, request: HttpRequest, alias: str) -> HttpResponse:
@@ -34,11 +35,8 @@ class PeopleView(ConsoleView):
         chosen = PersonFilter(request.GET, everybody)
         oldest = request.GET.get("order") == "oldest"
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="created_at", size=_PAGE, oldest=oldest)
-        template = "console/_people.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         summed = browse.sum_up(self.caller, people=[person.pk for person in found.rows])
-        return self.page(
-            template=template, collection=collection, filter=chosen, found=found, people=summed, tab="people"
-        )
+        return self.page(collection=collection, filter=chosen, found=found, people=summed, tab="people")
 
 
 class NamedView(ConsoleView):

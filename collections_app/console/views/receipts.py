@@ -17,6 +17,7 @@ class ReceiptsView(ConsoleView):
     """Every erasure, newest first."""
 
     template = "console/receipts.html"
+    fragment = "console/_receipts.html"
     section = "receipts"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -24,8 +25,7 @@ class ReceiptsView(ConsoleView):
         before = as_id(request.GET.get("before", ""))
         found = list(list_receipts(self.caller, before=before, limit=_PAGE + 1))
         after = found[_PAGE - 1].pk if len(found) > _PAGE else None
-        template = "console/_receipts.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, receipts=found[:_PAGE], after=after)
+        return self.page(receipts=found[:_PAGE], after=after)
 
 
 class ReceiptView(ConsoleView):

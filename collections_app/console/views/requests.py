@@ -16,6 +16,7 @@ class RequestsView(ConsoleView):
 
     needs = Scope.AUDIT
     template = "console/requests.html"
+    fragment = "console/_requests.html"
     section = "requests"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -23,8 +24,7 @@ class RequestsView(ConsoleView):
         chosen = RequestFilter(request.GET, browse_requests(self.caller))
         oldest = request.GET.get("order") == "oldest"
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE, oldest=oldest)
-        template = "console/_requests.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, filter=chosen, found=found)
+        return self.page(filter=chosen, found=found)
 
 
 class RequestView(ConsoleView):

@@ -19,6 +19,7 @@ class SearchesView(ConsoleView):
 
     needs = Scope.AUDIT
     template = "console/searches.html"
+    fragment = "console/_searches.html"
     section = "searches"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -26,8 +27,7 @@ class SearchesView(ConsoleView):
         chosen = SearchFilter(request.GET, browse.browse_searches(self.caller))
         oldest = request.GET.get("order") == "oldest"
         found = page_by_time(chosen.qs, request.GET.get("before", ""), field="at", size=_PAGE, oldest=oldest)
-        template = "console/_searches.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
-        return self.page(template=template, filter=chosen, found=found)
+        return self.page(filter=chosen, found=found)
 
 
 class SearchView(ConsoleView):
@@ -41,12 +41,12 @@ class SearchView(ConsoleView):
         """Show the candidates and the threshold that applied then."""
         explained = browse.explain_search(self.caller, search=str(search), below="below" in request.GET)
         record = explained.record
-        said = judge.judged_faces(self.caller, search=record.uuid)
+        judged = judge.judged_faces(self.caller, search=record.uuid)
         return self.page(
             explained=explained,
             record=record,
             meaning=explained.meaning,
-            matches=[(each, said.get(each.uuid)) for each in explained.candidates],
+            matches=[(each, judged.get(each.uuid)) for each in explained.candidates],
             judged=judge.judged_rates(self.caller, collection=record.collection),
         )
 

@@ -10,7 +10,7 @@ from collections_app.console.base import FormView
 from collections_app.console.forms import TenantForm
 from collections_app.dialects import DIALECTS
 from collections_app.operations.overview import overview
-from collections_app.operations.tenant import update_tenant
+from collections_app.operations.tenant_settings import update_tenant
 from tenants.access import Scope
 
 

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from collections_app.console.base import ConsoleView, download
 from collections_app.console.people_forms import SubjectForm
 from collections_app.console.previews import pictures_of
-from collections_app.operations import subject
+from collections_app.operations import subject_requests
 from tenants.access import Scope
 
 
@@ -24,7 +24,7 @@ class SubjectView(ConsoleView):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show them."""
         wanted = request.GET.get("person", "").strip()
-        return self.page(wanted=wanted, found=subject.find_subject(self.caller, wanted=wanted))
+        return self.page(wanted=wanted, found=subject_requests.find_subject(self.caller, wanted=wanted))
 
 
 class SubjectDocumentView(ConsoleView):
@@ -35,7 +35,7 @@ class SubjectDocumentView(ConsoleView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Send it, in the page's language."""
         people = self.values(SubjectForm(request.POST))["people"]
-        records = subject.export_subject(self.caller, people=people)
+        records = subject_requests.export_subject(self.caller, people=people)
         shown = {"tenant": self.caller.tenant, "made": timezone.now(), "language": translation.get_language()}
         each = [(record, pictures_of(record)) for record in records]
         document = render_to_string("console/subject_document.html", {**shown, "records": each})
@@ -50,7 +50,7 @@ class SubjectEraseView(ConsoleView):
     def post(self, request: HttpRequest) -> HttpResponse:
         """Erase them; each has a receipt."""
         values: dict[str, Any] = self.values(SubjectForm(request.POST))
-        receipts = subject.delete_subject(self.caller, **values)
+        receipts = subject_requests.delete_subject(self.caller, **values)
         if len(receipts) == 1:
             return self.done(
                 ngettext("%(n)d person is erased.", "%(n)d people are erased.", 1) % {"n": 1},

@@ -12,6 +12,7 @@ from collections_app.console.filters import end_of_day, midnight
 from collections_app.console.views.audit import archived
 from collections_app.operations import timeline
 from collections_app.operations.collections import Alias, get_collection
+from collections_app.operations.signed_files import Form
 from tenants.access import Scope
 
 _DAYS = 7
@@ -53,7 +54,7 @@ class TimelineExportView(ConsoleView):
 
     def get(self, request: HttpRequest, alias: str, person: int, form: str) -> HttpResponse:
         """Send an archive with the timeline as it is shown, and a signed statement."""
-        if form not in get_args(timeline.Form):
+        if form not in get_args(Form):
             raise Http404
         chosen = TimelineForm(request.GET)
         self.values(chosen)

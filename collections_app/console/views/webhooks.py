@@ -38,6 +38,7 @@ class WebhookView(FormView):
 
     needs = Scope.ADMIN
     template = "console/webhook.html"
+    fragment = "console/_deliveries.html"
     section = "settings"
     form = WebhookForm
 
@@ -55,10 +56,9 @@ class WebhookView(FormView):
         """Show the deliveries."""
         found = webhooks.get_webhook(self.caller, webhook=where["webhook"])
         deliveries = list(webhooks.list_deliveries(self.caller, webhook=where["webhook"], limit=_DELIVERIES))
-        template = "console/_deliveries.html" if self.request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         sending = found.active and any(one.state == "pending" and not one.attempts for one in deliveries)
-        shown = {"webhook": found, "deliveries": deliveries, "sending": sending}
-        return self.page(status, template, form=form, **shown)
+        shown: dict[str, Any] = {"webhook": found, "deliveries": deliveries, "sending": sending}
+        return self.page(status, form=form, **shown)
 
 
 class TestView(ConsoleView):

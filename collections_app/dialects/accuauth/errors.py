@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, translate
+from collections_app.dialects.base import OWN_API_ONLY, Answer, translate
 from collections_app.dialects.base import reason as why
 from recognition import errors as recognition
 from tenants import errors as tenants
@@ -27,17 +27,13 @@ _LATER = Answer(500, "INTERNAL_ERROR", "the service is busy, try again")  # the 
 
 # Placeholders are filled with the error's attributes. Decisions F3, F4, F5 and F9.
 ANSWERS: Mapping[type[Exception], Answer] = {
+    **dict.fromkeys(OWN_API_ONLY, _invalid("unsupported operation")),
     tenants.MissingKey: _UNAUTHORIZED,
     tenants.UnknownKey: _UNAUTHORIZED,
     tenants.StaleSignature: _UNAUTHORIZED,
     tenants.RevokedKey: _UNAUTHORIZED,
     tenants.ExpiredKey: Answer(401, "KEY_EXPIRED", "your API ID has expired"),
     tenants.AddressRefused: Answer(403, "NO_PERMISSION", "the API ID may not be used from {address}"),
-    tenants.KeyNotFound: _invalid("key not exist"),
-    tenants.InvitationUnusable: _invalid("invitation not exist"),
-    tenants.MemberNotFound: _invalid("member not exist"),
-    tenants.TenantNotFound: _invalid("tenant not exist"),
-    tenants.OwnerNeeded: _invalid("owner needed"),
     tenants.TenantSuspended: Answer(403, "NO_PERMISSION", "the account is suspended"),
     tenants.ScopeMissing: Answer(403, "NO_PERMISSION", "the API ID lacks the permission {scope}"),
     tenants.ReachTooNarrow: Answer(403, "NO_PERMISSION", "the API ID reaches some sets only"),
@@ -61,19 +57,7 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _DOWNLOAD,
     collections.ConsentRequired: _invalid("consent is required"),
     collections.EnrolmentBarred: _invalid("person must not be added to face db"),
-    # Raised by operations of the native API only.
-    collections.JobNotFound: _invalid("unsupported operation"),
-    collections.JobOver: _invalid("unsupported operation"),
-    collections.FileChanged: _invalid("unsupported operation"),
-    collections.ChallengeUnusable: _invalid("unsupported operation"),
-    collections.ReceiptNotFound: _invalid("unsupported operation"),
-    collections.SearchNotFound: _invalid("unsupported operation"),
-    collections.WebhookNotFound: _invalid("unsupported operation"),
-    collections.ImageNotKept: _invalid("unsupported operation"),
     collections.PersonExists: _invalid("person already exist"),
-    collections.KeyReused: _invalid("unsupported operation"),
-    collections.KeyInUse: _invalid("unsupported operation"),
-    collections.UnknownCursor: _invalid("unsupported operation"),
     recognition.ImageTooLarge: _invalid("image is {why}"),
     recognition.ImageTooSmall: _invalid("{why}"),
     recognition.UndecodableImage: _invalid("{why}"),

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, translate
+from collections_app.dialects.base import OWN_API_ONLY, Answer, translate
 from recognition import errors as recognition
 from tenants import errors as tenants
 
@@ -59,17 +59,13 @@ _NO_IMAGE = _UNSPECIFIED | _each(
 
 # By error, then by endpoint; "" is an unknown path or method.
 ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
+    **dict.fromkeys(OWN_API_ONLY, _UNSPECIFIED),
     tenants.MissingKey: _all(403, 6039, "API Key is required."),
     tenants.UnknownKey: _NO_ACCESS,
     tenants.StaleSignature: _NO_ACCESS,
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
     tenants.AddressRefused: _NO_ACCESS,
-    tenants.KeyNotFound: _UNSPECIFIED,
-    tenants.InvitationUnusable: _UNSPECIFIED,
-    tenants.MemberNotFound: _UNSPECIFIED,
-    tenants.TenantNotFound: _UNSPECIFIED,
-    tenants.OwnerNeeded: _UNSPECIFIED,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,
     tenants.ReachTooNarrow: _NO_ACCESS,
@@ -93,19 +89,6 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     collections.ImageUrlTimeout: _UNSPECIFIED,
     collections.ConsentRequired: _UNSPECIFIED,
     collections.EnrolmentBarred: _UNSPECIFIED,
-    # Raised by operations of the native API only.
-    collections.JobNotFound: _UNSPECIFIED,
-    collections.JobOver: _UNSPECIFIED,
-    collections.FileChanged: _UNSPECIFIED,
-    collections.ChallengeUnusable: _UNSPECIFIED,
-    collections.ReceiptNotFound: _UNSPECIFIED,
-    collections.SearchNotFound: _UNSPECIFIED,
-    collections.WebhookNotFound: _UNSPECIFIED,
-    collections.ImageNotKept: _UNSPECIFIED,
-    collections.PersonExists: _UNSPECIFIED,
-    collections.KeyReused: _UNSPECIFIED,
-    collections.KeyInUse: _UNSPECIFIED,
-    collections.UnknownCursor: _UNSPECIFIED,
     recognition.ImageTooLarge: _TOO_LARGE,
     recognition.ImageTooSmall: _NO_IMAGE,
     recognition.UndecodableImage: _NO_IMAGE,

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, first_problem, translate
+from collections_app.dialects.base import OWN_API_ONLY, Answer, first_problem, translate
 from collections_app.dialects.base import reason as why
 from recognition import errors as recognition
 from tenants import errors as tenants
@@ -33,17 +33,13 @@ _NO_PATH = Answer(404, 0, "No message available")
 
 # Placeholders are filled with the error's attributes; `why` is the platform's reason.
 ANSWERS: Mapping[type[Exception], Answer] = {
+    **dict.fromkeys(OWN_API_ONLY, _NOT_OFFERED),
     tenants.MissingKey: Answer(400, 20, "Missing header: x-api-key"),
     tenants.UnknownKey: _NO_SERVICE,
     tenants.RevokedKey: _NO_SERVICE,
     tenants.ExpiredKey: _NO_SERVICE,
     tenants.AddressRefused: _NO_SERVICE,
     tenants.StaleSignature: _NO_SERVICE,  # never happens: clients do not sign
-    tenants.KeyNotFound: _NOT_OFFERED,
-    tenants.InvitationUnusable: _NOT_OFFERED,
-    tenants.MemberNotFound: _NOT_OFFERED,
-    tenants.TenantNotFound: _NOT_OFFERED,
-    tenants.OwnerNeeded: _NOT_OFFERED,
     tenants.TenantSuspended: _NO_SERVICE,
     tenants.ScopeMissing: _NO_SERVICE,
     tenants.ReachTooNarrow: _NO_SERVICE,
@@ -68,18 +64,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _UNDEFINED,
     collections.ConsentRequired: _INVALID,
     collections.EnrolmentBarred: _INVALID,
-    # Raised by operations of the native API only.
-    collections.JobNotFound: _NOT_OFFERED,
-    collections.JobOver: _NOT_OFFERED,
-    collections.FileChanged: _NOT_OFFERED,
-    collections.ChallengeUnusable: _NOT_OFFERED,
-    collections.ReceiptNotFound: _NOT_OFFERED,
-    collections.SearchNotFound: _NOT_OFFERED,
-    collections.WebhookNotFound: _NOT_OFFERED,
-    collections.ImageNotKept: _NOT_OFFERED,
-    collections.KeyReused: _NOT_OFFERED,
-    collections.KeyInUse: _NOT_OFFERED,
-    collections.UnknownCursor: _NOT_OFFERED,
     recognition.ImageTooLarge: _UNDEFINED,
     recognition.ImageTooSmall: _NO_FACE,
     recognition.UndecodableImage: _NO_FACE,

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, reason, translate
+from collections_app.dialects.base import OWN_API_ONLY, Answer, reason, translate
 from recognition import errors as recognition
 from tenants import errors as tenants
 
@@ -29,17 +29,13 @@ class Unsupported(Exception):
 
 
 ANSWERS: Mapping[type[Exception], Answer] = {
+    **dict.fromkeys(OWN_API_ONLY, _BAD_REQUEST),
     tenants.MissingKey: _UNKNOWN_LICENSE,
     tenants.UnknownKey: _UNKNOWN_LICENSE,
     tenants.StaleSignature: _UNKNOWN_LICENSE,
     tenants.RevokedKey: _UNKNOWN_LICENSE,
     tenants.ExpiredKey: _EXPIRED_LICENSE,
     tenants.AddressRefused: _INVALID_LICENSE,
-    tenants.KeyNotFound: _BAD_REQUEST,
-    tenants.InvitationUnusable: _BAD_REQUEST,
-    tenants.MemberNotFound: _BAD_REQUEST,
-    tenants.TenantNotFound: _BAD_REQUEST,
-    tenants.OwnerNeeded: _BAD_REQUEST,
     tenants.TenantSuspended: _INVALID_LICENSE,
     tenants.ScopeMissing: _NOT_SUPPORTED,
     tenants.ReachTooNarrow: _NOT_SUPPORTED,
@@ -63,19 +59,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _BAD_REQUEST,
     collections.EnrolmentBarred: _BAD_REQUEST,
-    # Raised by operations of the native API only.
-    collections.JobNotFound: _BAD_REQUEST,
-    collections.JobOver: _BAD_REQUEST,
-    collections.FileChanged: _BAD_REQUEST,
-    collections.ChallengeUnusable: _BAD_REQUEST,
-    collections.ReceiptNotFound: _BAD_REQUEST,
-    collections.SearchNotFound: _BAD_REQUEST,
-    collections.WebhookNotFound: _BAD_REQUEST,
-    collections.ImageNotKept: _BAD_REQUEST,
-    collections.PersonExists: _BAD_REQUEST,
-    collections.KeyReused: _BAD_REQUEST,
-    collections.KeyInUse: _BAD_REQUEST,
-    collections.UnknownCursor: _BAD_REQUEST,
     recognition.ImageTooLarge: _BAD_REQUEST,
     recognition.ImageTooSmall: _BAD_REQUEST,
     recognition.UndecodableImage: _BAD_REQUEST,

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, translate
+from collections_app.dialects.base import OWN_API_ONLY, Answer, translate
 from recognition import errors as recognition
 from tenants import errors as tenants
 
@@ -48,17 +48,13 @@ _TIMEOUT = _answers(_IMAGE_CODE, -45060, "ImageTimeoutError")
 _INTERNAL = _answers(-50000, -50000, "InternalServerError")
 
 ANSWERS: Mapping[type[Exception], ByGeneration] = {
+    **dict.fromkeys(OWN_API_ONLY, _INVALID),
     tenants.MissingKey: _NO_ACCESS,
     tenants.UnknownKey: _NO_ACCESS,
     tenants.StaleSignature: _NO_ACCESS,
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
     tenants.AddressRefused: _NO_ACCESS,
-    tenants.KeyNotFound: _INVALID,
-    tenants.InvitationUnusable: _INVALID,
-    tenants.MemberNotFound: _INVALID,
-    tenants.TenantNotFound: _INVALID,
-    tenants.OwnerNeeded: _INVALID,
     tenants.TenantSuspended: _NO_ACCESS,
     tenants.ScopeMissing: _NO_ACCESS,
     tenants.ReachTooNarrow: _NO_ACCESS,
@@ -82,19 +78,6 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     collections.ImageUrlTimeout: _TIMEOUT,
     collections.ConsentRequired: _INVALID,
     collections.EnrolmentBarred: _INVALID,
-    # Raised by operations of the native API only.
-    collections.JobNotFound: _INVALID,
-    collections.JobOver: _INVALID,
-    collections.FileChanged: _INVALID,
-    collections.ChallengeUnusable: _INVALID,
-    collections.ReceiptNotFound: _INVALID,
-    collections.SearchNotFound: _INVALID,
-    collections.WebhookNotFound: _INVALID,
-    collections.ImageNotKept: _INVALID,
-    collections.PersonExists: _INVALID,
-    collections.KeyReused: _INVALID,
-    collections.KeyInUse: _INVALID,
-    collections.UnknownCursor: _INVALID,
     recognition.ImageTooLarge: _TOO_LARGE,
     recognition.ImageTooSmall: _INVALID,  # H20
     recognition.UndecodableImage: _FORMAT,

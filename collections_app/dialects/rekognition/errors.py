@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError as PolicyError
 from rest_framework import exceptions as drf
 
 from collections_app import errors as collections
-from collections_app.dialects.base import Answer, first_problem, translate
+from collections_app.dialects.base import OWN_API_ONLY, Answer, first_problem, translate
 from collections_app.dialects.base import reason as why
 from recognition import errors as recognition
 from tenants import errors as tenants
@@ -44,6 +44,7 @@ _INTERNAL = Answer(500, "InternalServerError", "Internal server error")
 
 # Placeholders are filled with the error's attributes.
 ANSWERS: Mapping[type[Exception], Answer] = {
+    **dict.fromkeys(OWN_API_ONLY, _REFUSED),
     tenants.MissingKey: Answer(400, "MissingAuthenticationTokenException", "Request is missing Authentication Token"),
     tenants.UnknownKey: _UNKNOWN,
     tenants.RevokedKey: _UNKNOWN,
@@ -52,11 +53,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
         400, "InvalidSignatureException", "Signature expired: {at} is more than {window} from the server's time"
     ),
     tenants.AddressRefused: _denied("The key may not be used from {address}"),
-    tenants.KeyNotFound: _REFUSED,
-    tenants.InvitationUnusable: _REFUSED,
-    tenants.MemberNotFound: _REFUSED,
-    tenants.TenantNotFound: _REFUSED,
-    tenants.OwnerNeeded: _REFUSED,
     tenants.TenantSuspended: _denied("The account is suspended"),
     tenants.ScopeMissing: _denied("The key is not authorized to perform this operation: it lacks the scope {scope}"),
     tenants.ReachTooNarrow: _denied("The key is not authorized to perform this operation: it reaches some collections"),
@@ -83,15 +79,6 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     collections.ImageRefused: _REFUSED,  # see `answer`: its reason decides
     collections.ImageUrlRefused: _S3,
     collections.ImageUrlTimeout: _S3,
-    # Raised by operations of the native API only.
-    collections.JobNotFound: _REFUSED,
-    collections.JobOver: _REFUSED,
-    collections.FileChanged: _REFUSED,
-    collections.ChallengeUnusable: _REFUSED,
-    collections.ReceiptNotFound: _REFUSED,
-    collections.SearchNotFound: _REFUSED,
-    collections.WebhookNotFound: _REFUSED,
-    collections.ImageNotKept: _REFUSED,
     collections.KeyReused: Answer(
         400, "IdempotentParameterMismatchException", "The ClientRequestToken was used with other parameters"
     ),

@@ -9,7 +9,7 @@ from collections_app.errors import CollectionExists, InvalidRequest
 from collections_app.operations.collections import create_collection
 from recognition import packs
 from tenants.access import system
-from tenants.models import Tenant
+from tenants.management.options import tenant_named
 
 
 class Command(BaseCommand):
@@ -27,19 +27,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it."""
+        caller = system(tenant_named(options["tenant"]), "create_collection")
         try:
-            tenant = Tenant.objects.get(slug=options["tenant"])
             collection = create_collection(
-                system(tenant, "create_collection"),
+                caller,
                 name=options["name"],
                 pack=options["pack"],
                 liveness_on_enrol=options["liveness"],
                 liveness_on_search=options["liveness"],
                 images=options["images"],
             )
-        except Tenant.DoesNotExist:
-            message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
-            raise CommandError(message) from None
         except CollectionExists:
             message = f"The tenant has a collection {options['name']!r} already."
             raise CommandError(message) from None

@@ -3,12 +3,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from collections_app.management import bundles
 from collections_app.operations.export_tenant import export_tenant
 from tenants.access import system
-from tenants.models import Tenant
+from tenants.management.options import tenant_named
 
 
 class Command(BaseCommand):
@@ -23,13 +23,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write it."""
-        tenant = Tenant.objects.filter(slug=options["tenant"]).first()
-        if tenant is None:
-            message = f"There is no tenant {options['tenant']!r}."
-            raise CommandError(message)
+        caller = system(tenant_named(options["tenant"]), "export_tenant")
         with bundles.saying_why():
-            caller, seal = system(tenant, "export_tenant"), bundles.seal(options)
+            seal = bundles.seal(options)
             with bundles.written(options["file"]) as out:
                 counts = export_tenant(caller, out=out, seal=seal, images=options["images"])
-        said = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if kind != "bundle")
-        self.stderr.write(f"Wrote {said} to {options['file']}.")
+        self.stderr.write(f"Wrote {bundles.counted(counts)} to {options['file']}.")

@@ -3,13 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
 from collections_app.management import bundles
 from collections_app.operations.import_bundle import Imported, Place, import_collection
 from collections_app.operations.import_tenant import import_tenant
 from tenants.access import system
-from tenants.models import Tenant
+from tenants.management.options import tenant_named
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"Tenant {tenant.slug}: rotate its keys, switch its webhooks on, invite its members.")
             else:
                 place = Place(options["ids"], options["name"], options["into"])
-                caller = system(_tenant(slug), "import_bundle")
+                caller = system(tenant_named(slug), "import_bundle")
                 all_done = [import_collection(caller, bundle=bundle, place=place)]
         for done in all_done:
             self._tell(done)
@@ -45,13 +45,5 @@ class Command(BaseCommand):
     def _tell(self, done: Imported) -> None:
         self.stdout.write(f"Collection {done.collection.name} (alias {done.collection.alias}):")
         for what, counts in (("new", done.added), ("there already", done.present), ("refused", done.refused)):
-            said = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()) if count)
-            self.stdout.write(f"  {what}: {said or 'none'}")
-
-
-def _tenant(slug: str) -> Tenant:
-    tenant = Tenant.objects.filter(slug=slug).first()
-    if tenant is None:
-        message = f"There is no tenant {slug!r}; make it with create_tenant."
-        raise CommandError(message)
-    return tenant
+            rows = {kind: count for kind, count in sorted(counts.items()) if count}
+            self.stdout.write(f"  {what}: {bundles.counted(rows) or 'none'}")

@@ -10,7 +10,7 @@ from collections_app.dialects.descriptor import Part
 from collections_app.errors import CollectionDeleted, CollectionNotFound, InvalidRequest
 from collections_app.operations.keys import issue_key
 from tenants.access import USUAL_SCOPES, Scope, system
-from tenants.models import Tenant
+from tenants.management.options import tenant_named
 
 
 class Command(BaseCommand):
@@ -32,11 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make it and show it."""
-        try:
-            tenant = Tenant.objects.get(slug=options["tenant"])
-        except Tenant.DoesNotExist:
-            message = f"There is no tenant {options['tenant']!r}; make it with create_tenant."
-            raise CommandError(message) from None
+        tenant = tenant_named(options["tenant"])
         try:
             issued = issue_key(
                 system(tenant, "issue_key"),

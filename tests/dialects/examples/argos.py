@@ -42,6 +42,7 @@ EXAMPLES = Examples(
         "lists": Call("GET", LIST),
         "adds": Call("POST", "/faces", PEOPLE | {"userName": "x", "faceImage": IMAGE}),
     },
+    any_format=True,
     search=_search,
     code=lambda body: body.get("errorCode"),
     refused=frozenset({6040, 6039}),

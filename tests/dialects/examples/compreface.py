@@ -78,6 +78,7 @@ EXAMPLES = Examples(
     takes_json=f"{RECOGNITION}/subjects",
     with_image=lambda text: Call("POST", DETECT, {"file": text}),
     usual={"detects": Call("POST", DETECT, {"file": IMAGE})},
+    any_format=True,
     search=_search,
     code=lambda body: body.get("code"),
     refused=frozenset({10, 20}),

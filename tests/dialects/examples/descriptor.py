@@ -68,6 +68,7 @@ class Examples:
     takes_json: str  # a path to which JSON is posted
     with_image: Callable[[str], Call]  # a call with this text in the place of an image
     usual: Mapping[str, Call]  # a reading and a writing call, by what they do
+    any_format: bool = False  # its documents do not forbid the image formats of phones and browsers
     search: Callable[[Customer, IssuedKey, str], Any]  # searches the portrait of this name; returns the answers
     looks_below: bool = False  # it asks below the floor, with the key that it is given
 

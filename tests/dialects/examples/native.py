@@ -130,6 +130,7 @@ EXAMPLES = Examples(
     takes_json="/api/v1/webhooks",
     with_image=lambda text: Call("POST", "/api/v1/detect", {"image": text}),
     usual={"lists": Call("GET", FACES), "adds": Call("POST", FACES, {"image": IMAGE})},
+    any_format=True,
     search=_search,
     looks_below=True,
     code=lambda body: body.get("code"),

@@ -66,7 +66,7 @@ class ReportView(NativeView):
         "getJobReport", "job", query=wire.ReportQuery, answer=OpenApiTypes.BINARY, media_types=tuple(_KINDS.values())
     )
     def get(self, request: Request, job: str) -> StreamingHttpResponse:
-        """Return what came of each item of a bulk job, also while it is under way."""
+        """Return the result of each item of a bulk job, also while it runs."""
         form = self.parse(wire.ReportQuery)["form"]
         items = bulk_jobs.report(self.caller, job=job)
         content = bulk_jobs.as_csv(items) if form == "csv" else bulk_jobs.as_lines(items)

@@ -79,11 +79,11 @@ class RekognitionView(DialectView):
         refusal = {"Code": answer.code, "Message": errors.message(answer, error), "Logref": self._request_id}
         return Response(wire.base.Refusal(refusal).data, status=answer.status)
 
-    def image(self, given: bytes | Mapping[str, str]) -> bytes | ImageUrl:
+    def image(self, picture: bytes | Mapping[str, str]) -> bytes | ImageUrl:
         """Return an image of the body: its bytes, or where its object of the tenant's bucket is."""
-        if isinstance(given, bytes):
-            return given
-        return buckets.object_url(self.caller, given["Bucket"], given["Name"], given.get("Version", ""))
+        if isinstance(picture, bytes):
+            return picture
+        return buckets.object_url(self.caller, picture["Bucket"], picture["Name"], picture.get("Version", ""))
 
     def reply(self, body: type[Serializer[Any]], done: object = None, **context: Any) -> Response:
         """Render a success."""

@@ -56,7 +56,7 @@ FACE_FIELDS = (
 
 def export_collection(
     caller: Caller, *, collection: str | Alias, out: IO[bytes], seal: Seal, images: bool = False
-) -> dict[str, Any]:
+) -> dict[str, int]:
     """Write a collection to a stream as a sealed bundle; with `images`, with its kept images. Return the counts.
 
     Whoever can open the bundle has every template, so it takes Scope.SCORES too.
@@ -71,7 +71,7 @@ def export_collection(
     writer = Writer(out, seal, "collection")
     counts = write_collection(writer, seal, collection, images)
     writer.finish({**manifest, "counts": counts}, signing.signed)
-    return {"bundle": manifest["id"], **counts}
+    return counts
 
 
 def write_collection(writer: Writer, seal: Seal, collection: Collection, images: bool) -> dict[str, int]:  # noqa: FBT001
