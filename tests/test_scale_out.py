@@ -86,7 +86,7 @@ class Site:
             "SECRETS_DIR": str(self.folder / "secrets"),
             "INDEX_DIR": str(self.folder / "index"),
             "INDEX_OPEN_DIR": str(self.folder / host.name / "open"),
-            "INDEX_DELTA_ROWS": "20",
+            "INDEX_DELTA_ROWS": "250",  # the album gets segments, which every host opens
             "INDEX_EXACT_BYTES": "5000",
             "BIND": f"{host.address}:8000",
             "WEB_WORKERS": "1",
