@@ -16,14 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, reduce
-from operator import or_
+from functools import lru_cache
 from typing import Any, Protocol
 
 import redis
 from django.conf import settings
 from django.db import close_old_connections, transaction
-from django.db.models import Q
 
 from tenants.access import Caller, Limit
 from tenants.database import reopen_if_replaced
@@ -216,10 +214,9 @@ class DatabaseLedger:
 
     def taken(self, windows: Sequence[tuple[Limit, int]]) -> list[int]:
         """See Ledger."""
-        named = [Q(subject=limit.subject, seconds=limit.seconds, start=start) for limit, start in windows]
-        rows = RateWindow.objects.filter(reduce(or_, named)).values_list("subject", "seconds", "taken")
-        found = {(subject, seconds): taken for subject, seconds, taken in rows}
-        return [found.get((limit.subject, limit.seconds), 0) for limit, _ in windows]
+        rows = RateWindow.objects.filter(subject__in={limit.subject for limit, _ in windows})
+        found = {(row.subject, row.seconds, row.start): row.taken for row in rows}
+        return [found.get((limit.subject, limit.seconds, start), 0) for limit, start in windows]
 
 
 class RedisLedger:
