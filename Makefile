@@ -49,7 +49,7 @@ test-services: .venv/.dev setup programs
 
 # Long tests with full counts, and comparisons of times: takes hours.
 soak: .venv/.dev setup
-	SOAK=1 $(BIN)/pytest tests/attack tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py
+	SOAK=1 $(BIN)/pytest tests/attack tests/index tests/dialects/test_fuzz.py tests/test_keys_across_processes.py tests/test_scale_out.py
 
 # Chromium, strace and nginx for the tests: uses the system's, or installs them.
 programs: .venv/.dev

@@ -26,7 +26,7 @@ import urllib3
 
 from tenants.sigv4 import sign
 
-_NAMED = re.compile(r"\$\{([a-z_]+)(?::([A-Za-z0-9_]+))?\}")
+_NAMED = re.compile(r"\$\{([a-z_]+)(?::([A-Za-z0-9_/]+))?\}")
 _BEGINS = re.compile(r"<begins (.+)>")
 _SECONDS = 60.0
 _UPLOADS = ("file", "image")

@@ -26,7 +26,7 @@ from recognition.errors import (
     Unrecognisable,
 )
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.results import Advice, Analysis, DetectedFace, Liveness, Selection, Verdict
+from recognition.results import Advice, Analysis, DetectedFace, Liveness, QualityReason, Selection, Verdict
 from tenants.access import Caller
 
 MOST_FACES = 100  # that the pipeline finds in an image
@@ -78,7 +78,7 @@ def examine(
 ) -> Examined:
     """Return the one face of an image with its template, or with `largest` the largest of several.
 
-    With `at_most`: up to that many of the largest faces, without unrecognisable ones (decision R20), and an image
+    With `at_most`: up to that many of the largest faces, without unrecognisable ones (decisions R20, H33), and an image
     without a face is no error. `gate` is a quality gate of the request: with `at_most` the faces that fail it or the
     collection's are left out, else the one face is refused. Faces below the detector's `confidence` do not count. The
     `liveness` largest faces get a liveness score, which refuses none of them unless the policy says so.
@@ -86,6 +86,7 @@ def examine(
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
         Unrecognisable: the one face cannot be told from others, whatever the policy.
+        LowQuality: the one face is beyond the limits of faces.
         SpoofSuspected, LivenessUnsure, LowQuality: the policy refused a face.
         The errors of `analyse`.
     """
@@ -100,13 +101,9 @@ def examine(
     found = Selection(confidence=confidence).of(found)
     if at_most is None:
         require_face(found, only=not largest)
-        refuse_unrecognisable(found.faces[0], gate or "none")
+        refuse_unrecognisable(found.faces[0], limits, gate or "none")
     gates = (gate, collection.quality_gate) if gate and at_most is not None else ()
-    faces = tuple(
-        face
-        for face in found.faces[:wanted]
-        if not face.quality.floor_reasons and not any(map(face.quality.failed, gates))
-    )
+    faces = tuple(face for face in found.faces[:wanted] if recognisable(face, limits, *gates))
     for face in faces:
         _check(collection, face, purpose, must_live=must_live)
     return Examined(content, found, faces)
@@ -167,12 +164,35 @@ def require_face(found: Analysis, *, only: bool) -> None:
         raise SeveralFaces(len(found.faces), [face.box for face in found.faces])
 
 
-def refuse_unrecognisable(face: DetectedFace, gate: str = "none") -> None:
-    """Refuse a face that cannot be told from others, which no policy switches off, or that fails a quality gate."""
+def recognisable(face: DetectedFace, limits: ImageLimits, *gates: str) -> bool:
+    """Return whether the face can be told from others, passes the quality gates and is within the limits of faces."""
+    return not (face.quality.floor_reasons or any(map(face.quality.failed, gates)) or _beyond(face, limits))
+
+
+def refuse_unrecognisable(face: DetectedFace, limits: ImageLimits, gate: str = "none") -> None:
+    """Refuse a face that is not recognisable.
+
+    Raises:
+        Unrecognisable: it cannot be told from others, whatever the policy.
+        LowQuality: it fails the quality gate or the limits of faces.
+    """
     if face.quality.floor_reasons:
         raise Unrecognisable(face.quality.floor_reasons)
     if reasons := face.quality.failed(gate):
         raise LowQuality(reasons)
+    if beyond := _beyond(face, limits):
+        raise LowQuality(tuple(beyond), f" ({', '.join(beyond.values())})")
+
+
+def _beyond(face: DetectedFace, limits: ImageLimits) -> dict[QualityReason, str]:
+    """Return the limits of faces that the face is beyond: what it has, and what is allowed."""
+    turn = max(abs(face.pose.yaw), abs(face.pose.pitch))
+    beyond = {}
+    if face.box.side < limits.min_face:
+        beyond[QualityReason.SMALL_FACE] = f"{face.box.side:.0f} pixels, at least {limits.min_face}"
+    if turn > limits.max_turn:
+        beyond[QualityReason.EXTREME_POSE] = f"turned by {turn:.0f} degrees, at most {limits.max_turn}"
+    return beyond
 
 
 def refuse_lifeless(liveness: Liveness, threshold: float) -> None:

@@ -69,7 +69,7 @@ REASONS: Mapping[type[Exception], str] = {
     recognition.UnsupportedFormat: "the format {format} is not supported; allowed are {allowed}",
     recognition.NoFace: "the image shows no face",
     recognition.SeveralFaces: "the image shows {count} faces; one is asked for",
-    recognition.LowQuality: "the face does not show well enough: {reasons}",
+    recognition.LowQuality: "the face does not show well enough: {reasons}{measured}",
     recognition.Unrecognisable: "the face cannot be told from others: {reasons}",
     recognition.SpoofSuspected: "the face does not look live",
     recognition.LivenessUnsure: "it cannot be told whether the face is live: {advice}",

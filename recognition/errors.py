@@ -70,12 +70,13 @@ class SeveralFaces(RecognitionError):
 
 
 class LowQuality(RecognitionError):
-    """The face fails a quality gate."""
+    """The face fails a quality gate, or a contract's limits of faces."""
 
-    def __init__(self, reasons: Sequence[str]) -> None:
-        """Keep the reasons; each is a recognition.results.QualityReason."""
+    def __init__(self, reasons: Sequence[str], measured: str = "") -> None:
+        """Keep the reasons, each a recognition.results.QualityReason, and what of them was measured and allowed."""
         super().__init__(*reasons)
         self.reasons = tuple(reasons)
+        self.measured = measured
 
 
 class Unrecognisable(RecognitionError):

@@ -14,7 +14,9 @@ MEDIA_TYPES: Mapping[str, str] = {name: f"image/{name.lower()}" for name in READ
 class ImageLimits:
     """What an image may be. Sides and pixels are read from its header, before it is decoded.
 
-    `shrink_to` is the longer side, in pixels, to which a larger image is scaled down; None keeps every size.
+    `shrink_to` is the longer side, in pixels, to which a larger image is scaled down; None keeps every size. A face is
+    found whatever its size and pose, but recognised only if the shorter side of its box has `min_face` pixels and its
+    yaw and pitch are at most `max_turn` degrees.
     """
 
     max_bytes: int = 10_000_000
@@ -23,6 +25,8 @@ class ImageLimits:
     max_side: int | None = None
     shrink_to: int | None = None
     formats: tuple[str, ...] = FORMATS
+    min_face: int = 0
+    max_turn: int = 180
 
 
 DEFAULT_LIMITS = ImageLimits()

@@ -1,8 +1,8 @@
 """Programs that tests need besides Python packages; `python -m tests.programs` installs them.
 
 Chromium drives the console's pages; without it the tests do not run. strace shows which sockets are opened; nginx
-and Caddy are the proxies whose configurations are shipped; promtool and systemd-analyze read the alert rules and units.
-The tests that need a missing one are skipped.
+and Caddy are the proxies whose configurations are shipped; promtool, systemd-analyze and docker-compose read the alert
+rules, the units and the compose file; ip makes the hosts of tests/hosts.py. Tests that need a missing one are skipped.
 """
 
 import os
@@ -22,6 +22,8 @@ _PACKAGES = {
     "caddy": ("caddy",),
     "promtool": ("prometheus",),
     "systemd-analyze": ("systemd",),
+    "docker-compose": ("docker-compose",),
+    "ip": ("iproute2",),
 }
 
 
@@ -37,14 +39,7 @@ def chromium() -> str | None:
 
 def missing() -> list[str]:
     """Return the missing programs."""
-    found = {
-        "chromium": chromium(),
-        "strace": shutil.which("strace"),
-        "nginx": shutil.which("nginx"),
-        "caddy": shutil.which("caddy"),
-        "promtool": shutil.which("promtool"),
-        "systemd-analyze": shutil.which("systemd-analyze"),
-    }
+    found = {name: shutil.which(name) for name in _PACKAGES} | {"chromium": chromium()}
     return [name for name, path in found.items() if path is None]
 
 

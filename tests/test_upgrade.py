@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from tenants import online
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, manage, sqlite, web_server
 from tests.released import DIGESTS, FOLDER, MASTER_KEYS, migrations
@@ -63,6 +64,32 @@ def test_a_kept_postgresql_database_is_upgraded(kept: Path, tmp_path: Path) -> N
             there.execute(kept.read_text(encoding="utf-8").encode())
         url = f"postgresql://{name}@127.0.0.1:{POSTGRES_PORT}/{name}"
         _check(environment(tmp_path, DATABASE_URL=url, MASTER_KEYS=MASTER_KEYS), _token(kept))
+
+
+def test_the_changelog_names_each_migration_that_needs_the_services_stopped() -> None:
+    unreleased = (settings.BASE_DIR / "CHANGELOG.md").read_text().split("\n## ")[1]
+    names = [f"{file.parent.parent.name}.{file.stem}" for file in migrations() if "release" not in file.stem]
+    stopped = {name: why for name in names if (why := online.reasons(name))}
+    assert {name: why for name, why in stopped.items() if f"`{name[: name.index('.') + 5]}`" not in unreleased} == {}
+    assert stopped["collections_app.0003_people_by_reference_in_any_case"] == [
+        "person.reference_folded is not filled by the database",
+        "writes to person wait while an index is built",
+        "rows are rewritten",
+    ]
+    assert "tenants.0003_plain_help_texts" not in stopped  # columns that the database does not see change
+    assert "collections_app.0004_scale_and_calibration" not in stopped  # columns that the database fills
+    assert "tenants.0004_request_log" not in stopped  # a table, with its policy
+
+
+def test_a_plan_says_whether_an_upgrade_can_be_online(tmp_path: Path) -> None:
+    env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path))
+    manage(env, "migrate", "--verbosity", "0")
+    assert "Up to date." in manage(env, "plan_upgrade")
+    manage(env, "migrate", "tenants", "0008", "--verbosity", "0")
+    assert "tenants.0009_provided_accounts: online" in manage(env, "plan_upgrade")
+    manage(env, "migrate", "tenants", "0007", "--verbosity", "0")
+    with pytest.raises(AssertionError, match="Stop the services"):
+        manage(env, "plan_upgrade")
 
 
 def _token(kept: Path) -> str:

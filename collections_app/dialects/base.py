@@ -28,7 +28,7 @@ from collections_app.dialects.parsers import Json, Negotiation
 from recognition.errors import ImageTooLarge
 from tenants import access, limits, request_log, rls, usage
 from tenants import errors as tenants
-from tenants.access import CALLER, CROWDED, MOST_BYTES, Caller
+from tenants.access import CALLER, CROWDED, MOST_BYTES, Caller, Limit
 from tenants.database import at_fault
 
 logger = logging.getLogger("faceplane.dialects")
@@ -37,6 +37,7 @@ _CROWDED_RETRY = 1.0  # seconds after which a refused request may be repeated
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})  # methods whose input is the query
 _METHOD_NOT_ALLOWED = 405
+_POLICY = {Limit.MINUTE: '"minute"', Limit.DAY: '"day"'}  # names of the windows, as structured fields write strings
 _REFUSED = "faceplane.refused"  # in META: the exception with which Django refused the request before any view
 
 A = TypeVar("A")
@@ -158,6 +159,7 @@ class DialectView(APIView):
             request_id=request.META.get("faceplane.request_id", ""),
         )
         rls.set_tenant(caller.tenant)
+        self.caller = caller  # also of a refusal, which tells what remains
         limits.admit(caller)
         usage.count(caller.tenant, f"{self.dialect.name} {request.META[request_log.OPERATION]}")
         return caller
@@ -174,6 +176,17 @@ class DialectView(APIView):
     def values(self) -> Any:
         """Return what `parse` validates; a contract that reads query and body together overrides this."""
         return self.request.query_params if self.request.method in _IN_QUERY else self.request.data
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tell what is left of the caller's limits, if it has any, in the fields of the IETF's RateLimit draft."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        caller: Caller | None = getattr(self, "caller", None)
+        if caller and (left := limits.room(caller)):
+            response["RateLimit-Policy"] = ", ".join(
+                f"{_POLICY[one.window]};q={one.most};w={one.window}" for one in left
+            )
+            response["RateLimit"] = ", ".join(f"{_POLICY[one.window]};r={one.left};t={one.seconds}" for one in left)
+        return response
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer an error from the dialect's table; an error without an entry is logged and answered as internal."""

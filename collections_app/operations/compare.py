@@ -13,6 +13,7 @@ from collections_app.examine import (
     analyse_crop,
     examine,
     naming,
+    recognisable,
     refuse_unrecognisable,
     require_face,
 )
@@ -131,13 +132,13 @@ def compare(
         found = analyse(caller, source, pack=pack, embed=embed, liveness=min(liveness, 1), limits=limits)
         first = selection.of(found)
         require_face(first, only=one)
-        refuse_unrecognisable(first.faces[0], gate)
+        refuse_unrecognisable(first.faces[0], limits, gate)
     with naming("target"):
         found = analyse(caller, target, pack=pack, embed=selection.among, liveness=liveness, limits=limits)
         second = selection.of(found)
     terms = of_images(pack, threshold)
-    recognisable = [face for face in second.faces if not face.quality.floor_reasons and not face.quality.failed(gate)]
-    cosines = [(face, float(face.template @ first.faces[0].template)) for face in recognisable]
+    others = [face for face in second.faces if recognisable(face, limits, gate)]
+    cosines = [(face, float(face.template @ first.faces[0].template)) for face in others]
     faces = tuple(
         ComparedFace(face, score, terms.matches(cosine))
         for face, cosine in sorted(cosines, key=lambda pair: -pair[1])

@@ -98,12 +98,13 @@ def main() -> None:
     from recognition import packs  # noqa: PLC0415
     from recognition.errors import ModelUnavailable  # noqa: PLC0415
     from recognition.packs import sessions  # noqa: PLC0415
-    from tenants import chaining, commits, usage  # noqa: PLC0415
+    from tenants import chaining, commits, limits, usage  # noqa: PLC0415
 
     metrics.share()
     usage.keep_flushing()
     commits.keep_committing()
     chaining.keep_chaining()
+    limits.keep_looking()
     try:
         sessions.preload(packs.DEFAULT)
     except ModelUnavailable as error:

@@ -16,7 +16,7 @@ from tests.image import Image, instruction, variables
 from tests.make import base64_of, portrait
 from tests.processes import call, environment, free_port, manage, prepare, shown_key, until, web_server
 
-SYSTEMD, STRACE, CADDY = (shutil.which(name) for name in ("systemd-analyze", "strace", "caddy"))
+SYSTEMD, STRACE, CADDY, CLIENT = map(shutil.which, ("systemd-analyze", "strace", "caddy", "docker-compose"))
 COMPOSE = settings.BASE_DIR / "compose.yaml"
 MOST_EXPOSED = 25  # tenths, of systemd-analyze security: "OK"; a unit without hardening has 96
 
@@ -155,6 +155,26 @@ def test_the_compose_file_hardens_what_it_runs_and_names_only_settings_and_files
     ]
     assert all((settings.BASE_DIR / path).is_file() for path in mounted if path.startswith("./"))
     assert {path for path in mounted if not path.startswith("./")} == set(compose["volumes"])
+
+
+@pytest.mark.skipif(CLIENT is None, reason="docker-compose is not installed (apt install docker-compose)")
+def test_the_client_accepts_the_compose_file_and_asks_for_the_host(tmp_path: Path) -> None:
+    """Debian's client is older than `name`, and needs no engine for this."""
+    text = COMPOSE.read_text()
+    assert "\nname: faceplane\n" in text
+    (tmp_path / "compose.yaml").write_text(text.replace("\nname: faceplane\n", "\n"))
+    env = {name: value for name, value in os.environ.items() if name != "HOST"}
+    answers = [
+        subprocess.run(
+            [str(CLIENT), "config"], cwd=tmp_path, env=env | more, capture_output=True, text=True, check=False
+        )
+        for more in ({}, {"HOST": "localhost"})
+    ]
+    assert [answer.returncode == 0 for answer in answers] == [False, True], answers
+    assert "set HOST in .env" in answers[0].stderr
+    web = yaml.safe_load(answers[1].stdout)["services"]["web"]
+    assert web["environment"]["PUBLIC_URL"] == "https://localhost"
+    assert web["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
 @pytest.mark.skipif(CADDY is None, reason="Caddy is not installed")

@@ -7,6 +7,7 @@ import json
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -19,7 +20,7 @@ from tenants.access import Scope
 from tenants.models import Tenant
 from tests.conftest import Customer
 from tests.dialects.test_nhn import NhnClient, current, image, register  # noqa: F401 -- `current` is a fixture
-from tests.make import blank, filling, portrait, side_by_side
+from tests.make import blank, encoded, filling, portrait, side_by_side
 
 OK = {"resultCode": 0, "resultMessage": "Success", "isSuccessful": True}
 ROOTS = ("/v2.0", "/nhn-face-reco/v2.0")
@@ -224,6 +225,29 @@ def test_a_group_that_fills_up_stores_what_fits(current: NhnClient, acme: Custom
     assert current("GET", "groups/people/faces", limit=5)["data"]["faces"] == data["addedFaces"]
     assert current.refused("POST", "groups/people", body) == (-40070, "ServiceQuotaExceededException")
     assert current("POST", "groups/people", {"image": image(blank()), "limit": 2})["header"] == OK
+    assert Face.objects.of(acme.tenant).count() == 1
+
+
+def test_a_refusal_says_how_far_a_face_is_beyond_the_limits(acme: Customer) -> None:
+    """Decision H33; the recorded case has every operation."""
+    client = Client()
+    path = f"/v2.0/appkeys/{acme.issued.key.pk}/groups/people/faces/search"
+    for name, words in (("turned", "extreme_pose (turned by 54 degrees"), ("small", "small_face (47 pixels")):
+        body = {"image": image(f"derived/{name}"), "limit": 1, "threshold": 85}
+        answer = client.post(path, body, "application/json", headers={"Authorization": acme.issued.secret})
+        assert code(answer.json()) == (-40000, "InvalidParam")
+        allowed = {"turned": "at most 45)", "small": "at least 60)"}[name]
+        assert answer["X-Reason"] == f"the face does not show well enough: {words}, {allowed}"
+
+
+def test_a_small_face_beside_a_large_one_is_not_added(v2: V2Client, acme: Customer) -> None:
+    small, large = (np.asarray(Image.open(BytesIO(portrait(name)))) for name in ("derived/small", "obama"))
+    both = np.full((large.shape[0], large.shape[1] + small.shape[1], 3), 128, np.uint8)
+    both[:, : large.shape[1]] = large
+    both[: small.shape[0], large.shape[1] :] = small
+    added = v2("POST", "groups/people/faces", {"image": image(encoded(both, "JPEG")), "limit": 2})["data"]
+    assert (added["addedFaceCount"], added["notAddedFaceCount"]) == (1, 1)
+    assert added["addedFaces"][0]["bbox"]["x1"] < 0.9 < added["notAddedFaces"][0]["bbox"]["x1"]
     assert Face.objects.of(acme.tenant).count() == 1
 
 

@@ -60,6 +60,22 @@ _KNOWN = [
     ),
     OpenApiParameter("ETag", str, "header", response=[_OK], description="Names this answer, for If-None-Match."),
 ]
+_ROOM = [
+    OpenApiParameter(
+        "RateLimit-Policy",
+        str,
+        "header",
+        response=True,
+        description='The limits of the key, if there are any: `"minute";q=600;w=60, "day";q=9000;w=86400`.',
+    ),
+    OpenApiParameter(
+        "RateLimit",
+        str,
+        "header",
+        response=True,
+        description='What is left of each, and for how many seconds: `"minute";r=599;t=31, "day";r=8412;t=40291`.',
+    ),
+]
 _LOCATION = OpenApiParameter("Location", str, "header", response=[_ACCEPTED], description="Where to read the progress.")
 
 _LONGEST_KEY = 200
@@ -224,7 +240,7 @@ def described(
     usual += [errors.QUERY] if query else []
     usual += [errors.BODY] if body else []
     own = [query] if query else []
-    own_headers = [_RETRY_AFTER, *headers, *([_LOCATION] if status == _ACCEPTED else [])]
+    own_headers = [_RETRY_AFTER, *_ROOM, *headers, *([_LOCATION] if status == _ACCEPTED else [])]
     bodies = body.values() if isinstance(body, Mapping) else [body] if body else []
     takes = _Takes(_names(own), _names(bodies) if bodies or raw else None)
 

@@ -25,7 +25,9 @@ _SIDE, _SHRUNK = 80, 2048  # the contract's image guide; larger images are scale
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FORMATS = ("PNG", "JPEG")
-_TODAY = ImageLimits(max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS)
+_TODAY = ImageLimits(  # contract 3.3; of faces decision H33
+    max_bytes=3_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS, min_face=60, max_turn=45
+)
 _LIMITS = {
     "prerelease": ImageLimits(max_bytes=5_000_000, min_side=_SIDE, shrink_to=_SHRUNK, formats=_FORMATS),
     "current": _TODAY,
