@@ -33,6 +33,8 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.RevokedKey: _UNAUTHORIZED,
     tenants.ExpiredKey: Answer(401, "KEY_EXPIRED", "your API ID has expired"),
     tenants.AddressRefused: Answer(403, "NO_PERMISSION", "the API ID may not be used from {address}"),
+    tenants.CaptureNotFound: _invalid("unsupported operation"),
+    tenants.CaptureUnusable: _invalid("unsupported operation"),
     tenants.KeyNotFound: _invalid("key not exist"),
     tenants.InvitationUnusable: _invalid("invitation not exist"),
     tenants.MemberNotFound: _invalid("member not exist"),

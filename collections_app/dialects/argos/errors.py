@@ -65,6 +65,8 @@ ANSWERS: Mapping[type[Exception], Mapping[str, Answer]] = {
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
     tenants.AddressRefused: _NO_ACCESS,
+    tenants.CaptureNotFound: _UNSPECIFIED,
+    tenants.CaptureUnusable: _UNSPECIFIED,
     tenants.KeyNotFound: _UNSPECIFIED,
     tenants.InvitationUnusable: _UNSPECIFIED,
     tenants.MemberNotFound: _UNSPECIFIED,

@@ -39,6 +39,8 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.ExpiredKey: _NO_SERVICE,
     tenants.AddressRefused: _NO_SERVICE,
     tenants.StaleSignature: _NO_SERVICE,  # never happens: clients do not sign
+    tenants.CaptureNotFound: _NOT_OFFERED,
+    tenants.CaptureUnusable: _NOT_OFFERED,
     tenants.KeyNotFound: _NOT_OFFERED,
     tenants.InvitationUnusable: _NOT_OFFERED,
     tenants.MemberNotFound: _NOT_OFFERED,

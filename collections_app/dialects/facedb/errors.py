@@ -35,6 +35,8 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.RevokedKey: _UNKNOWN_LICENSE,
     tenants.ExpiredKey: _EXPIRED_LICENSE,
     tenants.AddressRefused: _INVALID_LICENSE,
+    tenants.CaptureNotFound: _BAD_REQUEST,
+    tenants.CaptureUnusable: _BAD_REQUEST,
     tenants.KeyNotFound: _BAD_REQUEST,
     tenants.InvitationUnusable: _BAD_REQUEST,
     tenants.MemberNotFound: _BAD_REQUEST,

@@ -54,6 +54,8 @@ ANSWERS: Mapping[type[Exception], ByGeneration] = {
     tenants.RevokedKey: _NO_ACCESS,
     tenants.ExpiredKey: _NO_ACCESS,
     tenants.AddressRefused: _NO_ACCESS,
+    tenants.CaptureNotFound: _INVALID,
+    tenants.CaptureUnusable: _INVALID,
     tenants.KeyNotFound: _INVALID,
     tenants.InvitationUnusable: _INVALID,
     tenants.MemberNotFound: _INVALID,

@@ -52,6 +52,8 @@ ANSWERS: Mapping[type[Exception], Answer] = {
         400, "InvalidSignatureException", "Signature expired: {at} is more than {window} from the server's time"
     ),
     tenants.AddressRefused: _denied("The key may not be used from {address}"),
+    tenants.CaptureNotFound: _REFUSED,
+    tenants.CaptureUnusable: _REFUSED,
     tenants.KeyNotFound: _REFUSED,
     tenants.InvitationUnusable: _REFUSED,
     tenants.MemberNotFound: _REFUSED,
