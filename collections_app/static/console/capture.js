@@ -7,9 +7,8 @@ const hint = page.querySelector("[data-hint]");
 const told = page.querySelector("[data-told]");
 const start = page.querySelector("[data-start]");
 const file = page.querySelector("[data-file]");
-const texts = Object.fromEntries(
-  [...page.querySelectorAll("[data-say]")].map((one) => [one.dataset.say, one.textContent.trim()]),
-);
+const said = page.querySelector("[data-texts]").content.querySelectorAll("[data-say]");
+const texts = Object.fromEntries([...said].map((one) => [one.dataset.say, one.textContent.trim()]));
 const [SMALL, LARGE] = [480, 1280]; // the longer side of what guides and of what is used
 const STEADY = 3; // looks in a row at a face that is right and does not move
 const [SHIFT, SWAY] = [0.02, 5]; // by how much such a face may grow and turn meanwhile
@@ -47,9 +46,9 @@ async function call(what, body) {
   } catch {
     throw new Refused("offline");
   }
-  const said = await answer.json();
-  if (!answer.ok) throw new Refused(said.code, Number(answer.headers.get("retry-after") ?? 1));
-  return said;
+  const result = await answer.json();
+  if (!answer.ok) throw new Refused(result.code, Number(answer.headers.get("retry-after") ?? 1));
+  return result;
 }
 
 function drawn(source, width, height, longest) {
