@@ -1,17 +1,23 @@
 """The page for captures, in Chromium with a fake camera that shows a generated film."""
 
+import json
 import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from collections_app.models import Collection, SearchRecord
 from collections_app.operations.captures import ask_capture, get_capture
-from collections_app.operations.collections import update_collection
+from collections_app.operations.collections import create_collection, update_collection
+from collections_app.operations.data_subject import PersonDetails
+from collections_app.operations.enrol import enrol_face
 from collections_app.operations.keys import revoke_key
 from collections_app.samples import SAMPLES
 from tenants.access import caller_for_key
@@ -28,7 +34,7 @@ from tests.make import base64_of, portrait
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 Visit = Callable[..., Page]
-PHONE = {"viewport": {"width": 360, "height": 740}, "permissions": ["camera"]}
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "permissions": ["camera"]}
 SHOP = "http://shop.localhost:1"
 LONG = 40_000  # milliseconds in which the film shows every move, on a slow computer too
 
@@ -48,9 +54,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def _own_page(settings: Any, live_server: Any) -> None:
+def _own_page(monkeypatch: pytest.MonkeyPatch, live_server: Any) -> None:
     """Our own page's origin is that of the test's server."""
-    settings.PUBLIC_URL = live_server.url
+    monkeypatch.setattr(settings, "PUBLIC_URL", live_server.url)
 
 
 def link(acme: Customer, verb: Verb, **more: Any) -> str:
@@ -80,6 +86,19 @@ def test_somebody_enrols_themselves_and_is_verified(acme: Customer, visit: Visit
     assert outcome(acme) == {"decision": "match", "person": str(person.pk)}
     assert not [word for word in ("match", "score", "100") if word in page.locator("main").inner_text().lower()]
     assert page.evaluate("document.querySelector('video').srcObject.active") is False
+
+
+def test_the_documented_request_leads_to_the_page(acme: Customer, visit: Visit, live_server: Any) -> None:
+    create_collection(acme.caller, name="staff")
+    enrol_face(acme.caller, collection="staff", image=portrait("sunak"), person=PersonDetails(reference="4711"))
+    text = (settings.BASE_DIR / "docs" / "integrate.md").read_text()
+    (written,) = re.findall(r"^(curl -X POST https://HOST/api/v1/captures .*?)^```", text, re.DOTALL | re.MULTILINE)
+    here = written.replace("https://HOST", live_server.url)
+    env = os.environ | {"FACEPLANE_KEY": acme.issued.token}
+    command = ["bash", "-c", here]
+    answer = subprocess.run(command, env=env, capture_output=True, check=True).stdout
+    page = visit(path=json.loads(answer)["url"], locale="en", **PHONE)
+    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
 
 
 def test_somebody_moves_as_asked_in_korean(acme: Customer, visit: Visit) -> None:
@@ -164,13 +183,10 @@ def test_the_page_is_accessible_and_fits_a_phone(  # noqa: PLR0917 -- the parame
     who = {Verb.ENROL: {"reference": "4711"}, Verb.VERIFY: {"reference": "Sunak"}}.get(verb, {})
     address = link(acme, verb, file=verb != Verb.LIVENESS, **who)
     page = visit(path=address, color_scheme=theme, locale=language, failing=True, **PHONE)
-    shots = os.environ.get("SHOTS")
     for state in ("before", "filming"):
         if state == "filming":
             page.locator("[data-start]").click()
             expect(page.locator("[data-hint]").last).not_to_be_empty()
-        if shots:
-            page.screenshot(path=f"{shots}/{verb}-{state}-{language}.png")
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
     del crowd

@@ -145,7 +145,7 @@ async function begin() {
     tell("no_camera");
     return;
   }
-  for (const one of page.querySelectorAll("[data-before]")) one.hidden = true;
+  for (const one of page.querySelectorAll("[data-before], [data-file]")) one.hidden = true;
   viewer.hidden = false;
   for (;;) {
     try {
