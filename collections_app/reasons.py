@@ -23,6 +23,8 @@ REASONS: Mapping[type[Exception], str] = {
     tenants.ExpiredKey: "the key has expired",
     tenants.AddressRefused: "the key may not be used from {address}",
     tenants.StaleSignature: "the request was signed too long ago, or the client's clock is wrong",
+    tenants.CaptureNotFound: "there is no such capture",
+    tenants.CaptureUnusable: "the capture token cannot be used: {reason}",
     tenants.KeyNotFound: "there is no such key",
     tenants.InvitationUnusable: "there is no such invitation",
     tenants.TenantNotFound: "there is no such tenant",

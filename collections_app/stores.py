@@ -28,7 +28,7 @@ from collections_app.models import (
 )
 from recognition.index import files, pgvector_graph
 from recognition.models import Calibration, Embedding, Gallery, IndexSegment
-from tenants.models import AuditEntry, AuditHead, DataKey, LoggedRequest
+from tenants.models import AuditEntry, AuditHead, CaptureToken, DataKey, LoggedRequest
 from tenants.scope import TenantOwned
 
 _BATCH = 500
@@ -270,6 +270,7 @@ STORES: tuple[Store, ...] = (
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
     Rows("calibrations", Calibration, collection="gallery_id", in_receipt=False),
     REQUEST_LOG,
+    Rows("capture tokens", CaptureToken, collection="collection_id", in_receipt=False),
     Graphs(),
     Rows("galleries", Gallery, collection="pk", in_receipt=False),
     Rows("data keys", DataKey),

@@ -35,7 +35,7 @@ from recognition.index import store
 from recognition.index.lease import Lease
 from recognition.models import Gallery
 from tenants import access, audit, events, heartbeat
-from tenants.models import Delivery, Event, LoggedRequest, Tenant, Webhook
+from tenants.models import CaptureToken, Delivery, Event, LoggedRequest, Tenant, Webhook
 from tenants.queue import enqueue, exclusive, isolate_failure
 from tenants.task_names import Task
 
@@ -103,6 +103,9 @@ def purge_due() -> None:
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.unscoped.filter(claimed_at__lt=old).delete()
     LivenessChallenge.unscoped.filter(expires_at__lt=old).delete()
+    CaptureToken.unscoped.filter(expires_at__lt=old).delete()
+    expired = CaptureToken.unscoped.filter(expires_at__lt=timezone.now())
+    expired.exclude(reference="", consent="").update(reference="", consent="")
     SeenFrame.unscoped.filter(at__lt=timezone.now() - challenges.KEPT).delete()
     Event.unscoped.filter(at__lt=timezone.now() - _LOG_KEPT).delete()
     NearMatch.unscoped.filter(at__lt=timezone.now() - NearMatch.KEPT).delete()

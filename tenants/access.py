@@ -2,6 +2,8 @@
 
 A Caller carries its own scopes and reach, so nothing lives in a thread-local, and a view cannot forget a check: each
 operation requires its scope in its first line.
+
+One file although it is longer than 300 lines: every way to become a Caller stands beside the checks that all share.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,11 +21,12 @@ from tenants.errors import (
     InvitationUnusable,
     MissingKey,
     ReachTooNarrow,
+    RevokedKey,
     ScopeMissing,
     TenantSuspended,
     UnknownKey,
 )
-from tenants.models import ApiKey, Invitation, Member, Tenant
+from tenants.models import ApiKey, CaptureToken, Invitation, Member, Tenant
 from tenants.prepared import Prepared
 from tenants.sigv4 import Signature
 
@@ -174,6 +177,37 @@ def caller_for_id(
     return replace(caller, scopes=caller.scopes - {Scope.SCORES})
 
 
+@rls.all_tenants()
+def capture_token(capture: str) -> CaptureToken | None:
+    """Return the capture token with this id, of whichever tenant."""
+    if "\0" in capture:
+        return None
+    return CaptureToken.unscoped.select_related("tenant").filter(pk=capture).first()
+
+
+@rls.all_tenants()
+def caller_behind(token: CaptureToken, *, via: str, address: str = "", request_id: str = "") -> Caller:
+    """Return the key or member that gave a capture token, as it may act now.
+
+    A key's networks do not matter: they are not those of browsers.
+
+    Raises:
+        RevokedKey, ExpiredKey, TenantSuspended: it may not act any more.
+    """
+    origin = {"address": address, "request_id": request_id}
+    if token.actor_kind == "key":
+        key = _key(token.actor_id)
+        if key is None:
+            raise RevokedKey
+        return _caller(key, timezone.now(), via=via, anywhere=True, **origin)
+    members = Member.unscoped.select_related("user").filter(tenant=token.tenant)
+    member = members.filter(user_id=int(token.actor_id)).first() if token.actor_kind == "user" else None
+    caller = caller_for_member(member.user, token.tenant.slug, **origin) if member else None
+    if caller is None:
+        raise RevokedKey
+    return replace(caller, via=via)
+
+
 def _key(key_id: str) -> ApiKey | None:
     if "\0" in key_id:  # PostgreSQL refuses NUL in text
         return None
@@ -181,11 +215,11 @@ def _key(key_id: str) -> ApiKey | None:
     return key
 
 
-def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str) -> Caller:
-    """Return the caller of a key, if it may be used now."""
+def _caller(key: ApiKey, now: datetime, *, via: str, address: str, request_id: str, anywhere: bool = False) -> Caller:
+    """Return the caller of a key, if it may be used now, and from the address or `anywhere`."""
     request_log.used_key(key.tenant, key.pk, via)
     keys.require_valid(key, now)
-    if not keys.admits(key, address):
+    if not (anywhere or keys.admits(key, address)):
         raise AddressRefused(address)
     if key.tenant.state != Tenant.State.ACTIVE:
         raise TenantSuspended

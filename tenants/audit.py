@@ -43,6 +43,8 @@ Action: TypeAlias = Literal[
     "audit.exported",
     "bucket.removed",
     "bucket.set",
+    "capture.issued",
+    "capture.used",
     "collection.calibrated",
     "collection.created",
     "collection.deleted",

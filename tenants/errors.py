@@ -42,6 +42,19 @@ class StaleSignature(TenantsError):
         self.window = window
 
 
+class CaptureNotFound(TenantsError):
+    """The caller's reach contains no such capture token."""
+
+
+class CaptureUnusable(TenantsError):
+    """The capture token does not allow this."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason as an English clause, such as "it has expired"."""
+        super().__init__(reason)
+        self.reason = reason
+
+
 class KeyNotFound(TenantsError):
     """The caller's reach contains no such key."""
 

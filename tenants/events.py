@@ -40,6 +40,7 @@ class Kind(StrEnum):
     SEARCH_REVIEW = "search.review"
     COLLECTION_INDEX_READY = "collection.index_ready"
     COLLECTION_CALIBRATED = "collection.calibrated"
+    CAPTURE_COMPLETED = "capture.completed"
     AUDIT_ALERT = "audit.alert"
 
 

@@ -253,6 +253,45 @@ class KeptSecret(TenantOwned):
         return str(self.pk)
 
 
+class CaptureToken(TenantOwned):
+    """A right to do one thing once from a browser, given by a key or a member (tenants.captures).
+
+    Only the SHA-256 of its secret is stored, and that of the cookie of the browser that used it first, for our own
+    page. `reference` and `consent` are of the person, and are emptied when it was used; `outcome` then holds ids only.
+    """
+
+    id = models.CharField(primary_key=True, max_length=24, editable=False)
+    secret_hash = models.BinaryField(max_length=32)
+    browser_hash = models.BinaryField(max_length=32, default=b"")
+    actor_kind = models.CharField(max_length=8)
+    actor_id = models.CharField(max_length=64)
+    verb = models.CharField(max_length=8)
+    collection_id = models.BigIntegerField(null=True)
+    reference = models.CharField(max_length=255, blank=True)
+    consent = models.CharField(max_length=255, blank=True)
+    origin = models.CharField(max_length=300)
+    return_url = models.CharField(max_length=2000, blank=True)
+    file = models.BooleanField(default=False, help_text="Our page takes a file as well as the camera's picture.")
+    looks = models.PositiveSmallIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0)
+    challenge = models.CharField(max_length=36, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+    outcome = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        """Return the id, never the secret."""
+        return self.pk
+
+    @property
+    def state(self) -> str:
+        """Whether it waits for its use, is in use, is done, or has expired."""
+        if self.used_at:
+            return "in_use" if self.outcome is None else "done"
+        return "expired" if self.expires_at <= timezone.now() else "waiting"
+
+
 class RateWindow(models.Model):
     """How much of a limit was leased to processes in its current window (tenants.limits)."""
 

@@ -56,6 +56,12 @@ def used_key(tenant: Tenant, key: str, via: str) -> None:
         seen.tenant, seen.key, seen.via = tenant, key, via
 
 
+def leave_out() -> None:
+    """Log no row of this request: it is one of very many that one use of the service takes."""
+    if seen := _current.get():
+        seen.tenant = None
+
+
 def named_collection(collection: int) -> None:
     """Note the collection that the request is about."""
     if seen := _current.get():

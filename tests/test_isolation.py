@@ -58,8 +58,9 @@ def _endpoints(patterns: Any, prefix: str = "") -> Iterator[Endpoint]:
                 yield from (Endpoint(route, method, view) for method in METHODS if hasattr(view, method))
 
 
-# No tenant's key opens the operator's: tests/dialects/test_operator.py.
-ENDPOINTS = [one for one in _endpoints(get_resolver().url_patterns) if not one.route.startswith("api/v1/operator/")]
+# No tenant's key opens the operator's, nor what capture tokens open: test_operator.py and test_captures.py of dialects.
+NO_KEY_S = ("api/v1/operator/", "api/v1/captures/<str:capture>/")
+ENDPOINTS = [one for one in _endpoints(get_resolver().url_patterns) if not one.route.startswith(NO_KEY_S)]
 # What takes no id: it tells of the caller's own, or makes something new.
 WITHOUT_ID = {name for examples in EXAMPLES.values() for name in examples.without_id}
 # What answers to an unknown id with nothing, and no error.

@@ -17,6 +17,7 @@ from pytest_django import DjangoDbBlocker
 from collections_app.jobs import engine
 from collections_app.models import BulkJob
 from collections_app.operations.buckets import put_bucket
+from collections_app.operations.captures import ask_capture
 from collections_app.operations.collections import create_collection
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.do_not_enrol import bar
@@ -28,6 +29,7 @@ from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys
 from tenants.access import Caller
+from tenants.captures import Verb
 from tenants.models import Tenant
 from tenants.scope import TenantOwned
 from tests.conftest import Customer, make_customer
@@ -69,6 +71,7 @@ class Ids:
     arn: str
     bucket: str
     export: str
+    capture: str
 
 
 def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
@@ -96,7 +99,8 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     people = (f"p-{name}", f"q-{name}")
     arn = f"arn:aws:rekognition:us-east-1:{collection.tenant_id % 10**12:012}:collection/{name}"
     named = (f"r-{name}", arn, f"b-{name}")
-    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, *named, export)
+    capture = ask_capture(caller, verb=Verb.SEARCH, collection=name).capture.pk
+    return Ids(name, collection.alias, *people, face.uuid, *erased, *numbers, key.key.pk, *named, export, capture)
 
 
 def missing() -> Ids:
@@ -107,5 +111,5 @@ def missing() -> Ids:
     numbers = (str(secrets.randbits(62)), str(secrets.randbits(62)), str(uuid.uuid4()))
     people, account = (f"p-{word}", f"q-{word}"), f"{secrets.randbelow(10**12):012}"
     arn = f"arn:aws:rekognition:us-east-1:{account}:collection/{word}"
-    named = (f"r-{word}", arn, f"b-{word}", f"export-{secrets.randbits(62)}")
+    named = (f"r-{word}", arn, f"b-{word}", f"export-{secrets.randbits(62)}", f"cap_{secrets.token_hex(8)}")
     return Ids(word, secrets.token_hex(8), *people, face, *erased, *numbers, key, *named)

@@ -15,6 +15,7 @@ EVENTS = {
     "search.review": _("a search is for review"),
     "collection.index_ready": _("an index is built"),
     "collection.calibrated": _("a collection's scores are calibrated"),
+    "capture.completed": _("a capture is completed"),
     "audit.alert": _("an alert is raised"),
 }
 ROLES = {"owner": _("Owner"), "admin": _("Administrator"), "operator": _("Operator"), "auditor": _("Auditor")}
@@ -59,6 +60,14 @@ ADVICE = {
     "come closer to the middle": _("move the face to the middle of the picture"),
     "move further away": _("move further away from the camera"),
 }
+DOUBTS = {
+    "looks_like_a_picture": _("it looks like a picture of a face"),
+    "not_the_same_person": _("the pictures do not show one person"),
+    "did_not_turn_as_asked": _("the head did not turn as asked"),
+    "did_not_come_closer": _("the face did not come closer"),
+    "moves_like_a_flat_picture": _("it moves like a flat picture"),
+    "was_sent_before": _("the same picture was sent before"),
+}
 ERASURES = {
     "face": _("face"),
     "person": _("person"),
@@ -92,6 +101,7 @@ FAMILIES = {
     "data_key": _("data keys"),
     "do_not_enrol": _("do-not-enrol lists"),
     "liveness": _("liveness challenges"),
+    "capture": _("captures"),
     "tenant": _("the tenant"),
     "bucket": _("buckets"),
     "alert": _("alerts"),
@@ -105,6 +115,8 @@ ACTIONS = {
     "audit.exported": _("audit log exported"),
     "bucket.removed": _("bucket removed"),
     "bucket.set": _("bucket configured"),
+    "capture.issued": _("capture token given"),
+    "capture.used": _("capture completed"),
     "collection.calibrated": _("scores calibrated"),
     "collection.created": _("collection created"),
     "collection.deleted": _("collection deleted"),
@@ -162,6 +174,7 @@ ACTIONS = {
 TARGETS = {
     "apikey": _("key"),
     "bulkjob": _("job"),
+    "capturetoken": _("capture"),
     "collection": _("collection"),
     "face": _("face"),
     "invitation": _("invitation"),
@@ -222,6 +235,7 @@ LABELS: Mapping[str, Mapping[Any, Any]] = {
     "action": ACTIONS,
     "actor": ACTORS,
     "deed": DEEDS,
+    "doubt": DOUBTS,
     "erasure": ERASURES,
     "event": EVENTS,
     "gender": GENDERS,  # by number

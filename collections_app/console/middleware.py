@@ -19,7 +19,8 @@ from collections_app.console.provider import BY_PROVIDER
 from tenants.access import CROWDED
 
 Handler = Callable[[HttpRequest], HttpResponse]
-_FOR_PEOPLE = ("/console/", "/account/", "/admin/")
+_FOR_MEMBERS = ("/console/", "/account/", "/admin/")
+_FOR_PEOPLE = (*_FOR_MEMBERS, "/capture/")
 
 
 def locale(get_response: Handler) -> Handler:
@@ -57,7 +58,7 @@ def second_factor(get_response: Handler) -> Handler:
     """
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith(_FOR_PEOPLE) and request.user.is_authenticated:
+        if request.path_info.startswith(_FOR_MEMBERS) and request.user.is_authenticated:
             exempt = {reverse("console:code"), reverse("console:logout"), reverse("console:language")}
             verified = request.user.is_verified() or BY_PROVIDER in request.session  # type: ignore[attr-defined]  # OTPMiddleware's
             if not verified and request.path not in exempt and user_has_device(request.user):

@@ -13,6 +13,7 @@ from collections_app.console.views import (
     account,
     audit,
     auth,
+    capture,
     collections,
     faces,
     health,
@@ -125,6 +126,7 @@ TENANT: list[URLPattern | URLResolver] = [
         ("collections/", collections.CollectionsView, "collections"),
         ("collections/new/", collections.NewView, "collection_new"),
         ("playground/", playground.PlaygroundView, "playground"),
+        ("playground/capture/", playground.CaptureView, "playground_capture"),
         ("playground/picture/", playground.PictureView, "playground_picture"),
         ("playground/verdict/", playground.VerdictView, "verdict"),
         ("playground/<str:action>/", playground.TryView, "playground_try"),
@@ -171,5 +173,6 @@ urlpatterns = [
     path("account/language/", set_language, name="language"),
     path("account/", include(_ACCOUNT)),
     path("console/<slug:tenant>/", include(TENANT)),
-    re_path("^(?:console|account)/", not_found),
+    path("capture/<str:token>", capture.CaptureView.as_view(), name="capture"),
+    re_path("^(?:console|account|capture)/", not_found),
 ]

@@ -55,6 +55,8 @@ class Answer:
 # Errors of operations that our own API offers. A vendor's table answers them all alike, since its operations raise none
 # of them; one that they do raise has an entry of its own below.
 OWN_API_ONLY: tuple[type[Exception], ...] = (
+    tenants.CaptureNotFound,
+    tenants.CaptureUnusable,
     tenants.KeyNotFound,
     tenants.InvitationUnusable,
     tenants.MemberNotFound,

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from collections_app.errors import InvalidRequest
 from collections_app.operations.collections import find
-from tenants import audit, keys
+from tenants import audit, captures, keys
 from tenants.access import Caller, Scope
 from tenants.errors import KeyNotFound, RevokedKey, ScopeMissing
 from tenants.keys import IssuedKey
@@ -117,7 +117,7 @@ def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) 
     """Give a key a new secret under the same id; the previous secret works until `keep_until`.
 
     Secrets that earlier rotations kept work until the time that was set then. Without `keep_until` no earlier secret
-    works any more: use this after a leak.
+    works any more, and no capture token that the key has given: use this after a leak.
 
     Raises:
         KeyNotFound: no key within reach has this id.
@@ -135,6 +135,8 @@ def rotate_key(caller: Caller, *, key: str, keep_until: datetime | None = None) 
         if keep_until and len(keys.overlapping(found, timezone.now())) >= _MOST_KEPT:
             raise InvalidRequest("keep_until", f"{_MOST_KEPT} earlier secrets still work: keep none, or wait")
         issued = keys.rotate(found, keep_until=keep_until)
+        if keep_until is None:  # whoever had the secret may have given some
+            captures.end(found)
         audit.record(caller, "key.rotated", found, keep_until=keep_until.isoformat() if keep_until else None)
     return issued
 

@@ -51,6 +51,7 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "timeline": (Scope.AUDIT, None),
     "timeline_export": (Scope.AUDIT, None),
     "playground": (Scope.SEARCH, None),
+    "playground_capture": (None, Scope.SEARCH),
     "playground_picture": (None, Scope.SEARCH),
     "verdict": (Scope.SEARCH, None),
     "playground_try": (None, Scope.SEARCH),

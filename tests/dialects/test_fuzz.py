@@ -25,9 +25,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from collections_app.operations.captures import ask_capture
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_person
 from tenants import keys, operators
+from tenants.access import caller_for_key
+from tenants.captures import Verb
+from tenants.keys import IssuedKey
 from tests.conftest import Customer
 from tests.dialects.clients import FacedbClient, details
 from tests.dialects.documents import DIALECTS
@@ -89,6 +93,14 @@ def _credentials(dialect: str, key_id: str, secret: str) -> Credentials:
     return Credentials(sent.sent(key_id, secret), sent.in_path(key_id), sent.sent(key_id, "x" * len(secret)))
 
 
+def _credentials_of_a_page(dialect: str, issued: IssuedKey) -> Credentials:
+    """Return what a page of some origin sends that was given a capture token."""
+    caller, origin = caller_for_key(issued.key.pk, issued.secret, via=dialect), "https://shop.example"
+    token = ask_capture(caller, verb=Verb.SEARCH, collection="people", origin=origin).token
+    headers, _, wrong = _credentials(dialect, *keys.split(token))
+    return Credentials(headers | {"Origin": origin}, {"capture": keys.split(token)[0]}, wrong | {"Origin": origin})
+
+
 def _word(dialect: str, answer: Any) -> object:
     """Return the code that distinguishes a dialect's answers; None if it has none."""
     if "json" not in answer.headers.get("content-type", [""])[0]:
@@ -118,11 +130,12 @@ def _fill(made_up: Any, known: dict[str, str], images: Mapping[str, list[Any]], 
 def test_an_operation_keeps_to_its_document(dialect: str, operation: Any, acme: Customer, facedb: FacedbClient) -> None:
     issued = acme.key(DIALECTS[dialect])
     pair = keys.split(operators.issue("fuzz")[1]) if "/operator/" in operation.path else (issued.key.pk, issued.secret)
-    key, path, wrong = _credentials(dialect, *pair)
+    by_token = operation.path.startswith("/captures/{capture}/")
+    key, path, wrong = _credentials_of_a_page(dialect, issued) if by_token else _credentials(dialect, *pair)
     image, named = portrait("macron_2014"), PersonDetails(name="somebody")
     facedb("register-facedb", details(image))
     somebody = enrol_person(acme.caller, collection="people", images=[image], person=named)
-    known = EXAMPLES[dialect].known(acme, somebody)
+    known = EXAMPLES[dialect].known(acme, somebody) | path
     modes = st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
     kinds = {mode: operation.as_strategy(mode, headers=key, path_parameters=path) for mode in GenerationMode}
 

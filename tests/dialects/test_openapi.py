@@ -25,6 +25,7 @@ BODILESS = (
     "/cancel",
     "/start",
     "/liveness-challenges",
+    "/challenge",
 )
 
 

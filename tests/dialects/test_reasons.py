@@ -36,6 +36,7 @@ FACTS: dict[type[Exception], tuple[Any, ...]] = {
     collections.DuplicateFace: ("a-face", 0.8),
     collections.InvalidRequest: ("name", "must not be blank"),
     collections.ChallengeUnusable: ("it has expired",),
+    tenants.CaptureUnusable: ("it has expired",),
     collections.ImageRefused: ("1", recognition.NoFace()),
 }
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import get_script_prefix
 
 from collections_app.console import previews
 from collections_app.console.base import ConsoleView
 from collections_app.console.errors import explain
 from collections_app.console.playground_forms import CompareForm, DetectForm, EnrolForm, SearchForm, VerdictForm
-from collections_app.operations import compare
+from collections_app.operations import captures, compare
 from collections_app.operations.collections import get_collection, list_collections
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_face
@@ -18,8 +19,11 @@ from collections_app.operations.search import search_by_image
 from collections_app.operations.thresholds import explain_threshold
 from recognition.similarity import Threshold
 from tenants.access import Scope
+from tenants.captures import Verb, page_of
+from tenants.links import absolute
 
 ACTIONS = ("detect", "compare", "search", "enrol")
+LIVENESS = "liveness"  # on the page that captures are made with; the others have a form
 
 
 class PlaygroundView(ConsoleView):
@@ -33,11 +37,13 @@ class PlaygroundView(ConsoleView):
         """Show the forms."""
         names = _names(self)
         wanted = request.GET.get("action", "search" if names else "detect")
-        action = wanted if wanted in ACTIONS else "detect"
+        action = wanted if wanted in {*ACTIONS, LIVENESS} else "detect"
+        done = request.GET.get("capture", "") if action == LIVENESS else ""
         return self.page(
             action=action,
-            actions=[name for name in ACTIONS if name != "enrol" or Scope.ENROL in self.caller.scopes],
-            form=_form(self, action),
+            actions=[name for name in (*ACTIONS, LIVENESS) if name != "enrol" or Scope.ENROL in self.caller.scopes],
+            form=None if action == LIVENESS else _form(self, action),
+            capture=captures.get_capture(self.caller, capture=done) if done else None,
             collections=names,
             chosen=request.GET.get("collection", ""),
         )
@@ -92,6 +98,17 @@ class TryView(ConsoleView):
         person = PersonDetails(name=name)
         done = enrol_face(self.caller, collection=collection, image=image, person=person, consent=consent)
         return {"result": done, "collection": get_collection(self.caller, name=collection)}
+
+
+class CaptureView(ConsoleView):
+    """Begin a liveness challenge on the page for captures, which comes back to the playground."""
+
+    needs = Scope.SEARCH
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Give the member's browser a token and send it there."""
+        back = f"{absolute(self.link('playground'))}?action={LIVENESS}"
+        return redirect(page_of(captures.ask_capture(self.caller, verb=Verb.LIVENESS, return_url=back)))
 
 
 class PictureView(ConsoleView):

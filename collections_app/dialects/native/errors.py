@@ -24,6 +24,10 @@ ANSWERS: Mapping[type[Exception], Answer] = {
     tenants.RevokedKey: Answer(401, "revoked_key", "The key was revoked."),
     tenants.ExpiredKey: Answer(401, "expired_key", "The key has expired."),
     tenants.AddressRefused: Answer(403, "address_refused", "The key may not be used from this address."),
+    tenants.CaptureNotFound: Answer(404, "capture_not_found", "There is no such capture."),
+    tenants.CaptureUnusable: Answer(
+        403, "capture_unusable", "The capture token was used, has expired, or is not for this."
+    ),
     tenants.KeyNotFound: Answer(404, "key_not_found", "There is no such key."),
     tenants.InvitationUnusable: Answer(
         404, "invitation_unusable", "The invitation does not exist or is no longer open."
@@ -117,6 +121,7 @@ FACTS: Mapping[type[Exception], tuple[str, ...]] = {
     collections.FileChanged: ("size",),
     collections.ImageUrlRefused: ("reason",),
     collections.ChallengeUnusable: ("reason",),
+    tenants.CaptureUnusable: ("reason",),
     recognition.ImageTooLarge: ("limit", "actual", "unit"),
     recognition.ImageTooSmall: ("minimum", "actual"),
     recognition.UndecodableImage: ("reason",),
@@ -183,6 +188,7 @@ NAMED: Mapping[str, Group] = {
     "webhook": (drf.NotFound, collections.WebhookNotFound),
     "delivery": (collections.WebhookNotFound,),
     "bucket": (drf.NotFound,),
+    "capture": (drf.NotFound,),
     "tenant": (drf.NotFound, tenants.TenantNotFound),
     "invitation": (tenants.InvitationUnusable,),
 }

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from collections_app.models import Collection, Person, new_uuid
+from collections_app.operations.captures import ask_capture
 from collections_app.operations.challenges import start_challenge
 from collections_app.operations.collections import update_collection
 from collections_app.operations.data_subject import PersonDetails
@@ -18,6 +19,7 @@ from collections_app.operations.webhooks import create_webhook
 from recognition.similarity import Threshold
 from tenants import keys
 from tenants.access import system
+from tenants.captures import Verb
 from tenants.keys import IssuedKey
 from tests.conftest import Customer
 from tests.dialects.clients import NativeClient
@@ -26,7 +28,7 @@ from tests.make import base64_of, portrait
 from tests.world import RECIPIENT, Ids
 
 COLLECTION, FACES = "api/v1/collections/<name:collection>", "/api/v1/collections/people/faces"
-TAKES_AN_IMAGE = ("/faces", "/search", "/verify", "/detect")
+TAKES_AN_IMAGE = ("/faces", "/search", "/verify", "/detect", "/guidance", "/use")
 LISTS = ("collections", "receipts", "jobs", "searches", "keys", "audit", "webhooks", "buckets")
 TELLS = ("me", "version", "usage", "problems", "audit/verification", "audit/export")
 
@@ -89,6 +91,7 @@ def _known(acme: Customer, somebody: Person) -> dict[str, str]:
         "job": f"index-{acme.people.pk}",
         "tenant": "acme",
         "bucket": "faces",
+        "capture": ask_capture(acme.caller, verb=Verb.SEARCH, collection=collection).capture.pk,
         "endpoint": "https://8.8.8.8",
         "cursor": base64.b64encode(b"1").decode(),
     }
@@ -107,6 +110,11 @@ EXAMPLES = Examples(
         f"POST {COLLECTION}/people/<name:person>/faces": lambda ids: {"faces": [ids.face]},
         f"POST {COLLECTION}/do-not-enrol": lambda _: {"reference": "x"},
         f"POST {COLLECTION}/exports": lambda _: {"recipients": [RECIPIENT]},
+        "POST api/v1/captures": lambda ids: {
+            "verb": "verify",
+            "collection": ids.collection,
+            "reference": ids.person,
+        },
         "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
         "POST api/v1/liveness-challenges/answer": lambda ids: {"id": _challenge(ids), "frames": [IMAGE] * 3},
@@ -122,6 +130,7 @@ EXAMPLES = Examples(
             "POST api/v1/liveness-challenges",
         }
     ),
+    inner_ids=frozenset({"POST api/v1/captures"}),
     unknown_is_no_error=frozenset({"DELETE api/v1/buckets/<str:bucket>"}),
     makes_a_collection={"POST api/v1/collections": (403, "reach_too_narrow")},
     add=Call("POST", FACES, {"image": IMAGE}),

@@ -45,6 +45,7 @@ _PLACES = {
     "webhook": "A webhook's id.",
     "delivery": "A delivery's id.",
     "bucket": "A bucket's name.",
+    "capture": "A capture's id.",
     "tenant": "A tenant's slug.",
     "invitation": "An invitation's id.",
 }
