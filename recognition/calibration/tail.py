@@ -82,10 +82,21 @@ class Tail:
         return self.above + float(-scale * np.log(ratio) if not shape else scale / shape * (ratio**-shape - 1))
 
 
-def fit(
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """The comparisons between strangers: scores (n,), and the numbers of the two people of each (n,), among `names`."""
+
+    scores: Doubles
+    first: Ids
+    second: Ids
+    names: int
+    people: int
+
+
+def compared(
     templates: Floats, people: Ids, compare: Callable[[Floats, Floats], Doubles], *, same: float, alike: float
-) -> Tail | None:
-    """Fit the tail of the comparisons between different people; None: they are too few.
+) -> Compared:
+    """Compare the different people of a collection.
 
     `templates` (n, d) are of `people` (n,); `compare` returns the cosines (m, k) of rows (m, d) with others (k, d).
     People are one if a cosine reaches `same` and their mean cosine reaches `alike`; no pair at `same` counts.
@@ -96,26 +107,31 @@ def fit(
     names, person = np.unique(people, return_inverse=True)
     person = _joined(cosines, person, same=same, alike=alike)
     first, second = np.nonzero(np.triu(person[:, None] != person[None, :], k=1) & (cosines < same))
-    scores = cosines[first, second]
+    return Compared(cosines[first, second], person[first], person[second], len(names), len(np.unique(person)))
+
+
+def fit(found: Compared) -> Tail | None:
+    """Fit the tail of the comparisons between different people; None: they are too few."""
+    scores = found.scores
     if not len(scores):
         return None
     above = float(np.quantile(scores, _ABOVE))
     tail = scores > above
     if tail.sum() < _FEWEST:
         return None
-    size = len(names)
+    size = found.names
     drawn = np.random.default_rng(0).multinomial(size, np.full(size, 1 / size), _RESAMPLED).astype(np.float64)
     pairs_of = np.zeros((size, size))
-    np.add.at(pairs_of, (person[first], person[second]), 1.0)
+    np.add.at(pairs_of, (found.first, found.second), 1.0)
     totals = ((drawn @ pairs_of) * drawn).sum(axis=1)
-    weights = drawn[:, person[first[tail]]] * drawn[:, person[second[tail]]]
+    weights = drawn[:, found.first[tail]] * drawn[:, found.second[tail]]
     draws = (
         _fitted(scores[tail] - above, weight, total)
         for weight, total in zip(weights, totals, strict=True)
         if weight.any()
     )
     fitted = _fitted(scores[tail] - above, np.ones(int(tail.sum())), float(len(scores)))
-    return Tail(above, fitted, tuple(draws), len(np.unique(person)), len(scores))
+    return Tail(above, fitted, tuple(draws), found.people, len(scores))
 
 
 def _joined(cosines: Doubles, person: Ids, *, same: float, alike: float) -> Ids:

@@ -79,8 +79,9 @@ def _delivered(cohort: Cohort, pack: str, against: Reference | None, collections
             yield f"{f'delivered, {text}':>30}  as plain: fewer than {FEWEST} strangers"
         else:
             yield from _measured(f"delivered, {text}", cohort, scores, packs.get(pack).similarity.cosines)
-    for rate, ratios in cohorts.calibrated_on_half(cohort, pack, _AT_MOST).items():
-        yield f"{'':>30}  at most {rate:.0e}, measured in a collection of half: {_spread(ratios)}"
+    for way, found in cohorts.calibrated_on_half(cohort, pack, _AT_MOST).items():
+        for rate, ratios in found.items():
+            yield f"{f'{way} {rate:.0e}':>30}  in collections of half of the people: {_spread(ratios)}"
 
 
 def _normalised(cohort: Cohort, against: Reference, collections: Sequence[str]) -> Iterator[str]:

@@ -150,6 +150,37 @@ def test_a_day_after_the_last_time_a_collection_is_calibrated_anew(acme: Custome
     assert Calibration.unscoped.get().made_at > first.made_at
 
 
+def test_a_collection_that_grew_by_a_tenth_is_calibrated_anew(acme: Customer) -> None:
+    enrol_people(acme.people, PEOPLE)
+    tasks.calibrate_due()
+    first = Calibration.unscoped.get()
+    enrol_people(acme.people, close_people(6, seed=30))
+    tasks.calibrate_due()
+    assert Calibration.unscoped.get().made_at == first.made_at
+    enrol_people(acme.people, close_people(2, seed=31))
+    tasks.calibrate_due()
+    again = Calibration.unscoped.get()
+    assert (again.made_at > first.made_at, again.version) == (True, first.version + 1)
+
+
+def test_a_score_means_its_rate_where_the_policy_says_so(acme: Customer) -> None:
+    """ "measured" lowers scores at each rate that the collection's own comparisons are enough to measure."""
+    enrol_people(acme.people, close_people(200))
+    update_collection(acme.caller, collection="people", scale=Collection.Scale.MEASURED)
+    calibrate(acme)
+    assert len(normalisation(acme).own) > 1
+    collection = find(acme.caller, "people")
+    told = scoring.cosines(collection, close_people(500, seed=20), close_people(200))
+    tail = scoring.tail(collection)
+    assert tail is not None
+    for rate in (1e-2, 1e-3):
+        cosine = Threshold.of_rate(rate).on(packs.get("light").similarity)
+        assert (told >= cosine).mean() == pytest.approx(rate, rel=0.6)
+        assert tail.rate(cosine) == pytest.approx(rate, rel=0.3)
+    collection.scale = Collection.Scale.NORMALISED
+    assert len(scoring.normalisation(collection).own) == 1  # type: ignore[union-attr]
+
+
 def test_a_health_report_calibrates_too(acme: Customer, faces: list[Face]) -> None:
     report = examine(acme.caller, collection="people")
     tasks.examine_collection(report.pk)
