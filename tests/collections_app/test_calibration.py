@@ -164,7 +164,7 @@ def test_a_collection_that_grew_by_a_tenth_is_calibrated_anew(acme: Customer) ->
 
 
 def test_a_score_means_its_rate_where_the_policy_says_so(acme: Customer) -> None:
-    """ "measured" lowers scores at each rate that the collection's own comparisons are enough to measure."""
+    """The scale `measured` lowers scores at each rate that the collection's own comparisons are enough to measure."""
     enrol_people(acme.people, close_people(200))
     update_collection(acme.caller, collection="people", scale=Collection.Scale.MEASURED)
     calibrate(acme)
