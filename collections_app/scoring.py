@@ -8,8 +8,8 @@ import numpy as np
 
 from collections_app.models import Collection
 from recognition import index, packs
-from recognition.calibration.calibrated import Doubles, Normalisation
-from recognition.calibration.tail import Tail
+from recognition.calibration.calibrated import Normalisation
+from recognition.calibration.tail import Doubles, Tail
 from recognition.index import Neighbour, calibrations, face_index
 from recognition.results import Floats
 from recognition.similarity import LOWEST, SCORES, Threshold

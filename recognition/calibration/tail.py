@@ -1,8 +1,8 @@
 """How often the strangers of a collection reach a score: the tail of their own comparisons.
 
 Above a high quantile, scores follow a generalised Pareto distribution (Pickands, 1975). Its scale is fitted by the mean
-excess. Its shape is not estimated from so few scores: it is that of millions of comparisons (_SHAPE). Intervals are from
-resampling people, since pairs cluster by people (bootstrap percentiles).
+excess. Its shape is that of millions of comparisons (_SHAPE): a collection has too few scores to estimate it. Intervals
+are from resampling people, since pairs cluster by people (bootstrap percentiles).
 
 Two people whose faces reach the highest anchor are probably one person under two names. Such pairs are left out, and
 so are all pairs of two groups of people who are alike on the whole, so that duplicates do not poison the tail.
@@ -147,7 +147,7 @@ def _joined(cosines: Doubles, person: Ids, *, same: float, alike: float) -> Ids:
 
 
 def _fitted(excesses: Doubles, weights: Doubles, total: float) -> tuple[float, float, float]:
-    """Return share, scale and shape for excesses (n,) above the cosine, each counted `weights` (n,) times of `total`."""
+    """Return share, scale and shape for excesses (n,) above the cosine, each counted `weights` (n,) times."""
     number = weights.sum()
     return float(number / total), float((weights @ excesses) / number * (1 - _SHAPE)), _SHAPE
 

@@ -72,4 +72,5 @@ def find_burnt(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, floa
         return []
     scale = min(1.0, _LONGEST / max(pixels.shape))
     found = adapters.second_opinion(model).detect(shrunk(pixels, scale), _FOUND)
-    return largest_of(found / np.array((scale, scale, scale, scale, 1), np.float32), _FOUND, limit)
+    found[:, :4] /= scale
+    return largest_of(found, _FOUND, limit)
