@@ -1,6 +1,7 @@
 """The work behind a collection's calibration: from a sample of its faces to what its scores are measured against."""
 
 import math
+from functools import partial
 
 import numpy as np
 from django.db import transaction
@@ -33,9 +34,8 @@ def renew(collection: Collection) -> None:
     templates = np.array([vectors[face] for face in faces], dtype=np.float32)
     people = np.array([chosen[face] for face in faces], dtype=np.int64)
     templates = templates.reshape(len(faces), packs.get(gallery.pack).dimension)
-    plain_scale = collection.scale == Collection.Scale.PLAIN
     with transaction.atomic():
-        kept = calibrations.renew(gallery, templates, people, plain_scale=plain_scale)
+        kept = calibrations.renew(gallery, templates, people, partial(scoring.used, collection))
         _apply(collection, kept)
 
 

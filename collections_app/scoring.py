@@ -8,8 +8,8 @@ import numpy as np
 
 from collections_app.models import Collection
 from recognition import index, packs
-from recognition.calibration.calibrated import Doubles, Normalisation
-from recognition.calibration.tail import Tail
+from recognition.calibration.calibrated import Normalisation
+from recognition.calibration.tail import Doubles, Tail
 from recognition.index import Neighbour, calibrations, face_index
 from recognition.results import Floats
 from recognition.similarity import LOWEST, SCORES, Threshold
@@ -17,9 +17,15 @@ from recognition.similarity import LOWEST, SCORES, Threshold
 
 def normalisation(collection: Collection) -> Normalisation | None:
     """Return what normalises the collection's cosines; None: they stay plain, as its policy says, or for now."""
+    found = calibrations.normalisation(collection.gallery)
+    return found and used(collection, found)
+
+
+def used(collection: Collection, found: Normalisation) -> Normalisation | None:
+    """Return how the collection's policy uses what was learnt; None: not at all."""
     if collection.scale == Collection.Scale.PLAIN:
         return None
-    return calibrations.normalisation(collection.gallery)
+    return found if collection.scale == Collection.Scale.MEASURED else found.at_one_rate()
 
 
 def tail(collection: Collection) -> Tail | None:

@@ -50,7 +50,8 @@ _UNNAMED_FOR = timedelta(hours=1)
 _NAMED_IN_ALERT = 20
 _LOST_AFTER = timedelta(minutes=5)
 _YOUNG = timedelta(minutes=10)  # an older open receipt waits for something that takes long
-_CALIBRATED_FOR = timedelta(hours=20)  # the schedule looks every hour, and a day is promised
+_CALIBRATED_FOR = timedelta(hours=20)  # a day is promised
+_CHANGED = 10  # changes, as a part of the faces
 _DUE_SECONDS = 10.0  # the schedule of work_due
 _WORKER_SILENT_SECONDS = 60.0
 _EXAMINED_FOR = timedelta(minutes=30)  # longer than any comparison takes
@@ -282,13 +283,15 @@ def calibrate_collection(collection_id: int) -> None:
 
 @shared_task
 def calibrate_due() -> None:
-    """Calibrate collections anew a day after the last time, and those that have faces enough for the first time.
+    """Calibrate collections anew a day after the last time, or after changes of a tenth of their faces.
 
-    So what people leave in a mean is gone a day after their erasure, and merges, splits and moves count.
+    So what people leave in a mean is gone a day after their erasure, merges, splits and moves count, and a collection
+    that is being filled is soon measured.
     """
     galleries = Gallery.unscoped.filter(collection__state=Collection.State.ACTIVE)
     due = Q(calibration__made_at__lt=timezone.now() - _CALIBRATED_FOR)
     due |= Q(calibration__isnull=True, size__gte=calibration.FEWEST)
+    due |= Q(size__gte=calibration.FEWEST, head__gt=F("calibration__head") + F("size") / _CHANGED)
     for collection_id in galleries.filter(due).order_by("calibration__made_at").values_list("pk", flat=True):
         with isolate_failure("calibrate_collection", collection_id):
             calibrate_collection.run(collection_id)

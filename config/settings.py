@@ -196,7 +196,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "finish": {"task": Task.FINISH_DUE, "schedule": timedelta(seconds=20)},
     "purge": {"task": Task.PURGE_DUE, "schedule": timedelta(minutes=5)},
     "examine": {"task": Task.EXAMINE_DUE, "schedule": timedelta(minutes=5)},
-    "calibrate": {"task": Task.CALIBRATE_DUE, "schedule": timedelta(hours=1)},
+    "calibrate": {"task": Task.CALIBRATE_DUE, "schedule": timedelta(minutes=10)},
     "compact": {"task": Task.COMPACT_DUE, "schedule": timedelta(seconds=20)},
     "sweep": {"task": Task.SWEEP_INDEX, "schedule": timedelta(minutes=5)},
     "purge-searches": {"task": Task.PURGE_SEARCHES, "schedule": crontab(hour=4, minute=10)},

@@ -83,9 +83,9 @@ class Tombstone(TenantOwned):
 class Calibration(TenantOwned):
     """What a gallery's scores are measured against (recognition.calibration.calibrated); a job renews it.
 
-    `sealed` is the mean of its strangers' templates, sealed by the tenant's vault; null while there are too few
-    strangers. `version` changes with the mean. `tail` says how often they reach a score
-    (recognition.calibration.tail.Tail); empty while that is not known.
+    `sealed` is the mean of its strangers' templates and the cosines that they reach at certain rates, sealed by the
+    tenant's vault; null while there are too few strangers. `version` changes with it. `tail` says how often they reach
+    a score (recognition.calibration.tail.Tail); empty while that is not known. `head` is the gallery's at that time.
     """
 
     gallery = models.OneToOneField(Gallery, on_delete=models.CASCADE, primary_key=True, related_name="calibration")
@@ -93,6 +93,7 @@ class Calibration(TenantOwned):
     sealed = models.BinaryField(null=True)
     strangers = models.PositiveIntegerField()
     tail = models.JSONField(default=dict)
+    head = models.PositiveBigIntegerField(default=0, db_default=0)
     made_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -86,6 +86,7 @@ class PolicyForm(ConsoleForm):
         label=_("What scores are measured against"),
         choices=[
             ("normalised", _("The strangers of this collection, once there are 30")),
+            ("measured", _("The strangers of this collection, at each rate that was measured here")),
             ("plain", _("Nothing: the model pack's own scale")),
         ],
         help_text=_("Among people whom the models saw rarely, strangers look more alike. Measuring corrects for that."),

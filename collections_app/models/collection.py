@@ -49,9 +49,13 @@ class Collection(TenantOwned):
         STRICT = "strict"
 
     class Scale(models.TextChoices):
-        """Whether scores are measured against the collection's own strangers, once there are enough."""
+        """Whether scores are measured against the collection's own strangers, once there are enough.
+
+        MEASURED: a score also means a rate that they were measured to reach at most, as far as there are enough.
+        """
 
         NORMALISED = "normalised"
+        MEASURED = "measured"
         PLAIN = "plain"
 
     class Images(models.TextChoices):

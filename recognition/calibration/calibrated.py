@@ -7,27 +7,35 @@ recognition.calibration.normalisation, where it was chosen among three).
 
 c' has anchors of its own, so it is brought back onto the pack's scale: where strangers of the pack's population reach
 c' as often as a cosine, the one becomes the other. Thresholds keep their numbers, and identical faces a cosine of 1.
-The lower of that and the plain cosine counts: a score is lowered, never raised, so that no population is worse off than
-without, a made-up picture far from everybody gains nothing, and no face is found that lies below the cosine asked for.
+The lower of that and the plain cosine counts, and one mean says little about a wide group. So what is left is measured:
+if more than one in a hundred comparisons of the collection's own people still reach the pack's cosine of that rate, all
+cosines are lowered by what is too much (`own`; a policy can ask for the smaller rates too, where they are measured).
+
+A score is lowered, never raised, so that no population is worse off than without, a made-up picture far from everybody
+gains nothing, and no face is found that lies below the cosine asked for.
 
 Takes arrays and returns values; knows neither Django nor tenants nor names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from recognition.calibration.normalisation import FORMS
+from recognition.calibration.tail import Doubles, Ids, compared
 from recognition.results import Floats
+from recognition.similarity import DEFAULT, FALSE_MATCH_RATES, SCORES
 
 FEWEST = 30  # strangers; with fewer the pack's constants stand
 WEIGHT = FORMS["mean"].weight
 _IDENTICAL = 1 - 1e-6  # the cosine of a picture with itself is slightly below 1
+_FIRST = 1  # of FALSE_MATCH_RATES: the largest that is measured in a collection
+_PAIRS = 10  # the pairs that reach a smaller rate's cosine, to measure it
 _LEAST_ROOM = 0.1  # between the last anchor and identical faces, however near they are to everybody
 
-Doubles: TypeAlias = npt.NDArray[np.float64]
 Cosines: TypeAlias = npt.NDArray[np.floating]
 
 
@@ -42,12 +50,17 @@ class PackNormal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Normalisation:
-    """A version of a collection's calibration, for use: the mean of so many strangers (d,), the pack's part."""
+    """A version of a collection's calibration, for use: the mean of so many strangers (d,), the pack's part.
+
+    `own` are the normalised cosines that the collection's people reach as often as the pack's reach `pack.cosines`, at
+    FALSE_MATCH_RATES from 1e-2 on, as far as they were measured and are used.
+    """
 
     version: int
     mean: Floats
     strangers: int
     pack: PackNormal
+    own: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, strangers: Floats, pack: PackNormal, version: int = 0) -> Self:
@@ -67,7 +80,39 @@ class Normalisation:
         others, theirs = means @ rows.T
         own = (self.strangers * own - enrolled - plain) / (self.strangers - 1 - enrolled)
         others = (self.strangers * others - 1 - enrolled * plain) / (self.strangers - 1 - enrolled)
-        return on_scale(plain, WEIGHT / 2 * (np.maximum(own, packs) + np.maximum(others, theirs)), self.pack)
+        levels = WEIGHT / 2 * (np.maximum(own, packs) + np.maximum(others, theirs))
+        return self.lowered(on_scale(plain, levels, self.pack))
+
+    def lowered(self, cosines: Cosines) -> Doubles:
+        """Return normalised cosines, lowered so that those of `own` become the pack's; identical faces stay."""
+        if not self.own:
+            return np.asarray(cosines, dtype=np.float64)
+        known, last = np.array(self.pack.cosines[_FIRST:]), len(self.own) - 1
+        points = known.copy()
+        points[: last + 1] = np.maximum(self.own, known[: last + 1])
+        points[last + 1 :] += points[last] - known[last]
+        within = np.interp(cosines, (*points, 1.0), (*known, 1.0))
+        found = np.where(cosines < points[0], cosines - points[0] + known[0], within)
+        return np.where(cosines >= _IDENTICAL, cosines, found)
+
+    def at_one_rate(self) -> "Normalisation":
+        """Return it with cosines lowered by as much as at the largest of the measured rates, at every rate."""
+        return replace(self, own=self.own[:1])
+
+
+def learn(templates: Floats, people: Ids, rows: Ids, pack: PackNormal) -> Normalisation | None:
+    """Learn from templates (n, d) of people (n,) of a collection, whose strangers are those `rows`.
+
+    None: they are fewer than FEWEST.
+    """
+    if len(rows) < FEWEST:
+        return None
+    learnt, alike = Normalisation.of(templates[rows], pack), float(np.interp(DEFAULT.score, SCORES, pack.cosines))
+    compare = partial(learnt.cosines, enrolled=True)
+    scores = compared(templates, people, compare, same=pack.cosines[-1], alike=alike).scores
+    first, *others = FALSE_MATCH_RATES[_FIRST:]
+    rates = np.array([first, *(rate for rate in others if len(scores) * rate >= _PAIRS)])
+    return replace(learnt, own=tuple(np.quantile(scores, 1 - rates).tolist()))
 
 
 def on_scale(plain: Cosines, levels: Cosines, pack: PackNormal) -> Doubles:
@@ -85,7 +130,7 @@ def on_scale(plain: Cosines, levels: Cosines, pack: PackNormal) -> Doubles:
     return np.where(plain >= _IDENTICAL, plain, np.minimum(found, plain))
 
 
-def choose_strangers(templates: Floats, people: npt.NDArray[np.int64], line: float) -> npt.NDArray[np.int64]:
+def choose_strangers(templates: Floats, people: Ids, line: float) -> Ids:
     """Return the rows of one template of each stranger: those of `templates` (n, d) that come first.
 
     Faces of one of the `people` (n,) are no strangers of each other, nor are faces whose cosine reaches `line`: a

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition import packs, pipeline
-from recognition.calibration.calibrated import FEWEST, WEIGHT, Normalisation, choose_strangers, on_scale
+from recognition.calibration.calibrated import WEIGHT, choose_strangers, learn, on_scale
 from recognition.calibration.normalisation import FORMS, Form, Ids, Mask, mean_level, normalised, references
-from recognition.calibration.tail import fit
+from recognition.calibration.tail import compared, fit
 from recognition.evaluation.metrics import thresholds
 from recognition.evaluation.pictures import each, pictures
 from recognition.evaluation.verification import central
@@ -124,28 +124,32 @@ def halves(cohort: Cohort, scores: Floats, rate: float) -> list[float]:
     return ratios
 
 
-def calibrated_on_half(cohort: Cohort, pack: str, wanted: Sequence[float]) -> dict[float, list[float]]:
+def calibrated_on_half(cohort: Cohort, pack: str, wanted: Sequence[float]) -> dict[str, dict[float, list[float]]]:
     """Return the ratios of the measured false match rate to each one asked for, in collections of half of the people.
 
-    A collection is calibrated as the product does it, and its threshold set as "at most" a rate. The other half's faces
-    are the probes. Splits of which too little can be told are left out.
+    A collection is calibrated as the product does it, and the other half's faces are the probes. Thresholds are set as
+    "at most" a rate, or are the scores that promise it, on both scales. Splits of which too little can be told are left
+    out.
     """
-    known, ratios = packs.get(pack), dict[float, list[float]]()
-    same, line = Threshold.of_rate(FALSE_MATCH_RATES[-1]).on(known.similarity), DEFAULT.on(known.similarity)
-    size = int(cohort.people.max()) + 1
-    for half in islice(_splits(size), _HALVES):
+    known, ratios = packs.get(pack), dict[str, dict[float, list[float]]]()
+    same, line = known.similarity.cosines[-1], DEFAULT.on(known.similarity)
+    for half in islice(_splits(int(cohort.people.max()) + 1), _HALVES):
         inside = np.isin(cohort.people, half)
-        faces, probes = cohort.templates[inside], cohort.templates[~inside]
-        rows = choose_strangers(faces, cohort.people[inside], line)
-        if len(rows) < FEWEST or known.normal is None:
+        faces, people, probes = cohort.templates[inside], cohort.people[inside], cohort.templates[~inside]
+        measured = known.normal and learn(faces, people, choose_strangers(faces, people, line), known.normal)
+        if not measured:
             continue
-        learnt = Normalisation.of(faces[rows], known.normal)
-        tail = fit(faces, cohort.people[inside], partial(learnt.cosines, enrolled=True), same=same, alike=line)
-        scores = learnt.cosines(probes, faces)
+        learnt = measured.at_one_rate()
+        tail = fit(compared(faces, people, partial(learnt.cosines, enrolled=True), same=same, alike=line))
+        scores, told = learnt.cosines(probes, faces), measured.cosines(probes, faces)
         for rate in wanted:
-            threshold = tail.cosine(rate) if tail else None
-            if threshold is not None:
-                ratios.setdefault(rate, []).append(float((scores >= threshold).mean() / rate))
+            promised = Threshold.of_rate(rate).on(known.similarity)
+            least = tail.cosine(rate) if tail else None
+            ways = {"at most": (scores, least), "normalised": (scores, promised), "measured": (told, promised)}
+            for way, (cosines, threshold) in ways.items():
+                if threshold is not None and cosines.size * rate >= _FEWEST:
+                    found = float((cosines >= threshold).mean() / rate)
+                    ratios.setdefault(way, {}).setdefault(rate, []).append(found)
     return ratios
 
 
@@ -172,7 +176,8 @@ def delivered(cohort: Cohort, collection: Collection, pack: str) -> Floats | Non
     known = packs.get(pack)
     everybody = np.arange(len(collection.templates))
     rows = choose_strangers(collection.templates, everybody, DEFAULT.on(known.similarity))
-    if len(rows) < FEWEST or known.normal is None:
+    learnt = known.normal and learn(collection.templates, everybody, rows, known.normal)
+    if not learnt or known.normal is None:
         return None
     column = np.full(len(everybody) + 1, -1)  # the last is that of people who are not in the collection
     column[rows] = np.arange(len(rows))
@@ -180,7 +185,8 @@ def delivered(cohort: Cohort, collection: Collection, pack: str) -> Floats | Non
     found = references(cohort.templates, columns[cohort.people], columns, collection.templates[rows], mean)
     levels = np.maximum(mean_level(found), (cohort.templates @ mean)[:, None])
     plain, against = cohort.templates @ cohort.templates.T, levels[:, cohort.people]
-    return on_scale(plain, WEIGHT / 2 * (against + against.T), known.normal).astype(np.float32)
+    found = on_scale(plain, WEIGHT / 2 * (against + against.T), known.normal)
+    return learnt.at_one_rate().lowered(found).astype(np.float32)
 
 
 class Reference:

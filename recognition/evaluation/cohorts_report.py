@@ -19,6 +19,7 @@ from recognition.similarity import FALSE_MATCH_RATES, SCORES
 _OWN = (1e-2, 1e-3)
 _AT_MOST = (1e-2, 1e-3, 1e-4)
 _WITHIN = 2
+_BEST, _NEAR = 10, 60  # faces: so many are asked for, and so many found by cosine are scored again
 _COSTS = (3, 4)  # of FALSE_MATCH_RATES, those at which the reference is measured in the collection
 
 
@@ -79,8 +80,21 @@ def _delivered(cohort: Cohort, pack: str, against: Reference | None, collections
             yield f"{f'delivered, {text}':>30}  as plain: fewer than {FEWEST} strangers"
         else:
             yield from _measured(f"delivered, {text}", cohort, scores, packs.get(pack).similarity.cosines)
-    for rate, ratios in cohorts.calibrated_on_half(cohort, pack, _AT_MOST).items():
-        yield f"{'':>30}  at most {rate:.0e}, measured in a collection of half: {_spread(ratios)}"
+            if len(scores) > _NEAR:
+                plain = cohort.templates @ cohort.templates.T
+                yield f"{'':>30}  of the {_BEST} best, {_among(scores, plain):.4f} are among the {_NEAR} best by cosine"
+    for way, found in cohorts.calibrated_on_half(cohort, pack, _AT_MOST).items():
+        for rate, ratios in found.items():
+            yield f"{f'{way} {rate:.0e}':>30}  in collections of half of the people: {_spread(ratios)}"
+
+
+def _among(scores: Floats, cosines: Floats) -> float:
+    """Return the share of each face's _BEST others by score that are among its _NEAR best by cosine."""
+    shares = []
+    for row, (told, plain) in enumerate(zip(scores, cosines, strict=True)):
+        best, near = ([one for one in np.argsort(-values)[: _NEAR + 1] if one != row] for values in (told, plain))
+        shares.append(np.isin(best[:_BEST], near[:_NEAR]).mean())
+    return float(np.mean(shares))
 
 
 def _normalised(cohort: Cohort, against: Reference, collections: Sequence[str]) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """The calibrations of galleries in the database, and searches that are scored with them.
 
-A calibration holds a mean over at least thirty strangers, sealed like a template. It is read once a version and
-process. A request goes by the version that its gallery's row named, so a new one is taken into use between requests.
+A calibration holds a mean over at least thirty strangers and the cosines that they reach, sealed like a template. It is
+read once a version and process. A request goes by the version that its gallery's row named, so a new one is taken into
+use between requests.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,8 +14,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from recognition import packs
-from recognition.calibration.calibrated import FEWEST, Doubles, Normalisation, choose_strangers
-from recognition.calibration.tail import Tail, fit
+from recognition.calibration.calibrated import Normalisation, choose_strangers, learn
+from recognition.calibration.tail import Doubles, Tail, compared, fit
 from recognition.index.protocol import Neighbour
 from recognition.models import Calibration, Gallery
 from recognition.packs import Pack
@@ -33,17 +34,22 @@ def normalisation(gallery: Gallery) -> Normalisation | None:
     return _read(gallery, gallery.calibrated) if gallery.calibrated else None
 
 
-def renew(gallery: Gallery, templates: Floats, people: np.ndarray, *, plain_scale: bool) -> Calibration:
+def renew(
+    gallery: Gallery,
+    templates: Floats,
+    people: np.ndarray,
+    used: Callable[[Normalisation], Normalisation | None],
+) -> Calibration:
     """Learn a gallery's calibration from a sample of its templates (n, d) and the ids of their people (n,).
 
-    The version changes only if the mean does. With too few strangers nothing is kept. The tail is that of plain cosines
-    if these are its scale.
+    The version changes only if what was learnt does. With too few strangers nothing is kept. The tail is that of
+    cosines as they are `used`: normalised by what this returns, or plain.
     """
     pack = packs.get(gallery.pack)
     rows = choose_strangers(templates, people, DEFAULT.on(pack.similarity))
-    learnt = Normalisation.of(templates[rows], pack.normal) if pack.normal and len(rows) >= FEWEST else None
-    tail = learnt and _tail(pack, templates, people, None if plain_scale else learnt)
-    plain = learnt and learnt.mean.astype("<f4").tobytes()
+    learnt = pack.normal and learn(templates, people, rows, pack.normal)
+    tail = learnt and _tail(pack, templates, people, used(learnt))
+    plain = learnt and np.concatenate([learnt.mean, learnt.own]).astype("<f4").tobytes()
     with transaction.atomic():
         locked = Gallery.objects.of(gallery.tenant).select_for_update(no_key=True).get(pk=gallery.pk)
         kept = Calibration.objects.of(gallery.tenant).filter(gallery=gallery).first()
@@ -53,7 +59,7 @@ def renew(gallery: Gallery, templates: Floats, people: np.ndarray, *, plain_scal
             kept.sealed = plain and Vault.of(gallery.tenant).seal(plain, _context(gallery))
         kept.strangers = len(rows)
         kept.tail = tail.plain() if tail else {}
-        kept.made_at = timezone.now()
+        kept.head, kept.made_at = gallery.head, timezone.now()
         kept.save()
         locked.calibrated = kept.version if plain else 0
         locked.save(update_fields=["calibrated"])
@@ -89,7 +95,7 @@ def _tail(pack: Pack, templates: Floats, people: np.ndarray, scale: Normalisatio
         return scale.cosines(some, others, enrolled=True)
 
     same, alike = Threshold.of_rate(FALSE_MATCH_RATES[-1]).on(pack.similarity), DEFAULT.on(pack.similarity)
-    return fit(templates, people, compare, same=same, alike=alike)
+    return fit(compared(templates, people, compare, same=same, alike=alike))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -99,7 +105,8 @@ def _read(gallery: Gallery, version: int) -> Normalisation | None:
     plain, pack = kept and _opened(gallery, kept), packs.get(gallery.pack)
     if not kept or not plain or not pack.normal:
         return None
-    return Normalisation(kept.version, np.frombuffer(plain, dtype="<f4"), kept.strangers, pack.normal)
+    mean, own = np.split(np.frombuffer(plain, dtype="<f4"), [pack.dimension])
+    return Normalisation(kept.version, mean, kept.strangers, pack.normal, tuple(own.tolist()))
 
 
 def _opened(gallery: Gallery, kept: Calibration) -> bytes | None:

@@ -56,7 +56,7 @@ def analyse(
     """
     models = packs.get(pack)
     image = decode(data, limits)
-    seen = view(image, models.detector, max_faces, turn=turn)
+    seen = view(image, models.detector, max_faces, turn=turn, second=models.second_opinion)
     pixels = seen.clear
     boxes = [box for box, _ in seen.found]
     located = locate(pixels, boxes, models.landmarks)

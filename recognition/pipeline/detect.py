@@ -32,7 +32,12 @@ def detect(pixels: Pixels, model: Model, limit: int, *, enlarge: bool = True) ->
     Raises:
         ModelUnavailable: the detector is not installed.
     """
-    found = _distinct(_looked(pixels, adapters.detector(model), enlarge=enlarge), _CONFIDENCE)
+    return largest_of(_looked(pixels, adapters.detector(model), enlarge=enlarge), _CONFIDENCE, limit)
+
+
+def largest_of(found: Floats, least: float, limit: int) -> list[tuple[Box, float]]:
+    """Return up to `limit` of the boxes (n, 5), largest first, of each face the one of most confidence."""
+    found = _distinct(found, least)
     largest = found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")][:limit]
     return [(Box(*map(float, box)), float(confidence)) for *box, confidence in largest]
 

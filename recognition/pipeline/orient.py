@@ -14,6 +14,7 @@ import numpy.typing as npt
 from recognition.metrics import stage
 from recognition.packs import Model
 from recognition.pipeline.detect import detect, shrunk
+from recognition.pipeline.second_opinion import find_burnt
 from recognition.results import Box, DetectedFace, Floats, Pixels
 
 SURE = 0.9
@@ -66,10 +67,10 @@ class View:
 
 
 @stage("detect")
-def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True) -> View:
+def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True, second: Model | None = None) -> View:
     """Detect up to `limit` faces, in the image turned upright if it shows no sure face as it is and `turn` is on.
 
-    `pixels` is (height, width, 3), blue-green-red.
+    `pixels` is (height, width, 3), blue-green-red. In an image without a face the `second` model looks for burnt ones.
 
     Raises:
         ModelUnavailable: the detector is not installed.
@@ -85,7 +86,8 @@ def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True) -> View
         return upright
     degrees = _best_turn(clear, model, limit, max(_LEAST, upright.best))
     if not degrees:
-        return upright
+        burnt = find_burnt(pixels, second, limit) if second and not upright.found else []
+        return View(pixels, pixels, burnt) if burnt else upright
     turned, back = _turned(clear, degrees)
     plain = turned if clear is pixels else _turned(pixels, degrees)[0]
     return View(plain, turned, detect(turned, model, limit), degrees, back)

@@ -1,6 +1,7 @@
 """A second model's opinion about a face of which the detector is not sure: whether it is a human one.
 
-The detector is less than _SURE of nearly every animal, drawing or doll, and of one portrait in ten.
+The detector is less than _SURE of nearly every animal, drawing or doll, and of one portrait in ten. The second model
+also finds faces that light has burnt to white, of which the detector loses half.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ import numpy as np
 from recognition.metrics import stage
 from recognition.packs import Model
 from recognition.pipeline import adapters
-from recognition.pipeline.detect import shrunk
+from recognition.pipeline.detect import largest_of, shrunk
 from recognition.results import Box, Landmarks, Pixels
 
 _SURE = 0.9
+_WHITE, _BURNT = 250, 0.25  # the level of green from which a pixel is white, and the share of an image that is burnt
+_FOUND, _LONGEST = 0.5, 320  # confidence; pixels along the longer side of what the model is shown
 _CONTEXT = 2.5  # the side of the square that is looked at, in sides of the box
 
 
@@ -57,3 +60,17 @@ def ask(pixels: Pixels, box: Box, landmarks: Landmarks, model: Model) -> Opinion
     there = places / scale + centre - half
     eyes = max(float(np.linalg.norm(landmarks[0] - landmarks[1])), 1.0)
     return Opinion(confidence, float(np.linalg.norm(there - landmarks, axis=1).mean() / eyes))
+
+
+def find_burnt(pixels: Pixels, model: Model, limit: int) -> list[tuple[Box, float]]:
+    """Find up to `limit` faces, as `detect` does, if much of the image is white.
+
+    Raises:
+        ModelUnavailable: the model is not installed.
+    """
+    if (pixels[:, :, 1] >= _WHITE).mean() < _BURNT:
+        return []
+    scale = min(1.0, _LONGEST / max(pixels.shape))
+    found = adapters.second_opinion(model).detect(shrunk(pixels, scale), _FOUND)
+    found[:, :4] /= scale
+    return largest_of(found, _FOUND, limit)

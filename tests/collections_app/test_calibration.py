@@ -150,6 +150,37 @@ def test_a_day_after_the_last_time_a_collection_is_calibrated_anew(acme: Custome
     assert Calibration.unscoped.get().made_at > first.made_at
 
 
+def test_a_collection_that_grew_by_a_tenth_is_calibrated_anew(acme: Customer) -> None:
+    enrol_people(acme.people, PEOPLE)
+    tasks.calibrate_due()
+    first = Calibration.unscoped.get()
+    enrol_people(acme.people, close_people(6, seed=30))
+    tasks.calibrate_due()
+    assert Calibration.unscoped.get().made_at == first.made_at
+    enrol_people(acme.people, close_people(2, seed=31))
+    tasks.calibrate_due()
+    again = Calibration.unscoped.get()
+    assert (again.made_at > first.made_at, again.version) == (True, first.version + 1)
+
+
+def test_a_score_means_its_rate_where_the_policy_says_so(acme: Customer) -> None:
+    """The scale `measured` lowers scores at each rate that the collection's own comparisons are enough to measure."""
+    enrol_people(acme.people, close_people(200))
+    update_collection(acme.caller, collection="people", scale=Collection.Scale.MEASURED)
+    calibrate(acme)
+    assert len(normalisation(acme).own) > 1
+    collection = find(acme.caller, "people")
+    told = scoring.cosines(collection, close_people(500, seed=20), close_people(200))
+    tail = scoring.tail(collection)
+    assert tail is not None
+    for rate in (1e-2, 1e-3):
+        cosine = Threshold.of_rate(rate).on(packs.get("light").similarity)
+        assert (told >= cosine).mean() == pytest.approx(rate, rel=0.6)
+        assert tail.rate(cosine) == pytest.approx(rate, rel=0.3)
+    collection.scale = Collection.Scale.NORMALISED
+    assert len(scoring.normalisation(collection).own) == 1  # type: ignore[union-attr]
+
+
 def test_a_health_report_calibrates_too(acme: Customer, faces: list[Face]) -> None:
     report = examine(acme.caller, collection="people")
     tasks.examine_collection(report.pk)
@@ -203,29 +234,29 @@ def test_a_rate_is_measured_in_the_collection_and_stays_as_the_collection_change
     webhook = Webhook.unscoped.create(
         tenant=acme.tenant, url="https://example.com", kinds=["collection.calibrated"], sealed_secret=b""
     )
-    first = set_rate(acme, 1e-2).threshold
+    first = set_rate(acme, 5e-3).threshold
     calibrate(acme)
     probes = close_people(500, seed=20)
     cosines = normalisation(acme).cosines(probes, PEOPLE)
     measured = find(acme.caller, "people")
-    assert measured.false_match_rate == 1e-2
-    assert (cosines >= measured.similarity_threshold).mean() == pytest.approx(1e-2, rel=0.6)
+    assert measured.false_match_rate == 5e-3
+    assert (cosines >= measured.similarity_threshold).mean() == pytest.approx(5e-3, rel=0.6)
     assert measured.threshold != first
     told = Event.objects.of(acme.tenant).get(kind="collection.calibrated").data
     assert (told["threshold_before"], told["threshold"]) == (
         pytest.approx(first.score, abs=0.1),
         pytest.approx(measured.threshold.score, abs=0.1),
     )
-    assert told["false_match_rate"] == pytest.approx(1e-2)
+    assert told["false_match_rate"] == pytest.approx(5e-3)
     meaning = explain_threshold(acme.caller, threshold=measured.threshold, faces=60, collection=measured)
     assert meaning.own is not None
-    assert meaning.own.low < 1e-2 < meaning.own.high
-    assert meaning.strangers == pytest.approx(0.6)
+    assert meaning.own.low < 5e-3 < meaning.own.high
+    assert meaning.strangers == pytest.approx(0.3)
     enrol_people(acme.people, close_people(60, seed=21))
     calibrate(acme)
     again = find(acme.caller, "people")
     assert again.threshold != measured.threshold
-    assert scoring.tail(again).rate(again.similarity_threshold) == pytest.approx(1e-2)  # type: ignore[union-attr]
+    assert scoring.tail(again).rate(again.similarity_threshold) == pytest.approx(5e-3)  # type: ignore[union-attr]
     update_collection(acme.caller, collection="people", similarity_threshold=Threshold(90))
     assert find(acme.caller, "people").false_match_rate is None
     webhook.delete()

@@ -1,10 +1,12 @@
 """Normalised cosines (recognition.calibration.calibrated): what they leave out, keep, and where their anchors lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recognition import packs
-from recognition.calibration.calibrated import WEIGHT, Normalisation, PackNormal, choose_strangers, on_scale
+from recognition.calibration.calibrated import WEIGHT, Normalisation, PackNormal, choose_strangers, learn, on_scale
 from recognition.calibration.normalisation import mean_level, references
 from tests.collections_app.calibrated import close_people, other_picture
 
@@ -35,8 +37,9 @@ def test_an_anchor_of_the_normalised_scores_is_one_of_the_packs_scale(pack: str)
     assert (np.diff((-1.0, *normal.anchors, 1.0)) > 0).all()
 
 
-def test_a_normalised_cosine_rises_with_the_cosine_up_to_identical_faces() -> None:
-    learnt, face = Normalisation.of(GALLERY, NORMAL), GALLERY[:1]
+@pytest.mark.parametrize("own", [(), (0.5,), (0.4, 0.45, 0.5)])
+def test_a_normalised_cosine_rises_with_the_cosine_up_to_identical_faces(own: tuple[float, ...]) -> None:
+    learnt, face = replace(Normalisation.of(GALLERY, NORMAL), own=own), GALLERY[:1]
     aside = GALLERY[1] - (GALLERY[1] @ face[0]) * face[0]
     aside /= np.linalg.norm(aside)
     angles = np.linspace(np.pi / 2, 0, 200)
@@ -48,10 +51,62 @@ def test_a_normalised_cosine_rises_with_the_cosine_up_to_identical_faces() -> No
 
 def test_a_score_is_lowered_and_never_raised() -> None:
     """So no population is worse off, and a search for cosines from a floor on misses no face that reaches it."""
-    learnt = Normalisation.of(GALLERY, NORMAL)
+    learnt = measured(GALLERY)
     away = -learnt.mean / np.linalg.norm(learnt.mean)
     for probe in (*close_people(20, seed=6), *other_picture(GALLERY[:20]), away):
         assert (learnt.cosines(probe, GALLERY) <= GALLERY @ probe + 1e-6).all()
+
+
+def measured(templates: np.ndarray) -> Normalisation:
+    found = learn(templates, np.arange(len(templates)), np.arange(len(templates)), NORMAL)
+    assert found is not None
+    return found
+
+
+def apart(count: int, spread: int, seed: int = 1) -> np.ndarray:
+    """Return templates (count, 128) of people who differ along few directions: alike, whatever their mean."""
+    found = np.zeros((count, 128), dtype=np.float32)
+    found[:, :spread] = np.random.default_rng(seed).standard_normal((count, spread))
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), dtype=np.float32)
+
+
+def test_what_the_mean_leaves_is_measured_among_the_collections_people() -> None:
+    others, gallery = apart(400, 30, seed=2), apart(60, 30)
+    learnt = measured(gallery)
+    lowered, unlowered = (one.cosines(others, gallery) for one in (learnt.at_one_rate(), replace(learnt, own=())))
+    assert (unlowered >= NORMAL.cosines[1]).mean() > 3e-2
+    assert (lowered >= NORMAL.cosines[1]).mean() == pytest.approx(1e-2, rel=0.5)
+    assert (lowered >= NORMAL.cosines[3]).mean() < 0.35 * (unlowered >= NORMAL.cosines[3]).mean()
+    assert (lowered <= unlowered).all()
+
+
+@pytest.mark.parametrize(("rate", "place"), [(1e-2, 1), (1e-3, 2), (1e-4, 3)])
+def test_a_measured_score_means_its_rate_as_far_as_there_are_people_enough(rate: float, place: int) -> None:
+    learnt, others = measured(apart(600, 60)), apart(2000, 60, seed=2)
+    assert len(learnt.own) == 3  # 1e-5 of 179,700 comparisons are two
+    told = learnt.cosines(others, apart(600, 60))
+    assert (told >= NORMAL.cosines[place]).mean() == pytest.approx(rate, rel=0.5)
+    assert len(measured(apart(40, 60)).own) == 1
+
+
+def test_people_far_apart_keep_their_scores() -> None:
+    gallery = apart(60, 128)
+    probes = other_picture(gallery[:20])
+    learnt = measured(gallery)
+    plain = probes @ gallery.T
+    assert learnt.at_one_rate().cosines(probes, gallery) == pytest.approx(plain, abs=1e-5)
+    assert learnt.cosines(probes, gallery) == pytest.approx(plain, abs=1e-5)
+
+
+def test_people_under_several_names_lower_nothing() -> None:
+    """A contract may make each face a person: pictures of one person are no strangers."""
+    gallery = apart(60, 128)
+    several = np.concatenate([gallery, *(other_picture(gallery, 0.8, seed) for seed in (3, 4))])
+    rows = choose_strangers(several, np.arange(len(several)), NORMAL.cosines[3])
+    learnt = learn(several, np.arange(len(several)), rows, NORMAL)
+    assert learnt is not None
+    probes = other_picture(gallery[:20])
+    assert learnt.cosines(probes, gallery) == pytest.approx(probes @ gallery.T, abs=0.02)
 
 
 def test_strangers_are_one_face_a_person_and_nobody_who_looks_like_another() -> None:

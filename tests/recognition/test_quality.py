@@ -15,6 +15,7 @@ from recognition.pipeline import analyse
 from recognition.pipeline.align import align
 from recognition.pipeline.decode import decode
 from recognition.pipeline.detect import _suffices
+from recognition.pipeline.orient import view
 from recognition.pipeline.quality import judge
 from recognition.pipeline.second_opinion import Opinion, ask
 from recognition.results import Box, DetectedFace, Quality, QualityReason
@@ -109,6 +110,17 @@ def test_a_dark_portrait_is_seen_with_its_levels_spread(face: DetectedFace) -> N
     (found,) = analyse(encoded(dark[..., ::-1], "PNG")).faces
     assert found.confidence > 0.9
     assert float(found.template @ face.template) > 0.7
+
+
+@pytest.mark.parametrize("name", ["ardern_2018", "ardern_2022"])
+def test_a_portrait_that_light_has_burnt_to_white_is_found(name: str) -> None:
+    """The detector alone does not find it, and an empty white page has no face."""
+    pixels = np.clip(decode(portrait(name)) * 6.0, 0, 255).astype(np.uint8)
+    assert LIGHT.second_opinion is not None
+    assert view(pixels, LIGHT.detector, 5).found == []
+    (face,) = analyse(encoded(pixels[..., ::-1], "PNG")).faces
+    assert QualityReason.TOO_BRIGHT in face.quality.failed("standard")
+    assert analyse(encoded(np.full((200, 200, 3), 255, np.uint8), "PNG")).faces == ()
 
 
 @pytest.mark.parametrize("side", [16, 24])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recognition.calibration.tail import Doubles, Tail, fit
+from recognition.calibration.tail import Doubles, Tail, compared, fit
 from recognition.results import Floats
 from tests.collections_app.calibrated import other_picture
 from tests.index.gallery import unit
@@ -19,8 +19,12 @@ def strangers(count: int, seed: int) -> Floats:
     return unit(np.random.default_rng(seed).standard_normal((count, 64)))
 
 
+def tail(templates: Floats, people: np.ndarray) -> Tail | None:
+    return fit(compared(templates, people, plain, same=SAME, alike=ALIKE))
+
+
 def learnt(templates: Floats, people: np.ndarray | None = None) -> Tail:
-    found = fit(templates, np.arange(len(templates)) if people is None else people, plain, same=SAME, alike=ALIKE)
+    found = tail(templates, np.arange(len(templates)) if people is None else people)
     assert found is not None
     return found
 
@@ -79,5 +83,5 @@ def test_a_tail_is_kept_as_json_and_rates_fall() -> None:
 
 
 def test_too_few_people_have_no_tail() -> None:
-    assert fit(strangers(20, 3), np.arange(20), plain, same=SAME, alike=ALIKE) is None
-    assert fit(strangers(5, 3), np.zeros(5, dtype=np.int64), plain, same=SAME, alike=ALIKE) is None
+    assert tail(strangers(20, 3), np.arange(20)) is None
+    assert tail(strangers(5, 3), np.zeros(5, dtype=np.int64)) is None

@@ -115,6 +115,7 @@ class Command(BaseCommand):
         columns = {
             "p50 ms": "p50_ms",
             "p95 ms": "p95_ms",
+            "calibrated p50": "calibrated_p50_ms",
             "rank 1": "rank1",
             "recall@10": "recall10",
             "build s": "build_s",
@@ -123,7 +124,7 @@ class Command(BaseCommand):
             "first open s": "open_first_s",
             "next open s": "open_next_s",
         }
-        self.stdout.write("".join(f"{name:>14}" for name in ("faces", "a person", "kind", *columns)))
+        self.stdout.write("".join(f"{name:>15}" for name in ("faces", "a person", "kind", *columns)))
         measured = []
         for size in map(index_benchmark.number, sizes.split(",")):
             for each in faces:
@@ -131,7 +132,7 @@ class Command(BaseCommand):
                     row = index_benchmark.measure(size, dim, each, kind, server=server)
                     for name, figures in ((row["kind"], row), *row["baselines"].items()):
                         cells = (size, each, name, *(figures.get(column, "") for column in columns.values()))
-                        self.stdout.write("".join(f"{cell!s:>14}" for cell in cells))
+                        self.stdout.write("".join(f"{cell!s:>15}" for cell in cells))
                     measured.append(row)
         if plot:
             plot.write_bytes(index_benchmark.plotted(measured))

@@ -25,7 +25,7 @@ class Detector(Protocol):
 
 
 class SecondOpinion(Protocol):
-    """Says whether the square around a face shows a human one."""
+    """Says whether the square around a face shows a human one, and finds faces that the detector does not."""
 
     @property
     def side(self) -> int:
@@ -33,6 +33,9 @@ class SecondOpinion(Protocol):
 
     def look(self, square: Pixels) -> tuple[float, Landmarks]:
         """Return the confidence, 0 to 1, and the five landmarks, in pixels of the square."""
+
+    def detect(self, pixels: Pixels, least: float) -> Floats:
+        """Return (faces, 5) as a Detector does; a face may be among them several times."""
 
 
 class LandmarkModel(Protocol):

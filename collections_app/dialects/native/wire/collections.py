@@ -43,7 +43,10 @@ class Policy(serializers.Serializer[Any]):
     scale = serializers.ChoiceField(
         _SCALES,
         required=False,
-        help_text="normalised: against the collection's own strangers, once there are 30; plain: never.",
+        help_text=(
+            "normalised: against the collection's own strangers, once there are 30; measured: a score also means the "
+            "rate that it names, at most, among them, as far as they are enough to measure it; plain: never."
+        ),
     )
     liveness_threshold = serializers.FloatField(required=False, min_value=0, max_value=100)
     liveness_on_enrol = serializers.BooleanField(required=False)
