@@ -168,6 +168,7 @@ def _face_of(answer: Any, ids: Places) -> tuple[int, str, bytes]:
     """Return status, redirect and content, without new secrets and without the requested ids."""
     place, content = answer.get("Location", "").encode(), re.sub(rb"[\w-]{43,}", b"<secret>", answer.opened)
     place = re.sub(rb"receipts/[0-9a-f-]{36}/", b"receipts/<new>/", place)
+    place = re.sub(rb"capture/cap_[\w.-]+", b"capture/<new>", place)
     content = re.sub(rb"invitations/\d{1,9}/", b"invitations/<new>/", content)  # PostgreSQL counts on; ours are longer
     for value in vars(ids).values():
         place, content = (text.replace(str(value).encode(), b"<id>") for text in (place, content))
