@@ -19,7 +19,7 @@ from collections_app.console.provider import BY_PROVIDER
 from tenants.access import CROWDED
 
 Handler = Callable[[HttpRequest], HttpResponse]
-_FOR_PEOPLE = ("/console/", "/account/", "/admin/")
+_FOR_PEOPLE = ("/console/", "/account/", "/operator/", "/admin/")
 
 
 def locale(get_response: Handler) -> Handler:

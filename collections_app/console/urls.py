@@ -20,6 +20,7 @@ from collections_app.console.views import (
     jobs,
     keys,
     members,
+    operator,
     overview,
     people,
     playground,
@@ -164,6 +165,15 @@ TENANT: list[URLPattern | URLResolver] = [
     path("settings/webhooks/", include(_WEBHOOKS)),
 ]
 
+OPERATOR = _pages(
+    ("tenants/new/", operator.NewTenantView, "operator_new"),
+    ("tenants/<slug:slug>/", operator.TenantView, "operator_tenant"),
+    ("tenants/<slug:slug>/state/", operator.StateView, "operator_state"),
+    ("tenants/<slug:slug>/invite/", operator.InviteView, "operator_invite"),
+    ("tenants/<slug:slug>/withdraw/<int:invitation>/", operator.WithdrawView, "operator_withdraw"),
+    ("tenants/<slug:slug>/retry/<str:work>/", operator.RetryView, "operator_retry"),
+)
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:home")),
     path("console", RedirectView.as_view(pattern_name="console:home")),
@@ -171,5 +181,6 @@ urlpatterns = [
     path("account/language/", set_language, name="language"),
     path("account/", include(_ACCOUNT)),
     path("console/<slug:tenant>/", include(TENANT)),
-    re_path("^(?:console|account)/", not_found),
+    path("operator/", include(OPERATOR)),
+    re_path("^(?:console|account|operator)/", not_found),
 ]

@@ -18,7 +18,7 @@ _PAGE = 50
 
 
 class AuditView(ConsoleView):
-    """The entries, newest first."""
+    """The entries, newest first unless the address asks for the oldest."""
 
     needs = Scope.AUDIT
     template = "console/audit.html"
@@ -28,7 +28,8 @@ class AuditView(ConsoleView):
         """Filter and show."""
         form = AuditForm(request.GET)
         before = as_id(request.GET.get("before", ""))
-        found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE)
+        oldest = request.GET.get("order") == "oldest"
+        found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE, oldest=oldest)
         template = "console/_audit.html" if request.htmx else ""  # type: ignore[attr-defined]  # HtmxMiddleware's
         return self.page(
             template=template, form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields)
