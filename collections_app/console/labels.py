@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from collections_app.console.operator_labels import CHECKS, CONDITIONS, FAILURES, SCHEDULE, SEVERITIES, WORK
 from collections_app.dialects import DIALECTS
 
 OUTCOMES = {"match": _("match"), "review": _("review"), "no_match": _("no match"), "spoof": _("refused: liveness")}
@@ -218,64 +219,6 @@ REFUSALS = {
     "leads_out_of_the_archive": _("its path leads out of the archive"),
     "not_finished": _("could not be processed"),
 }
-WORK = {
-    "job": _("imports and exports"),
-    "erasure": _("erasures"),
-    "health": _("health reports"),
-    "index": _("index builds"),
-    "delivery": _("webhook deliveries"),
-}
-FAILURES = JOBS | {"health": _("Health report"), "delivery": _("Webhook delivery")}
-SCHEDULE = {
-    "verify-audits": _("verify audit logs"),
-    "forget": _("forget what is past its time"),
-    "pulse": _("sign of life"),
-    "verify-templates": _("verify templates"),
-    "purge": _("finish erasures"),
-    "examine": _("restart health reports"),
-    "calibrate": _("calibrate scores"),
-    "compact": _("build indexes"),
-    "sweep": _("remove unused index files"),
-    "purge-searches": _("shorten search and request logs"),
-    "sweep-images": _("remove images without a face"),
-    "expire": _("erase faces past their retention"),
-    "work": _("work on jobs"),
-    "deliver": _("deliver webhooks"),
-}
-CHECKS = {
-    "settings": _("settings"),
-    "secrets": _("secrets"),
-    "database": _("database"),
-    "schema": _("schema"),
-    "database_server": _("database server"),
-    "row_level_security": _("row-level security"),
-    "master_key": _("master key"),
-    "models": _("models"),
-    "model_files": _("model files"),
-    "disk": _("disk"),
-    "storage": _("image storage"),
-    "broker": _("message broker"),
-    "workers": _("workers"),
-    "index": _("index"),
-    "audit_log": _("audit log"),
-    "audit_chain": _("audit chain"),
-    "background": _("background work"),
-    "backups": _("backups"),
-    "cores": _("cores"),
-    "memory": _("memory"),
-    "shared_memory": _("shared memory"),
-    "limits": _("system limits"),
-    "clock": _("clock"),
-    "database_clock": _("clock of the database"),
-    "mail": _("mail"),
-}
-SEVERITIES = {0: _("good"), 1: _("warning"), 2: _("error")}
-CONDITIONS = {
-    "sound": _("healthy"),
-    "missing": _("missing"),
-    "damaged": _("damaged"),
-    "outdated": _("outdated"),
-}
 KEY_ORDERS = {"newest": _("newest first"), "oldest": _("oldest first"), "name": _("by name")}
 LABELS: Mapping[str, Mapping[Any, Any]] = {
     "action": ACTIONS,
@@ -285,7 +228,7 @@ LABELS: Mapping[str, Mapping[Any, Any]] = {
     "deed": DEEDS,
     "erasure": ERASURES,
     "event": EVENTS,
-    "failure": FAILURES,
+    "failure": JOBS | FAILURES,
     "gender": GENDERS,  # by number
     "job": JOBS,
     "job_outcome": JOB_OUTCOMES,

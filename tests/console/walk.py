@@ -1,6 +1,7 @@
 """Walk a job through the console with the mouse or the keyboard alone, and count the clicks.
 
-A click is a press of a button, a link, a box to tick or a folded part, by either hand; typing is none. The keyboard
+A click is a press of a button, a link, a box to tick or a folded part, by either hand; to type, or to choose from a
+list, is to fill in a value, and none. The keyboard
 reaches everything from where its focus is, by Tab, as somebody without a mouse does.
 """
 
@@ -58,8 +59,7 @@ class Walk:
         self.page.keyboard.type(text)
 
     def choose(self, select: Locator, value: str) -> None:
-        """Choose an option of a list by its value: one click."""
-        self.clicks += 1
+        """Choose an option of a list by its value."""
         if self.hand == "mouse":
             select.select_option(value)
             return
