@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from celery import current_app
 from django.utils import timezone
@@ -15,7 +16,7 @@ from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.queue")
 _PAUSE_SECONDS = 5.0
-_ANSWERS_SECONDS = 2.0
+_ANSWERS_SECONDS = 2
 _down_until = 0.0
 
 
@@ -42,7 +43,8 @@ def length() -> int | None:
         with current_app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, timeout=_ANSWERS_SECONDS)
             try:
-                found = connection.default_channel.queue_declare(current_app.conf.task_default_queue, passive=True)
+                channel: Any = connection.default_channel
+                found = channel.queue_declare(current_app.conf.task_default_queue, passive=True)
             except connection.channel_errors:  # Redis keeps no empty queue
                 return 0
             return int(found.message_count)

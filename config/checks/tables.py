@@ -165,7 +165,7 @@ def _runs() -> list[tuple[str, Run]]:
     return [(name, heartbeat.run_of(name, entry["task"])) for name, entry in settings.CELERY_BEAT_SCHEDULE.items()]
 
 
-def _index() -> list[dict[str, Any]]:
+def _index() -> list[Any]:
     """Return the segments by condition, and the changes that are in none yet."""
     of = IndexSegment.unscoped.values("condition").order_by("condition")
     return list(of.annotate(segments=Count("pk"), templates=Sum("rows"), size=Sum("bytes")))
@@ -177,7 +177,7 @@ def _packs() -> list[PackRow]:
     rows = []
     for name in packs.names():
         files = sorted({model.file for role in packs.get(name).roles.values() for model in role})
-        of = by_name.get(name, {})
+        of: Mapping[str, Any] = by_name.get(name, {})
         rows.append(
             PackRow(name, name == packs.DEFAULT, tuple(files), of.get("collections") or 0, of.get("faces") or 0)
         )

@@ -103,7 +103,12 @@ class CollectionView(FormView):
         )
         curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.rate)
         index = index_state(self.caller, collection=collection.name)
-        shown = {"meaning": meaning, "curve": curve, "index": index, "may_export": is_owner(self.caller)}
+        shown: dict[str, Any] = {
+            "meaning": meaning,
+            "curve": curve,
+            "index": index,
+            "may_export": is_owner(self.caller),
+        }
         return self.page(status, form=form, collection=collection, tab="policy", **shown)
 
     def _policy(self, alias: str) -> dict[str, Any]:

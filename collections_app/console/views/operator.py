@@ -141,7 +141,7 @@ class TenantView(OperatorView):
         caller = self.within(slug)
         report = usage.report_usage(caller)
         sealed = self.request.session.pop(_INVITED, None)
-        shown = {
+        shown: dict[str, Any] = {
             "of": caller.tenant,
             "team": members.team(caller),
             "report": report,

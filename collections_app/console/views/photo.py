@@ -54,7 +54,7 @@ class AddPhotoView(ConsoleView):
     ) -> HttpResponse:
         whose = data_subject.get_person(self.caller, collection=Alias(alias), person=person)
         details = data_subject.PersonDetails(reference=whose.reference)
-        where = {"collection": Alias(alias), "person": details}
+        where: dict[str, Any] = {"collection": Alias(alias), "person": details}
         enrol_face(self.caller, image=image, at=at, consent=consent, **where)
         messages.success(self.request, _("The photo is added."))
         return HttpResponseClientRedirect(self.link("person", alias=alias, person=person))
