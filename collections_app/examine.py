@@ -26,7 +26,16 @@ from recognition.errors import (
     Unrecognisable,
 )
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.results import Advice, Analysis, DetectedFace, Liveness, QualityReason, Selection, Verdict
+from recognition.results import (
+    EVERY_FACE,
+    Advice,
+    Analysis,
+    DetectedFace,
+    Liveness,
+    QualityReason,
+    Selection,
+    Verdict,
+)
 from tenants.access import Caller
 
 MOST_FACES = 100  # that the pipeline finds in an image
@@ -73,15 +82,15 @@ def examine(
     at_most: int | None = None,
     gate: str | None = None,
     liveness: int = 0,
-    confidence: float = 0.0,
+    selection: Selection = EVERY_FACE,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Examined:
     """Return the one face of an image with its template, or with `largest` the largest of several.
 
-    With `at_most`: up to that many of the largest faces, without unrecognisable ones (decisions R20, H33), and an image
-    without a face is no error. `gate` is a quality gate of the request: with `at_most` the faces that fail it or the
-    collection's are left out, else the one face is refused. Faces below the detector's `confidence` do not count. The
-    `liveness` largest faces get a liveness score, which refuses none of them unless the policy says so.
+    Only faces of the `selection` count. With `at_most`: up to that many of the largest faces, without unrecognisable
+    ones (decisions R20, H33), and an image without a face is no error. `gate` is a quality gate of the request: with
+    `at_most` the faces that fail it or the collection's are left out, else the one face is refused. The `liveness`
+    largest faces get a liveness score, which refuses none of them unless the policy says so.
 
     Raises:
         NoFace, SeveralFaces: the image does not show one face.
@@ -95,10 +104,11 @@ def examine(
     content = load(image, lane=caller.tenant.pk, max_bytes=limits.max_bytes)
     must_live = checked.get(purpose, False)
     assessed = max(liveness, wanted) if must_live else liveness
-    embed = None if confidence else wanted  # which faces are left is known only after detection
-    assessed = MOST_FACES if confidence and must_live else assessed
+    selecting = selection.confidence or selection.point  # which faces are left is known only after detection
+    embed = None if selecting else wanted
+    assessed = MOST_FACES if selecting and must_live else assessed
     found = analyse(caller, content, pack=collection.pack, embed=embed, liveness=assessed, limits=limits)
-    found = Selection(confidence=confidence).of(found)
+    found = selection.of(found)
     if at_most is None:
         require_face(found, only=not largest)
         refuse_unrecognisable(found.faces[0], limits, gate or "none")

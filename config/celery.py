@@ -21,6 +21,7 @@ from celery.signals import (
     worker_ready,
     worker_shutdown,
 )
+from celery.states import SUCCESS
 from django.core.exceptions import ImproperlyConfigured
 from django.db import close_old_connections, connection
 
@@ -119,6 +120,19 @@ def _task_ends(task: Any, state: str | None, **_: object) -> None:  # noqa: ANN4
     seconds = time.perf_counter() - task.request.faceplane_began
     metrics.TASK_SECONDS.labels(task.name, str(state or "").lower()).observe(seconds)
     telemetry.task_ends(task, str(state or "").lower())
+    _note_run(task.name, seconds, succeeded=state == SUCCESS)
+
+
+def _note_run(task: str, seconds: float, *, succeeded: bool) -> None:
+    """Record the run of a task of the schedule, for the operator's dashboard; the next run follows in any case."""
+    from tenants import heartbeat  # noqa: PLC0415 -- Django must be set up first
+
+    if task not in {entry["task"] for entry in app.conf.beat_schedule.values()}:
+        return
+    try:
+        heartbeat.ran(task, seconds, succeeded=succeeded)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the task itself is done
+        logger.warning("The run of a task could not be noted.", extra={"task": task, "error": str(error)})
 
 
 def _beat(name: str) -> None:

@@ -7,17 +7,15 @@ the sentences, so they name no host and no path; the log has the error itself.
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from config import metrics
-from config.checks import Check, Severity
+from config.checks import Check, Finding, Severity
 from config.checks.outside import seen
 from config.checks.table import CHECKS, FUNCTIONS
-from config.checks.tables import tables
 from tenants import heartbeat
 
 logger = logging.getLogger("faceplane.health")
@@ -57,13 +55,10 @@ def ready(request: HttpRequest) -> JsonResponse:
     return JsonResponse(body, status=200 if searchable else 503)
 
 
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the findings of all checks, the worst first, and tables to the operator's first page (DASHBOARD_CALLBACK)."""
-    if request.user.is_superuser:
-        rows = [(check.name, finding) for check in CHECKS for finding in check.findings()]
-        context["findings"] = sorted(rows, key=lambda row: -row[1].severity)
-        context["tables"] = tables()
-    return context
+def examine() -> list[tuple[str, Finding]]:
+    """Return the findings of all checks by the check's name, the worst first, for the operator's dashboard."""
+    rows = [(check.name, finding) for check in CHECKS for finding in check.findings()]
+    return sorted(rows, key=lambda row: -row[1].severity)
 
 
 def _errors(check: Check) -> list[str]:

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-PAGE = re.compile(r"/(?:console|account|capture|admin|docs|static)(?:/|$)|/$")
+PAGE = re.compile(r"/(?:console|account|capture|operator|admin|docs|static)(?:/|$)|/$")
 _inner: list[Handler] = []  # the handler behind `end`: Django makes a chain from its inner end
 
 

@@ -383,7 +383,6 @@ UNFOLD = {
     "SITE_TITLE": "Faceplane",
     "SITE_HEADER": "Faceplane operator",
     "SITE_URL": f"{URL_PREFIX}/console/",
-    "DASHBOARD_CALLBACK": "config.health.dashboard",
     "COLORS": {  # the console's accent
         "primary": {
             "50": "#f0faf8",

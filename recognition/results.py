@@ -3,6 +3,7 @@
 Coordinates are pixels of the upright image, x to the right and y downwards.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -193,17 +194,19 @@ class Analysis:
 class Selection:
     """Which faces of an image are meant: the `limit` largest (0: all) with at least this confidence of the detector.
 
-    `required`: an image without such a face is refused.
+    `point`: only the face whose box has its centre nearest to this place, in pixels of the upright image. `required`:
+    an image without such a face is refused.
     """
 
     limit: int = 0
     confidence: float = 0.0
     required: bool = False
+    point: tuple[float, float] | None = None
 
     @property
     def among(self) -> int | None:
         """How many of the largest faces include the selected ones; None: all, since detection decides."""
-        return None if self.confidence else self.limit or None
+        return None if self.confidence or self.point else self.limit or None
 
     def of(self, found: Analysis) -> Analysis:
         """Return the analysis with these faces only.
@@ -211,10 +214,17 @@ class Selection:
         Raises:
             NoFace: there is none, and one is required.
         """
-        faces = tuple(face for face in found.faces if face.confidence >= self.confidence)[: self.limit or None]
+        faces = tuple(face for face in found.faces if face.confidence >= self.confidence)
+        if self.point:
+            faces = tuple(sorted(faces, key=self._distance)[:1])
+        faces = faces[: self.limit or None]
         if self.required and not faces:
             raise NoFace
         return replace(found, faces=faces)
+
+    def _distance(self, face: DetectedFace) -> float:
+        (x, y), box = self.point or (0.0, 0.0), face.box
+        return math.hypot(box.x + box.width / 2 - x, box.y + box.height / 2 - y)
 
 
 EVERY_FACE = Selection()

@@ -12,6 +12,7 @@ LOST_SECONDS = 60.0
 _WAITING_SECONDS = 300.0  # long tasks may occupy every worker thread for so long
 _KEPT = timedelta(days=1)
 _WORKER, _SCHEDULE, _QUEUE, _DONE = "worker:", "schedule:", "queue", "done:"
+_RAN, _FAILED = "ran:", "failed:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,16 @@ class Signs:
         if self.queue is None or self.queue > _WAITING_SECONDS:
             found["queue"] = f"No worker has done scheduled work {_since(self.queue)}."
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When an entry of the schedule was last sent, when its task last succeeded, how long it took, and last failed."""
+
+    sent_at: datetime | None
+    ended_at: datetime | None
+    seconds: float | None
+    failed_at: datetime | None
 
 
 def beat_worker(name: str) -> None:
@@ -76,6 +87,24 @@ def noted(deed: str) -> datetime | None:
     return Heartbeat.objects.filter(name=_DONE + deed).values_list("at", flat=True).first()
 
 
+def ran(task: str, seconds: float, *, succeeded: bool) -> None:
+    """Record that a task of the schedule has just ended, and how long it took."""
+    _record((_RAN if succeeded else _FAILED) + task, took=seconds)
+
+
+def run_of(entry: str, task: str) -> Run:
+    """Return when an entry of the schedule was last sent, and how its task went."""
+    names = [_SCHEDULE + entry, _RAN + task, _FAILED + task]
+    rows = Heartbeat.objects.in_bulk(names)
+    sent, ran_, failed = (rows.get(name) for name in names)
+    return Run(
+        sent_at=sent.at if sent else None,
+        ended_at=ran_.at if ran_ else None,
+        seconds=ran_.took_seconds if ran_ else None,
+        failed_at=failed.at if failed and not (ran_ and ran_.at > failed.at) else None,
+    )
+
+
 def workers() -> dict[str, float]:
     """Return how many seconds ago each worker gave its last sign of life, for a day; negative: its clock is ahead."""
     now = timezone.now()
@@ -99,8 +128,9 @@ def forget() -> None:
     Heartbeat.objects.filter(name__startswith=_WORKER, at__lt=timezone.now() - _KEPT).delete()
 
 
-def _record(name: str, lag: float | None = None) -> None:
-    Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now(), "lag_seconds": lag})
+def _record(name: str, lag: float | None = None, took: float | None = None) -> None:
+    values = {"at": timezone.now(), "lag_seconds": lag, "took_seconds": took}
+    Heartbeat.objects.update_or_create(name=name, defaults=values)
 
 
 def _since(seconds: float | None) -> str:

@@ -463,12 +463,14 @@ class Heartbeat(models.Model):
 
     Names: `worker:NAME` is a worker process; `schedule:NAME` an entry of the schedule, with `at` when it was last sent;
     `queue` is updated by a task, which proves that schedule, queue and worker all work; `lag_seconds` is how long that
-    task waited; `done:DEED` says when something happened last, such as a backup.
+    task waited; `done:DEED` says when something happened last, such as a backup; `ran:TASK` when a task of the schedule
+    last succeeded, and in `took_seconds` how long it took; `failed:TASK` when it last failed.
     """
 
     name = models.CharField(primary_key=True, max_length=200)
     at = models.DateTimeField()
     lag_seconds = models.FloatField(null=True)
+    took_seconds = models.FloatField(null=True)
 
     def __str__(self) -> str:
         """Return the part's name."""

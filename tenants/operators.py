@@ -1,4 +1,6 @@
-"""Operators' keys: with one a program manages tenants through the native API. It reaches nobody's people or faces.
+"""Operators: a program with an operator's key, through the native API, or a superuser, in the console, manages tenants.
+
+Neither reaches anybody's people or faces.
 
 An operator's key is not a tenant's: neither is accepted in the other's place.
 """
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from tenants import keys
@@ -17,6 +20,7 @@ from tenants.models import OperatorKey, Tenant
 
 PREFIX = "op_"
 SCOPES = frozenset({Scope.READ, Scope.ADMIN})  # to see tenants and their usage; to change them
+_LONGEST_NAME = 64  # of the name in the audit log
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,14 @@ class Operator:
             via=self.via,
             request_id=self.request_id,
         )
+
+
+def operator_for_user(user: User | AnonymousUser, *, address: str = "", request_id: str = "") -> Operator | None:
+    """Return a signed-in superuser as the operator who manages tenants in the console; None for everybody else."""
+    if not (user.is_active and user.is_superuser):
+        return None
+    name = user.get_username()[:_LONGEST_NAME]
+    return Operator(str(user.pk), name, SCOPES, address=address, via="console", request_id=request_id)
 
 
 def issue(

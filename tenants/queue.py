@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from celery import current_app
 from django.utils import timezone
@@ -15,6 +16,7 @@ from tenants.task_names import Task
 
 logger = logging.getLogger("faceplane.queue")
 _PAUSE_SECONDS = 5.0
+_ANSWERS_SECONDS = 2
 _down_until = 0.0
 
 
@@ -33,6 +35,21 @@ def enqueue(task: Task, *ids: int, expires: float | None = None) -> None:
     except (OperationalError, OSError):
         _down_until = time.monotonic() + _PAUSE_SECONDS
         logger.warning("The queue did not take a task; the scheduled sweep will do its work.", extra={"task": task})
+
+
+def length() -> int | None:
+    """Return how many messages wait in the queue for a worker; None: the broker does not answer."""
+    try:
+        with current_app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, timeout=_ANSWERS_SECONDS)
+            try:
+                channel: Any = connection.default_channel
+                found = channel.queue_declare(current_app.conf.task_default_queue, passive=True)
+            except connection.channel_errors:  # Redis keeps no empty queue
+                return 0
+            return int(found.message_count)
+    except (OperationalError, OSError):
+        return None
 
 
 @contextmanager

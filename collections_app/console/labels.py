@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from collections_app.console.operator_labels import CHECKS, CONDITIONS, FAILURES, SCHEDULE, SEVERITIES, WORK
 from collections_app.dialects import DIALECTS
 
 OUTCOMES = {"match": _("match"), "review": _("review"), "no_match": _("no match"), "spoof": _("refused: liveness")}
@@ -231,13 +232,17 @@ REFUSALS = {
     "leads_out_of_the_archive": _("its path leads out of the archive"),
     "not_finished": _("could not be processed"),
 }
+KEY_ORDERS = {"newest": _("newest first"), "oldest": _("oldest first"), "name": _("by name")}
 LABELS: Mapping[str, Mapping[Any, Any]] = {
     "action": ACTIONS,
     "actor": ACTORS,
+    "check": CHECKS,
+    "condition": CONDITIONS,
     "deed": DEEDS,
     "doubt": DOUBTS,
     "erasure": ERASURES,
     "event": EVENTS,
+    "failure": JOBS | FAILURES,
     "gender": GENDERS,  # by number
     "job": JOBS,
     "job_outcome": JOB_OUTCOMES,
@@ -246,9 +251,12 @@ LABELS: Mapping[str, Mapping[Any, Any]] = {
     "reason": REASONS,
     "refusal": REFUSALS,
     "role": ROLES,
+    "schedule": SCHEDULE,
     "scope": SCOPES,
     "scrubbed": SCRUBBED,
+    "severity": SEVERITIES,
     "store": STORES,
     "target": TARGETS,
     "via": VIAS,
+    "work": WORK,
 }

@@ -19,7 +19,7 @@ from collections_app.console.provider import BY_PROVIDER
 from tenants.access import CROWDED
 
 Handler = Callable[[HttpRequest], HttpResponse]
-_FOR_MEMBERS = ("/console/", "/account/", "/admin/")
+_FOR_MEMBERS = ("/console/", "/account/", "/operator/", "/admin/")
 _FOR_PEOPLE = (*_FOR_MEMBERS, "/capture/")
 
 

@@ -54,6 +54,24 @@ class EnrolForm(SearchForm):
     consent = forms.CharField(label=_("Consent reference"), max_length=_LONGEST, required=False)
 
 
+class PhotoForm(DetectForm):
+    """A photo of a known person; which of its faces, if one was chosen; and whether the member is sure."""
+
+    consent = forms.CharField(label=_("Consent reference"), max_length=_LONGEST, required=False)
+    at = forms.CharField(required=False, widget=forms.HiddenInput)
+    sure = forms.BooleanField(required=False)
+
+    def clean_at(self) -> tuple[float, float] | None:
+        """Return the place in the image, in pixels."""
+        if not self.cleaned_data["at"]:
+            return None
+        try:
+            x, y = map(float, self.cleaned_data["at"].split(","))
+        except ValueError:
+            raise forms.ValidationError(_("This is not a place in the image.")) from None
+        return x, y
+
+
 class VerdictForm(ConsoleForm):
     """A score and the threshold to compare it with, both in whole points."""
 

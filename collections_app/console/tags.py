@@ -84,6 +84,12 @@ def frame(face: Any) -> dict[str, str]:
 
 
 @register.simple_tag
+def centre(box: Any) -> str:
+    """Return the middle of a box as a form sends it: x,y."""
+    return f"{box.x + box.width / 2:.1f},{box.y + box.height / 2:.1f}"
+
+
+@register.simple_tag
 def sizes(width: int, height: int) -> dict[str, str]:
     """Return the sizes of the marks on an image of this size."""
     return {"dot": f"{max(width, height) / 150:.1f}"}

@@ -21,8 +21,10 @@ from collections_app.console.views import (
     jobs,
     keys,
     members,
+    operator,
     overview,
     people,
+    photo,
     playground,
     provider,
     receipts,
@@ -87,6 +89,7 @@ _PEOPLE = _pages(
     ("", people.PeopleView, "people"),
     ("named/", people.NamedView, "people_named"),
     ("<int:person>/", people.PersonView, "person"),
+    ("<int:person>/add/", photo.AddPhotoView, "person_add"),
     ("<int:person>/erase/", people.EraseView, "person_erase"),
     ("<int:person>/export/", people.ExportView, "person_export"),
     ("<int:person>/merge/", people.MergeView, "person_merge"),
@@ -166,6 +169,15 @@ TENANT: list[URLPattern | URLResolver] = [
     path("settings/webhooks/", include(_WEBHOOKS)),
 ]
 
+OPERATOR = _pages(
+    ("tenants/new/", operator.NewTenantView, "operator_new"),
+    ("tenants/<slug:slug>/", operator.TenantView, "operator_tenant"),
+    ("tenants/<slug:slug>/state/", operator.StateView, "operator_state"),
+    ("tenants/<slug:slug>/invite/", operator.InviteView, "operator_invite"),
+    ("tenants/<slug:slug>/withdraw/<int:invitation>/", operator.WithdrawView, "operator_withdraw"),
+    ("tenants/<slug:slug>/retry/<str:work>/", operator.RetryView, "operator_retry"),
+)
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="console:home")),
     path("console", RedirectView.as_view(pattern_name="console:home")),
@@ -173,6 +185,7 @@ urlpatterns = [
     path("account/language/", set_language, name="language"),
     path("account/", include(_ACCOUNT)),
     path("console/<slug:tenant>/", include(TENANT)),
+    path("operator/", include(OPERATOR)),
     path("capture/<str:token>", capture.CaptureView.as_view(), name="capture"),
-    re_path("^(?:console|account|capture)/", not_found),
+    re_path("^(?:console|account|capture|operator)/", not_found),
 ]

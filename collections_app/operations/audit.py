@@ -54,20 +54,22 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Entries, newest first, and the `before` of the next page; None: this is the last page."""
+    """Entries in the order that was asked for, and the `before` of the next page; None: this is the last page."""
 
     entries: tuple[AuditEntry, ...]
     before: int | None
 
 
-def list_entries(caller: Caller, *, filters: Filters = EVERY, before: int | None = None, limit: int = 50) -> AuditPage:
-    """List entries, newest first; `before` is the last number of the page before."""
+def list_entries(
+    caller: Caller, *, filters: Filters = EVERY, before: int | None = None, limit: int = 50, oldest: bool = False
+) -> AuditPage:
+    """List entries, newest first, or with `oldest` oldest first; `before` is the last number of the page before."""
     caller.require(Scope.AUDIT)
     caller.require_whole_tenant()
     entries = _filtered(caller, filters)
     if before is not None:
-        entries = entries.filter(number__lt=before)
-    page = tuple(entries.order_by("-number")[: limit + 1])
+        entries = entries.filter(number__gt=before) if oldest else entries.filter(number__lt=before)
+    page = tuple(entries.order_by("number" if oldest else "-number")[: limit + 1])
     return AuditPage(page[:limit], page[limit - 1].number if len(page) > limit else None)
 
 

@@ -32,7 +32,7 @@ from collections_app.operations.room import room_for
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import face_index
 from recognition.models import Gallery
-from recognition.results import DetectedFace, Quality
+from recognition.results import DetectedFace, Quality, Selection
 from tenants import audit, events, prepared
 from tenants.access import Caller, Scope
 from tenants.scope import random_id
@@ -55,7 +55,7 @@ class Enrolment:
     lacking: int = 0  # how many of those not added had no room
 
 
-def enrol_face(
+def enrol_face(  # noqa: PLR0913 -- what a request may say
     caller: Caller,
     *,
     collection: str | Alias,
@@ -66,12 +66,14 @@ def enrol_face(
     settle: Callable[[Enrolment], None] | None = None,
     confidence: float = 0.0,
     replace: bool = False,
+    at: tuple[float, float] | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> Enrolment:
     """Store the one face of the image, or with `largest` the largest of several, as a face of the person.
 
-    Faces below the detector's `confidence`, 0 to 1, do not count. `replace`: the faces that the person had are erased,
-    each with a receipt.
+    `at`: the face at this place, in pixels of the upright image, whatever else the image shows. Faces below the
+    detector's `confidence`, 0 to 1, do not count. `replace`: the faces that the person had are erased, each with a
+    receipt.
     `consent` is the caller's reference to the person's consent. `settle` is called with the result, in the transaction.
 
     Raises:
@@ -85,7 +87,13 @@ def enrol_face(
     _check_request(caller, collection, consent, person)
     refuse_barred(collection, person.reference)
     examined = examine(
-        caller, collection, image, purpose=Purpose.ENROL, largest=largest, confidence=confidence, limits=limits
+        caller,
+        collection,
+        image,
+        purpose=Purpose.ENROL,
+        largest=largest,
+        selection=Selection(confidence=confidence, point=at),
+        limits=limits,
     )
     return _store(caller, collection, [examined], person=person, replace=replace, consent=consent, settle=settle)[0]
 

@@ -4,12 +4,12 @@ A caller cannot give more than it has: a key's scopes, collections, networks, ex
 the key or member that issues or rotates it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import islice
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from django.db import transaction
 from django.db.models import Q
@@ -24,6 +24,12 @@ from tenants.keys import IssuedKey
 from tenants.models import ApiKey
 
 _LONGEST_NAME = 100
+Order: TypeAlias = Literal["newest", "oldest", "name"]
+_ORDERS: Mapping[Order, tuple[str, str]] = {  # the field, and how a later key's value compares with an earlier one's
+    "newest": ("created_at", "lt"),
+    "oldest": ("created_at", "gt"),
+    "name": ("name", "gt"),
+}
 _MOST_KEPT = 8  # earlier secrets of a key that still work
 
 
@@ -42,13 +48,16 @@ class _Bounds:
         return cls(key.networks, key.expires_at, key.requests_per_minute, key.calls_per_day)
 
 
-def list_keys(caller: Caller, *, limit: int | None = None, after: str = "") -> tuple[ApiKey, ...]:
-    """List up to `limit` keys within reach, revoked ones too, newest first, beginning after the key `after`."""
+def list_keys(
+    caller: Caller, *, limit: int | None = None, after: str = "", order: Order = "newest"
+) -> tuple[ApiKey, ...]:
+    """List up to `limit` keys within reach, revoked ones too, beginning after the key `after`."""
     caller.require(Scope.ADMIN)
-    found = ApiKey.objects.of(caller.tenant).order_by("-created_at", "pk")
+    field, further = _ORDERS[order]
+    found = ApiKey.objects.of(caller.tenant).order_by(f"-{field}" if further == "lt" else field, "pk")
     if last := found.filter(pk=after).first():
-        same_time = Q(created_at=last.created_at, pk__gt=last.pk)
-        found = found.filter(Q(created_at__lt=last.created_at) | same_time)
+        value = getattr(last, field)
+        found = found.filter(Q(**{f"{field}__{further}": value}) | Q(**{field: value, "pk__gt": last.pk}))
     reached = (key for key in found.iterator(chunk_size=200) if _within_reach(caller, key.collections))
     return tuple(islice(reached, limit))
 

@@ -179,14 +179,19 @@ def _own(caller: Caller) -> Member:
     return found
 
 
+def is_owner(caller: Caller) -> bool:
+    """Return whether a member is an owner; keys and the platform have scopes instead. Not an operation."""
+    owners = Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER)
+    return caller.kind != "user" or owners.filter(user_id=int(caller.id)).exists()
+
+
 def require_owner(caller: Caller) -> None:
-    """Require that a member is an owner; keys and the platform have scopes instead. Not an operation.
+    """Require that a member is an owner. Not an operation.
 
     Raises:
         OwnerNeeded: the member is none.
     """
-    owners = Member.objects.of(caller.tenant).filter(role=Member.Role.OWNER)
-    if caller.kind == "user" and not owners.filter(user_id=int(caller.id)).exists():
+    if not is_owner(caller):
         raise OwnerNeeded
 
 

@@ -38,7 +38,7 @@ from collections_app.operations.references import find_person
 from recognition.errors import SpoofSuspected
 from recognition.images import DEFAULT_LIMITS, ImageLimits
 from recognition.index import Neighbour, face_index
-from recognition.results import DetectedFace
+from recognition.results import DetectedFace, Selection
 from recognition.similarity import Threshold
 from tenants import audit, commits, events
 from tenants.access import Caller, Scope
@@ -137,10 +137,12 @@ def search_by_image(  # noqa: PLR0913 -- what a request may say
     request_name: str = "",
     gate: str = "none",
     liveness: int = 0,
+    at: tuple[float, float] | None = None,
     limits: ImageLimits = DEFAULT_LIMITS,
 ) -> SearchResult:
     """Find the faces most similar to the one in the image, or with `largest` to the largest of several.
 
+    `at`: to the one at this place, in pixels of the upright image, whatever else the image shows.
     `threshold` None is the collection's own; a lower one is raised to the floor unless the caller has Scope.SCORES.
     Faces enrolled before `since` are not found. The face must pass the quality gate. The image is not kept. The
     `liveness` largest of its faces get a liveness score, whatever the policy.
@@ -153,7 +155,7 @@ def search_by_image(  # noqa: PLR0913 -- what a request may say
     """
     caller.require(Scope.SEARCH)
     query = _query(caller, collection, threshold, limit, since=since, request_name=request_name)
-    return _by_image(caller, query, image, largest=largest, gate=gate, liveness=liveness, limits=limits)
+    return _by_image(caller, query, image, largest=largest, gate=gate, liveness=liveness, at=at, limits=limits)
 
 
 def search_with_decision(
@@ -229,6 +231,7 @@ def _by_image(
     largest: bool,
     gate: str,
     liveness: int = 0,
+    at: tuple[float, float] | None = None,
     limits: ImageLimits,
 ) -> SearchResult:
     collection = query.collection
@@ -241,6 +244,7 @@ def _by_image(
             largest=largest,
             gate=gate,
             liveness=liveness,
+            selection=Selection(point=at),
             limits=limits,
         )
     except SpoofSuspected as error:

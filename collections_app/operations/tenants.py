@@ -1,18 +1,24 @@
-"""What an operator's key may do with tenants. Inside one, it calls the tenant's own operations (Operator.within)."""
+"""What an operator may do with tenants. Inside one, they call the tenant's own operations (Operator.within)."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
-from collections_app.errors import InvalidRequest
-from tenants import lifecycle
+from collections_app import bulk
+from collections_app.errors import InvalidRequest, JobNotFound
+from collections_app.models import BulkJob, HealthReport
+from collections_app.operations import health, jobs, webhooks
+from tenants import audit, lifecycle
 from tenants.access import Scope
 from tenants.errors import TenantNotFound
-from tenants.models import Tenant
+from tenants.models import Delivery, Tenant
 from tenants.operators import Operator
+from tenants.scope import as_id
+
+M = TypeVar("M", bound=Model)
 
 
 def list_tenants(caller: Operator, *, limit: int, after: str = "") -> list[Tenant]:
@@ -32,6 +38,13 @@ def get_tenant(caller: Operator, *, tenant: str) -> Tenant:
     if found is None:
         raise TenantNotFound(tenant)
     return found
+
+
+def create_tenant(caller: Operator, *, tenant: str, values: Mapping[str, Any]) -> Tenant | None:
+    """Create a tenant of this slug with these values, as put_tenant does; None: the slug is taken."""
+    caller.require(Scope.ADMIN)
+    taken = Tenant.objects.filter(slug=tenant).exists()
+    return None if taken else put_tenant(caller, tenant=tenant, values=values)
 
 
 def put_tenant(caller: Operator, *, tenant: str, values: Mapping[str, Any]) -> Tenant:
@@ -63,6 +76,37 @@ def _put(caller: Operator, slug: str, values: Mapping[str, Any]) -> Tenant:
     elif found.state == Tenant.State.ERASED:
         raise InvalidRequest("tenant", "was erased: choose another slug")
     lifecycle.change_tenant(caller.within(found), **values)
+    return found
+
+
+def retry(caller: Operator, *, tenant: str, work: str) -> None:
+    """Have work of a tenant that failed done again: a bulk job, by its id, a health report, or a webhook's delivery.
+
+    A job goes on with the rights of whoever asked for it.
+
+    Raises:
+        TenantNotFound, JobNotFound: there is no such tenant, or no such work that has failed.
+    """
+    caller.require(Scope.ADMIN)
+    within = caller.within(get_tenant(caller, tenant=tenant))
+    kind, _, number = work.partition("-")
+    if kind == jobs.Kind.HEALTH:
+        report = _failed(HealthReport.objects.of(within.tenant), HealthReport.State.FAILED, number)
+        health.examine(within, collection=report.collection.name)
+    elif kind == "delivery":
+        delivery = _failed(Delivery.objects.of(within.tenant), Delivery.State.FAILED, number)
+        webhooks.redeliver(within, webhook=str(delivery.webhook_id), delivery=number)
+    else:
+        job = _failed(jobs.bulk_jobs(within).filter(kind=kind), BulkJob.State.FAILED, number)
+        with transaction.atomic():
+            if bulk.start(job):
+                audit.record(within, "job.resumed", job, kind=job.kind, refused=False, enrol=False)
+
+
+def _failed(rows: QuerySet[M], state: str, number: str) -> M:
+    found: M | None = rows.filter(state=state, pk=as_id(number) or 0).first()
+    if found is None:
+        raise JobNotFound
     return found
 
 

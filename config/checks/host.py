@@ -6,6 +6,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
@@ -30,22 +31,40 @@ _TIMEX_BYTES = 512  # more than struct timex has
 _IN_MEMORY = {"tmpfs", "ramfs"}
 
 
-def disks() -> Iterator[Finding]:
-    """Write to every disk that holds data, and check its free space."""
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A folder that holds data, and the bytes of its disk."""
+
+    folder: Path
+    free: int
+    whole: int
+
+    @property
+    def low(self) -> bool:
+        """Whether little of it is free."""
+        return self.free < max(_LEAST_FREE, _LOW_SHARE * self.whole)
+
+
+def spaces() -> list[Space]:
+    """Return the space on every disk that holds data."""
     folders = [settings.DATA_DIR, settings.INDEX_DIR]
     if connection.vendor == "sqlite":
         folders.append(Path(str(connection.settings_dict["NAME"])).parent)
-    for folder in sorted({folder for folder in folders if folder.is_dir()}):
-        space = os.statvfs(folder)
-        free, whole = space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize
-        if free < _LEAST_FREE:
+    found = {folder: os.statvfs(folder) for folder in sorted(set(folders)) if folder.is_dir()}
+    return [Space(at, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize) for at, disk in found.items()]
+
+
+def disks() -> Iterator[Finding]:
+    """Write to every disk that holds data, and check its free space."""
+    for space in spaces():
+        if space.free < _LEAST_FREE:
             text = f"The disk is nearly full: less than {_LEAST_FREE // 1_000_000} MB are free."
-            yield error(text, f"Make room on the disk of {folder}.")
+            yield error(text, f"Make room on the disk of {space.folder}.")
             continue
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=space.folder) as file:
             file.write(bytes(4096))
-        text = f"{folder}: {free / _GB:.1f} of {whole / _GB:.1f} GB are free."
-        yield warning(text, "Make room, or move it to a larger disk.") if free < _LOW_SHARE * whole else ok(text)
+        text = f"{space.folder}: {space.free / _GB:.1f} of {space.whole / _GB:.1f} GB are free."
+        yield warning(text, "Make room, or move it to a larger disk.") if space.low else ok(text)
 
 
 def models() -> Iterator[Finding]:
@@ -80,11 +99,15 @@ def cores() -> Iterator[Finding]:
         yield ok(text)
 
 
+def memory_bytes() -> tuple[int, int]:
+    """Return the bytes of this host's memory, and what the settings allow our processes to take."""
+    each = _PROCESS_BYTES + settings.INDEX_MEMORY_BYTES
+    return _memory(), (web_workers() + 1) * each + settings.DECODING_MEMORY_MB * 1_000_000
+
+
 def memory() -> Iterator[Finding]:
     """Compare the memory with what the settings allow our processes to take."""
-    whole = _memory()
-    each = _PROCESS_BYTES + settings.INDEX_MEMORY_BYTES
-    wanted = (web_workers() + 1) * each + settings.DECODING_MEMORY_MB * 1_000_000
+    whole, wanted = memory_bytes()
     text = f"{whole / _GB:.1f} GB; web server and worker may take {wanted / _GB:.1f} GB."
     remedy = "Lower WEB_WORKERS, INDEX_MEMORY_BYTES or DECODING_MEMORY_MB, or add memory."
     yield warning(text, remedy) if wanted > whole else ok(text)

@@ -192,11 +192,12 @@ def test_the_operators_dashboard_shows_the_findings_and_a_mere_member_of_staff_n
     client = Client()
     backend = "django.contrib.auth.backends.ModelBackend"
     client.force_login(User.objects.create_superuser("operator"), backend=backend)
-    page = client.get("/admin/").content.decode()
+    page = client.get("/operator/").content.decode()
     assert "No worker has given a sign of life yet." in page
     assert "Start the worker and the beat" in page
     client.force_login(User.objects.create_user("staff", is_staff=True), backend=backend)
-    assert "sign of life" not in client.get("/admin/").content.decode()
+    for path in ("/operator/", "/admin/"):
+        assert "sign of life" not in client.get(path).content.decode()
 
 
 def test_the_operators_dashboard_shows_tenants_work_and_sign_ins_that_failed(
@@ -211,8 +212,8 @@ def test_the_operators_dashboard_shows_tenants_work_and_sign_ins_that_failed(
     client = Client(headers={"Accept-Language": "ko"})
     operator = User.objects.create_superuser("operator")
     client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
-    shown = client.get("/admin/")
-    (row,) = (each for each in shown.context["tables"]["tenants"] if each.tenant == acme.tenant)
+    shown = client.get("/operator/")
+    (row,) = (each for each in shown.context["tenants"] if each.tenant == acme.tenant)
     assert (row.today, row.week, row.failed, row.collections) == (1_234, 1_234, 1, 1)
     assert row.last
     page = shown.content.decode()

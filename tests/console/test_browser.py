@@ -160,6 +160,7 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
         ("person", {**alias, "person": face.person_id}),
         ("person_erase", {**alias, "person": face.person_id}),
         ("timeline", {**alias, "person": face.person_id}),
+        ("person_add", {**alias, "person": face.person_id}),
         ("request", {"logged": _logged(acme)}),
         ("job", {"job": str(job)}),
         ("receipt", {"receipt": receipt.uuid}),

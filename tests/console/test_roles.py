@@ -46,6 +46,7 @@ NEEDS: dict[str, tuple[Scope | None, Scope | None]] = {
     "people_named": (Scope.ENROL, None),
     "person": (Scope.READ, Scope.ENROL),
     "person_merge": (None, Scope.ENROL),
+    "person_add": (Scope.ENROL, Scope.ENROL),
     "person_erase": (Scope.DELETE, Scope.DELETE),
     "person_export": (Scope.ADMIN, None),
     "timeline": (Scope.AUDIT, None),
@@ -142,7 +143,7 @@ def places(acme: Customer, crowd: Collection) -> dict[str, dict[str, Any]]:
     return {
         **_each((*of_node, "faces", "faces_delete", "faces_move"), alias),
         **_each(("face", "face_image", "face_thumbnail"), one),
-        **_each(("person_export", "person", "person_merge", "person_erase", "timeline"), person),
+        **_each(("person_export", "person", "person_add", "person_merge", "person_erase", "timeline"), person),
         "timeline_export": {**person, "form": "json"},
         **_each(("receipt", "receipt_document"), {"receipt": receipt.uuid}),
         **_each(("job", "job_bundle", "job_report", "job_cancel", "job_resume"), {"job": job.id}),

@@ -19,7 +19,7 @@ _PAGE = 50
 
 
 class AuditView(ConsoleView):
-    """The entries, newest first."""
+    """The entries, newest first unless the address asks for the oldest."""
 
     needs = Scope.AUDIT
     template = "console/audit.html"
@@ -30,7 +30,8 @@ class AuditView(ConsoleView):
         """Filter and show."""
         form = AuditForm(request.GET)
         before = as_id(request.GET.get("before", ""))
-        found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE)
+        oldest = request.GET.get("order") == "oldest"
+        found = audit.list_entries(self.caller, filters=_filters(form), before=before, limit=_PAGE, oldest=oldest)
         return self.page(form=form, found=found, in_use=sum(bool(form.data.get(name)) for name in form.fields))
 
 

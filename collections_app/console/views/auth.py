@@ -131,11 +131,13 @@ class HomeView(LoginRequiredMixin, View):
     """The start page: the user's tenant, or a choice of several."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Redirect to the only tenant, else list the tenants."""
+        """Redirect to the only tenant, an operator without one to the installation; else list the tenants."""
         memberships = access.memberships(request.user)  # type: ignore[arg-type]  # signed in: the mixin
         suspended = access.suspended_memberships(request.user)  # type: ignore[arg-type]
         if len(memberships) == 1:
             return redirect("console:overview", tenant=memberships[0].tenant.slug)
+        if request.user.is_superuser and not (memberships or suspended):
+            return redirect("operator")
         return render(request, "console/account/home.html", {"memberships": memberships, "suspended": suspended})
 
 

@@ -12,6 +12,7 @@ from collections_app.console.export_forms import ExportForm
 from collections_app.console.forms import AimForm, DoNotEnrolForm, NewCollectionForm, PolicyForm, TypedNameForm
 from collections_app.operations import collections, do_not_enrol, exports
 from collections_app.operations.index import index_state, rebuild
+from collections_app.operations.members import is_owner
 from collections_app.operations.thresholds import aim_threshold, explain_threshold, packs_on_offer
 from tenants.access import Scope
 from tenants.scope import as_id
@@ -102,9 +103,13 @@ class CollectionView(FormView):
         )
         curve = charts.false_match_curve(meaning.curve, score=meaning.score, rate=meaning.rate)
         index = index_state(self.caller, collection=collection.name)
-        return self.page(
-            status, form=form, collection=collection, meaning=meaning, curve=curve, index=index, tab="policy"
-        )
+        shown: dict[str, Any] = {
+            "meaning": meaning,
+            "curve": curve,
+            "index": index,
+            "may_export": is_owner(self.caller),
+        }
+        return self.page(status, form=form, collection=collection, tab="policy", **shown)
 
     def _policy(self, alias: str) -> dict[str, Any]:
         collection = collections.get_collection(self.caller, name=collections.Alias(alias))
@@ -209,7 +214,7 @@ class ExportView(FormView):
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Say what a bundle is."""
         collection = collections.get_collection(self.caller, name=collections.Alias(where["alias"]))
-        return self.page(status, form=form, collection=collection)
+        return self.page(status, form=form, collection=collection, may_export=is_owner(self.caller))
 
 
 class DeleteView(FormView):

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from collections_app.console.base import ConsoleView, FormView
 from collections_app.console.key_forms import KeyForm, RevokeForm, RotateForm
+from collections_app.console.labels import KEY_ORDERS
 from collections_app.dialects import key_places
 from collections_app.dialects.descriptor import Part
 from collections_app.operations import keys
@@ -48,7 +49,9 @@ class KeysView(FormView):
 
     def show(self, form: Form, *, status: int = 200, **where: Any) -> HttpResponse:
         """Show the keys, and once the secret of a key that was just created."""
-        found = keys.list_keys(self.caller, limit=_PAGE + 1, after=self.request.GET.get("after", ""))
+        asked = self.request.GET.get("order", "")
+        order: Any = asked if asked in KEY_ORDERS else "newest"
+        found = keys.list_keys(self.caller, limit=_PAGE + 1, after=self.request.GET.get("after", ""), order=order)
         after = found[_PAGE - 1].pk if len(found) > _PAGE else None
         shown = found[:_PAGE]
         names = collection_names(self.caller, ids=(pk for key in shown for pk in (key.collections or ())[:_NAMED]))
@@ -62,6 +65,7 @@ class KeysView(FormView):
             "issued": issued,
             "places": {part: key_places(part, signs=signs) for part in get_args(Part)},
         }
+        once |= {"order": order, "orders": KEY_ORDERS.items()}
         return self.page(status, form=form, keys=listed, after=after, now=now, base=base, **once)
 
     def _issued(self, issued: IssuedKey) -> HttpResponse:

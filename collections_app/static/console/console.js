@@ -49,9 +49,16 @@ const filtered = document.getElementById(sessionStorage.getItem(FOCUS) ?? "");
 sessionStorage.removeItem(FOCUS);
 filtered?.focus({ preventScroll: true });
 
+// What a cell is sorted by: its data-sort, what is selected in it, or its text.
+function sortKey(cell) {
+  const chosen = cell?.querySelector("select")?.selectedOptions[0];
+  return cell?.dataset.sort ?? (chosen ?? cell)?.textContent.trim() ?? "";
+}
+
 // A table that is on the page as a whole is sorted by a click on a column's head, and by another click in reverse.
 for (const table of document.querySelectorAll("[data-sortable]")) {
   for (const [place, head] of table.querySelectorAll("thead th").entries()) {
+    if (head.querySelector(".visually-hidden")) continue; // a column of buttons
     const button = document.createElement("button");
     button.type = "button";
     button.className = "fp-sort";
@@ -62,7 +69,7 @@ for (const table of document.querySelectorAll("[data-sortable]")) {
       for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", reversed ? "descending" : "ascending");
       const body = table.tBodies[0];
-      const text = (row) => row.cells[place]?.textContent.trim() ?? "";
+      const text = (row) => sortKey(row.cells[place]);
       const number = (row) => Number(text(row).replaceAll(/[\s,]/gu, ""));
       const compare = (one, other) => number(one) - number(other) || text(one).localeCompare(text(other));
       const rows = [...body.rows].sort(compare);

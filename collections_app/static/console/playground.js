@@ -23,8 +23,9 @@ function show(picker, file) {
 function put(picker, file) {
   const list = new DataTransfer();
   list.items.add(file);
-  picker.querySelector("input[type=file]").files = list.files;
-  show(picker, file);
+  const field = picker.querySelector("input[type=file]");
+  field.files = list.files;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 async function film(picker) {
@@ -83,6 +84,7 @@ function take(picker, files) {
 for (const picker of fields()) {
   const drop = picker.querySelector("[data-drop]");
   picker.querySelector("input[type=file]").addEventListener("change", (event) => {
+    for (const chosen of document.querySelectorAll("#result [name=at]")) chosen.remove(); // a face of the photo before
     if (event.target.files[0]) show(picker, event.target.files[0]);
   });
   picker.querySelector("[data-camera]").addEventListener("click", () => film(picker));
@@ -105,4 +107,21 @@ document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])].filter((one) => one.type.startsWith("image/"));
   const free = fields().find((picker) => !picker.querySelector("input[type=file]").files.length) ?? fields()[0];
   if (free) take(free, files);
+});
+
+// One of several faces is chosen by its box, with the mouse or the keyboard.
+function choose(box) {
+  const form = box.closest("form");
+  form.querySelector("[name=at]").value = box.dataset.at;
+  form.requestSubmit();
+}
+document.addEventListener("click", ({ target }) => {
+  const box = target.closest("[data-at]");
+  if (box) choose(box);
+});
+document.addEventListener("keydown", (event) => {
+  const box = event.target.closest("[data-at]");
+  if (!box || !["Enter", " "].includes(event.key)) return;
+  event.preventDefault();
+  choose(box);
 });
