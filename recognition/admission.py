@@ -236,8 +236,23 @@ def host_file(name: str) -> Path:
     return private(Path(settings.HOST_DIR)) / name
 
 
-@lru_cache(maxsize=1)
 def _computing() -> AdmissionQueue:
+    with _making:  # lru_cache would let two first requests make two, whose locks do not exclude each other
+        return _queue()
+
+
+def _after_fork() -> None:
+    """Use a free lock in a forked child: the parent may have forked while another thread held it."""
+    global _making  # noqa: PLW0603 -- one a process
+    _making = threading.Lock()
+
+
+_making = threading.Lock()
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@lru_cache(maxsize=1)
+def _queue() -> AdmissionQueue:
     bounds = {"slots": settings.COMPUTE_SLOTS, "queue": settings.COMPUTE_QUEUE}
     return AdmissionQueue(host_file("compute"), seconds=settings.COMPUTE_WAIT_SECONDS, **bounds)
 
