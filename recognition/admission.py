@@ -20,9 +20,9 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from hashlib import blake2b
 from itertools import zip_longest
 from pathlib import Path
@@ -236,11 +236,6 @@ def host_file(name: str) -> Path:
     return private(Path(settings.HOST_DIR)) / name
 
 
-def _computing() -> AdmissionQueue:
-    with _making:  # lru_cache would let two first requests make two, whose locks do not exclude each other
-        return _queue()
-
-
 def _after_fork() -> None:
     """Use a free lock in a forked child: the parent may have forked while another thread held it."""
     global _making  # noqa: PLW0603 -- one a process
@@ -251,8 +246,24 @@ _making = threading.Lock()
 os.register_at_fork(after_in_child=_after_fork)
 
 
-@lru_cache(maxsize=1)
-def _queue() -> AdmissionQueue:
+def one_queue(make: Callable[[], AdmissionQueue]) -> Callable[[], AdmissionQueue]:
+    """Let a function make its queue once in a process, also if several first requests ask for it at once.
+
+    With lru_cache alone each of them would get its own, and the locks of a process do not exclude each other.
+    """
+    made = lru_cache(maxsize=1)(make)
+
+    @wraps(make)
+    def queue() -> AdmissionQueue:
+        with _making:
+            return made()
+
+    queue.cache_clear = made.cache_clear  # type: ignore[attr-defined]
+    return queue
+
+
+@one_queue
+def _computing() -> AdmissionQueue:
     bounds = {"slots": settings.COMPUTE_SLOTS, "queue": settings.COMPUTE_QUEUE}
     return AdmissionQueue(host_file("compute"), seconds=settings.COMPUTE_WAIT_SECONDS, **bounds)
 
