@@ -51,8 +51,8 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of each action with each number of connections; `server` is the URL of a PostgreSQL.
 
-    `processes`: of the server, a row for each. `growth`: by how much a third tenant is larger (http_store). Over 40 lines:
-    the turns of a round stand in their order.
+    `processes`: of the server, a row for each. `growth`: by how much a third tenant is larger (http_store). Over 40
+    lines: the turns of a round stand in their order.
     """
     with ExitStack() as stack:  # the images with one face are used: the others would be refused
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="faceplane-benchmark-"))
