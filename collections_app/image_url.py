@@ -5,13 +5,12 @@ for one tenant; as many more wait up to a second for a slot, and further request
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from django.conf import settings
 
 from collections_app import safe_http
 from collections_app.errors import ImageUrlRefused, ImageUrlTimeout
-from recognition.admission import AdmissionQueue, host_file
+from recognition.admission import AdmissionQueue, host_file, one_queue
 from recognition.errors import ImageTooLarge
 from recognition.images import FORMATS, MEDIA_TYPES
 
@@ -49,7 +48,7 @@ def load(image: bytes | ImageUrl, *, lane: int, max_bytes: int) -> bytes:
             raise ImageTooLarge(error.limit, error.received, "bytes") from error
 
 
-@lru_cache(maxsize=1)
+@one_queue
 def _fetching() -> AdmissionQueue:
     slots = settings.FETCH_SLOTS
     bounds = {"slots": slots, "own": max(1, slots // 2), "queue": slots}

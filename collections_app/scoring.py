@@ -41,7 +41,7 @@ def threshold_at(collection: Collection, rate: float) -> Threshold:
     pack, own = packs.get(collection.pack), tail(collection)
     cosine = own.cosine(rate) if own else None
     if cosine is not None:
-        return Threshold(min(max(float(pack.similarity.score(cosine)), LOWEST.score), 100.0))
+        return Threshold(min(max(pack.similarity.score(cosine), LOWEST.score), 100.0))
     scores = (Threshold(float(score)) for score in range(int(LOWEST.score), int(SCORES[-1])))
     kept = (score for score in scores if pack.worst_cohort(score).rate(score) <= rate)
     return next(kept, Threshold(SCORES[-1]))

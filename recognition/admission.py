@@ -20,9 +20,9 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, wraps
 from hashlib import blake2b
 from itertools import zip_longest
 from pathlib import Path
@@ -236,7 +236,33 @@ def host_file(name: str) -> Path:
     return private(Path(settings.HOST_DIR)) / name
 
 
-@lru_cache(maxsize=1)
+def _after_fork() -> None:
+    """Use a free lock in a forked child: the parent may have forked while another thread held it."""
+    global _making  # noqa: PLW0603 -- one a process
+    _making = threading.Lock()
+
+
+_making = threading.Lock()
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def one_queue(make: Callable[[], AdmissionQueue]) -> Callable[[], AdmissionQueue]:
+    """Let a function make its queue once in a process, also if several first requests ask for it at once.
+
+    With lru_cache alone each of them would get its own, and the locks of a process do not exclude each other.
+    """
+    made = lru_cache(maxsize=1)(make)
+
+    @wraps(make)
+    def queue() -> AdmissionQueue:
+        with _making:
+            return made()
+
+    queue.cache_clear = made.cache_clear  # type: ignore[attr-defined]
+    return queue
+
+
+@one_queue
 def _computing() -> AdmissionQueue:
     bounds = {"slots": settings.COMPUTE_SLOTS, "queue": settings.COMPUTE_QUEUE}
     return AdmissionQueue(host_file("compute"), seconds=settings.COMPUTE_WAIT_SECONDS, **bounds)

@@ -7,25 +7,42 @@ computed from some dozens of exact scores.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, overload
 
 import numpy as np
 import numpy.typing as npt
 
-Value = float | npt.NDArray[np.floating]
+Values = npt.NDArray[np.floating]
 
 FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SCORES = (40.0, 70.0, 80.0, 85.0, 90.0, 95.0)
 _MOST = 100.0
-_ROUNDING = 1e-6  # a face compared with itself has a cosine slightly below 1, and must reach a threshold of 100
+_SCALE = (0.0, *SCORES, _MOST)
+_ONE = 1 - 1e-6  # a face compared with itself has a cosine slightly below 1, and must reach a threshold of 100
 _NOISE = 1e-9  # of arithmetic on scores: 0.55 * 100 is slightly more than 55
+
+
+@overload
+def _between(value: float, xs: Sequence[float], ys: Sequence[float]) -> float: ...
+@overload
+def _between(value: Values, xs: Sequence[float], ys: Sequence[float]) -> npt.NDArray[np.float64]: ...
+def _between(value: float | Values, xs: Sequence[float], ys: Sequence[float]) -> float | npt.NDArray[np.float64]:
+    """Interpolate between the points (xs, ys), as np.interp does; of a single number in a tenth of its time."""
+    if isinstance(value, np.ndarray):
+        return np.asarray(np.interp(value, xs, ys))
+    one = float(value)
+    if not xs[0] < one < xs[-1]:
+        return ys[0] if one <= xs[0] else ys[-1]
+    at = bisect_right(xs, one) - 1
+    return (ys[at + 1] - ys[at]) / (xs[at + 1] - xs[at]) * (one - xs[at]) + ys[at]
 
 
 def rate_at(score: float, rates: Sequence[float]) -> float:
     """Return the false match rate at a score, given those at SCORES; log-linear between them, and 1 at a score of 0."""
-    return float(10.0 ** np.interp(score, (0.0, *SCORES), np.log10((1.0, *rates))))
+    return float(10.0 ** _between(score, (0.0, *SCORES), (0.0, *map(math.log10, rates))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +57,30 @@ class SimilarityScale:
             message = f"a similarity scale takes {len(SCORES)} ascending cosines between -1 and 1, not {self.cosines}"
             raise ValueError(message)
 
-    def score(self, cosine: Value) -> npt.NDArray[np.float64]:
+    @overload
+    def score(self, cosine: float) -> float: ...
+    @overload
+    def score(self, cosine: Values) -> npt.NDArray[np.float64]: ...
+    def score(self, cosine: float | Values) -> float | npt.NDArray[np.float64]:
         """Return the exact score, 0 to 100, of a cosine or of an array of them."""
-        return np.asarray(np.interp(cosine, (-1.0, *self.cosines, 1.0), (0.0, *SCORES, _MOST)))
+        return _between(cosine, (-1.0, *self.cosines, 1.0), _SCALE)
 
-    def cosine(self, score: Value) -> npt.NDArray[np.float64]:
+    @overload
+    def cosine(self, score: float) -> float: ...
+    @overload
+    def cosine(self, score: Values) -> npt.NDArray[np.float64]: ...
+    def cosine(self, score: float | Values) -> float | npt.NDArray[np.float64]:
         """Return the cosine at a score, 0 to 100, or at an array of them; a cosine that rounds to 1 reaches 100."""
-        cosine = np.interp(score, (0.0, *SCORES, _MOST), (-1.0, *self.cosines, 1.0))
-        return np.asarray(np.minimum(cosine, 1 - _ROUNDING))
+        cosine = _between(score, _SCALE, (-1.0, *self.cosines, 1.0))
+        return min(cosine, _ONE) if isinstance(cosine, float) else np.minimum(cosine, _ONE)
 
     def whole(self, cosine: float) -> float:
         """Return the score of a cosine as callers may see it: whole points, rounded down."""
-        return _MOST if cosine >= 1 - _ROUNDING else float(math.floor(float(self.score(cosine)) + _NOISE))
+        return _MOST if cosine >= _ONE else float(math.floor(self.score(cosine) + _NOISE))
 
     def threshold(self, cosine: float) -> "Threshold":
         """Return the threshold at a cosine of this scale."""
-        return Threshold(float(self.score(cosine)))
+        return Threshold(self.score(cosine))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +126,7 @@ class Threshold:
 
     def on(self, scale: SimilarityScale) -> float:
         """Return the cosine that a pair of faces has to reach on a pack's scale."""
-        return float(scale.cosine(self.score))
+        return scale.cosine(self.score)
 
 
 DEFAULT = Threshold.of_rate(1e-4)  # for collections that set none, and for comparisons of two images

@@ -177,10 +177,10 @@ def test_a_verified_request_counts_for_key_and_tenant_instead_of_the_address(acm
         request.move(seen)
         assert request.lane == f"tenant {acme.tenant.pk}"
     with lanes.active(environ, "192.0.2.9") as request:
-        assert request.lane == f"tenant {acme.tenant.pk}"
+        assert (request.lane, request.known) == (f"tenant {acme.tenant.pk}", True)
     for stranger in ({}, {"HTTP_X_API_KEY": "guess"}, {"HTTP_AUTHORIZATION": "secret"}):
         with lanes.active(stranger, "192.0.2.9") as request:
-            assert request.lane == "address 192.0.2.9/32"
+            assert (request.lane, request.known) == ("address 192.0.2.9/32", False)
     assert lanes.learn(environ) is None  # revoked meanwhile
     with lanes.active(environ, "192.0.2.9") as request:
         assert request.lane == "address 192.0.2.9/32"

@@ -1,5 +1,7 @@
 """Check 22: uploads stay in memory, and a stranger can send little."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ from django.core.files import uploadhandler
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, RequestFactory
 
+from config.server.bridge import KNOWN_BYTES, Bridge
+from tenants.access import CALLER
 from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 
@@ -59,3 +63,39 @@ def test_a_dialect_refuses_what_is_too_large_in_its_own_words(acme: Customer, mo
 def test_what_is_too_large_for_memory_is_dropped(most: int) -> None:
     request = RequestFactory().post("/", _upload(most))
     assert list(request.FILES) == []
+
+
+def test_a_body_is_received_before_the_first_call_once_its_credential_is_known(acme: Customer) -> None:
+    """And of a usual size; otherwise the view is asked first, without the body."""
+    called: list[str] = []
+
+    def application(environ: dict[str, Any], start: Callable[[str, list[Any]], object]) -> list[bytes]:
+        environ[CALLER] = acme.caller if environ.get("HTTP_X_API_KEY") == "right" else None
+        called.append(type(environ["wsgi.input"]).__name__)
+        if environ[CALLER]:
+            environ["wsgi.input"].read()
+        start("200 OK", [])
+        return [b""]
+
+    async def calls(bridge: Bridge, key: str, size: int) -> list[str]:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": bytes(size), "more_body": False}
+
+        async def send(_: dict[str, Any]) -> None:
+            pass
+
+        head = [(b"x-api-key", key.encode()), (b"content-length", str(size).encode())]
+        place = {"method": "POST", "raw_path": b"/", "query_string": b"", "scheme": "http", "http_version": "1.1"}
+        called.clear()
+        await bridge({**place, "headers": head, "server": ("::1", 80), "client": ("::1", 9)}, receive, send)
+        return list(called)
+
+    async def scene() -> None:
+        bridge = Bridge(application, threads=1)
+        large = django_settings.STRANGER_BYTES + 1
+        assert await calls(bridge, "right", large) == ["UnreceivedBody", "BytesIO"]
+        assert await calls(bridge, "right", large) == ["BytesIO"]
+        assert await calls(bridge, "right", KNOWN_BYTES + 1) == ["UnreceivedBody", "BytesIO"]
+        assert await calls(bridge, "wrong", large) == ["UnreceivedBody"]
+
+    asyncio.run(scene())

@@ -6,7 +6,7 @@ django-otp lock accounts.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from recognition.admission import AdmissionQueue, host_file
+from recognition.admission import AdmissionQueue, host_file, one_queue
 from recognition.errors import Busy
 from tenants import limits
 from tenants.access import Limit
@@ -66,7 +66,7 @@ def _passes(where: str, times: int) -> bool:
     return limits.passes(Limit(f"attempts from {where}", Limit.MINUTE, times * settings.ATTEMPTS_PER_MINUTE))
 
 
-@lru_cache(maxsize=1)
+@one_queue
 def _hashing() -> AdmissionQueue:
     slots = max(1, settings.COMPUTE_SLOTS // 2)
     return AdmissionQueue(host_file("passwords"), slots=slots, queue=slots * _QUEUE, seconds=_WAIT_SECONDS)

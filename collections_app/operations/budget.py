@@ -311,7 +311,7 @@ def _clear_owners(
 
     Returns whether there were any.
     """
-    known = float(terms.scale.cosine(_KNOWN))
+    known = terms.scale.cosine(_KNOWN)
     owners = [face.pk for face, cosine in found if cosine >= known and _cost(collection, terms, cosine) == 0]
     charged = [pk for pk in owners if spent.get(pk, Spent()).own]
     if charged:
@@ -356,8 +356,8 @@ def _shown(
 
 def _cost(collection: Collection, terms: Disclosure, cosine: float) -> int:
     """Return the cost of disclosing a cosine, in tenths of a match."""
-    threshold = float(terms.scale.score(max(terms.threshold, collection.similarity_threshold)))
-    score = float(terms.scale.score(cosine))
+    threshold = terms.scale.score(max(terms.threshold, collection.similarity_threshold))
+    score = terms.scale.score(cosine)
     if score < min(threshold + _STRANGERS, _ANCHORED):
         return WHOLE
     return PART if score < max(threshold, _ANCHORED) + _OWNERS else 0

@@ -98,4 +98,4 @@ def log_look(caller: Caller, collection: Collection, what: str, faces: Iterable[
 def _own(collection: Collection) -> float:
     """Return the collection's threshold as a cosine, moved into LOWEST to 100 if the pack's scale has changed."""
     scale = packs.get(collection.pack).similarity
-    return min(max(collection.similarity_threshold, LOWEST.on(scale)), float(scale.cosine(100)))
+    return min(max(collection.similarity_threshold, LOWEST.on(scale)), scale.cosine(100))

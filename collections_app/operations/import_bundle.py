@@ -28,6 +28,7 @@ from recognition import packs
 from recognition.errors import UnknownPack
 from recognition.index import face_index
 from recognition.models import Gallery
+from recognition.packs import earlier
 from tenants import audit
 from tenants.access import Caller, Scope
 from tenants.errors import QuotaExceeded
@@ -123,10 +124,11 @@ def _check_pack(bundle: Bundle, name: str) -> None:
     """Refuse templates that were made by other files than this installation's: they cannot be compared."""
     theirs = bundle.manifest.get("packs", {}).get(name)
     try:
-        ours = pack_facts(name)
+        facts = pack_facts(name)
+        ours = [facts | {"dimension": width} for width in earlier.widths(packs.get(name))]
     except UnknownPack:
         raise InvalidRequest("pack", f"the bundle's templates are of {name[:40]!r}, which this server lacks") from None
-    if theirs != ours:
+    if theirs not in ours:
         raise InvalidRequest("pack", f"the bundle's templates are of {name} with other models than this server's")
 
 
@@ -197,8 +199,8 @@ def _faces(imported: Imported, rows: Rows, gallery: Gallery) -> None:
         return
     room_for(collection, gallery, len(new))
     people = _save_people(imported, [row["person"] for row in new.values()])
-    width = packs.get(collection.pack).dimension
-    first = face_index().add(collection.gallery, {pk: template_of(row["template"], width) for pk, row in new.items()})
+    pack = packs.get(collection.pack)
+    first = face_index().add(collection.gallery, {pk: template_of(row["template"], pack) for pk, row in new.items()})
     faces = [
         face_of(collection, ids, (number, pk), row, people[row["person"]["id"]])
         for number, (pk, row) in enumerate(new.items(), start=first)

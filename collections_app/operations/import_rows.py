@@ -15,6 +15,7 @@ from collections_app import identifiers
 from collections_app.errors import InvalidRequest
 from collections_app.models import Collection, Face, Person
 from collections_app.operations.export_bundle import FACE_FIELDS, PERSON_FIELDS
+from recognition.packs import Pack, earlier
 from tenants.scope import as_id
 
 _OURS = ("tenant", "collection", "person")  # set by us, so not validated
@@ -90,8 +91,8 @@ def face_of(collection: Collection, ids: Ids, place: tuple[int, int], row: Mappi
     return face
 
 
-def template_of(text: str, width: int) -> np.ndarray:
-    """Return a template, float32 of the pack's dimension; the index checks that it is a unit vector.
+def template_of(text: str, pack: Pack) -> np.ndarray:
+    """Return a template, float32; the index checks that it is a unit vector.
 
     Raises:
         ValueError: it is none.
@@ -100,10 +101,8 @@ def template_of(text: str, width: int) -> np.ndarray:
         content = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError("template") from None
-    vector = np.frombuffer(content, dtype="<f4")
-    if vector.shape != (width,):
-        raise ValueError(vector.shape)
-    return vector
+    [vector] = earlier.narrowed(pack, np.frombuffer(content, dtype="<f4")[None])
+    return np.asarray(vector)
 
 
 def person_of(collection: Collection, ids: Ids, row: Mapping[str, Any]) -> Person:

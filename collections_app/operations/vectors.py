@@ -20,6 +20,7 @@ from collections_app.operations.disclosure import Disclosure, disclosure, of_ima
 from collections_app.operations.each_face import known_face
 from collections_app.operations.search import Query, search_by_template
 from recognition import packs
+from recognition.packs import earlier
 from tenants.access import Caller, Scope
 
 Vector: TypeAlias = Sequence[float]
@@ -91,13 +92,13 @@ def _terms(caller: Caller, collection: Collection) -> Disclosure:
 
 
 def _units(vectors: Sequence[Vector], pack: str) -> list[np.ndarray]:
-    """Return the vectors as unit vectors, float32."""
-    dimension = packs.get(pack).dimension
-    if any(len(vector) != dimension for vector in vectors):
-        raise InvalidRequest("embeddings", f"must have {dimension} numbers each")
-    rows = np.asarray(vectors, np.float64).reshape(len(vectors), dimension)
+    """Return the vectors, all of the pack's present width or of its earlier one, as unit vectors, float32."""
+    known, found = packs.get(pack), {len(vector) for vector in vectors}
+    if len(found) > 1 or not found <= earlier.widths(known):
+        raise InvalidRequest("embeddings", f"must have {known.dimension} numbers each")
+    rows = np.asarray(vectors, np.float64).reshape(len(vectors), *found or [known.dimension])
     with np.errstate(over="ignore"):
         lengths = np.linalg.norm(rows, axis=1)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
         raise InvalidRequest("embeddings", "must have finite numbers, not all of them 0")
-    return list((rows / lengths[:, None]).astype(np.float32))
+    return list(earlier.narrowed(known, (rows / lengths[:, None]).astype(np.float32)))

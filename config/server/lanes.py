@@ -7,8 +7,8 @@ thread or for memory waits in its lane and holds nothing, and the lane that hold
 Many clients may share an address, and one of them may be an attacker. So, of an address at its limit, the request whose
 body has been awaited longest gives way to a new one: nobody's silence keeps others from being verified.
 
-A credential that was verified once tells the lane of later requests that carry it, before a thread is used. It grants
-no access: the view verifies it every time.
+A credential that was verified once tells the lane of later requests that carry it, before a thread is used, and lets
+their bodies be received up to KNOWN_BYTES. It grants no access: the view verifies it every time.
 """
 
 import asyncio
@@ -101,6 +101,7 @@ class ActiveRequest:
         """
         self._counts = counts
         self._lanes: Mapping[str, int] = {}
+        self.known = False  # whether its head has a credential that was verified in an earlier request
         self.move(lanes)
 
     @property
@@ -155,6 +156,7 @@ class Lanes:
         if lanes is None and self._counts[of_address] >= _OF_ADDRESS:
             self._make_room(of_address)
         request = ActiveRequest(self._counts, lanes or {of_address: _OF_ADDRESS})
+        request.known = lanes is not None and any(map(environ.get, _CREDENTIALS))
         try:
             yield request
         finally:

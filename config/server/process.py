@@ -6,6 +6,7 @@ the memory in which the processes count their connections; and with its place th
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ os.environ.setdefault("DATABASE_STATEMENT_SECONDS", "20")  # below REQUEST_SECON
 _MALLOC = {"M_ARENA_MAX": (-8, 2), "M_MMAP_THRESHOLD": (-3, 4 << 20), "M_TRIM_THRESHOLD": (-1, 16 << 20)}
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _SWEEP_SECONDS = 0.2
+# How long a thread that computes in Python keeps others waiting: Python's 5 ms add up in a small request, whose steps
+# in the event loop and in its thread may each wait for that.
+_SWITCH_SECONDS = 0.0005
 _HEAD_BYTES = 64 * 1024
 
 
@@ -109,6 +113,9 @@ def main() -> None:
         sessions.preload(packs.DEFAULT)
     except ModelUnavailable as error:
         print(error, file=sys.stderr)  # noqa: T201
+    gc.collect()
+    gc.freeze()  # what was loaded stays: a full collection would look through all of it, while every thread waits
+    sys.setswitchinterval(_SWITCH_SECONDS)
     listener.share(counts(shared), own)
     asyncio.run(_serve(listener, heartbeat))
 

@@ -6,11 +6,11 @@ from typing import Self
 from recognition.similarity import FALSE_MATCH_RATES, Threshold, rate_at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PublishedCohort:
     """A named population, and its measured false match rates at the scale's anchors (score 40, 70 ... 95).
 
-    `intervals` are the 95 % intervals of the rates.
+    `intervals` are the 95 % intervals of the rates. Compared by identity: every search looks one up.
     """
 
     name: str

@@ -22,6 +22,7 @@ from recognition.calibration.tail import compared, fit
 from recognition.evaluation.metrics import thresholds
 from recognition.evaluation.pictures import each, pictures
 from recognition.evaluation.verification import central
+from recognition.packs import earlier
 from recognition.results import Floats
 from recognition.similarity import DEFAULT, FALSE_MATCH_RATES, Threshold
 
@@ -65,12 +66,14 @@ def read(source: Path, pack: str, names: Sequence[Path] = ()) -> Iterator[Cohort
     """Yield the cohorts of a folder of pictures, with a folder for each person, or of a file of templates.
 
     A file is .npz: `template` (n, d), optionally `person` (n,), and labels (n,) with few values, of which each
-    combination is a cohort. A wider template than the pack's begins with the pack's. `names` are text files with a
-    person a line, each of which is a cohort, instead of everybody.
+    combination is a cohort. Templates may have the pack's earlier width; other wider ones begin with the pack's.
+    `names` are text files with a person a line, each of which is a cohort, instead of everybody.
     """
     people, templates, labels = (_templates if source.suffix == ".npz" else _pictures)(source, pack)
-    width = packs.get(pack).dimension
-    templates = templates[:, :width].astype(np.float32)
+    known = packs.get(pack)
+    if templates.shape[1] in earlier.widths(known):
+        templates = earlier.narrowed(known, templates)
+    templates = templates[:, : known.dimension].astype(np.float32)
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
     chosen = {file.stem: np.isin(people, file.read_text(encoding="utf-8").split()) for file in names}
     if not chosen and labels:

@@ -26,7 +26,7 @@ from tenants.vault import Vault
 
 logger = logging.getLogger("faceplane.index")
 MORE = 50  # faces that are scored again beyond those asked for: the order by cosine is not that of the scores
-_KEPT = 4096  # galleries whose calibration a process keeps: at most 2.5 kB each
+_KEPT = 4096  # galleries whose calibration a process keeps: at most 1.4 kB each
 
 
 def normalisation(gallery: Gallery) -> Normalisation | None:

@@ -30,17 +30,18 @@ MANIFEST = Path(__file__).with_name("packs.toml")
 class Model:
     """One model file: its role, its sources, how it is rewritten at install, and its adapter.
 
-    `adapter` names a module of recognition.pipeline.adapters; `input` holds the parameters of that adapter.
+    `adapter` names a module of recognition.pipeline.adapters; `input` holds the parameters of that adapter. A
+    model that no picture goes through has none.
     """
 
     name: str
     role: str
-    adapter: str
     file: str
     licence: str
     sha256: str
     prepare: tuple[str, ...]
     prepared_sha256: str
+    adapter: str = ""
     sources: tuple[str, ...] = ()
     optional: bool = False
     input: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -64,12 +65,22 @@ class ExpectedMiss:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A wider form of a pack's vectors: of its numbers the first `kept` stand, and the model projects the others."""
+
+    dimension: int
+    kept: int
+    projection: Model
+
+
+@dataclass(frozen=True, slots=True)
 class Pack:
     """A detector, landmarks, embedders with their weights in the cosine, liveness experts, and the similarity scale.
 
     `cohorts` are the populations whose false match rates were measured; the scale is anchored on the first of them, and
     `normal` is measured on it too: what a collection's normalised scores need of the pack (None: they are never made).
-    Without `quality` no face is refused for its expected miss or its vector's length.
+    Without `quality` no face is refused for its expected miss or its vector's length. `earlier`: its vectors were wider
+    once (recognition.packs.earlier).
     """
 
     name: str
@@ -86,6 +97,7 @@ class Pack:
     cohorts: tuple[PublishedCohort, ...]
     normal: PackNormal | None
     second_opinion: Model | None = None
+    earlier: Earlier | None = None
 
     def worst_cohort(self, threshold: Threshold) -> PublishedCohort:
         """Return the cohort whose strangers reach a threshold most often."""
@@ -170,6 +182,7 @@ def _pack(
     quality: dict[str, Any] | None = None,
     normalised: list[float] | None = None,
     mean: str = "",
+    earlier: dict[str, Any] | None = None,
     **rest: Any,  # noqa: ANN401
 ) -> Pack:
     known = models()
@@ -183,6 +196,7 @@ def _pack(
         similarity=SimilarityScale(tuple(cosines)),
         quality=ExpectedMiss(**_frozen(quality)) if quality else None,
         cohorts=tuple(PublishedCohort.of(**entry) for entry in cohorts),
+        earlier=Earlier(**earlier | {"projection": known[earlier["projection"]]}) if earlier else None,
         normal=PackNormal(vector, tuple(cosines), tuple(normalised)) if normalised else None,
         **rest,
     )

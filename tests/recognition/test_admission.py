@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from pytest_django.fixtures import Settings
 
+from recognition import admission
 from recognition.admission import AdmissionQueue
 from recognition.errors import Busy
 
@@ -158,6 +160,22 @@ def test_a_lane_holds_no_more_slots_than_its_own_and_the_rest_stay_free(make: Ma
     assert crowd.order[-1] == 1
 
 
+def test_first_requests_at_once_make_one_queue(settings: Settings, tmp_path: Path) -> None:
+    """Two would free each other's entries: the locks of a process do not exclude each other."""
+    settings.HOST_DIR = tmp_path
+    for _ in range(20):
+        admission._computing.cache_clear()  # type: ignore[attr-defined]  # noqa: SLF001 -- as a process that has just started
+        together = threading.Barrier(8)
+
+        def first(_: int, together: threading.Barrier = together) -> int:
+            together.wait()
+            return id(admission._computing())  # noqa: SLF001
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(first, range(8)))) == 1
+    admission._computing.cache_clear()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 def test_a_child_has_no_part_in_its_parent_s_slots(make: Make) -> None:
     """A process that is forked while a slot is held neither frees nor holds it."""
     queue = make(slots=1, queue=4, seconds=0.3)
@@ -178,6 +196,7 @@ def test_a_child_has_no_part_in_its_parent_s_slots(make: Make) -> None:
 _PROCESS = """
 import json, os, sys, threading, time
 from pathlib import Path
+from recognition import admission
 from recognition.admission import AdmissionQueue
 path, log, slots, lane, threads, times, seconds = json.loads(sys.argv[1])
 queue = AdmissionQueue(Path(path), slots=slots, queue=40, seconds=60)

@@ -105,7 +105,7 @@ def test_a_batch_embeds_like_its_faces_one_by_one(pack: str) -> None:
 
 
 def test_no_faces_embed_to_no_rows() -> None:
-    assert embed({112: []}, packs.get("accurate"))[0].shape == (0, 640)
+    assert embed({112: []}, packs.get("accurate"))[0].shape == (0, 352)
 
 
 def test_faces_come_largest_first_and_as_many_as_asked_for_are_embedded(encoded: Encode) -> None:

@@ -115,3 +115,18 @@ def test_weights_in_another_file_are_refused() -> None:
 def test_an_unknown_step_is_refused() -> None:
     with pytest.raises(KeyError):
         prepare(model([helper.make_node("Relu", ["x"], ["y"])], [4], [4]), ["polish"])
+
+
+def test_vectors_that_lie_in_few_directions_get_as_few_numbers() -> None:
+    """The narrower model and the projection of the wider one's vectors agree, and the cosines stay."""
+    random = np.random.default_rng(2)
+    weights = (random.normal(size=(12, 4)) @ random.normal(size=(4, 6))).astype(np.float32)
+    constants = {"w": weights.reshape(12, 6, 1, 1), "b": weights[:, 0], "s": np.array([0, 12])}
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"]), helper.make_node("Reshape", ["c", "s"], ["y"])]
+    source = model(nodes, [5, 6, 1, 1], [5, 12], **constants)
+    x = random.normal(size=(5, 6, 1, 1)).astype(np.float32)
+    wide, narrow = answer(source, x), answer(prepare(source, ["narrow:4"]), x)
+    [projected] = sessions.start(prepare(source, ["projection:4"])).run(None, {"wide": wide})
+    assert narrow.shape == (5, 4)
+    assert np.allclose(narrow @ narrow.T, wide @ wide.T, atol=1e-4)
+    assert np.allclose(narrow, projected, atol=1e-5)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.apps import apps
+from django.db import models
 
 from collections_app.models import Collection
 from tenants.models import Tenant
@@ -55,3 +56,15 @@ def test_the_plain_manager_stands_first() -> None:
     for model in OWNED:
         assert model._meta.default_manager is not None
         assert model._meta.default_manager.name == "unscoped"
+
+
+def test_a_row_becomes_the_instance_that_django_makes(acme: Customer) -> None:
+    """Also if fields of it are deferred."""
+    names = [field.attname for field in Collection._meta.concrete_fields]
+    [values] = Collection.objects.of(acme.tenant).values_list(*names)
+    made = Collection.from_db("default", names, values)
+    expected = models.Model.from_db.__func__(Collection, "default", names, values)  # type: ignore[attr-defined]
+    assert {**vars(made), "_state": None} == {**vars(expected), "_state": None}
+    assert (made._state.adding, made._state.db) == (False, "default")  # noqa: SLF001
+    short = Collection.objects.of(acme.tenant).only("name").get()
+    assert (short.get_deferred_fields(), short.state) == (set(names) - {"id", "name"}, made.state)

@@ -53,6 +53,9 @@ class Command(BaseCommand):
         http.add_argument("--connections", default="1,4,16,64", help="as in 1,4,16,64")
         http.add_argument("--seconds", type=float, default=5, help="of each turn")
         http.add_argument("--rounds", type=int, default=3)
+        http.add_argument("--processes", default="0", help="of the server, as in 1,2,4; 0: as it starts by default")
+        for name in ("faces", "collections", "entries"):
+            http.add_argument(f"--{name}", default="0", help=f"another tenant with so many more {name}, as in 10k, 1m")
         imported = what.add_parser("import", help="a bulk import, beside the pipeline alone")
         imported.add_argument("--images", type=Path, default=SAMPLES, help="a folder of portraits")
         imported.add_argument("--database", default="", help="postgresql://USER@HOST:PORT; default: SQLite")
@@ -146,9 +149,12 @@ class Command(BaseCommand):
         return measured
 
     def _http(
-        self, *, images: Path, database: str, dialect: str, connections: str, seconds: float, rounds: int, **_: Any
+        self, *, images: Path, database: str, dialect: str, connections: str, seconds: float, rounds: int, **more: Any
     ) -> dict[str, Any]:
+        """Over 40 lines, which are one table."""
         columns = {
+            "processes": "processes",
+            "connections": "connections",
             "a second": "a_second",
             "/ analyse": "over_analyse",
             "/ bare": "over_bare",
@@ -163,23 +169,31 @@ class Command(BaseCommand):
             "refused": "refused",
         }
         files = [file.resolve() for file in sorted(images.rglob("*.jpg"))]
-        numbers = [int(number) for number in connections.split(",")]
+        numbers, processes = (list(map(int, text.split(","))) for text in (connections, more["processes"]))
         figures = http_benchmark.measure(
-            files, dialect=dialect, connections=numbers, seconds=seconds, rounds=rounds, server=database
+            files,
+            dialect=dialect,
+            connections=numbers,
+            seconds=seconds,
+            rounds=rounds,
+            server=database,
+            processes=processes,
+            growth={name: index_benchmark.number(more[name]) for name in ("faces", "collections", "entries")},
         )
         alone = figures["images_per_second"]
         self.stdout.write(
             f"{figures['images']} images, {dialect}, {'PostgreSQL' if database else 'SQLite'}; "
             "images/s of one process a core: "
             f"analyse {alone['analyse']} ({figures['analyse_cpu_ms']} ms of CPU each), bare loop {alone['bare']}\n"
-            + "".join(f"{name:>12}" for name in ("", "connections", *columns))
+            + "".join(f"{name:>12}" for name in ("", *columns))
         )
         for row in figures["http"]:
-            cells = (row["action"], row["connections"], *(row[column] for column in columns.values()))
+            cells = (row["action"], *(row[column] for column in columns.values()))
             self.stdout.write("".join(f"{cell!s:>12}" for cell in cells))
-        for name, row in figures["while_full"].items():
-            told = f"{row['requests']} requests, p50 {row['p50_ms']} ms, p95 {row['p95_ms']} ms"
-            self.stdout.write(f"while {max(numbers)} connections search, {name}: {told}")
+        told = {f"while {max(numbers)} connections search, {name}": row for name, row in figures["while_full"].items()}
+        told |= {f"another tenant's search, {name}": row for name, row in figures["other_tenant"].items()}
+        for name, row in told.items():
+            self.stdout.write(f"{name}: {row['requests']} requests, p50 {row['p50_ms']} ms, p95 {row['p95_ms']} ms")
         return figures
 
     def _import(self, *, images: Path, database: str, seconds: float, rounds: int, **_: Any) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Templates of the pack accurate have 352 numbers, not 640: those that are stored are projected (recognition.packs.earlier).
+
+It can be stopped, and goes on when it is started again. Templates that are damaged stay as they are. The segments are made
+again by the worker; searches are exact until then. What is in pgvector's table is copied again.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from django.apps.registry import Apps
+from django.db import connection, migrations, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.models import F
+
+from recognition import models as present
+from recognition import packs
+from recognition.index import pgvector, pgvector_table
+from recognition.packs import earlier
+from tenants.errors import SealBroken
+from tenants.models import Tenant
+from tenants.vault import Vault
+
+_PACK, _BATCH, _FLOAT = "accurate", 1000, 4
+
+
+def narrow(apps: Apps, schema: BaseDatabaseSchemaEditor) -> None:
+    """Convert each gallery: its calibration and segments with the lock of its row, then its templates."""
+    gallery, calibration, segment, tombstone = (
+        apps.get_model("recognition", name)._base_manager for name in ("Gallery", "Calibration", "IndexSegment", "Tombstone")
+    )
+    for pk, tenant_id, mirrored in list(gallery.filter(pack=_PACK).values_list("pk", "tenant_id", "mirrored")):
+        vault = Vault.of(Tenant(pk=tenant_id))
+        for rows in _embeddings(apps, pk):
+            _convert(vault, "recognition_embedding", "face_id", "template", rows)
+        _convert(vault, "recognition_calibration", "gallery_id", "calibration", calibration.filter(pk=pk, sealed__isnull=False).values_list("pk", "sealed"))
+        with transaction.atomic():
+            gallery.filter(pk=pk).update(base=0, version=F("version") + 1)
+            segment.filter(gallery=pk).delete()
+            tombstone.filter(gallery=pk).delete()
+        if mirrored and pgvector_table.tables():
+            there = present.Gallery(pk=pk, tenant=Tenant(pk=tenant_id), pack=_PACK)
+            pgvector.move_out(there)
+            pgvector.move_in(there)
+
+
+def _embeddings(apps: Apps, gallery: int) -> Iterator[list[tuple[int, Any]]]:
+    rows = apps.get_model("recognition", "Embedding")._base_manager.filter(gallery=gallery).order_by("pk")
+    last = 0
+    while found := list(rows.filter(pk__gt=last).values_list("pk", "sealed")[:_BATCH]):
+        yield found
+        last = found[-1][0]
+
+
+def _convert(vault: Vault, table: str, key: str, context: str, rows: Iterable[tuple[int, Any]]) -> None:
+    """Project the vectors of these rows that have the earlier width, and seal them again."""
+    pack = packs.get(_PACK)
+    wide = {}
+    for pk, sealed in rows:
+        try:
+            plain = vault.open(bytes(sealed), f"{context}:{pk}")
+        except SealBroken:
+            continue
+        if len(plain) != pack.dimension * _FLOAT:
+            wide[pk] = np.frombuffer(plain, dtype="<f4")
+    if wide:
+        vectors = earlier.narrowed(pack, np.stack(list(wide.values())))
+        sealed = [
+            (vault.seal(vector.astype("<f4").tobytes(), f"{context}:{pk}"), pk)
+            for pk, vector in zip(wide, vectors, strict=True)
+        ]
+        with connection.cursor() as cursor:
+            cursor.executemany(f"UPDATE {table} SET sealed = %s WHERE {key} = %s", sealed)
+
+
+class Migration(migrations.Migration):
+    """Convert what is stored; a template has no way back, and needs none: a later code reads the narrower ones."""
+
+    atomic = False
+    dependencies = [("recognition", "0002_calibration"), ("tenants", "0009_provided_accounts")]
+    operations = [migrations.RunPython(narrow, migrations.RunPython.noop)]
