@@ -77,5 +77,5 @@ class Migration(migrations.Migration):
     """Convert what is stored; a template has no way back, and needs none: a later code reads the narrower ones."""
 
     atomic = False
-    dependencies = [("recognition", "0002_calibration"), ("tenants", "0009_provided_accounts")]
+    dependencies = [("recognition", "0003_calibrated_head"), ("tenants", "0009_provided_accounts")]
     operations = [migrations.RunPython(narrow, migrations.RunPython.noop)]
