@@ -37,11 +37,11 @@ def _changed(before: bytes, after: bytes) -> int:
 def test_every_kind_of_control_shows_its_focus(acme: Customer, crowd: Collection, visit: Visit, theme: str) -> None:
     page = visit(member(acme, "owner"), page_url("overview"), color_scheme=theme, reduced_motion="reduce")
     unseen, kinds = [], set()
-    person = {"alias": crowd.alias, "person": crowd.people.get(reference="Obama").pk}
+    person: dict[str, object] = {"alias": crowd.alias, "person": crowd.people.get(reference="Obama").pk}
     alias: dict[str, object] = {"alias": crowd.alias}
     places: dict[str, dict[str, object]] = {name: {} for name in ("keys", "members", "audit", "playground")}
-    places |= dict.fromkeys(("faces", "collection", "import"), alias)
-    for name, where in (places | {"person": person}).items():
+    places |= {"faces": alias, "collection": alias, "import": alias, "person": person}
+    for name, where in places.items():
         page.goto(page_url(name, **where))
         for _ in range(_MOST):
             page.keyboard.press("Tab")

@@ -29,7 +29,8 @@ def _messages() -> Iterator[str]:
         found = re.findall(r"(?:ngettext|gettext)\(u?('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", source)
         yield from map(ast.literal_eval, found)
     app = ROOT / "collections_app"
-    for file in [*sorted((app / "console").rglob("*.py")), *sorted((app / "dialects").glob("*/dialect.py"))]:
+    dialects = sorted((app / "dialects").glob("*/dialect.py"))
+    for file in [app / "admin.py", *sorted((app / "console").rglob("*.py")), *dialects]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
                 yield ast.literal_eval(node.args[0])

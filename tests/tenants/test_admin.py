@@ -78,6 +78,21 @@ def test_the_tenant_s_log_records_changes_of_members(operator: Client, acme: Cus
     ]
 
 
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("", ("테넌트", "감사 로그", "운영자 키", "실패한 로그인")),
+        ("tenants/tenant/add/", ("얼굴 할당량", "분당 요청 수", "짧은 이름")),
+        ("tenants/auditentry/", ("수행자", "대상 ID")),
+        ("collections_app/collection/", ("모델 팩", "생성 시각")),
+    ],
+)
+def test_it_speaks_korean(operator: Client, acme: Customer, page: str, words: tuple[str, ...]) -> None:
+    del acme
+    shown = operator.get(f"/admin/{page}", headers={"Accept-Language": "ko"}).content.decode()
+    assert [word for word in words if word not in shown] == []
+
+
 def test_only_operators_see_it(acme: Customer) -> None:
     client = Client()
     client.force_login(User.objects.create_user("owner"), backend="django.contrib.auth.backends.ModelBackend")

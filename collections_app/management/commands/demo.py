@@ -31,7 +31,7 @@ WELCOME = """
 Faceplane is at {{url}}
 
   console       {{url}}/console/   login {user}   password {password}
-  operator      {{url}}/admin/     the same login
+  operator      {{url}}/operator/  the same login
   API key       {key}
 
 Who is this? Paste:
