@@ -1,6 +1,7 @@
 """Check 22: uploads stay in memory, and a stranger can send little."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.conftest import Customer
 from tests.console.conftest import member, signed_in
 
 pytestmark = pytest.mark.django_db
+_SECONDS = 20
 PAGES = ("/account/login/", "/account/forgotten/", "/admin/login/", "/console/acme/playground/search/")
 
 
@@ -35,6 +37,20 @@ def most(settings: Any) -> int:
 
 def _upload(size: int) -> dict[str, SimpleUploadedFile]:
     return {"image": SimpleUploadedFile("face.jpg", bytes(size))}
+
+
+async def ask(bridge: Bridge, method: str, key: str, size: int) -> None:
+    """Send a request, and wait until it is answered."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": bytes(size), "more_body": False}
+
+    async def send(_: dict[str, Any]) -> None:
+        pass
+
+    head = [(b"x-api-key", key.encode()), (b"content-length", str(size).encode())]
+    place = {"method": method, "raw_path": b"/", "query_string": b"", "scheme": "http", "http_version": "1.1"}
+    await bridge({**place, "headers": head, "server": ("::1", 80), "client": ("::1", 9)}, receive, send)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -78,16 +94,8 @@ def test_a_body_is_received_before_the_first_call_once_its_credential_is_known(a
         return [b""]
 
     async def calls(bridge: Bridge, key: str, size: int) -> list[str]:
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": bytes(size), "more_body": False}
-
-        async def send(_: dict[str, Any]) -> None:
-            pass
-
-        head = [(b"x-api-key", key.encode()), (b"content-length", str(size).encode())]
-        place = {"method": "POST", "raw_path": b"/", "query_string": b"", "scheme": "http", "http_version": "1.1"}
         called.clear()
-        await bridge({**place, "headers": head, "server": ("::1", 80), "client": ("::1", 9)}, receive, send)
+        await ask(bridge, "POST", key, size)
         return list(called)
 
     async def scene() -> None:
@@ -97,5 +105,33 @@ def test_a_body_is_received_before_the_first_call_once_its_credential_is_known(a
         assert await calls(bridge, "right", large) == ["BytesIO"]
         assert await calls(bridge, "right", KNOWN_BYTES + 1) == ["UnreceivedBody", "BytesIO"]
         assert await calls(bridge, "wrong", large) == ["UnreceivedBody"]
+
+    asyncio.run(scene())
+
+
+def test_a_tenant_reads_while_its_pictures_wait(acme: Customer) -> None:
+    """They take every thread that they may have, and leave some to its requests without a body."""
+    go, waiting = threading.Event(), threading.Semaphore(0)
+
+    def application(environ: dict[str, Any], start: Callable[[str, list[Any]], object]) -> list[bytes]:
+        environ[CALLER] = acme.caller
+        if environ["REQUEST_METHOD"] == "POST":
+            waiting.release()
+            go.wait(_SECONDS)
+        start("200 OK", [])
+        return [b""]
+
+    async def scene() -> None:
+        bridge = Bridge(application, threads=8)
+        await ask(bridge, "GET", "right", 0)
+        pictures = [asyncio.create_task(ask(bridge, "POST", "right", 9)) for _ in range(20)]
+        try:
+            for _ in range(5):
+                assert await asyncio.to_thread(waiting.acquire, timeout=_SECONDS)
+            await asyncio.wait_for(ask(bridge, "GET", "right", 0), _SECONDS)
+            assert not any(picture.done() for picture in pictures)
+        finally:
+            go.set()
+            await asyncio.gather(*pictures)
 
     asyncio.run(scene())

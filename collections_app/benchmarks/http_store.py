@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from recognition.evaluation import index_benchmark
 
 if TYPE_CHECKING:
+    from django.db.models import Model
+
     from collections_app.dialects.descriptor import Dialect, Exchange
     from collections_app.models import Collection
     from collections_app.operations.search import SearchResult
@@ -66,13 +68,15 @@ def prepare(growth: Mapping[str, int], name: str, files: Sequence[Path]) -> dict
         _grow(grown, result.collection, growth)
         requests["grown"] = client.request("search", result, grown)[0]
         statements["grown"] = _statements(requests["grown"])
+    plain: dict[str, Any] = {"headers": {}, "bodies": [""], "method": "GET"}
     wrong = dialect.credentials.sent(key.key.pk, key.secret[::-1])
     return {
         "requests": requests,
         "other": client.request("search", _searched(other, pictures), other)[0],
         "small": {
             "wrong key": search | {"refusals": True, "headers": search["headers"] | wrong},
-            "health": {"url": "/healthz", "headers": {}, "bodies": [""], "method": "GET"},
+            "list": plain | {"url": "/api/v1/collections", "headers": {"x-api-key": key.token}},
+            "health": plain | {"url": "/healthz"},
         },
         "statements": statements,
         "pack": more.pack,
@@ -149,17 +153,19 @@ def _grow(tenant: "Tenant", collection: "Collection", growth: Mapping[str, int])
     from tenants import prepared  # noqa: PLC0415
     from tenants.models import AuditEntry  # noqa: PLC0415
 
-    made = [
-        Collection(tenant=tenant, name=f"collection {n}", pack=collection.pack) for n in range(growth["collections"])
-    ]
+    same = {name: value for name, value in _values(collection).items() if name not in {"id", "alias", "name_key"}}
+    made = [Collection(**same | {"name": f"collection {number}"}) for number in range(growth["collections"])]
     Collection.unscoped.bulk_create(made, batch_size=_BATCH)
     galleries = (Gallery(tenant=tenant, collection=one, pack=one.pack) for one in made)
     Gallery.unscoped.bulk_create(galleries, batch_size=_BATCH)
     entry = AuditEntry.objects.of(tenant).latest("pk")
-    facts = {field.attname: getattr(entry, field.attname) for field in entry._meta.concrete_fields}
     for first in range(0, growth["entries"], _BATCH):
         numbers = range(first + 1, min(first + _BATCH, growth["entries"]) + 1)
-        prepared.insert([AuditEntry(**facts | {"id": n, "number": _BEYOND + n}) for n in numbers])
+        prepared.insert([AuditEntry(**_values(entry) | {"id": n, "number": _BEYOND + n}) for n in numbers])
+
+
+def _values(row: "Model") -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
 def _statements(request: Mapping[str, Any]) -> dict[str, int]:

@@ -43,6 +43,7 @@ Receive = Callable[[], Awaitable[Message]]
 KNOWN_BYTES = 1_000_000  # a usual picture
 _SPARE_THREADS = 2  # for requests that need no database: static files, /healthz, refusals of crowded requests
 _SPARE = re.compile(rf"({re.escape(settings.URL_PREFIX)})?(/static/|/healthz$)")
+_BODILESS = {"GET", "HEAD", "DELETE", "OPTIONS"}
 _KEPT = "faceplane."  # environ entries with this prefix are passed from the first call to the second
 
 
@@ -147,6 +148,8 @@ class Bridge:
         if request is None or _SPARE.match(environ["PATH_INFO"]):
             return await loop.run_in_executor(self._spare, call.run)
         async with AsyncExitStack() as thread:
+            if environ["REQUEST_METHOD"] not in _BODILESS and not isinstance(environ["wsgi.input"], UnreceivedBody):
+                await _wait_for(thread.enter_async_context(self._lanes.with_body.hold(request.lane)), call.deadline)
             await _wait_for(thread.enter_async_context(self._lanes.threads.hold(request.lane)), call.deadline)
             try:
                 last = await loop.run_in_executor(self._threads, call.run)

@@ -137,8 +137,13 @@ class Lanes:
     """What one process shares out: threads, memory for large bodies, and the number of active requests."""
 
     def __init__(self, threads: int) -> None:
-        """Let one lane have three quarters of the threads and half of the memory at most."""
+        """Let one lane have three quarters of the threads and half of the memory at most.
+
+        Requests with a body, which may hold their threads while they wait for a model, take fewer: in each lane and
+        altogether some are left to those that only read.
+        """
         self.threads = Shares(threads, max(1, threads * 3 // 4))
+        self.with_body = Shares(max(1, threads * 7 // 8), max(1, threads * 5 // 8))
         self.bodies = Shares(_BODIES_BYTES, max(_BODIES_BYTES // 2, settings.MAX_BODY_BYTES))
         self._counts: Counter[str] = Counter()
         self._known: dict[bytes, Mapping[str, int]] = {}
