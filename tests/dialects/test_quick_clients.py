@@ -16,9 +16,13 @@ from tests.processes import environment, manage, prepare, shown_key, web_server
 SCRIPTS = settings.BASE_DIR / "tests" / "clients"
 INTEGRATE = (settings.BASE_DIR / "docs" / "integrate.md").read_text()
 NODE = shutil.which("node")
-FOUND = {"argos": "Jacinda Ardern", "nhn": "Jacinda", "accuauth": "1980", "facedb": "Jacinda Ardern"}
-needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
-PROGRAMS = {"py": sys.executable, "mjs": str(NODE)}
+CLIENTS = sorted(
+    file
+    for file in SCRIPTS.glob("*_quick.*")
+    if any(word in file.read_text() for word in ("import requests", "await fetch("))
+)
+FOUND = ("Jacinda", "1980")  # her name, or her number where the contract has no names
+PROGRAMS = {".py": sys.executable, ".mjs": str(NODE)}
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +38,21 @@ def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         yield os.environ | named
 
 
-@pytest.mark.parametrize(
-    "ending", [pytest.param("mjs", marks=pytest.mark.skipif(NODE is None, reason="no node")), "py"]
-)
-@pytest.mark.parametrize("dialect", FOUND)
-def test_the_clients_in_the_documents_work(
-    variables: dict[str, str], tmp_path: Path, dialect: str, ending: str
-) -> None:
-    script = SCRIPTS / f"{dialect}_quick.{ending}"
+def test_there_are_clients_in_both_languages() -> None:
+    endings = [file.suffix for file in CLIENTS]
+    assert endings.count(".py") == endings.count(".mjs") == 4
+
+
+@pytest.mark.parametrize("script", CLIENTS, ids=lambda script: script.name)
+def test_the_clients_in_the_documents_work(variables: dict[str, str], tmp_path: Path, script: Path) -> None:
+    if script.suffix == ".mjs" and NODE is None:
+        pytest.skip("node is not installed")
     assert script.read_text() in INTEGRATE, "docs/integrate.md has the client word for word"
     for name, sample in (("jacinda_2018.jpg", "ardern_2018.jpg"), ("jacinda_2022.jpg", "ardern_2022.jpg")):
         shutil.copy(SAMPLES / sample, tmp_path / name)
     shutil.copy(script, tmp_path)
     done = subprocess.run(
-        [PROGRAMS[ending], script.name], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+        [PROGRAMS[script.suffix], script.name], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert FOUND[dialect] in done.stdout
+    assert any(word in done.stdout for word in FOUND)
