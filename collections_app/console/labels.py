@@ -65,6 +65,7 @@ ERASURES = {
     "collection": _("collection"),
     "tenant": _("tenant"),
     "retention": _("faces past their retention period"),
+    "templates": _("templates of a former model"),
 }
 STORES = {
     "face records": _("face records"),
@@ -92,6 +93,7 @@ FAMILIES = {
     "data_key": _("data keys"),
     "do_not_enrol": _("do-not-enrol lists"),
     "liveness": _("liveness challenges"),
+    "model_change": _("changes of models"),
     "tenant": _("the tenant"),
     "bucket": _("buckets"),
     "alert": _("alerts"),
@@ -144,6 +146,11 @@ ACTIONS = {
     "member.joined": _("member joined"),
     "member.removed": _("member removed"),
     "member.role_changed": _("role changed"),
+    "model_change.begun": _("change of the model begun"),
+    "model_change.compared": _("models compared"),
+    "model_change.ended": _("change of the model ended"),
+    "model_change.rolled_back": _("change of the model rolled back"),
+    "model_change.switched": _("model switched"),
     "person.changed": _("person changed"),
     "person.deleted": _("person erased"),
     "person.exported": _("personal data downloaded"),
@@ -182,7 +189,7 @@ PROBLEMS = {
     "took too long": _("took too long"),
     "unknown host": _("unknown host"),
 }
-JOBS = {"export": _("Export"), "import": _("Import")}
+JOBS = {"export": _("Export"), "import": _("Import"), "reembed": _("Change of the model")}
 JOB_STATES = {
     "waiting": _("waiting"),
     "running": _("running"),
@@ -192,7 +199,9 @@ JOB_STATES = {
 }
 JOB_OUTCOMES = {
     "enrolled": _("enrolled"),
+    "done": _("done"),
     "known": _("known before"),
+    "partly": _("without some images"),
     "possible": _("would be enrolled"),
     "refused": _("refused"),
 }
@@ -218,9 +227,17 @@ REFUSALS = {
     "leads_out_of_the_archive": _("its path leads out of the archive"),
     "not_finished": _("could not be processed"),
 }
+MODEL_CHANGES = {
+    "filling": _("in preparation"),
+    "ready": _("ready"),
+    "switched": _("switched"),
+    "ended": _("ended"),
+}
+ANSWER_CHANGES = {"lost": _("no longer found"), "gained": _("newly found"), "other": _("another person")}
 LABELS: Mapping[str, Mapping[Any, Any]] = {
     "action": ACTIONS,
     "actor": ACTORS,
+    "answer_change": ANSWER_CHANGES,
     "deed": DEEDS,
     "erasure": ERASURES,
     "event": EVENTS,
@@ -228,6 +245,7 @@ LABELS: Mapping[str, Mapping[Any, Any]] = {
     "job": JOBS,
     "job_outcome": JOB_OUTCOMES,
     "job_state": JOB_STATES,
+    "model_change": MODEL_CHANGES,
     "problem": PROBLEMS,
     "reason": REASONS,
     "refusal": REFUSALS,

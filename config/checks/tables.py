@@ -56,7 +56,7 @@ def _tenants() -> list[TenantRow]:
     """Return the newest tenants that are not erased; each column is one query."""
     today = timezone.now().date()
     shown = list(Tenant.objects.exclude(state=Tenant.State.ERASED).order_by("-created_at")[:_SHOWN])
-    held = Gallery.unscoped.filter(tenant__in=shown, collection__state="active").values("tenant_id").order_by()
+    held = Gallery.unscoped.filter(tenant__in=shown, serves__state="active").values("tenant_id").order_by()
     sizes = {row["tenant_id"]: row for row in held.annotate(faces=Sum("size"), collections=Count("pk"))}
     days = UsageDay.unscoped.filter(tenant__in=shown, day__gt=today - 7 * _DAY).values("tenant_id").order_by()
     calls = {row["tenant_id"]: row for row in days.annotate(week=Sum("calls"), today=Sum("calls", filter=Q(day=today)))}

@@ -26,9 +26,9 @@ _NORM_SLACK = 1e-3
 # Every search runs this. Building it with the ORM would take twice as long as searching a gallery of 10,000.
 _ADVANCE = (
     "UPDATE recognition_gallery SET head = head + %s, size = size + %s, mirrored = (mirrored AND %s) "
-    "WHERE collection_id = %s AND tenant_id = %s RETURNING head, size, mirrored"
+    "WHERE id = %s AND tenant_id = %s RETURNING head, size, mirrored"
 )
-_STATE = "SELECT head, base, version FROM recognition_gallery WHERE collection_id = %s AND tenant_id = %s"
+_STATE = "SELECT head, base, version FROM recognition_gallery WHERE id = %s AND tenant_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
