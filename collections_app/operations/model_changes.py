@@ -55,6 +55,11 @@ class Changed:
     old: Face | None
     new: Face | None
 
+    @property
+    def answers(self) -> tuple[tuple[str, Face | None], ...]:
+        """Both answers, with whose they are."""
+        return ("old", self.old), ("new", self.new)
+
 
 def begin_model_change(
     caller: Caller,

@@ -1,5 +1,6 @@
 """A collection's pack changes while it answers: filled, compared, switched, rolled back, ended with a receipt."""
 
+import dataclasses
 import json
 from datetime import timedelta
 from typing import Any
@@ -32,6 +33,7 @@ from collections_app.operations.search import search_by_image
 from collections_app.tasks import calibrate_collection, finish_erasure, purge_collection, purge_due
 from recognition.errors import Busy
 from recognition.index import compaction, face_index, store
+from recognition.index.lease import Lease
 from recognition.models import Calibration, Embedding, Gallery, Tombstone
 from tenants import signing
 from tenants.access import Scope
@@ -57,7 +59,7 @@ def filled(acme: Customer) -> Customer:
 
 def job_of(customer: Customer) -> BulkJob:
     rows = BulkJob.objects.of(customer.tenant).select_related("tenant", "collection__gallery__tenant")
-    found: BulkJob = rows.order_by("created_at").last()
+    found: BulkJob = rows.order_by("-created_at")[0]
     return found
 
 
@@ -213,7 +215,7 @@ def test_faces_are_left_out_only_if_the_caller_says_so(filled: Customer) -> None
     ready(filled)
     switch_model(filled.caller, collection="people", leave_out=True)
     assert who(filled, "obama") == ("obama", "accurate")
-    assert "without" not in {who(filled, "ardern_2022")[0]}
+    assert who(filled, "ardern_2022")[0] != "without"
 
 
 def test_a_worker_killed_at_any_unit_loses_and_doubles_nothing(
@@ -255,10 +257,9 @@ def test_a_worker_killed_at_any_unit_loses_and_doubles_nothing(
 
 def test_it_takes_the_scopes_and_says_what_is_wrong(filled: Customer) -> None:
     for lacks in (Scope.ADMIN, Scope.SCORES):
-        caller = filled.with_scopes(*set(Scope) - {lacks}) if hasattr(filled, "with_scopes") else None
-        if caller:
-            with pytest.raises(ScopeMissing):
-                begin_model_change(caller, collection="people", pack="accurate")
+        caller = dataclasses.replace(filled.caller, scopes=filled.caller.scopes - {lacks})
+        with pytest.raises(ScopeMissing):
+            begin_model_change(caller, collection="people", pack="accurate")
     with pytest.raises(InvalidRequest):
         begin_model_change(filled.caller, collection="people", pack="light")
     with pytest.raises(JobNotFound):
@@ -312,18 +313,14 @@ def test_a_search_that_began_before_the_switch_ends_with_the_pack_that_it_began_
     assert Face.objects.of(filled.tenant).get(pk=near.face_id).person.reference == "obama"
 
 
-def test_an_enrolment_that_saw_only_the_former_pack_is_told_to_try_again(
-    filled: Customer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_enrolment_that_saw_only_the_former_pack_is_told_to_try_again(filled: Customer) -> None:
     """From before the change began to after the switch: its template is of no use to the searches that follow."""
-    kept = galleries.every
     collection = find(filled.caller, "people")
     ready(filled)
     switch_model(filled.caller, collection="people")
     live = Gallery.objects.of(filled.tenant).get(pack="accurate")
     with pytest.raises(Busy):
         galleries.add(collection, live, {"light": {1: np.zeros(128, np.float32)}})
-    assert kept is galleries.every
 
 
 def test_a_policy_that_was_read_before_the_switch_changes_no_threshold(
@@ -393,7 +390,7 @@ def test_segments_of_both_galleries_are_built_and_read(filled: Customer) -> None
     switch_model(filled.caller, collection="people")
     for gallery in Gallery.objects.of(filled.tenant).select_related("tenant"):
         Gallery.unscoped.filter(pk=gallery.pk).update(base=0)
-        lease = compaction.Lease.take(gallery)
+        lease = Lease.take(gallery)
         assert lease
         state, _ = store.layout(gallery)
         compaction._publish_span(gallery, state, compaction.Span(0, state.head), lease)  # noqa: SLF001
