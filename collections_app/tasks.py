@@ -26,6 +26,7 @@ from collections_app.models import (
     HealthReport,
     KeyedRequest,
     LivenessChallenge,
+    ModelChange,
     NearMatch,
     Receipt,
     SearchRecord,
@@ -96,9 +97,11 @@ def purge_due() -> None:
     for receipt_id in list(Receipt.unscoped.filter(completed_at=None).values_list("pk", flat=True)):
         with isolate_failure("finish_erasure", receipt_id):
             finish_erasure.run(receipt_id)
-    for change in model_changes.due():
-        with isolate_failure("end_model_change", change):
-            model_changes.end_due(change)
+    switched = ModelChange.unscoped.filter(state=ModelChange.State.SWITCHED, collection__state=Collection.State.ACTIVE)
+    for change in switched.select_related("collection__tenant"):
+        if change.switched_at and change.switched_at + timedelta(days=change.retention_days) <= timezone.now():
+            with isolate_failure("end_model_change", change.pk):
+                model_changes.end_due(change)
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.unscoped.filter(claimed_at__lt=old).delete()
     LivenessChallenge.unscoped.filter(expires_at__lt=old).delete()

@@ -285,10 +285,9 @@ def update_collection(
     if "similarity_threshold" in wanted:
         wanted.setdefault("false_match_rate", None)
     after = {field: value for field, value in wanted.items() if value != getattr(collection, field)}
-    if "name" in after:
-        caller.require_whole_tenant()
     before = {field: getattr(collection, field) for field in after}
     if "name" in after:
+        caller.require_whole_tenant()
         identifiers.check("name", after["name"])
     for field, value in after.items():
         setattr(collection, field, value)

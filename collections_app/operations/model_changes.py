@@ -2,11 +2,13 @@
 
 The row of the change is written under the collection's lock, by which a switch is one moment for every enrolment and
 erasure. A search that began before it goes on with the pack and the gallery that it read.
+
+Longer than 300 lines: the steps of one change, which share the lock and the row, stay together.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, QuerySet
@@ -79,7 +81,8 @@ def begin_model_change(
         InvalidRequest: the collection has the pack already, or its pack is being changed.
         QuotaExceeded: too many jobs of the tenant are not over.
     """
-    found = _permitted(caller, collection)
+    caller.require(Scope.ADMIN)
+    found = _within(caller, collection)
     packs.get(pack)
     if pack == found.pack:
         raise InvalidRequest("pack", f"the collection has the pack {pack} already")
@@ -106,7 +109,8 @@ def get_model_change(caller: Caller, *, collection: str | Alias) -> Progress:
     Raises:
         JobNotFound: there never was one.
     """
-    found = _permitted(caller, collection)
+    caller.require(Scope.ADMIN)
+    found = _within(caller, collection)
     changes = ModelChange.objects.of(caller.tenant).filter(collection=found).select_related("old", "new", "job")
     change = changes.order_by("-created_at").first()
     if change is None:
@@ -121,7 +125,8 @@ def compare_again(caller: Caller, *, collection: str | Alias) -> Progress:
         JobNotFound: the collection's pack is not being changed.
         InvalidRequest: the job is still under way.
     """
-    found = _permitted(caller, collection)
+    caller.require(Scope.ADMIN)
+    found = _within(caller, collection)
     with transaction.atomic():
         lock(found)
         change = _open(caller, found)
@@ -141,7 +146,11 @@ def switch_model(caller: Caller, *, collection: str | Alias, leave_out: bool = F
         JobNotFound: the collection's pack is not being changed.
         InvalidRequest: the new gallery is not ready, or lacks faces.
     """
-    return _switch(caller, collection, ModelChange.State.READY, "model_change.switched", leave_out=leave_out)
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        change, facts = _switch(caller, collection, ModelChange.State.READY, leave_out=leave_out)
+        audit.record(caller, "model_change.switched", change.collection, **facts)
+    return _progress(change)
 
 
 def roll_back_model(caller: Caller, *, collection: str | Alias, leave_out: bool = False) -> Progress:
@@ -151,7 +160,11 @@ def roll_back_model(caller: Caller, *, collection: str | Alias, leave_out: bool 
         JobNotFound: the collection's pack is not being changed.
         InvalidRequest: it was not switched, or the old gallery lacks faces.
     """
-    return _switch(caller, collection, ModelChange.State.SWITCHED, "model_change.rolled_back", leave_out=leave_out)
+    caller.require(Scope.ADMIN)
+    with transaction.atomic():
+        change, facts = _switch(caller, collection, ModelChange.State.SWITCHED, leave_out=leave_out)
+        audit.record(caller, "model_change.rolled_back", change.collection, **facts)
+    return _progress(change)
 
 
 def end_model_change(caller: Caller, *, collection: str | Alias) -> Progress:
@@ -162,7 +175,8 @@ def end_model_change(caller: Caller, *, collection: str | Alias) -> Progress:
     Raises:
         JobNotFound: the collection's pack is not being changed.
     """
-    found = _permitted(caller, collection)
+    caller.require(Scope.ADMIN)
+    found = _within(caller, collection)
     caller.require(Scope.DELETE)
     with transaction.atomic():
         live = lock(found)
@@ -177,7 +191,8 @@ def must_come_again(
     Raises:
         JobNotFound: the collection's pack is not being changed.
     """
-    found = _permitted(caller, collection)
+    caller.require(Scope.ADMIN)
+    found = _within(caller, collection)
     change = _open(caller, found)
     gallery = galleries.standby(change)
     assert gallery  # noqa: S101 -- a change that is not ended has both
@@ -189,7 +204,8 @@ def must_come_again(
 
 def changed_answers(caller: Caller, *, collection: str | Alias) -> list[Changed]:
     """Return the faces that the comparison lists, whose answer is another, if they still exist; the look is logged."""
-    found = _permitted(caller, collection)
+    caller.require(Scope.ADMIN)
+    found = _within(caller, collection)
     change = ModelChange.objects.of(caller.tenant).filter(collection=found).order_by("-created_at").first()
     rows = change.comparison.get("changed", ()) if change else ()
     ids = {int(row[side]) for row in rows for side in ("face", "old", "new") if row[side]}
@@ -204,16 +220,8 @@ def changed_answers(caller: Caller, *, collection: str | Alias) -> list[Changed]
     ]
 
 
-def due() -> Iterator[ModelChange]:
-    """Yield the changes whose old templates were kept long enough. Not an operation: the schedule's."""
-    switched = ModelChange.unscoped.filter(state=ModelChange.State.SWITCHED, collection__state=Collection.State.ACTIVE)
-    for change in switched.select_related("collection__tenant", "collection__gallery", "old", "new", "job"):
-        if change.switched_at and change.switched_at + timedelta(days=change.retention_days) <= timezone.now():
-            yield change
-
-
 def end_due(change: ModelChange) -> None:
-    """End a change that `due` named. Not an operation."""
+    """End a change whose old templates were kept long enough. Not an operation: the schedule's."""
     collection = change.collection
     caller = system(collection.tenant, "model_change")
     with transaction.atomic():
@@ -225,9 +233,8 @@ def end_due(change: ModelChange) -> None:
 _ENDED = ModelChange.State.ENDED
 
 
-def _permitted(caller: Caller, collection: str | Alias) -> Collection:
+def _within(caller: Caller, collection: str | Alias) -> Collection:
     """Find the collection; what a comparison says of its people takes Scope.SCORES."""
-    caller.require(Scope.ADMIN)
     caller.require(Scope.SCORES)
     return find(caller, collection)
 
@@ -257,26 +264,25 @@ def _fill(caller: Caller, change: ModelChange) -> None:
 
 
 def _switch(
-    caller: Caller, name: str | Alias, state: ModelChange.State, action: audit.Action, *, leave_out: bool
-) -> Progress:
-    found = _permitted(caller, name)
-    with transaction.atomic():
-        live = lock(found)
-        change = _open(caller, found)
-        if change.state != state:
-            raise InvalidRequest("state", f"the change is {change.state}; this takes one that is {state}")
-        fresh = Collection.objects.of(caller.tenant).select_related("gallery").get(pk=found.pk)
-        fresh.tenant = caller.tenant
-        _of(change, fresh)
-        gallery = galleries.standby(change)
-        assert gallery  # noqa: S101 -- a change that is not ended has both
-        lacks = galleries.lacking(fresh, gallery).count()
-        if lacks and not leave_out:
-            raise InvalidRequest("leave_out", f"searches would not find {lacks} faces, which have no template of it")
-        _point(fresh, change, live, gallery)
-        facts = {"before": live.pack, "after": gallery.pack, "left_out": lacks}
-        audit.record(caller, action, fresh, **facts, thresholds={"before": change.former, "after": change.chosen})
-    return _progress(change)
+    caller: Caller, name: str | Alias, state: ModelChange.State, *, leave_out: bool
+) -> tuple[ModelChange, dict[str, Any]]:
+    """Have searches read the other gallery, in the caller's transaction; return what is logged."""
+    found = _within(caller, name)
+    live = lock(found)
+    change = _open(caller, found)
+    if change.state != state:
+        raise InvalidRequest("state", f"the change is {change.state}; this takes one that is {state}")
+    fresh = Collection.objects.of(caller.tenant).select_related("gallery").get(pk=found.pk)
+    fresh.tenant = caller.tenant
+    _of(change, fresh)
+    gallery = galleries.standby(change)
+    assert gallery  # noqa: S101 -- a change that is not ended has both
+    lacks = galleries.lacking(fresh, gallery).count()
+    if lacks and not leave_out:
+        raise InvalidRequest("leave_out", f"searches would not find {lacks} faces, which have no template of it")
+    _point(fresh, change, live, gallery)
+    thresholds = {"before": change.former, "after": change.chosen}
+    return change, {"before": live.pack, "after": gallery.pack, "left_out": lacks, "thresholds": thresholds}
 
 
 def _point(collection: Collection, change: ModelChange, live: Gallery, gallery: Gallery) -> None:
@@ -318,7 +324,9 @@ def _end(caller: Caller, change: ModelChange, live: Gallery) -> ModelChange:
     receipt.save(update_fields=["segments"])
     change.state, change.ended_at, change.receipt = _ENDED, timezone.now(), receipt.uuid
     change.save(update_fields=["state", "ended_at", "receipt"])
-    facts = {"pack": live.pack, "erased": gallery.pack, "faces": gallery.size, "receipt": receipt.uuid}
+    if not gallery.head:  # it never had a template, and no search reads it
+        gallery.delete()
+    facts = {"pack": live.pack, "erased": gallery.pack, "faces": receipt.face_count, "receipt": receipt.uuid}
     audit.record(caller, "model_change.ended", change.collection, **facts)
     return change
 

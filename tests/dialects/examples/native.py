@@ -107,6 +107,8 @@ EXAMPLES = Examples(
         f"POST {COLLECTION}/people/<name:person>/faces": lambda ids: {"faces": [ids.face]},
         f"POST {COLLECTION}/do-not-enrol": lambda _: {"reference": "x"},
         f"POST {COLLECTION}/exports": lambda _: {"recipients": [RECIPIENT]},
+        f"POST {COLLECTION}/model": lambda _: {"pack": "accurate"},
+        f"PATCH {COLLECTION}/model": lambda _: {"do": "compare"},
         "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
         "POST api/v1/liveness-challenges/answer": lambda ids: {"id": _challenge(ids), "frames": [IMAGE] * 3},
