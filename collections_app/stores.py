@@ -22,6 +22,7 @@ from collections_app.models import (
     JobUnit,
     JudgedMatch,
     KeyedRequest,
+    ModelChange,
     NearMatch,
     Person,
     Receipt,
@@ -276,6 +277,7 @@ STORES: tuple[Store, ...] = (
     Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
     Rows("judged matches", JudgedMatch, collection="collection_id", faces="face_id__in", in_receipt=False),
+    Rows("model changes", ModelChange, collection="collection_id", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
     Rows("calibrations", Calibration, gallery="gallery__in", in_receipt=False),
     REQUEST_LOG,

@@ -409,6 +409,7 @@ def test_a_collection_or_tenant_is_erased_in_the_midst_of_it(filled: Customer) -
     receipt.refresh_from_db()
     assert receipt.completed_at
     assert Gallery.objects.of(filled.tenant).count() == Embedding.objects.of(filled.tenant).count() == 0
+    assert ModelChange.objects.of(filled.tenant).count() == 0
     assert Collection.objects.of(filled.tenant).get(pk=filled.people.pk).gallery_id is None
     erasure.erase_tenant(filled.caller)
     assert ModelChange.objects.of(filled.tenant).count() == 0
