@@ -18,7 +18,7 @@ def test_a_member_prepares_compares_switches_rolls_back_and_ends(acme: Customer,
     assert b'value="accurate"' in empty.content
     assert b'value="light"' not in empty.content
     assert owner.post(address, {"pack": "accurate", "retention_days": 400}).status_code == 400
-    assert owner.post(address, {"pack": "accurate", "retention_days": 2}).status_code == 302
+    assert owner.post(address, {"pack": "accurate", "retention_days": 2}).status_code == 303
     under_way = owner.get(address).content
     assert b'value="switch"' not in under_way
     assert owner.post(step, {"step": "switch"}).status_code == 400
