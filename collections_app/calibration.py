@@ -7,7 +7,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import Min, Sum
 
-from collections_app import scoring
+from collections_app import galleries, scoring
 from collections_app.models import Collection, JudgedMatch, SearchRecord
 from recognition import packs
 from recognition.calibration.calibrated import FEWEST
@@ -24,6 +24,14 @@ _SAMPLED = 2_000  # faces; their ids are random, so those of the lowest ids are 
 
 def renew(collection: Collection) -> None:
     """Learn the collection's calibration from a sample of its faces; a new version is logged."""
+    with transaction.atomic():
+        _apply(collection, learn(collection))
+    for other in galleries.of_collection(collection.tenant, collection.pk).exclude(pk=collection.gallery.pk):
+        learn(galleries.seen_by(collection, other))
+
+
+def learn(collection: Collection) -> Calibration:
+    """Learn what the scores of the collection's gallery are measured against; its policy stays."""
     gallery = collection.gallery
     chosen = dict(collection.faces.order_by("pk").values_list("pk", "person_id")[:_SAMPLED])
     wanted = list(chosen)
@@ -34,9 +42,7 @@ def renew(collection: Collection) -> None:
     templates = np.array([vectors[face] for face in faces], dtype=np.float32)
     people = np.array([chosen[face] for face in faces], dtype=np.int64)
     templates = templates.reshape(len(faces), packs.get(gallery.pack).dimension)
-    with transaction.atomic():
-        kept = calibrations.renew(gallery, templates, people, partial(scoring.used, collection))
-        _apply(collection, kept)
+    return calibrations.renew(gallery, templates, people, partial(scoring.used, collection))
 
 
 def _beyond_wrong(collection: Collection, threshold: Threshold) -> Threshold:
@@ -45,7 +51,7 @@ def _beyond_wrong(collection: Collection, threshold: Threshold) -> Threshold:
     So many wrong ones are allowed among the comparisons of all searches since the first that was judged. Fewer than
     FEWEST_WRONG may be chance and raise nothing.
     """
-    judged = JudgedMatch.objects.of(collection.tenant).filter(collection=collection)
+    judged = JudgedMatch.objects.of(collection.tenant).filter(collection=collection, pack=collection.pack)
     searches = SearchRecord.objects.of(collection.tenant).filter(collection=collection)
     first = searches.filter(uuid__in=judged.values("search_uuid")).aggregate(at=Min("at"))["at"]
     scale = packs.get(collection.pack).similarity
@@ -69,7 +75,8 @@ def _apply(collection: Collection, kept: Calibration) -> None:
     if collection.false_match_rate is not None:
         after = _beyond_wrong(collection, scoring.threshold_at(collection, collection.false_match_rate))
         collection.similarity_threshold = after.on(packs.get(collection.pack).similarity)
-        collection.save(update_fields=["similarity_threshold"])
+        unchanged = Collection.objects.of(collection.tenant).filter(pk=collection.pk, pack=collection.pack)
+        unchanged.update(similarity_threshold=collection.similarity_threshold)
     if not changed and collection.threshold == before:
         return
     facts: dict[str, float] = {"version": version, "strangers": kept.strangers}

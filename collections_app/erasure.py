@@ -8,7 +8,7 @@ Both operations and tasks erase with this module.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from collections_app import storage, stores
+from collections_app import galleries, storage, stores
 from collections_app.models import (
     AnsweredFace,
     BarredReference,
@@ -42,6 +42,7 @@ from tenants.task_names import Task
 logger = logging.getLogger("faceplane.erasure")
 _SEARCHED = 20  # faces of one erasure that are searched for afterwards
 _NEAREST = 10
+_IN_USE = timedelta(seconds=60)
 _OWNS_TABLES = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
 _TABLES = (
     Embedding,
@@ -84,7 +85,7 @@ def erase_faces(
     """
     ids = [face.pk for face in faces]
     probes = _probes(collection, faces[:_SEARCHED])
-    face_index().remove(collection.gallery, ids)
+    galleries.remove(collection, ids)
     Face.objects.of(collection.tenant).filter(pk__in=ids).delete()
     people = {face.person_id for face in faces}
     Person.objects.of(collection.tenant).filter(pk__in=people, faces__isnull=True).delete()
@@ -106,7 +107,7 @@ def begin(
     caller: Caller, *, kind: Receipt.Kind, subject: str, collection: Collection | None = None, face_count: int = 0
 ) -> Receipt:
     """Open a receipt, in the caller's transaction."""
-    segments = IndexSegment.objects.of(caller.tenant).filter(gallery_id=collection.pk) if collection else ()
+    segments = IndexSegment.objects.of(caller.tenant).filter(gallery__collection=collection) if collection else ()
     return Receipt.unscoped.create(
         tenant=caller.tenant,
         segments=[segment.name for segment in segments] if kind == Receipt.Kind.COLLECTION else [],
@@ -167,6 +168,21 @@ def finish(receipt: Receipt) -> bool:
     still_open = Receipt.objects.of(receipt.tenant).filter(pk=receipt.pk, completed_at=None)
     still_open.update(document=document, completed_at=now, faces=[], files=[], segments=[])
     receipt.refresh_from_db()
+    return True
+
+
+def purge_gallery(receipt: Receipt) -> bool:
+    """Remove a gallery that a change of the pack left over; return whether nothing of it is left. Can be run again.
+
+    Requests that read the collection before the change ended may still search it: it stays for a minute. A worker that
+    holds its compaction lease has to finish first.
+    """
+    if timezone.now() < receipt.requested_at + _IN_USE:
+        return False
+    gallery = Gallery.objects.of(receipt.tenant).filter(pk=receipt.subject).select_related("tenant").first()
+    if gallery and not gallery.mirrored and lease.Lease.take(gallery) is None:
+        return False
+    stores.purge(receipt)
     return True
 
 
@@ -237,7 +253,7 @@ def _being_indexed(receipt: Receipt) -> bool:
 
     Waits for a worker that is just publishing. A mirrored gallery (pgvector) has no segments.
     """
-    own = Gallery.objects.of(receipt.tenant).filter(pk=receipt.collection_id, mirrored=False)
+    own = Gallery.objects.of(receipt.tenant).filter(collection=receipt.collection_id, mirrored=False)
     works = Compaction.objects.of(receipt.tenant).filter(gallery__in=own)  # not a join, which would lock the gallery
     with transaction.atomic():
         return lease.held(works).select_for_update().exists()

@@ -3,11 +3,12 @@
 Pixels first, rows second: nothing here opens a transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+from collections_app import galleries
 from collections_app.errors import ImageRefused, ImageUrlRefused, ImageUrlTimeout
 from collections_app.image_url import ImageUrl, load
 from collections_app.models import Collection, new_uuid
@@ -25,13 +26,17 @@ from recognition.errors import (
     UnknownPack,
     Unrecognisable,
 )
-from recognition.images import DEFAULT_LIMITS, ImageLimits
+from recognition.images import DEFAULT_LIMITS, READABLE, ImageLimits
+from recognition.pipeline.decode import decode
 from recognition.results import (
     EVERY_FACE,
     Advice,
     Analysis,
     DetectedFace,
+    Floats,
+    Landmarks,
     Liveness,
+    Pixels,
     QualityReason,
     Selection,
     Verdict,
@@ -39,6 +44,7 @@ from recognition.results import (
 from tenants.access import Caller
 
 MOST_FACES = 100  # that the pipeline finds in an image
+KEPT_LIMITS = ImageLimits(formats=READABLE)
 
 
 class Purpose(Enum):
@@ -53,13 +59,15 @@ class Purpose(Enum):
 class Examined:
     """An image that the policy accepts: its bytes, its analysis, and the requested faces, largest first.
 
-    `id` is new; it identifies the image if anything of it is stored.
+    `id` is new; it identifies the image if anything of it is stored. `other_templates` are those of the faces by the
+    packs of the collection's other galleries, if it is to be enrolled.
     """
 
     content: bytes
     analysis: Analysis
     faces: tuple[DetectedFace, ...]
     id: str = field(default_factory=new_uuid)
+    other_templates: Mapping[str, Sequence[Floats]] = field(default_factory=dict)
 
     @property
     def face(self) -> DetectedFace:
@@ -116,7 +124,33 @@ def examine(
     faces = tuple(face for face in found.faces[:wanted] if recognisable(face, limits, *gates))
     for face in faces:
         _check(collection, face, purpose, must_live=must_live)
-    return Examined(content, found, faces)
+    others = _other_templates(caller, collection, found, faces) if purpose is Purpose.ENROL else {}
+    return Examined(content, found, faces, other_templates=others)
+
+
+def _other_templates(
+    caller: Caller, collection: Collection, found: Analysis, faces: Sequence[DetectedFace]
+) -> dict[str, Sequence[Floats]]:
+    """Return the faces' templates by the packs of the galleries that searches do not read."""
+    if not collection.changing:
+        return {}
+    packs_ = [one.pack for one in galleries.of_collection(collection.tenant, collection.pk)]
+    points = [face.landmarks for face in faces]
+    with admit(caller.tenant.pk, job=caller.job):
+        return {pack: list(pipeline.embed_at(found.pixels, points, pack)) for pack in packs_ if pack != collection.pack}
+
+
+def embed_kept(caller: Caller, content: bytes, points: Callable[[Pixels], Sequence[Landmarks]], pack: str) -> Floats:
+    """Wait for admission and return the templates (n, d) of faces of a kept image, by another pack.
+
+    `points` returns the faces' landmarks in the decoded image.
+
+    Raises:
+        The errors of `analyse`.
+    """
+    with admit(caller.tenant.pk, job=caller.job):
+        pixels = decode(content, KEPT_LIMITS)
+        return pipeline.embed_at(pixels, points(pixels), pack)
 
 
 def analyse(

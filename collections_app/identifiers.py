@@ -24,6 +24,8 @@ PATH_WORDS = frozenset(
         "imports",
         "index",
         "merge",
+        "missing",
+        "model",
         "people",
         "rebuild",
         "search",

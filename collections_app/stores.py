@@ -22,6 +22,7 @@ from collections_app.models import (
     JobUnit,
     JudgedMatch,
     KeyedRequest,
+    ModelChange,
     NearMatch,
     Person,
     Receipt,
@@ -57,13 +58,15 @@ class Store(Protocol):
 class Rows:
     """The rows of a model, found with one lookup for each kind of erasure; kinds without a lookup do not concern them.
 
-    `collection` takes a collection's id, `faces` a list of faces' ids, `person` a person's id.
+    `collection` takes a collection's id, `gallery` galleries' ids, `faces` a list of faces' ids, `person` a person's
+    id.
     """
 
     name: str
     model: type[TenantOwned]
     tenant: bool = True
     collection: str = ""
+    gallery: str = ""
     faces: str = ""
     person: str = ""
     in_receipt: bool = True
@@ -83,6 +86,11 @@ class Rows:
         rows = self.model.objects.of(receipt.tenant)
         if receipt.kind == Receipt.Kind.TENANT:
             return rows if self.tenant else None
+        if receipt.kind == Receipt.Kind.TEMPLATES:
+            return rows.filter(**{self.gallery: [receipt.subject]}) if self.gallery else None
+        if receipt.kind == Receipt.Kind.COLLECTION and self.gallery:
+            those = Gallery.objects.of(receipt.tenant).filter(collection=receipt.collection_id)
+            return rows.filter(**{self.gallery: those.values("pk")})
         if receipt.kind == Receipt.Kind.COLLECTION:
             return rows.filter(**{self.collection: receipt.collection_id}) if self.collection else None
         if receipt.kind == Receipt.Kind.PERSON and self.person:
@@ -124,12 +132,14 @@ class Graphs:
     in_receipt: bool = False
 
     def purge(self, receipt: Receipt) -> None:
-        """Drop the graphs of a collection or a tenant; the index removes single faces from theirs."""
+        """Drop the graphs of a collection, a gallery or a tenant; the index removes single faces from theirs."""
         galleries = Gallery.objects.of(receipt.tenant)
         if receipt.kind == Receipt.Kind.TENANT:
             pgvector_graph.drop(galleries.values_list("pk", flat=True))
         elif receipt.kind == Receipt.Kind.COLLECTION:
-            pgvector_graph.drop(galleries.filter(pk=receipt.collection_id).values_list("pk", flat=True))
+            pgvector_graph.drop(galleries.filter(collection=receipt.collection_id).values_list("pk", flat=True))
+        elif receipt.kind == Receipt.Kind.TEMPLATES:
+            pgvector_graph.drop([int(receipt.subject)])
 
     def left(self, receipt: Receipt) -> int | None:
         """Return None: a graph has no rows besides those of the templates' table."""
@@ -262,17 +272,18 @@ REQUEST_LOG = Rows("request log", LoggedRequest, collection="collection_id", in_
 STORES: tuple[Store, ...] = (
     Rows("face records", Face, collection="collection_id", faces="pk__in"),
     Rows("people", Person, collection="collection_id"),
-    Rows("templates", Embedding, collection="gallery_id", faces="face_id__in"),
+    Rows("templates", Embedding, gallery="gallery__in", faces="face_id__in"),
     KEPT_ANSWERS,
     Rows("people", Person, tenant=False, person="pk"),  # the receipt of one person's erasure lists them here
     Rows("near matches", NearMatch, collection="face__collection_id", faces="face_id__in", in_receipt=False),
     Rows("judged matches", JudgedMatch, collection="collection_id", faces="face_id__in", in_receipt=False),
+    Rows("model changes", ModelChange, collection="collection_id", in_receipt=False),
     Rows("do-not-enrol list", BarredReference, collection="collection_id", in_receipt=False),
-    Rows("calibrations", Calibration, collection="gallery_id", in_receipt=False),
+    Rows("calibrations", Calibration, gallery="gallery__in", in_receipt=False),
     REQUEST_LOG,
     Rows("capture tokens", CaptureToken, collection="collection_id", in_receipt=False),
     Graphs(),
-    Rows("galleries", Gallery, collection="pk", in_receipt=False),
+    Rows("galleries", Gallery, gallery="pk__in", in_receipt=False),
     Rows("data keys", DataKey),
     JOBS,
     OtherRows(),

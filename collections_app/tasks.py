@@ -17,6 +17,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from collections_app import bulk, calibration, erasure, health_report, safe_http, storage, stores
+from collections_app.errors import CollectionDeleted
 from collections_app.jobs import engine
 from collections_app.models import (
     BulkJob,
@@ -25,12 +26,14 @@ from collections_app.models import (
     HealthReport,
     KeyedRequest,
     LivenessChallenge,
+    ModelChange,
     NearMatch,
     Receipt,
     SearchRecord,
     SeenFrame,
 )
-from collections_app.operations import challenges
+from collections_app.operations import challenges, model_changes
+from collections_app.operations.collections import lock
 from recognition.index import store
 from recognition.index.lease import Lease
 from recognition.models import Gallery
@@ -61,15 +64,14 @@ _EXAMINED_FOR = timedelta(minutes=30)  # longer than any comparison takes
 def purge_collection(collection_id: int) -> None:
     """Erase a deleted collection's templates, faces, people and images; its row stays (decision A12).
 
-    Works in batches and can be run again at any point. It needs the compaction lease, so that no worker writes another
-    segment: while a worker holds the lease, this does nothing and purge_due tries again. The lease goes with the
-    gallery.
+    Works in batches and can be run again at any point. It needs the compaction leases, so that no worker writes another
+    segment: while a worker holds one, this does nothing and purge_due tries again. The leases go with the galleries.
     """
     deleted = Collection.unscoped.filter(pk=collection_id, state=Collection.State.DELETED)
     if not deleted.exists():
         return
-    gallery = Gallery.unscoped.select_related("tenant").filter(pk=collection_id).first()
-    if gallery and not gallery.mirrored and Lease.take(gallery) is None:
+    mine = Gallery.unscoped.select_related("tenant").filter(collection=collection_id, mirrored=False)
+    if not all(Lease.take(gallery) for gallery in mine):
         return
     receipts = Receipt.unscoped.select_related("tenant").filter(collection_id=collection_id)
     for receipt in receipts.filter(kind=Receipt.Kind.COLLECTION):
@@ -82,8 +84,9 @@ def purge_collection(collection_id: int) -> None:
 def finish_erasure(receipt_id: int) -> None:
     """Check that nothing is left of an erasure, and sign its receipt."""
     receipt = Receipt.unscoped.select_related("tenant").filter(pk=receipt_id).first()
-    if receipt is not None:
-        erasure.finish(receipt)
+    if receipt is None or (receipt.kind == Receipt.Kind.TEMPLATES and not erasure.purge_gallery(receipt)):
+        return
+    erasure.finish(receipt)
 
 
 @shared_task
@@ -101,6 +104,11 @@ def purge_due() -> None:
         with isolate_failure("purge_collection", collection_id):
             purge_collection.run(collection_id)
     _finish_each(Receipt.unscoped.filter(completed_at=None))
+    switched = ModelChange.unscoped.filter(state=ModelChange.State.SWITCHED, collection__state=Collection.State.ACTIVE)
+    for change in switched.select_related("collection__tenant"):
+        if change.switched_at and change.switched_at + timedelta(days=change.retention_days) <= timezone.now():
+            with isolate_failure("end_model_change", change.pk):
+                model_changes.end_due(change)
     old = timezone.now() - timedelta(hours=settings.IDEMPOTENCY_HOURS)
     KeyedRequest.unscoped.filter(claimed_at__lt=old).delete()
     LivenessChallenge.unscoped.filter(expires_at__lt=old).delete()
@@ -171,7 +179,9 @@ def _expire_batch(collection: Collection) -> bool:
     caller = access.system(collection.tenant, "retention")
     due = timezone.now() - timedelta(days=collection.retention_days or 0)
     with transaction.atomic():
-        if not Gallery.unscoped.select_for_update(no_key=True).filter(pk=collection.pk).exists():
+        try:
+            lock(collection)
+        except CollectionDeleted:
             return False
         faces = list(collection.faces.filter(created_at__lt=due).order_by("number")[:_BATCH])
         if not faces:
@@ -288,11 +298,11 @@ def calibrate_due() -> None:
     So what people leave in a mean is gone a day after their erasure, merges, splits and moves count, and a collection
     that is being filled is soon measured.
     """
-    galleries = Gallery.unscoped.filter(collection__state=Collection.State.ACTIVE)
+    galleries = Gallery.unscoped.filter(serves__state=Collection.State.ACTIVE)
     due = Q(calibration__made_at__lt=timezone.now() - _CALIBRATED_FOR)
     due |= Q(calibration__isnull=True, size__gte=calibration.FEWEST)
     due |= Q(size__gte=calibration.FEWEST, head__gt=F("calibration__head") + F("size") / _CHANGED)
-    for collection_id in galleries.filter(due).order_by("calibration__made_at").values_list("pk", flat=True):
+    for collection_id in galleries.filter(due).order_by("calibration__made_at").values_list("collection_id", flat=True):
         with isolate_failure("calibrate_collection", collection_id):
             calibrate_collection.run(collection_id)
 

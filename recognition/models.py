@@ -5,11 +5,13 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from tenants.scope import TenantOwned
+from tenants.scope import TenantOwned, random_id
 
 
 class Gallery(TenantOwned):
-    """The templates of one collection, and the order in which they were added and removed.
+    """The templates of one collection by one pack, and the order in which they were added and removed.
+
+    A collection that changes its pack has two for a while; `Collection.gallery` is the one that searches read.
 
     Every change takes the lock of this row, so sequence order is commit order: a process that reads `head` sees every
     change up to that number. The segments hold every template up to `base`; `version` changes with every publication of
@@ -17,9 +19,8 @@ class Gallery(TenantOwned):
     which scores are normalised, 0 without one.
     """
 
-    collection = models.OneToOneField(
-        "collections_app.Collection", on_delete=models.CASCADE, primary_key=True, related_name="gallery"
-    )
+    id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
+    collection = models.ForeignKey("collections_app.Collection", on_delete=models.CASCADE, related_name="galleries")
     pack = models.CharField(max_length=32)
     head = models.PositiveBigIntegerField(default=0)
     size = models.PositiveBigIntegerField(default=0)
@@ -27,22 +28,25 @@ class Gallery(TenantOwned):
     version = models.PositiveBigIntegerField(default=0)
     mirrored = models.BooleanField(default=False)
     calibrated = models.PositiveIntegerField(default=0, db_default=0)
+    made_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        """Set the plural."""
+        """A collection has one gallery of a pack."""
 
         verbose_name_plural = "galleries"
+        constraints: ClassVar = [models.UniqueConstraint(fields=["collection", "pack"], name="gallery_of_pack")]
 
     def __str__(self) -> str:
-        """Return the id of its collection."""
-        return str(self.collection_id)
+        """Return its id."""
+        return str(self.pk)
 
 
 class Embedding(TenantOwned):
-    """A face's template: a float32 unit vector, sealed by the tenant's vault."""
+    """A face's template in a gallery: a float32 unit vector, sealed by the tenant's vault."""
 
-    face = models.OneToOneField(
-        "collections_app.Face", on_delete=models.CASCADE, primary_key=True, related_name="embedding"
+    pk = models.CompositePrimaryKey("face", "gallery")
+    face = models.ForeignKey(
+        "collections_app.Face", on_delete=models.CASCADE, related_name="embeddings", db_index=False
     )
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="embeddings", db_index=False)
     sequence = models.PositiveBigIntegerField()

@@ -25,7 +25,7 @@ def compact_gallery(gallery_id: int) -> None:
             pgvector_graph.index_if_large(gallery)
             return
         if compaction.compact(gallery):
-            enqueue(Task.CALIBRATE_COLLECTION, gallery_id)
+            enqueue(Task.CALIBRATE_COLLECTION, gallery.collection_id)
     except files.NoRoom:
         logger.error("No room to build a segment.", extra={"gallery": gallery_id})  # noqa: TRY400 -- nothing to trace
 

@@ -103,7 +103,7 @@ def fill(collection: "Collection", faces: int) -> None:
         enrolled = collection.faces.filter(number__gt=first, number__lte=last)
         enrolled.update(created_at=at)
         collection.people.filter(pk__in=enrolled.values("person")).update(created_at=at)
-    Gallery.objects.of(collection.tenant).filter(pk=collection.pk).update(size=faces, head=faces)
+    Gallery.objects.of(collection.tenant).filter(serves=collection).update(size=faces, head=faces)
 
 
 def _face(person: "Person", number: int, random: np.random.Generator) -> "Face":

@@ -142,7 +142,8 @@ class NewCollectionForm(ConsoleForm):
     )
     description = forms.CharField(label=_("Description"), max_length=1000, required=False)
     pack = forms.ChoiceField(
-        label=_("Model pack"), help_text=_("Cannot be changed later: templates of different packs cannot be compared.")
+        label=_("Model pack"),
+        help_text=_("To change it later, each face's template is made anew from what is kept of its image."),
     )
     images = forms.ChoiceField(label=_("Image to keep after enrolment"), choices=IMAGES, initial="none")
 

@@ -75,6 +75,7 @@ ERASURES = {
     "collection": _("collection"),
     "tenant": _("tenant"),
     "retention": _("faces past their retention period"),
+    "templates": _("templates of a former model"),
 }
 STORES = {
     "face records": _("face records"),
@@ -103,6 +104,7 @@ FAMILIES = {
     "do_not_enrol": _("do-not-enrol lists"),
     "liveness": _("liveness challenges"),
     "capture": _("captures"),
+    "model_change": _("changes of models"),
     "tenant": _("the tenant"),
     "bucket": _("buckets"),
     "alert": _("alerts"),
@@ -157,6 +159,11 @@ ACTIONS = {
     "member.joined": _("member joined"),
     "member.removed": _("member removed"),
     "member.role_changed": _("role changed"),
+    "model_change.begun": _("change of the model begun"),
+    "model_change.compared": _("models compared"),
+    "model_change.ended": _("change of the model ended"),
+    "model_change.rolled_back": _("change of the model rolled back"),
+    "model_change.switched": _("model switched"),
     "person.changed": _("person changed"),
     "person.deleted": _("person erased"),
     "person.exported": _("personal data downloaded"),
@@ -196,7 +203,7 @@ PROBLEMS = {
     "took too long": _("took too long"),
     "unknown host": _("unknown host"),
 }
-JOBS = {"export": _("Export"), "import": _("Import")}
+JOBS = {"export": _("Export"), "import": _("Import"), "reembed": _("Change of the model")}
 JOB_STATES = {
     "waiting": _("waiting"),
     "running": _("running"),
@@ -206,7 +213,9 @@ JOB_STATES = {
 }
 JOB_OUTCOMES = {
     "enrolled": _("enrolled"),
+    "done": _("done"),
     "known": _("known before"),
+    "partly": _("without some images"),
     "possible": _("would be enrolled"),
     "refused": _("refused"),
 }
@@ -233,9 +242,17 @@ REFUSALS = {
     "not_finished": _("could not be processed"),
 }
 KEY_ORDERS = {"newest": _("newest first"), "oldest": _("oldest first"), "name": _("by name")}
+MODEL_CHANGES = {
+    "filling": _("in preparation"),
+    "ready": _("ready"),
+    "switched": _("switched"),
+    "ended": _("ended"),
+}
+ANSWER_CHANGES = {"lost": _("no longer found"), "gained": _("newly found"), "other": _("another person")}
 LABELS: Mapping[str, Mapping[Any, Any]] = {
     "action": ACTIONS,
     "actor": ACTORS,
+    "answer_change": ANSWER_CHANGES,
     "check": CHECKS,
     "condition": CONDITIONS,
     "deed": DEEDS,
@@ -247,6 +264,7 @@ LABELS: Mapping[str, Mapping[Any, Any]] = {
     "job": JOBS,
     "job_outcome": JOB_OUTCOMES,
     "job_state": JOB_STATES,
+    "model_change": MODEL_CHANGES,
     "problem": PROBLEMS,
     "reason": REASONS,
     "refusal": REFUSALS,

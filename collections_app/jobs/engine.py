@@ -16,7 +16,7 @@ from collections_app import bulk
 from collections_app.bulk import LeaseLost, Settled
 from collections_app.errors import CollectionDeleted, CollectionNotFound, Unavailable
 from collections_app.job_files import FileLost
-from collections_app.jobs import exports, imports
+from collections_app.jobs import exports, imports, reembed
 from collections_app.jobs.kind import JobFailed, Kind, Run
 from collections_app.models import BulkJob
 from recognition.errors import Busy
@@ -25,7 +25,11 @@ from tenants.database import at_fault
 from tenants.errors import MasterKeyUnusable, ScopeMissing, SealBroken
 
 logger = logging.getLogger("faceplane.jobs")
-KINDS: Mapping[str, Kind] = {BulkJob.Kind.EXPORT: exports, BulkJob.Kind.IMPORT: imports}
+KINDS: Mapping[str, Kind] = {
+    BulkJob.Kind.EXPORT: exports,
+    BulkJob.Kind.IMPORT: imports,
+    BulkJob.Kind.REEMBED: reembed,
+}
 _BATCH = 500  # units planned in one transaction
 _STOPPING = (JobFailed, FileLost, CollectionDeleted, CollectionNotFound, ScopeMissing)
 _WORDS = {

@@ -19,6 +19,7 @@ from collections_app.errors import (
     CollectionFull,
     CollectionNotFound,
     InvalidRequest,
+    JobNotFound,
 )
 from tenants.errors import QuotaExceeded
 
@@ -102,6 +103,9 @@ def saying_why() -> Iterator[None]:
         raise CommandError(message) from None
     except (CollectionNotFound, CollectionDeleted) as error:
         message = f"The tenant has no collection {error.name!r}."
+        raise CommandError(message) from None
+    except JobNotFound:
+        message = "The collection's pack is not being changed."
         raise CommandError(message) from None
     except CollectionFull as error:
         message = f"The collection takes {error.limit} faces at most: raise its face limit, then run this again."

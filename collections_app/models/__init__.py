@@ -5,6 +5,7 @@ from collections_app.models.collection import MOST_DAYS, MOST_FACES, Collection
 from collections_app.models.face import Face, NearMatch
 from collections_app.models.fields import new_alias, new_uuid
 from collections_app.models.jobs import BulkJob, JobFile, JobUnit
+from collections_app.models.model_change import ModelChange
 from collections_app.models.person import BarredReference, Person
 from collections_app.models.records import (
     AnsweredFace,
@@ -32,6 +33,7 @@ __all__ = [
     "JudgedMatch",
     "KeyedRequest",
     "LivenessChallenge",
+    "ModelChange",
     "NearMatch",
     "Person",
     "Receipt",

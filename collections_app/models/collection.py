@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from collections_app.models.fields import KeyField, new_alias
 from recognition import packs
+from recognition.models import Gallery
 from recognition.similarity import FALSE_MATCH_RATES, LOWEST, Threshold
 from tenants.scope import TenantOwned, random_id
 
@@ -28,6 +29,7 @@ class Collection(TenantOwned):
     hooked = True  # False: the tenant has no active webhook (operations.collections.find)
     bars = True  # False: nobody is on its list of people who may not be enrolled
     exhausted = True  # False: the caller has reached the limit of no face
+    changing = True  # False: it has no gallery but the one that searches read (collections_app.galleries)
 
     class State(models.TextChoices):
         """Whether it can be used."""
@@ -76,6 +78,9 @@ class Collection(TenantOwned):
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     pack = models.CharField(max_length=32, editable=False)
+    gallery: models.OneToOneField[Gallery, Gallery] = models.OneToOneField(  # type: ignore[misc]  # null only once its deletion is done
+        Gallery, on_delete=models.SET_NULL, null=True, editable=False, related_name="serves"
+    )
     similarity_threshold = models.FloatField(validators=[MinValueValidator(-1.0), MaxValueValidator(1.0)])
     false_match_rate = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(FALSE_MATCH_RATES[-1]), MaxValueValidator(1e-2)]

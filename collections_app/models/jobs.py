@@ -23,6 +23,7 @@ class BulkJob(TenantOwned):
 
         EXPORT = "export"
         IMPORT = "import"
+        REEMBED = "reembed"
 
     class State(models.TextChoices):
         """The state; waiting: for files or for the first worker."""

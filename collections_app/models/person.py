@@ -28,6 +28,7 @@ class Person(TenantOwned):
         AUTHORISED = 1
         UNAUTHORISED = 2
 
+    lacking: int  # faces without a template of the other pack: operations.model_changes.must_come_again
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="people", db_index=False)
     reference = models.CharField(max_length=255)

@@ -81,6 +81,7 @@ class Receipt(TenantOwned):
         COLLECTION = "collection"
         TENANT = "tenant"
         RETENTION = "retention"
+        TEMPLATES = "templates"
 
     id = models.BigIntegerField(primary_key=True, default=random_id, editable=False)
     uuid = models.CharField(max_length=36, unique=True, default=new_uuid, editable=False)
@@ -173,13 +174,14 @@ class SeenFrame(TenantOwned):
 class JudgedMatch(TenantOwned):
     """What a member said of a match: that it was right or wrong. Neither the search's row nor the face's must exist.
 
-    `cosine` is the match's, on the scale that the search used.
+    `cosine` is the match's by the search's `pack`, on the scale that the search used.
     """
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="judged_matches", db_index=False)
     search_uuid = models.CharField(max_length=36)
     face_id = models.BigIntegerField(db_index=True)
     at = models.DateTimeField(auto_now_add=True)
+    pack = models.CharField(max_length=32, default="")
     cosine = models.FloatField()
     right = models.BooleanField()
 

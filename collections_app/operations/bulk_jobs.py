@@ -18,7 +18,11 @@ from tenants.access import Caller, Scope
 from tenants.scope import as_id
 from tenants.vault import Vault
 
-NEEDED = {BulkJob.Kind.EXPORT: Scope.ADMIN, BulkJob.Kind.IMPORT: Scope.ENROL}  # to change the course of a job
+NEEDED = {  # to change the course of a job
+    BulkJob.Kind.EXPORT: Scope.ADMIN,
+    BulkJob.Kind.IMPORT: Scope.ENROL,
+    BulkJob.Kind.REEMBED: Scope.ADMIN,
+}
 COLUMNS = (
     "number",
     "outcome",
@@ -31,6 +35,7 @@ COLUMNS = (
     "reasons",
     "duplicate_of",
     "boxes",
+    "must_come_again",
 )
 _BATCH = 500
 

@@ -12,11 +12,12 @@ from django.db.models import CharField, Exists, OuterRef, QuerySet
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from collections_app import erasure, identifiers, scoring
+from collections_app import erasure, galleries, identifiers, scoring
 from collections_app.errors import CollectionDeleted, CollectionExists, CollectionNotFound
 from collections_app.models import BarredReference, Collection, Receipt
 from collections_app.operations.budget import exhausted_faces, limit_of
 from recognition import packs
+from recognition.errors import Busy
 from recognition.index import calibrations
 from recognition.models import Gallery
 from recognition.similarity import DEFAULT, Threshold
@@ -58,9 +59,17 @@ def _found(tenant: int, asks: Asks, **named: object) -> QuerySet[Collection]:
     found = Collection.objects.of(Tenant(pk=tenant)).select_related("tenant", "gallery").filter(**named)
     hooks = Webhook.objects.of(Tenant(pk=tenant)).filter(active=True)
     annotated: QuerySet[Collection] = found.annotate(
-        hooked=Exists(hooks), exhausted=Exists(exhausted_faces(tenant, *asks)), bars=_bars(tenant)
+        hooked=Exists(hooks),
+        exhausted=Exists(exhausted_faces(tenant, *asks)),
+        bars=_bars(tenant),
+        changing=_changing(tenant),
     )
     return annotated
+
+
+def _changing(tenant: int) -> Exists:
+    others = Gallery.objects.of(Tenant(pk=tenant)).filter(collection=OuterRef("pk"))
+    return Exists(others.exclude(pk=OuterRef("gallery_id")))
 
 
 def _bars(tenant: int) -> Exists:
@@ -68,11 +77,12 @@ def _bars(tenant: int) -> Exists:
 
 
 def _locked(tenant: int, pk: int) -> QuerySet[Gallery]:
-    return Gallery.objects.of(Tenant(pk=tenant)).select_for_update(no_key=True).filter(pk=pk)
+    return galleries.of_collection(Tenant(pk=tenant), pk).select_for_update(no_key=True)
 
 
 def _under_lock(tenant: int, pk: int) -> Any:  # noqa: ANN401 -- a queryset of values
-    return Collection.objects.of(Tenant(pk=tenant)).filter(pk=pk).values_list("state", _bars(tenant))
+    found = Collection.objects.of(Tenant(pk=tenant)).filter(pk=pk)
+    return found.values_list("state", "gallery_id", _bars(tenant), _changing(tenant))
 
 
 _LOCKED, _UNDER_LOCK = Prepared(_locked, int, int), Prepared(_under_lock, int, int)
@@ -126,14 +136,28 @@ def find(caller: Caller, collection: str | Alias) -> Collection:
 def lock(collection: Collection) -> Gallery:
     """Lock the collection until the caller's transaction ends; every change of its faces needs this lock.
 
+    Returns the gallery that searches read now: `collection.gallery` may be that of before a change of the pack.
+
     Raises:
         CollectionDeleted: the collection was deleted in the meantime.
     """
-    gallery: Gallery | None = next(iter(_LOCKED(collection.tenant.pk, collection.pk)), None)
-    [(state, collection.bars)] = _UNDER_LOCK(collection.tenant.pk, collection.pk) or [(Collection.State.DELETED, True)]
-    if gallery is None or state == Collection.State.DELETED:
+    locked: dict[int, Gallery] = {one.pk: one for one in _LOCKED(collection.tenant.pk, collection.pk)}
+    found = _UNDER_LOCK(collection.tenant.pk, collection.pk) or [(Collection.State.DELETED, None, True, False)]
+    [(state, live, collection.bars, collection.changing)] = found
+    if live not in locked or state == Collection.State.DELETED:
         raise CollectionDeleted(collection.name)
-    return gallery
+    locked[live].tenant = collection.tenant
+    return locked[live]
+
+
+def _lock_unswitched(collection: Collection) -> None:
+    """Lock the collection, unless its pack was changed since it was read: its thresholds are on that pack's scale.
+
+    Raises:
+        Busy: it was; the next attempt reads the new pack.
+    """
+    if lock(collection).pack != collection.pack:
+        raise Busy(retry_after=1.0)
 
 
 def create_collection(
@@ -173,7 +197,7 @@ def create_collection(
                 if living.count() >= quota:
                     raise QuotaExceeded("collections", quota)
             collection.save(force_insert=True)
-            Gallery.unscoped.create(tenant=caller.tenant, collection=collection, pack=pack)
+            galleries.begin(collection)
             audit.record(caller, "collection.created", collection, name=wanted, pack=pack)
             return collection
     raise CollectionExists(name)
@@ -261,10 +285,9 @@ def update_collection(
     if "similarity_threshold" in wanted:
         wanted.setdefault("false_match_rate", None)
     after = {field: value for field, value in wanted.items() if value != getattr(collection, field)}
-    if "name" in after:
-        caller.require_whole_tenant()
     before = {field: getattr(collection, field) for field in after}
     if "name" in after:
+        caller.require_whole_tenant()
         identifiers.check("name", after["name"])
     for field, value in after.items():
         setattr(collection, field, value)
@@ -276,6 +299,7 @@ def update_collection(
     for one in _names(collection, named, distinct=distinct) if named else [collection.name]:
         collection.name = one
         with suppress(IntegrityError), transaction.atomic():
+            _lock_unswitched(collection)
             collection.save(update_fields=fields)
             if "scale" in after:
                 calibrations.forget_tail(collection.gallery)

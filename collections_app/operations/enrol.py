@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import transaction
 
-from collections_app import erasure, identifiers, scoring
+from collections_app import erasure, galleries, identifiers, scoring
 from collections_app.errors import ConsentRequired, DuplicateFace, EnrolmentBarred
 from collections_app.examine import Examined, Purpose, examine, naming
 from collections_app.image_url import ImageUrl
@@ -30,7 +30,6 @@ from collections_app.operations.kept_images import KeptImage, kept
 from collections_app.operations.references import known_person
 from collections_app.operations.room import room_for
 from recognition.images import DEFAULT_LIMITS, ImageLimits
-from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.results import DetectedFace, Quality, Selection
 from tenants import audit, events, prepared
@@ -239,7 +238,7 @@ def enrol_entries(
             raise EnrolmentBarred
         _check_room(collection, gallery, len(entries), fill=False)
         Person.unscoped.bulk_create(person for person in people.values() if not person.created_at)
-        numbered = _index(collection, [image.face for image in images])
+        numbered = _index(collection, gallery, images)
         enrolment = partial(_enrolment, caller, collection, numbered=numbered, label="", lacking=0)
         faces = [face for each in map(enrolment, images, stored) for face in each.faces]
         for face, entry in zip(faces, entries, strict=True):
@@ -287,7 +286,7 @@ def _store(
             chosen = chosen[:-lacking]
             images = [dataclasses.replace(images[0], faces=tuple(chosen))]
         _check_duplicates(caller, collection, chosen, known)
-        numbered = _index(collection, chosen)
+        numbered = _index(collection, gallery, images)
         one = save_person(collection, person, known) if person else None
         enrolment = partial(_enrolment, caller, collection, numbered=numbered, label=label, lacking=lacking)
         done = list(map(enrolment, images, stored))
@@ -318,11 +317,15 @@ def _charging_duplicates(caller: Caller, collection: Collection) -> Iterator[Non
         raise
 
 
-def _index(collection: Collection, faces: Sequence[DetectedFace]) -> Iterator[tuple[int, int]]:
+def _index(collection: Collection, gallery: Gallery, images: Sequence[Examined]) -> Iterator[tuple[int, int]]:
     """Add the faces' templates to the index; return an iterator of each face's number and id."""
-    ids = [random_id() for _ in faces]
-    first = face_index().add(collection.gallery, {i: f.template for i, f in zip(ids, faces, strict=True)})
-    return iter(enumerate(ids, start=first))
+    ids = [random_id() for image in images for _ in image.faces]
+    known = {pack for image in images for pack in image.other_templates}
+    templates = {collection.pack: [face.template for image in images for face in image.faces]}
+    for pack in known if all(image.other_templates.keys() == known for image in images) else ():
+        templates[pack] = [one for image in images for one in image.other_templates[pack][: len(image.faces)]]
+    by_face = {pack: dict(zip(ids, vectors, strict=True)) for pack, vectors in templates.items()}
+    return iter(enumerate(ids, start=galleries.add(collection, gallery, by_face)))
 
 
 def _enrolment(

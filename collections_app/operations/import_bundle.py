@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
-from collections_app import identifiers, storage
+from collections_app import galleries, identifiers, storage
 from collections_app.bundle import Bundle, Part
 from collections_app.errors import CollectionExists, InvalidRequest
 from collections_app.identifiers import comparison_key
@@ -26,7 +26,6 @@ from collections_app.operations.import_rows import Ids, check_texts, face_of, pe
 from collections_app.operations.room import room_for
 from recognition import packs
 from recognition.errors import UnknownPack
-from recognition.index import face_index
 from recognition.models import Gallery
 from recognition.packs import earlier
 from tenants import audit
@@ -168,7 +167,7 @@ def _make(caller: Caller, row: Mapping[str, Any], pk: int, name: str, *, alias: 
                 if living.count() >= quota:
                     raise QuotaExceeded("collections", quota)
             collection.save(force_insert=True)
-            Gallery.unscoped.create(tenant=caller.tenant, collection=collection, pack=collection.pack)
+            galleries.begin(collection)
             audit.record(caller, "collection.created", collection, name=name, pack=collection.pack)
     except IntegrityError:
         if living.filter(name_key=comparison_key(name)).exclude(pk=pk).exists():
@@ -200,7 +199,8 @@ def _faces(imported: Imported, rows: Rows, gallery: Gallery) -> None:
     room_for(collection, gallery, len(new))
     people = _save_people(imported, [row["person"] for row in new.values()])
     pack = packs.get(collection.pack)
-    first = face_index().add(collection.gallery, {pk: template_of(row["template"], pack) for pk, row in new.items()})
+    templates = {pk: template_of(row["template"], pack) for pk, row in new.items()}
+    first = galleries.add(collection, gallery, {collection.pack: templates})
     faces = [
         face_of(collection, ids, (number, pk), row, people[row["person"]["id"]])
         for number, (pk, row) in enumerate(new.items(), start=first)

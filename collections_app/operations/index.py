@@ -72,8 +72,8 @@ def index_conditions(caller: Caller) -> dict[int, IndexCondition]:
     unsound = IndexSegment.objects.of(caller.tenant).exclude(condition=IndexSegment.Condition.SOUND)
     conditions = dict.fromkeys(collections, IndexCondition.SOUND)
     for condition, those in (
-        (IndexCondition.DAMAGED, unsound.values_list("gallery_id", flat=True)),
-        (IndexCondition.BEING_MADE, held.values_list("gallery_id", flat=True)),
+        (IndexCondition.DAMAGED, unsound.values_list("gallery__collection_id", flat=True)),
+        (IndexCondition.BEING_MADE, held.values_list("gallery__collection_id", flat=True)),
     ):
         conditions |= {collection: condition for collection in those if collection in conditions}
     return conditions
@@ -86,5 +86,5 @@ def rebuild(caller: Caller, *, collection: str) -> Job:
     with transaction.atomic():
         compaction.outdate(collection.gallery)
         audit.record(caller, "index.rebuild_asked", collection)
-        transaction.on_commit(lambda: enqueue(Task.COMPACT_GALLERY, collection.pk))
+        transaction.on_commit(lambda: enqueue(Task.COMPACT_GALLERY, collection.gallery.pk))
     return index_job(collection)

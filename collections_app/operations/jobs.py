@@ -25,7 +25,7 @@ from tenants.access import Caller, Scope
 from tenants.models import AuditHead, Tenant
 from tenants.scope import as_id
 
-_UNTOLD = frozenset({"digest", "key", "manifest"})
+_UNTOLD = frozenset({"change", "digest", "key", "manifest"})
 R = TypeVar("R", bound=Model)
 Place: TypeAlias = tuple[datetime, int]
 """A job's place in the list: the time since when it exists, and the id of its subject."""
@@ -40,6 +40,7 @@ class Kind(StrEnum):
     AUDIT = "audit"
     EXPORT = "export"
     IMPORT = "import"
+    REEMBED = "reembed"
 
 
 class State(StrEnum):
@@ -127,7 +128,7 @@ def get_job(caller: Caller, *, job: str) -> Job:
 
 def index_job(collection: Collection) -> Job:
     """Return the work on a collection's index as a job."""
-    work = _compactions(collection.tenant).filter(gallery_id=collection.pk).first()
+    work = _compactions(collection.tenant).filter(gallery=collection.gallery_id).first()
     place = (collection.created_at, collection.pk)
     return _index_job(work) if work else Job(f"{Kind.INDEX}-{collection.pk}", Kind.INDEX, collection, State.DONE, place)
 
@@ -240,7 +241,7 @@ def _index_job(work: Compaction) -> Job:
         kind=Kind.INDEX,
         collection=collection,
         state=state,
-        place=(work.began_at or collection.created_at, collection.pk),
+        place=(work.began_at or collection.created_at, work.pk),
         started_at=None if state == State.WAITING else work.began_at,
         finished_at=work.finished_at if state == State.DONE else None,
         stage=work.stage if running else "",
@@ -255,8 +256,8 @@ def _index_job(work: Compaction) -> Job:
 def _unfinished(caller: Caller, before: Place | None, most: int) -> Iterator[Job]:
     """Yield up to `most` unfinished jobs of each kind, newest first."""
     active = Q(leased_until__gt=timezone.now()) | ~Q(stage="") | ~Q(fault="") | Q(unsound=True)
-    works = _compactions(caller.tenant).filter(active, gallery__collection__state=Collection.State.ACTIVE)
-    works = caller.within(works, "gallery")
+    works = _compactions(caller.tenant).filter(active, gallery__serves__state=Collection.State.ACTIVE)
+    works = caller.within(works, "gallery__collection")
     open_reports = _reports(caller).filter(state__in=[HealthReport.State.QUEUED, HealthReport.State.RUNNING])
     pending = reachable_receipts(caller).filter(completed_at=None).select_related("collection")
     active_bulk = bulk_jobs(caller).filter(state__in=bulk.ACTIVE)

@@ -46,7 +46,7 @@ def judge_match(caller: Caller, *, search: str, face: str, right: bool) -> Judge
     found = Face.objects.of(caller.tenant).filter(uuid=face, collection=record.collection).first()
     if cosine is None or found is None or record.outcome not in _MATCHED:
         raise FaceNotFound(face)
-    values = {"collection": record.collection, "cosine": cosine, "right": right}
+    values = {"collection": record.collection, "pack": record.pack, "cosine": cosine, "right": right}
     with transaction.atomic():
         JudgedMatch.unscoped.update_or_create(
             tenant=caller.tenant, search_uuid=record.uuid, face_id=found.pk, defaults=values
@@ -73,7 +73,7 @@ _MATCHED = frozenset({SearchRecord.Outcome.MATCH, SearchRecord.Outcome.REVIEW})
 
 
 def _judged(collection: Collection) -> Judged:
-    judged = JudgedMatch.objects.of(collection.tenant).filter(collection=collection)
+    judged = JudgedMatch.objects.of(collection.tenant).filter(collection=collection, pack=collection.pack)
     reaching = judged.filter(cosine__gte=collection.similarity_threshold)
     right, wrong = judged.filter(right=True).count(), judged.filter(right=False).count()
     missed = 1 - reaching.filter(right=True).count() / right if right else None

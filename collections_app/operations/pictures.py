@@ -10,19 +10,19 @@ from django.db import transaction
 
 from collections_app import storage
 from collections_app.errors import ImageNotKept
+from collections_app.examine import KEPT_LIMITS
 from collections_app.image_url import ImageUrl, load
 from collections_app.models import Face
 from collections_app.operations.collections import Alias
 from collections_app.operations.faces import get_face
 from collections_app.safe_http import PORTS
 from recognition.admission import admit
-from recognition.images import DEFAULT_LIMITS, MEDIA_TYPES, READABLE, ImageLimits
+from recognition.images import DEFAULT_LIMITS, MEDIA_TYPES
 from recognition.pipeline.decode import decode
 from recognition.pipeline.decoding.formats import format_of
 from tenants import audit
 from tenants.access import Caller, Scope
 
-_KEPT_LIMITS = ImageLimits(formats=READABLE)
 _SIDE = 160  # of a thumbnail, in pixels
 _MARGIN = 0.25  # around the face, of its longer side, on each side
 _QUALITY = 85  # of the JPEG
@@ -79,7 +79,7 @@ def face_thumbnail(caller: Caller, *, collection: str | Alias, face: str, ticket
     found, content = _kept(caller, collection, face)
     if not _is_logged(caller, found, ticket):
         _log_view(caller, found)
-    pixels = decode(content, _KEPT_LIMITS)
+    pixels = decode(content, KEPT_LIMITS)
     left, top, width, height = found.stored_frame
     scale_x, scale_y = pixels.shape[1] / width, pixels.shape[0] / height
     side = max(found.box_width * scale_x, found.box_height * scale_y) * (1 + 2 * _MARGIN)

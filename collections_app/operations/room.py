@@ -21,7 +21,10 @@ def room_for(collection: Collection, gallery: Gallery, least: int) -> int:
     quota = collection.tenant.face_quota
     if quota is not None:
         collection.tenant.lock()
-        total = Gallery.objects.of(collection.tenant).aggregate(total=Sum("size"))["total"] or 0
+        total = (
+            Gallery.objects.of(collection.tenant).filter(serves__isnull=False).aggregate(total=Sum("size"))["total"]
+            or 0
+        )
         if quota - total < least:
             raise QuotaExceeded("faces", quota)
         room = min(room, quota - total)

@@ -90,8 +90,8 @@ def _by_key(caller: Caller, since: datetime) -> tuple[KeyUse, ...]:
 
 def _kept(caller: Caller) -> Sequence[Kept]:
     conditions = index_conditions(caller)
-    segments = IndexSegment.objects.of(caller.tenant).values("gallery_id").order_by()
-    sizes = dict(segments.annotate(sum=Sum("bytes")).values_list("gallery_id", "sum"))
+    segments = IndexSegment.objects.of(caller.tenant).values("gallery__collection_id").order_by()
+    sizes = dict(segments.annotate(sum=Sum("bytes")).values_list("gallery__collection_id", "sum"))
     pictured = Face.objects.of(caller.tenant).exclude(stored_image="").values("collection_id").order_by()
     images = dict(pictured.annotate(n=Count("pk")).values_list("collection_id", "n"))
     return [

@@ -12,11 +12,12 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from collections_app import erasure, storage
-from collections_app.models import Collection, Face, Person, Receipt
+from collections_app import erasure, galleries, storage
+from collections_app.models import Collection, Face, ModelChange, Person, Receipt
 from collections_app.operations.collections import delete_collection
 from collections_app.operations.data_subject import delete_person
 from collections_app.operations.erase import delete_faces
+from collections_app.operations.model_changes import end_model_change
 from tenants import signing
 from tenants.access import Caller, system
 from tenants.errors import SignatureBroken
@@ -86,16 +87,33 @@ def apply(document: dict[str, Any]) -> None:
                 delete_collection(_caller(collection.tenant), name=collection.name)
             _keep(document, collection.tenant)
     elif kind in {Receipt.Kind.PERSON, Receipt.Kind.FACE}:
-        collection = Collection.unscoped.filter(pk=erased["collection"]).first()
-        if collection is None:
-            return  # it was made after the backup, and so was what is in it
-        caller, name = _caller(collection.tenant), collection.name
-        if kind == Receipt.Kind.PERSON and Person.unscoped.filter(pk=subject, collection=collection).exists():
-            delete_person(caller, collection=name, person=int(subject), reason=reason)
-        elif kind == Receipt.Kind.FACE and Face.unscoped.filter(uuid=subject, collection=collection).exists():
-            delete_faces(caller, collection=name, faces=[subject], reason=reason)
-        _keep(document, collection.tenant)
+        _erase_faces(document, reason)
+    elif kind == Receipt.Kind.TEMPLATES:
+        _end_model_change(document)
     # Retention repeats itself: the worker erases faces that are older than their collection allows.
+
+
+def _erase_faces(document: dict[str, Any], reason: str) -> None:
+    erased = document["erased"]
+    kind, subject = erased["kind"], erased["id"]
+    collection = Collection.unscoped.filter(pk=erased["collection"]).first()
+    if collection is None:
+        return  # it was made after the backup, and so was what is in it
+    caller, name = _caller(collection.tenant), collection.name
+    if kind == Receipt.Kind.PERSON and Person.unscoped.filter(pk=subject, collection=collection).exists():
+        delete_person(caller, collection=name, person=int(subject), reason=reason)
+    elif kind == Receipt.Kind.FACE and Face.unscoped.filter(uuid=subject, collection=collection).exists():
+        delete_faces(caller, collection=name, faces=[subject], reason=reason)
+    _keep(document, collection.tenant)
+
+
+def _end_model_change(document: dict[str, Any]) -> None:
+    """Erase the templates of a pack that was replaced; those that searches read again, in an older backup, stay."""
+    for change in ModelChange.unscoped.exclude(state=ModelChange.State.ENDED).select_related("collection__tenant"):
+        gallery, tenant = galleries.standby(change), change.collection.tenant
+        if gallery and str(gallery.pk) == document["erased"]["id"]:
+            end_model_change(_caller(tenant), collection=change.collection.name)
+            _keep(document, tenant)
 
 
 def _caller(tenant: Tenant) -> Caller:

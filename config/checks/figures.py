@@ -33,7 +33,7 @@ def collect() -> Iterator[Metric]:
 
 
 def _content() -> Iterator[Metric]:
-    totals = Gallery.unscoped.aggregate(faces=Sum("size"), collections=Count("pk"))
+    totals = Gallery.unscoped.filter(serves__isnull=False).aggregate(faces=Sum("size"), collections=Count("pk"))
     yield GaugeMetricFamily("faceplane_faces", "Enrolled faces.", totals["faces"] or 0)
     yield GaugeMetricFamily("faceplane_collections", "Collections.", totals["collections"])
     active = Tenant.objects.filter(state=Tenant.State.ACTIVE).count()
@@ -91,7 +91,12 @@ def _moments() -> Iterator[Metric]:
 
 
 def _tenants() -> Iterator[Metric]:
-    faces = Gallery.unscoped.values_list("tenant__slug").annotate(faces=Sum("size")).order_by("tenant__slug")
+    faces = (
+        Gallery.unscoped.filter(serves__isnull=False)
+        .values_list("tenant__slug")
+        .annotate(faces=Sum("size"))
+        .order_by("tenant__slug")
+    )
     yield _labelled("faceplane_tenant_faces", "A tenant's faces.", [({"tenant": slug}, n) for slug, n in faces])
     today = UsageDay.unscoped.filter(day=timezone.now().date())
     calls = today.values_list("tenant__slug").annotate(calls=Sum("calls")).order_by("tenant__slug")

@@ -100,7 +100,7 @@ def tables(tenants: Sequence[Tenant]) -> dict[str, Any]:
 def _tenants(shown: Sequence[Tenant]) -> list[TenantRow]:
     """Return the tenants with their use; each column is one query."""
     today = timezone.now().date()
-    held = Gallery.unscoped.filter(tenant__in=shown, collection__state="active").values("tenant_id").order_by()
+    held = Gallery.unscoped.filter(tenant__in=shown, serves__state="active").values("tenant_id").order_by()
     sizes = {row["tenant_id"]: row for row in held.annotate(faces=Sum("size"), collections=Count("pk"))}
     days = UsageDay.unscoped.filter(tenant__in=shown, day__gt=today - 7 * _DAY).values("tenant_id").order_by()
     calls = {row["tenant_id"]: row for row in days.annotate(week=Sum("calls"), today=Sum("calls", filter=Q(day=today)))}

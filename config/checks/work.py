@@ -78,23 +78,27 @@ def workers() -> Iterator[Finding]:
 def index() -> Iterator[Finding]:
     """Check the segments of every collection, and what waits to be written into segments."""
     unsound = IndexSegment.unscoped.exclude(condition=IndexSegment.Condition.SOUND)
-    of = unsound.values_list("tenant__slug", "gallery_id", "condition").annotate(count=Count("pk")).order_by("pk")
+    of = (
+        unsound.values_list("tenant__slug", "gallery__collection_id", "condition")
+        .annotate(count=Count("pk"))
+        .order_by("pk")
+    )
     remedy = "The worker rebuilds them; until then these collections are searched exactly. If not: read its log."
     for tenant, gallery, condition, count in of[:_NAMED]:
         yield warning(f"Collection {gallery} of {tenant}: {count} segments are {condition}.", remedy)
-    failed = Compaction.unscoped.exclude(fault="").values_list("tenant__slug", "gallery_id", "fault")
+    failed = Compaction.unscoped.exclude(fault="").values_list("tenant__slug", "gallery__collection_id", "fault")
     for tenant, gallery, fault in failed[:_NAMED]:
         yield warning(f"Collection {gallery} of {tenant}: the last build failed: {fault}", "Read the worker's log.")
     if settings.FACE_INDEX == "segments":
         most = _WAITING_CHANGES * settings.INDEX_DELTA_ROWS
         late = Gallery.unscoped.filter(mirrored=False, head__gt=F("base") + most)
-        for tenant, gallery, count in late.values_list("tenant__slug", "pk", F("head") - F("base"))[:_NAMED]:
+        for tenant, gallery, count in late.values_list("tenant__slug", "collection_id", F("head") - F("base"))[:_NAMED]:
             text = (
                 f"Collection {gallery} of {tenant}: {count} changes are in no segment yet; searches read each of them."
             )
             yield warning(text, _REMEDY_WORKER)
     sizes = IndexSegment.unscoped.aggregate(count=Count("pk"), bytes=Sum("bytes"))
-    faces = Gallery.unscoped.aggregate(count=Count("pk"), size=Sum("size"))
+    faces = Gallery.unscoped.filter(serves__isnull=False).aggregate(count=Count("pk"), size=Sum("size"))
     yield ok(
         f"{faces['count']} collections with {faces['size'] or 0} faces; engine {settings.FACE_INDEX}, "
         f"{sizes['count']} segments of {(sizes['bytes'] or 0) / 1e6:.0f} MB."

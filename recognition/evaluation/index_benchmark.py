@@ -183,7 +183,7 @@ def _fill(size: int, dimension: int, faces: int) -> dict[str, Any]:
         pgvector_table.prepare()
     tenant = create_tenant("benchmark", "benchmark")
     pack = next(name for name in packs.names() if packs.get(name).dimension == dimension)
-    gallery = Gallery.unscoped.create(tenant=tenant, collection_id=1, pack=pack)
+    gallery = Gallery.unscoped.create(id=1, tenant=tenant, collection_id=1, pack=pack)
     began, number = time.perf_counter(), 1
     for batch in people(size, dimension, faces):
         with transaction.atomic():

@@ -21,7 +21,7 @@ WIDTHS = (100, 200, 400, 1000)  # hnsw.ef_search
 MARGIN = 22  # candidates beyond those asked for: half precision may order them otherwise
 _PROBES, _TOP = 500, 10
 _OUTGROWN = """
-SELECT collection_id, size FROM recognition_gallery LEFT JOIN recognition_graph ON gallery_id = collection_id
+SELECT id, size FROM recognition_gallery LEFT JOIN recognition_graph ON gallery_id = id
 WHERE mirrored AND size >= %s AND size >= 2 * COALESCE(rows, 0)
 """
 _VERDICT = """
@@ -97,7 +97,9 @@ def _build(gallery: Gallery, cursor: CursorWrapper) -> None:
 
 def _passing_width(gallery: Gallery) -> int:
     """Return the smallest width at which the graph passes against exact search of the same table; 0: none does."""
-    chosen = Embedding.objects.of(gallery.tenant).filter(gallery=gallery).order_by("?").values_list("pk", flat=True)
+    chosen = (
+        Embedding.objects.of(gallery.tenant).filter(gallery=gallery).order_by("?").values_list("face_id", flat=True)
+    )
     templates = np.stack(list(store.vectors(gallery, list(chosen[:_PROBES])).values()))
     probes = selftest.noisy(templates, len(templates))
     nearest = np.stack([_found(gallery, probe, _TOP, 0) for probe in probes])

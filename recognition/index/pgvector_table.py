@@ -20,14 +20,15 @@ CREATE EXTENSION IF NOT EXISTS vector;
 CREATE TABLE IF NOT EXISTS recognition_vector (
     tenant_id bigint NOT NULL,
     gallery_id bigint NOT NULL,
-    face_id bigint NOT NULL REFERENCES recognition_embedding (face_id) ON DELETE CASCADE,
+    face_id bigint NOT NULL,
     vector halfvec NOT NULL,
-    PRIMARY KEY (tenant_id, face_id)
+    PRIMARY KEY (tenant_id, gallery_id, face_id),
+    FOREIGN KEY (face_id, gallery_id) REFERENCES recognition_embedding (face_id, gallery_id) ON DELETE CASCADE
 );
 CREATE INDEX IF NOT EXISTS recognition_vector_face ON recognition_vector (face_id);
 CREATE INDEX IF NOT EXISTS recognition_vector_gallery ON recognition_vector (tenant_id, gallery_id);
 CREATE TABLE IF NOT EXISTS recognition_graph (
-    gallery_id bigint PRIMARY KEY REFERENCES recognition_gallery (collection_id) ON DELETE CASCADE,
+    gallery_id bigint PRIMARY KEY REFERENCES recognition_gallery (id) ON DELETE CASCADE,
     width integer NOT NULL,
     rows bigint NOT NULL
 );
@@ -44,7 +45,7 @@ _WRITE = """
 INSERT INTO recognition_vector (tenant_id, gallery_id, face_id, vector)
 SELECT tenant_id, gallery_id, face_id, %s FROM recognition_embedding
 WHERE face_id = %s AND gallery_id = %s FOR KEY SHARE SKIP LOCKED
-ON CONFLICT (tenant_id, face_id) DO NOTHING
+ON CONFLICT (tenant_id, gallery_id, face_id) DO NOTHING
 """
 # A width of 0 switches index scans off: the search is exact.
 _SEARCH_SETTINGS = """

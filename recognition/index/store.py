@@ -26,9 +26,9 @@ _NORM_SLACK = 1e-3
 # Every search runs this. Building it with the ORM would take twice as long as searching a gallery of 10,000.
 _ADVANCE = (
     "UPDATE recognition_gallery SET head = head + %s, size = size + %s, mirrored = (mirrored AND %s) "
-    "WHERE collection_id = %s AND tenant_id = %s RETURNING head, size, mirrored"
+    "WHERE id = %s AND tenant_id = %s RETURNING head, size, mirrored"
 )
-_STATE = "SELECT head, base, version FROM recognition_gallery WHERE collection_id = %s AND tenant_id = %s"
+_STATE = "SELECT head, base, version FROM recognition_gallery WHERE id = %s AND tenant_id = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,7 @@ def add(gallery: Gallery, vectors: Mapping[int, np.ndarray], *, mirrored: bool =
 def remove(gallery: Gallery, face_ids: Collection[int], *, mirrored: bool = False) -> int:
     """Delete templates under the gallery's lock and leave tombstones; return how many were found."""
     before = _advance(gallery, len(face_ids), mirrored=mirrored)
-    found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sequence")
-    present = [(face_id, added_seq) for gallery_id, face_id, added_seq in found if gallery_id == gallery.pk]
+    present = list(_of_faces(gallery, face_ids).values_list("face_id", "sequence"))
     _of_faces(gallery, [face_id for face_id, _ in present]).delete()
     Tombstone.unscoped.bulk_create(
         Tombstone(tenant_id=gallery.tenant_id, gallery=gallery, sequence=sequence, face_id=face_id, added_seq=added_seq)
@@ -161,11 +160,11 @@ def tombstones(gallery: Gallery, after: int, upto: int, *, base: int | None = No
 def vectors(gallery: Gallery, face_ids: Collection[int]) -> dict[int, np.ndarray]:
     """Read templates by face id; ids that the gallery does not hold, and damaged templates, are omitted."""
     vault = Vault.of(gallery.tenant)
-    found = _of_faces(gallery, face_ids).values_list("gallery_id", "face_id", "sealed")
+    found = _of_faces(gallery, face_ids).values_list("face_id", "sealed")
     return {
         face_id: np.frombuffer(plain, dtype="<f4")
-        for gallery_id, face_id, sealed in found
-        if gallery_id == gallery.pk and (plain := _opened(gallery, vault, face_id, sealed)) is not None
+        for face_id, sealed in found
+        if (plain := _opened(gallery, vault, face_id, sealed)) is not None
     }
 
 
@@ -214,11 +213,8 @@ def _opened(gallery: Gallery, vault: Vault, face_id: int, sealed: bytes | memory
 
 
 def _of_faces(gallery: Gallery, face_ids: Collection[int]) -> QuerySet[Embedding]:
-    """Return the tenant's templates of these faces in any gallery; the caller compares the gallery.
-
-    With the gallery among the conditions SQLite would use the gallery's index and read all of it.
-    """
-    return Embedding.objects.of(gallery.tenant).filter(face_id__in=list(face_ids))
+    """Return the gallery's templates of these faces."""
+    return Embedding.objects.of(gallery.tenant).filter(gallery=gallery, face_id__in=list(face_ids))
 
 
 def _advance(gallery: Gallery, numbers: int, *, added: int = 0, mirrored: bool) -> int:

@@ -1,7 +1,7 @@
 """Model packs: which models make an embedding, and what its cosines mean.
 
 Owns the manifest, packs.toml. Vectors of different packs belong to different spaces and are never compared; a
-collection keeps the pack with which it was created.
+collection that changes its pack has a gallery of each meanwhile.
 """
 
 import base64

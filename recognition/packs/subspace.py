@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from recognition.calibration.calibrated import Doubles
+from recognition.calibration.tail import Doubles
 
 _ROUNDS = 8  # more change no cosine by more than 1e-7
 

@@ -1,5 +1,7 @@
 """From the bytes of an image to its faces: the order of the steps. Each step is a module of its own."""
 
+from collections.abc import Sequence
+
 import cv2
 
 from recognition import packs
@@ -10,11 +12,11 @@ from recognition.pipeline.embed import embed as embed_faces
 from recognition.pipeline.embed import sides
 from recognition.pipeline.landmarks import five, locate
 from recognition.pipeline.liveness import assess
-from recognition.pipeline.orient import view
+from recognition.pipeline.orient import spread, view
 from recognition.pipeline.pose import estimate
 from recognition.pipeline.quality import judge
 from recognition.pipeline.second_opinion import opinion
-from recognition.results import Analysis, Box, DetectedFace, Liveness
+from recognition.results import Analysis, Box, DetectedFace, Floats, Landmarks, Liveness, Pixels
 
 cv2.setNumThreads(1)  # requests already run in parallel; more threads would compete for the same cores
 
@@ -30,6 +32,17 @@ def assess_crop(data: bytes, *, pack: str = packs.DEFAULT, limits: ImageLimits =
     height, width = image.shape[:2]
     [found] = assess(image, [Box(0, 0, width, height)], models, whole=True)
     return found
+
+
+def embed_at(pixels: Pixels, points: Sequence[Landmarks], pack: str) -> Floats:
+    """Return the embeddings (n, d) by a pack of faces whose landmarks (5, 2) are known.
+
+    Raises:
+        UnknownPack, ModelUnavailable: see `analyse`.
+    """
+    models, clear = packs.get(pack), spread(pixels)
+    aligned = {side: [align(clear, face, side) for face in points] for side in sides(models)}
+    return embed_faces(aligned, models)[0]
 
 
 def analyse(

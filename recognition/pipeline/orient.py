@@ -78,10 +78,10 @@ def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True, second:
     upright = View(pixels, pixels, detect(pixels, model, limit))
     if upright.best >= SURE:
         return upright
-    clear = _spread(pixels)
+    clear = spread(pixels)
     if clear is not pixels:
-        spread = View(pixels, clear, detect(clear, model, limit))
-        upright = spread if spread.best > upright.best else upright
+        brighter = View(pixels, clear, detect(clear, model, limit))
+        upright = brighter if brighter.best > upright.best else upright
     if upright.best >= SURE or not turn:
         return upright
     degrees = _best_turn(clear, model, limit, max(_LEAST, upright.best))
@@ -93,7 +93,7 @@ def view(pixels: Pixels, model: Model, limit: int, *, turn: bool = True, second:
     return View(plain, turned, detect(turned, model, limit), degrees, back)
 
 
-def _spread(pixels: Pixels) -> Pixels:
+def spread(pixels: Pixels) -> Pixels:
     """Return an image that uses less than half of the levels with all but its outermost hundredths spread over all."""
     levels = np.cumsum(cv2.calcHist([pixels], [1], None, [256], [0, 256]))
     least, most = np.searchsorted(levels, (0.01 * levels[-1], 0.99 * levels[-1]))

@@ -165,7 +165,7 @@ class Command(BaseCommand):
         faces = Face.unscoped.filter(image=image, stored_image=stored)
         with transaction.atomic():
             # An erasure of these faces has read the old name under this lock: wait for it, and find no face.
-            Gallery.unscoped.select_for_update(no_key=True).filter(pk__in=faces.values("collection_id")).first()
+            Gallery.unscoped.select_for_update(no_key=True).filter(serves__in=faces.values("collection_id")).first()
             moved = faces.update(stored_image=name)
         default_storage.delete(stored if moved else name)
         return 1

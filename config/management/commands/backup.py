@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 migrations=schema.applied(),
                 master_keys=sorted(keys),
                 tenants=Tenant.objects.count(),
-                faces=Gallery.unscoped.aggregate(faces=Sum("size"))["faces"] or 0,
+                faces=Gallery.unscoped.filter(serves__isnull=False).aggregate(faces=Sum("size"))["faces"] or 0,
                 images=images,
             )
             manifest.write(unfinished)

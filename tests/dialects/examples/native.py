@@ -115,6 +115,8 @@ EXAMPLES = Examples(
             "collection": ids.collection,
             "reference": ids.person,
         },
+        f"POST {COLLECTION}/model": lambda _: {"pack": "accurate"},
+        f"PATCH {COLLECTION}/model": lambda _: {"do": "compare"},
         "POST api/v1/keys": lambda _: {"name": "x", "scopes": ["read"]},
         "POST api/v1/webhooks": lambda _: {"url": "https://example.com/hook", "events": ["face.enrolled"]},
         "POST api/v1/liveness-challenges/answer": lambda ids: {"id": _challenge(ids), "frames": [IMAGE] * 3},

@@ -45,9 +45,9 @@ def narrow(apps: Apps, schema: BaseDatabaseSchemaEditor) -> None:
 
 
 def _embeddings(apps: Apps, gallery: int) -> Iterator[list[tuple[int, Any]]]:
-    rows = apps.get_model("recognition", "Embedding")._base_manager.filter(gallery=gallery).order_by("pk")
+    rows = apps.get_model("recognition", "Embedding")._base_manager.filter(gallery=gallery).order_by("face_id")
     last = 0
-    while found := list(rows.filter(pk__gt=last).values_list("pk", "sealed")[:_BATCH]):
+    while found := list(rows.filter(face_id__gt=last).values_list("face_id", "sealed")[:_BATCH]):
         yield found
         last = found[-1][0]
 
@@ -77,5 +77,5 @@ class Migration(migrations.Migration):
     """Convert what is stored; a template has no way back, and needs none: a later code reads the narrower ones."""
 
     atomic = False
-    dependencies = [("recognition", "0003_calibrated_head"), ("tenants", "0009_provided_accounts")]
+    dependencies = [("recognition", "0004_galleries_of_packs"), ("tenants", "0009_provided_accounts")]
     operations = [migrations.RunPython(narrow, migrations.RunPython.noop)]
