@@ -8,7 +8,7 @@ from recognition.results import Analysis, DetectedFace
 # Shares of the picture's shorter side, between which a face is as wide as every model likes it.
 _NARROW, _WIDE = 0.25, 0.42
 _ASIDE = 0.14  # how far from the middle, as a share of the picture's width or height
-_DARK, _BRIGHT, _YAW, _PITCH = 0.18, 0.72, 15.0, 20.0
+_DARK, _BRIGHT, _YAW, _PITCH = 0.18, 0.72, 10.0, 20.0
 
 
 class Hint(StrEnum):

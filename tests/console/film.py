@@ -11,7 +11,7 @@ from recognition.results import Pixels
 from tests.motion import nearer, straight, turned
 
 WIDTH, HEIGHT, FRAMES_A_SECOND = 640, 480, 10
-_TURN = 30  # degrees
+_TURN = 38  # degrees
 _SECONDS: Sequence[tuple[str, float]] = (("straight", 3), ("left", 2), ("right", 2), ("closer", 2))
 
 
@@ -33,7 +33,7 @@ def _views(name: str) -> Mapping[str, Pixels]:
         "straight": whole,
         "left": turned(whole, _TURN),
         "right": turned(whole, -_TURN),
-        "closer": nearer(whole, 1.38),
+        "closer": nearer(whole, 1.5),
     }
 
 

@@ -168,7 +168,7 @@ def pages(acme: Customer, crowd: Collection) -> list[str]:
         ("search", {"search": record.uuid}),
     ]
     tenant = [reverse(f"console:{name}", kwargs={"tenant": "acme", **place}) for name, place in places]
-    trials = [f"/console/acme/playground/?action={action}" for action in ("detect", "compare", "enrol")]
+    trials = [f"/console/acme/playground/?action={action}" for action in ("detect", "compare", "enrol", "liveness")]
     own = [
         reverse(f"console:{name}") for name in ("account", "authenticator", "password", "address", "recovery", "home")
     ]

@@ -42,7 +42,7 @@ LONG = 40_000  # milliseconds in which the film shows every move, on a slow comp
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Start Chromium with a camera that shows the film."""
-    shown = film.write("sunak", tmp_path_factory.mktemp("film") / "sunak.y4m")
+    shown = film.write("obama", tmp_path_factory.mktemp("film") / "obama.y4m")
     camera = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={shown}"]
     loopback = "--disable-features=LocalNetworkAccessChecks"  # where Chromium refuses what it would ask a person about
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -12,11 +12,24 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from collections_app.dialects.descriptor import Dialect
+from collections_app.operations.captures import ask_capture
+from tenants.access import caller_for_key
+from tenants.captures import Verb
 from tenants.keys import IssuedKey
 from tests.dialects.documents import hold_to_document
 from tests.make import base64_of, portrait
 
 MULTIPART, FORM, JSON = "multipart/form-data", "application/x-www-form-urlencoded", "application/json"
+
+
+FOR_PAGES = "/captures/{capture}/"  # with this begin the operations that a capture token opens
+SHOP = "https://shop.example"  # the origin of a page that has one
+
+
+def search_token(issued: IssuedKey) -> str:
+    """Return a capture token that the key gives to a page of SHOP, for a search in "people"."""
+    caller = caller_for_key(issued.key.pk, issued.secret, via="tests")
+    return ask_capture(caller, verb=Verb.SEARCH, collection="people", origin=SHOP).token
 
 
 class JsonClient(Client):

@@ -32,16 +32,15 @@ from tenants.links import own_origin
 from tenants.models import AuditEntry, CaptureToken, Event, LoggedRequest, Tenant, UsageDay
 from tests.collections_app.test_challenges import frames
 from tests.conftest import Customer
-from tests.dialects.clients import JSON, JsonClient, NativeClient
+from tests.dialects.clients import FOR_PAGES, JSON, SHOP, JsonClient, NativeClient
 from tests.dialects.documents import document, hold_to_document
 from tests.make import base64_of, blank, encoded, portrait, side_by_side
 from tests.motion import nearer, straight, turned
 
 pytestmark = pytest.mark.django_db
 
-SHOP = "https://shop.example"
 OBAMA = base64_of(portrait("obama"))
-TOKENS_OWN = [path for path in document("native")["paths"] if path.startswith("/captures/{capture}/")]
+TOKENS_OWN = [path for path in document("native")["paths"] if path.startswith(FOR_PAGES)]
 Ask = Callable[..., dict[str, Any]]
 
 

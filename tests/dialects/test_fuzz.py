@@ -25,15 +25,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from collections_app.operations.captures import ask_capture
 from collections_app.operations.data_subject import PersonDetails
 from collections_app.operations.enrol import enrol_person
 from tenants import keys, operators
-from tenants.access import caller_for_key
-from tenants.captures import Verb
 from tenants.keys import IssuedKey
 from tests.conftest import Customer
-from tests.dialects.clients import FacedbClient, details
+from tests.dialects.clients import FOR_PAGES, SHOP, FacedbClient, details, search_token
 from tests.dialects.documents import DIALECTS
 from tests.dialects.examples import EXAMPLES
 from tests.make import portrait
@@ -95,10 +92,9 @@ def _credentials(dialect: str, key_id: str, secret: str) -> Credentials:
 
 def _credentials_of_a_page(dialect: str, issued: IssuedKey) -> Credentials:
     """Return what a page of some origin sends that was given a capture token."""
-    caller, origin = caller_for_key(issued.key.pk, issued.secret, via=dialect), "https://shop.example"
-    token = ask_capture(caller, verb=Verb.SEARCH, collection="people", origin=origin).token
-    headers, _, wrong = _credentials(dialect, *keys.split(token))
-    return Credentials(headers | {"Origin": origin}, {"capture": keys.split(token)[0]}, wrong | {"Origin": origin})
+    pair, origin = keys.split(search_token(issued)), {"Origin": SHOP}
+    headers, _, wrong = _credentials(dialect, *pair)
+    return Credentials(headers | origin, {"capture": pair[0]}, wrong | origin)
 
 
 def _word(dialect: str, answer: Any) -> object:
@@ -130,7 +126,7 @@ def _fill(made_up: Any, known: dict[str, str], images: Mapping[str, list[Any]], 
 def test_an_operation_keeps_to_its_document(dialect: str, operation: Any, acme: Customer, facedb: FacedbClient) -> None:
     issued = acme.key(DIALECTS[dialect])
     pair = keys.split(operators.issue("fuzz")[1]) if "/operator/" in operation.path else (issued.key.pk, issued.secret)
-    by_token = operation.path.startswith("/captures/{capture}/")
+    by_token = operation.path.startswith(FOR_PAGES)
     key, path, wrong = _credentials_of_a_page(dialect, issued) if by_token else _credentials(dialect, *pair)
     image, named = portrait("macron_2014"), PersonDetails(name="somebody")
     facedb("register-facedb", details(image))

@@ -12,7 +12,7 @@ const texts = Object.fromEntries([...said].map((one) => [one.dataset.say, one.te
 const [SMALL, LARGE] = [480, 1280]; // the longer side of what guides and of what is used
 const STEADY = 3; // looks in a row at a face that is right and does not move
 const [SHIFT, SWAY] = [0.02, 5]; // by how much such a face may grow and turn meanwhile
-const [TURN, NEARER] = [13, 1.27]; // of a move, somewhat more than the server asks for
+const [TURN, NEARER] = [12, 1.25]; // of a move, somewhat more than the server asks for
 const CHALLENGE = 28_000; // milliseconds; the server allows two seconds more
 const [PAUSE, READ] = [150, 2200]; // milliseconds between two looks, and to read a sentence
 const BUSY = new Set(["busy", "too_many_requests", "unavailable", "model_unavailable"]);
