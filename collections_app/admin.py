@@ -125,6 +125,6 @@ def _name(model: type[Model]) -> None:
 
 _APPS = {"tenants": _("Tenants"), "collections_app": _("Collections"), "axes": _("Sign-ins that failed")}
 for _app, _title in _APPS.items():
-    apps.get_app_config(_app).verbose_name = _title  # type: ignore[assignment]  # lazily translated
+    apps.get_app_config(_app).verbose_name = _title
     for _model in apps.get_app_config(_app).get_models():
         _name(_model)
