@@ -19,6 +19,10 @@ def test_only_an_owner_makes_and_downloads_a_bundle(acme: Customer, crowd: Colle
     owner, admin = signed_in(member(acme, "owner")), signed_in(member(acme, "admin"))
     address = page_url("collection_export", alias=crowd.alias)
     assert address.encode() in owner.get(page_url("collection", alias=crowd.alias)).content
+    assert address.encode() not in admin.get(page_url("collection", alias=crowd.alias)).content
+    assert b"passphrase" in owner.get(address).content
+    assert b"passphrase" not in admin.get(address).content
+    assert b"Only an owner can export a collection." in admin.get(address).content
     refused = owner.post(address, {"passphrase": WORDS, "again": WORDS.upper()})
     assert (refused.status_code, refused.context["form"].errors["again"]) == (
         400,

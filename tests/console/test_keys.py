@@ -91,3 +91,26 @@ def test_the_page_says_until_when_a_rotated_key_s_old_secret_works(acme: Custome
     assert " UTC." in page
     owner.post(page_url("key_rotate", key=acme.issued.key.pk), {"hours": "0"})
     assert sentence not in owner.get(page_url("keys")).content.decode()
+
+
+def test_keys_are_listed_in_the_order_of_the_address(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, also where two have one name."""
+    monkeypatch.setattr("collections_app.console.views.keys._PAGE", 2)
+    for name in ("zebra", "ant", "ant", "moth"):
+        keys.issue(acme.tenant, name=name, scopes=["read"])
+    client, first = signed_in(member(acme, "owner")), acme.issued.key.name
+    wanted = {
+        "newest": ["moth", "ant", "ant", "zebra", first],
+        "oldest": [first, "zebra", "ant", "ant", "moth"],
+        "name": sorted(["moth", "ant", "ant", "zebra", first]),
+        "nonsense": ["moth", "ant", "ant", "zebra", first],
+    }
+    for order, names in wanted.items():
+        seen: list[tuple[str, str]] = []
+        after = ""
+        while after is not None:
+            page = client.get(page_url("keys"), {"order": order, "after": after}).context
+            seen += [(key.name, key.pk) for key, *_ in page["keys"]]
+            after = page["after"]
+        assert [name for name, _ in seen] == names
+        assert len(set(seen)) == 5
