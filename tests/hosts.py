@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +76,8 @@ class Host:
     def kill(self) -> None:
         """Kill every process of this host at once, as when its power fails."""
         for pid in _ip("netns", "pids", self.namespace).split():
-            os.kill(int(pid), signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(int(pid), signal.SIGKILL)
         self.forget()
 
     def stop(self) -> None:
