@@ -1,4 +1,7 @@
-"""One queue per host: a flood only delays its sender, a full queue refuses, and dead processes free their slots."""
+"""One queue per host: a flood only delays its sender, a full queue refuses, and dead processes free their slots.
+
+Longer than 300 lines: the queue within a process, and the same among several, use the same scenes.
+"""
 
 import json
 import os
