@@ -25,6 +25,7 @@ from collections_app.operations.enrol import enrol_face
 from collections_app.operations.erase import delete_face
 from collections_app.operations.exports import begin_export
 from collections_app.operations.imports import ImportOptions, add_part, begin_import
+from collections_app.operations.model_changes import begin_model_change
 from collections_app.operations.search import search_by_face
 from collections_app.operations.webhooks import create_webhook
 from tenants import keys
@@ -94,6 +95,10 @@ def stock(caller: Caller, name: str, marker: str = "ours") -> Ids:
     add_part(caller, job=job, file="archive", offset=0, content=io.BytesIO(b"no archive"))
     export = begin_export(caller, collection=name, recipients=[RECIPIENT]).id
     engine.work(BulkJob.objects.of(caller.tenant).select_related("tenant").get(pk=export.removeprefix("export-")), 60)
+    begin_model_change(caller, collection=name, pack="accurate")
+    engine.work(
+        BulkJob.objects.of(caller.tenant).select_related("tenant").get(kind="reembed", collection=collection), 60
+    )
     erased = (receipt.uuid, job)
     numbers = (str(hook.pk), str(delivery.pk), search.uuid)
     people = (f"p-{name}", f"q-{name}")

@@ -74,7 +74,8 @@ def begin_model_change(
     """Begin to change a collection's pack: a job fills a second gallery while the first one answers.
 
     `retention_days`: how long the old templates are kept after the switch. `false_match_rate`: at which both packs are
-    compared; by default the policy's, or one in 10,000.
+    compared; by default the policy's, or one in 10,000. A change to the same pack that is under
+    way is returned instead.
 
     Raises:
         UnknownPack: there is no such pack.
@@ -89,7 +90,10 @@ def begin_model_change(
     values = {"rate": false_match_rate or found.false_match_rate or _RATE, "retention_days": retention_days}
     with transaction.atomic():
         old = lock(found)
-        if ModelChange.objects.of(caller.tenant).filter(collection=found).exclude(state=_ENDED).exists():
+        under_way = ModelChange.objects.of(caller.tenant).filter(collection=found).exclude(state=_ENDED).first()
+        if under_way and under_way.new_pack == pack:
+            return _progress(_open(caller, found))
+        if under_way:
             raise InvalidRequest("pack", "the collection's pack is being changed already: end that change first")
         if galleries.of_collection(caller.tenant, found.pk).exclude(pk=old.pk).exists():
             raise InvalidRequest("pack", "the templates of the last change are still being erased: try again later")

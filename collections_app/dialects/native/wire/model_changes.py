@@ -60,7 +60,7 @@ class Side(serializers.Serializer[Any]):
     impostor = serializers.ListField(child=serializers.IntegerField(), help_text="Pairs of two people.")
 
 
-class Answer(serializers.Serializer[Any]):
+class ChangedAnswer(serializers.Serializer[Any]):
     """A face for whom the packs name different people, of the collection's other faces; null: nobody."""
 
     kind = serializers.ChoiceField(
@@ -83,7 +83,7 @@ class Comparison(serializers.Serializer[Any]):
     old = Side()
     new = Side()
     changed_counts = serializers.DictField(child=serializers.IntegerField())
-    changed = Answer(many=True, help_text="Up to 100 of them.")
+    changed = ChangedAnswer(many=True, help_text="Up to 100 of them.")
 
 
 class ModelChange(serializers.Serializer[Any]):
