@@ -252,5 +252,8 @@ def _publish(gallery: Gallery, span: Span, state: store.State, segment: IndexSeg
         locked.base = max(locked.base, span.high)
         locked.save(update_fields=["version", "base"])
         events.emit(
-            gallery.tenant, events.Kind.COLLECTION_INDEX_READY, collection_id=str(gallery.collection_id), faces=locked.size
+            gallery.tenant,
+            events.Kind.COLLECTION_INDEX_READY,
+            collection_id=str(gallery.collection_id),
+            faces=locked.size,
         )
