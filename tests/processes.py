@@ -25,6 +25,7 @@ import psycopg
 from django.conf import settings
 
 READY_SECONDS = 90
+BEFORE_LAST = ("tenants", "0010")  # one migration back, for tests of a database with one that is pending
 SERVER = os.environ.get("DATABASE_URL", "").rpartition("/")[0]  # with the role that the tests run as
 _PREPARE = """
 import io, json, sys

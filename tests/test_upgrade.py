@@ -12,7 +12,7 @@ from django.conf import settings
 
 from tenants import online
 from tests.make import base64_of, portrait
-from tests.processes import call, environment, manage, sqlite, web_server
+from tests.processes import BEFORE_LAST, call, environment, manage, sqlite, web_server
 from tests.released import DIGESTS, FOLDER, MASTER_KEYS, migrations
 from tests.services import POSTGRES_PORT, SUPERUSER, database, needs_postgres
 
@@ -85,8 +85,9 @@ def test_a_plan_says_whether_an_upgrade_can_be_online(tmp_path: Path) -> None:
     env = environment(tmp_path, DATABASE_URL=sqlite(tmp_path))
     manage(env, "migrate", "--verbosity", "0")
     assert "Up to date." in manage(env, "plan_upgrade")
-    manage(env, "migrate", "tenants", "0008", "--verbosity", "0")
-    assert "tenants.0009_provided_accounts: online" in manage(env, "plan_upgrade")
+    manage(env, "migrate", *BEFORE_LAST, "--verbosity", "0")
+    assert "tenants.0011_scheduled_runs: online" in manage(env, "plan_upgrade")
+    env = environment(tmp_path / "older", DATABASE_URL=sqlite(tmp_path / "older"))
     manage(env, "migrate", "tenants", "0007", "--verbosity", "0")
     with pytest.raises(AssertionError, match="Stop the services"):
         manage(env, "plan_upgrade")

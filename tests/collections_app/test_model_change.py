@@ -34,6 +34,7 @@ from collections_app.operations.model_changes import (
 )
 from collections_app.operations.search import search_by_image
 from collections_app.tasks import calibrate_collection, finish_erasure, purge_collection, purge_due
+from recognition import packs
 from recognition.errors import Busy
 from recognition.index import compaction, face_index, store
 from recognition.index.lease import Lease
@@ -366,7 +367,7 @@ def test_whose_answer_changes_is_listed(acme: Customer) -> None:
     Face.objects.of(acme.tenant).filter(pk=faces[1].pk).update(person=faces[0].person)
     new = Gallery.unscoped.create(tenant=acme.tenant, collection=collection, pack="accurate")
     random = np.random.default_rng(5)
-    others = random.standard_normal((60, 640)).astype(np.float32)
+    others = random.standard_normal((60, packs.get("accurate").dimension)).astype(np.float32)
     others /= np.linalg.norm(others, axis=1, keepdims=True)
     face_index().add(new, {face.pk: vector for face, vector in zip(faces, others, strict=True)})
     found = compare(collection, collection.gallery, new, rate=1e-2)
@@ -382,7 +383,7 @@ def test_scores_of_both_are_measured_and_what_the_other_holds_is_renewed(acme: C
     """The mean of a gallery that searches do not read must not keep what was erased, either."""
     faces = enrol_people(acme.people, close_people(60))
     new = Gallery.unscoped.create(tenant=acme.tenant, collection=acme.people, pack="accurate")
-    random = np.random.default_rng(6).standard_normal((60, 640)).astype(np.float32)
+    random = np.random.default_rng(6).standard_normal((60, packs.get("accurate").dimension)).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     face_index().add(new, {face.pk: vector for face, vector in zip(faces, random, strict=True)})
     calibrate_collection(acme.people.pk)

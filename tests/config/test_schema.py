@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.processes import environment, manage, prepare, sqlite
+from tests.processes import BEFORE_LAST, environment, manage, prepare, sqlite
 
 COMMANDS = {
     "migrate": ["manage.py", "migrate", "--verbosity", "0"],
@@ -71,6 +71,6 @@ def test_tables_of_another_version_are_refused(migrated: dict[str, str], tmp_pat
 
 def test_pending_migrations_stop_neither_start_nor_migrate(migrated: dict[str, str], tmp_path: Path) -> None:
     env = harmed(migrated, tmp_path, "SELECT 1")
-    manage(env, "migrate", "recognition", "zero", "--verbosity", "0")
+    manage(env, "migrate", *BEFORE_LAST, "--verbosity", "0")
     subprocess.run([sys.executable, *COMMANDS["web"]], cwd=settings.BASE_DIR, env=env, timeout=120, check=True)
     manage(env, "migrate", "--verbosity", "0")
