@@ -39,6 +39,8 @@ SMALL = {
     "benchmark index": "benchmark index --sizes 1k --faces 2",
     "benchmark console": "benchmark console --faces 200 --rounds 1",
     "benchmark http": "benchmark http --connections 2 --seconds .5 --rounds 1",
+    "benchmark http --connections 16 --processes 1,2,4 --faces 1m --collections 10k --entries 10m": "benchmark http "
+    "--connections 2 --processes 1 --faces 1k --collections 20 --entries 100 --seconds .5 --rounds 1",
     "benchmark import": "benchmark import --seconds .5 --rounds 1",
     "benchmark pipeline": "benchmark pipeline --rounds 1 --images FEW",
     "benchmark pipeline --pack accurate": "benchmark pipeline --rounds 1 --images FEW --pack accurate",
@@ -101,6 +103,10 @@ ONLY_READ = {
     "install_units --to /etc/systemd/system": "tests/config/test_deploy.py has systemd read the units",
     "restore DIR": "the same",
     "restore DIR --receipts PATH": "the same",
+    "change_model acme people": "--to begins it; tests/index/test_model_change.py walks a whole change",
+    "change_model acme people --switch": "the same",
+    "change_model acme people --roll-back": "the same",
+    "change_model acme people --end": "the same",
     "check --deploy --database default --fail-level WARNING": "make check runs it",
 }
 # Families of commands; the documents name their members elsewhere.

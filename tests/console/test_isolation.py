@@ -199,7 +199,7 @@ def test_ones_own_ids_are_answered_otherwise(page: Page, world: World) -> None:
 
 
 # A script requests these and puts the answer into the open page: an image, or a part of a page.
-FOR_SCRIPTS = {"playground_try", "playground_picture"}
+FOR_SCRIPTS = {"playground_try", "playground_picture", "person_add"}
 
 
 @pytest.mark.parametrize("role", ["owner", "auditor"])

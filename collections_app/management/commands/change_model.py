@@ -15,7 +15,7 @@ from collections_app.operations import model_changes
 from collections_app.operations.model_changes import Progress
 from recognition import packs
 from tenants.access import system
-from tenants.models import Tenant
+from tenants.management.options import tenant_named
 
 _STEPS: Mapping[str, Callable[..., Progress]] = {
     "switch": model_changes.switch_model,
@@ -44,10 +44,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do the step, and say how far the change is."""
-        tenant = Tenant.objects.filter(slug=options["tenant"]).first()
-        if tenant is None:
-            message = f"There is no tenant {options['tenant']!r}."
-            raise CommandError(message)
+        tenant = tenant_named(options["tenant"])
         if not 0 <= options["retention_days"] <= model_changes.MOST_DAYS:
             message = f"--retention-days takes 0 to {model_changes.MOST_DAYS}."
             raise CommandError(message)
