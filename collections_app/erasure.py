@@ -3,6 +3,8 @@
 The rows are deleted in the transaction of the request, so that no search in any process finds them. The receipt stays
 open until a job has found every row and file gone, and the database's freed pages and log clean; then it is signed.
 Both operations and tasks erase with this module.
+
+Longer than 300 lines: what opens a receipt and what closes it are read together.
 """
 
 import logging

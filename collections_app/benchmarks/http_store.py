@@ -138,9 +138,8 @@ def _enrol_synthetic(collection: "Collection", faces: int) -> None:
     from recognition.models import Gallery  # noqa: PLC0415
 
     fill(collection, faces)
-    Gallery.objects.of(collection.tenant).filter(pk=collection.pk).update(
-        size=0, head=0
-    )  # the index counts them itself
+    galleries = Gallery.objects.of(collection.tenant).filter(serves=collection)
+    galleries.update(size=0, head=0)  # the index counts them itself
     ids = iter(collection.faces.order_by("number").values_list("pk", flat=True))
     for batch in index_benchmark.people(faces, packs.get(collection.pack).dimension, _FACES_A_PERSON):
         face_index().add(collection.gallery, {next(ids): vector for vector in batch})
@@ -148,16 +147,20 @@ def _enrol_synthetic(collection: "Collection", faces: int) -> None:
 
 def _grow(tenant: "Tenant", collection: "Collection", growth: Mapping[str, int]) -> None:
     """Give the tenant more collections, and entries in its audit log that are copies of its last one."""
+    from django.db.models import F  # noqa: PLC0415
+
     from collections_app.models import Collection  # noqa: PLC0415
     from recognition.models import Gallery  # noqa: PLC0415
     from tenants import prepared  # noqa: PLC0415
     from tenants.models import AuditEntry  # noqa: PLC0415
 
-    same = {name: value for name, value in _values(collection).items() if name not in {"id", "alias", "name_key"}}
+    own = {"id", "alias", "name_key", "gallery_id"}
+    same = {name: value for name, value in _values(collection).items() if name not in own}
     made = [Collection(**same | {"name": f"collection {number}"}) for number in range(growth["collections"])]
     Collection.unscoped.bulk_create(made, batch_size=_BATCH)
-    galleries = (Gallery(tenant=tenant, collection=one, pack=one.pack) for one in made)
+    galleries = (Gallery(id=one.pk, tenant=tenant, collection=one, pack=one.pack) for one in made)
     Gallery.unscoped.bulk_create(galleries, batch_size=_BATCH)
+    Collection.objects.of(tenant).filter(gallery=None).update(gallery_id=F("pk"))
     entry = AuditEntry.objects.of(tenant).latest("pk")
     for first in range(0, growth["entries"], _BATCH):
         numbers = range(first + 1, min(first + _BATCH, growth["entries"]) + 1)

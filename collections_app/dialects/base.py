@@ -1,4 +1,7 @@
-"""The base of every dialect's views: credentials -> caller -> operation -> response; errors in the dialect's terms."""
+"""The base of every dialect's views: credentials -> caller -> operation -> response; errors in the dialect's terms.
+
+Longer than 300 lines: one class, whose steps are the life of a request.
+"""
 
 import base64
 import binascii

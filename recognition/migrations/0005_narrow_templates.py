@@ -1,7 +1,7 @@
 """Templates of the pack accurate have 352 numbers, not 640: those that are stored are projected (recognition.packs.earlier).
 
-It can be stopped, and goes on when it is started again. Templates that are damaged stay as they are. The segments are made
-again by the worker; searches are exact until then. What is in pgvector's table is copied again.
+It can be stopped, and goes on when it is started again. Templates that are damaged stay as they are. The worker
+makes the segments again, and searches are exact until then, and the calibrations. What is in pgvector's table is copied again.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,17 +25,17 @@ _PACK, _BATCH, _FLOAT = "accurate", 1000, 4
 
 
 def narrow(apps: Apps, schema: BaseDatabaseSchemaEditor) -> None:
-    """Convert each gallery: its calibration and segments with the lock of its row, then its templates."""
+    """Convert each gallery's templates; then remove, with the lock of its row, what was made from the wider ones."""
     gallery, calibration, segment, tombstone = (
         apps.get_model("recognition", name)._base_manager for name in ("Gallery", "Calibration", "IndexSegment", "Tombstone")
     )
     for pk, tenant_id, mirrored in list(gallery.filter(pack=_PACK).values_list("pk", "tenant_id", "mirrored")):
         vault = Vault.of(Tenant(pk=tenant_id))
         for rows in _embeddings(apps, pk):
-            _convert(vault, "recognition_embedding", "face_id", "template", rows)
-        _convert(vault, "recognition_calibration", "gallery_id", "calibration", calibration.filter(pk=pk, sealed__isnull=False).values_list("pk", "sealed"))
+            _convert(vault, rows)
         with transaction.atomic():
-            gallery.filter(pk=pk).update(base=0, version=F("version") + 1)
+            gallery.filter(pk=pk).update(base=0, version=F("version") + 1, calibrated=0)
+            calibration.filter(pk=pk).delete()
             segment.filter(gallery=pk).delete()
             tombstone.filter(gallery=pk).delete()
         if mirrored and pgvector_table.tables():
@@ -52,13 +52,13 @@ def _embeddings(apps: Apps, gallery: int) -> Iterator[list[tuple[int, Any]]]:
         last = found[-1][0]
 
 
-def _convert(vault: Vault, table: str, key: str, context: str, rows: Iterable[tuple[int, Any]]) -> None:
-    """Project the vectors of these rows that have the earlier width, and seal them again."""
+def _convert(vault: Vault, rows: Iterable[tuple[int, Any]]) -> None:
+    """Project the templates of these rows that have the earlier width, and seal them again."""
     pack = packs.get(_PACK)
     wide = {}
     for pk, sealed in rows:
         try:
-            plain = vault.open(bytes(sealed), f"{context}:{pk}")
+            plain = vault.open(bytes(sealed), f"template:{pk}")
         except SealBroken:
             continue
         if len(plain) != pack.dimension * _FLOAT:
@@ -66,11 +66,11 @@ def _convert(vault: Vault, table: str, key: str, context: str, rows: Iterable[tu
     if wide:
         vectors = earlier.narrowed(pack, np.stack(list(wide.values())))
         sealed = [
-            (vault.seal(vector.astype("<f4").tobytes(), f"{context}:{pk}"), pk)
+            (vault.seal(vector.astype("<f4").tobytes(), f"template:{pk}"), pk)
             for pk, vector in zip(wide, vectors, strict=True)
         ]
         with connection.cursor() as cursor:
-            cursor.executemany(f"UPDATE {table} SET sealed = %s WHERE {key} = %s", sealed)
+            cursor.executemany("UPDATE recognition_embedding SET sealed = %s WHERE face_id = %s", sealed)
 
 
 class Migration(migrations.Migration):

@@ -177,7 +177,8 @@ def test_no_column_of_bytes_is_forgotten() -> None:
         for field in model._meta.get_fields()
         if isinstance(field, models.BinaryField)
     }
-    hashes = {f"tenants.{model}.secret_hash" for model in ("ApiKey", "OperatorKey", "Invitation", "RecoveryCode")}
+    hashed = ("ApiKey", "OperatorKey", "Invitation", "RecoveryCode", "CaptureToken")
+    hashes = {f"tenants.{model}.secret_hash" for model in hashed} | {"tenants.CaptureToken.browser_hash"}
     public = {"tenants.SigningKey.public"}
     keys = {f"{rows.model._meta.app_label}.{rows.model.__name__}.{column}" for rows, column, _ in wrapped.COLUMNS}
     assert columns - hashes - public == rotate_keys.SEALED.keys() | rotate_keys.BY_JOB_KEY | keys

@@ -43,9 +43,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Fill the folder's disk to its last byte; return the file that fills it."""
+    """Fill what is free of the folder's disk to its last byte; return the file that fills it."""
     ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file:
+    with ballast.open("ab", buffering=0) as file:
         for size in (1_000_000, 4096, 1):
             try:
                 while True:

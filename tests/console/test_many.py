@@ -3,6 +3,7 @@
 import re
 
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -28,7 +29,8 @@ def fill(acme: Customer, count: int = MANY) -> list[str]:
         for number in range(count)
     ]
     Collection.unscoped.bulk_create(made)
-    Gallery.unscoped.bulk_create([Gallery(collection_id=one.pk, tenant=acme.tenant) for one in made])
+    Gallery.unscoped.bulk_create([Gallery(id=one.pk, collection_id=one.pk, tenant=acme.tenant) for one in made])
+    Collection.unscoped.filter(gallery=None).update(gallery_id=F("pk"))
     return [one.name for one in made]
 
 

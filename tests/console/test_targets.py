@@ -122,7 +122,7 @@ def test_wrong_matches_raise_a_threshold_that_stands_for_a_rate(acme: Customer, 
             calibration.renew(crowd)
             assert crowd.threshold == before  # two may be chance
         record = _searched(acme, "sunak")
-        values = {"collection": crowd, "cosine": cosine, "right": False}
+        values = {"collection": crowd, "pack": crowd.pack, "cosine": cosine, "right": False}
         JudgedMatch.unscoped.create(tenant=acme.tenant, search_uuid=record.uuid, face_id=face, **values)
     calibration.renew(crowd)
     assert crowd.threshold.score == pytest.approx(before.score + 3, abs=1)

@@ -113,8 +113,11 @@ def test_every_model_names_an_adapter_of_its_role() -> None:
         "embedder": adapters.embedder,
         "liveness": adapters.liveness_model,
     }
+    roles = {model.role for model in packs.models().values()}
+    assert roles == made.keys() | {"projection"}  # it converts templates, and sees no picture
     for model in packs.models().values():
-        assert made[model.role](model)
+        if model.role in made:
+            assert made[model.role](model)
 
 
 def test_the_test_s_model_is_valid() -> None:

@@ -18,7 +18,7 @@ OTHERS = [model for model in apps.get_models() if not issubclass(model, TenantOw
 SCRIPT = (settings.BASE_DIR / "config" / "deploy" / "citus.sql").read_text()
 # Unique by chance: two tenants' values never meet, so that the tenant in the key changes nothing.
 RANDOM_DEFAULTS = {random_id, new_uuid, new_alias}
-RANDOM_VALUES = {("Invitation", "secret_hash"), ("ApiKey", "id"), ("IndexSegment", "name")}
+RANDOM_VALUES = {("Invitation", "secret_hash"), ("ApiKey", "id"), ("CaptureToken", "id"), ("IndexSegment", "name")}
 
 
 def _keys(model: type[models.Model]) -> Iterator[tuple[str, ...]]:
