@@ -23,7 +23,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 from tqdm import tqdm
 
-from collections_app.models import Face
+from collections_app.models import Collection, Face
 from recognition.models import Gallery, IndexSegment
 from recognition.tasks import rebuild_index
 from tenants import audit, vault, wrapped
@@ -165,7 +165,8 @@ class Command(BaseCommand):
         faces = Face.unscoped.filter(image=image, stored_image=stored)
         with transaction.atomic():
             # An erasure of these faces has read the old name under this lock: wait for it, and find no face.
-            Gallery.unscoped.select_for_update(no_key=True).filter(serves__in=faces.values("collection_id")).first()
+            read = Collection.unscoped.filter(pk__in=faces.values("collection_id")).values("gallery_id")
+            Gallery.unscoped.select_for_update(no_key=True).filter(pk__in=read).first()
             moved = faces.update(stored_image=name)
         default_storage.delete(stored if moved else name)
         return 1
