@@ -9,7 +9,7 @@ import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -200,7 +200,7 @@ def test_a_lost_database_is_answered_at_once_and_recovers(installation: Installa
     kept = installation.faces()[2]["totalCount"]
     with ThreadPoolExecutor(6) as pool:
         running = [pool.submit(installation.enrol, f"person {number}") for number in range(18)]
-        time.sleep(0.6)
+        wait(running, return_when=FIRST_COMPLETED)
         installation.database.cut()
         results = [each.result() for each in running]
     acknowledged = sum(status == 200 for status, *_ in results)

@@ -68,7 +68,8 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_request_and_the_task_that_it_queues_are_spans_of_the_callers_trace(receiver: str, tmp_path: Path) -> None:
-    env = environment(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{receiver}", OTEL_BSP_SCHEDULE_DELAY="100")
+    exporter = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{receiver}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    env = environment(tmp_path, CELERY_BROKER_URL="filesystem://", **exporter)  # a queue that no other test shares
     key = prepare(env, acme="people")["acme"]
     headers = {"x-api-key": key, "traceparent": f"00-{TRACE}-{PARENT}-01"}
     command = [sys.executable, "-m", "celery", "--app", "config", "--quiet", "worker", "--pool", "threads"]
