@@ -160,6 +160,8 @@ async function begin() {
   }
 }
 
+// Until here a click would do nothing.
+for (const one of page.querySelectorAll("[data-start], #file")) one.disabled = false;
 start.addEventListener("click", begin);
 file?.querySelector("input").addEventListener("change", async ({ target }) => {
   told.hidden = true;
